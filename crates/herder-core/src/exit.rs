@@ -1,0 +1,27 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Exit {
+    /// It returned this status.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// The kernel ended it for want of memory (a SIGKILL that the shell could attribute).
+    OutOfMemory,
+    /// It is gone, and nobody could tell how.
+    Unknown,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exit status {code}"),
+            Exit::Signal(signal) => write!(f, "signal {signal}"),
+            Exit::OutOfMemory => f.write_str("out of memory"),
+            Exit::Unknown => f.write_str("unknown exit"),
+        }
+    }
+}

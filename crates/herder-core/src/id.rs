@@ -1,0 +1,43 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A place for a worker in an app, counted from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Slot(pub u16);
+
+/// One life of one process: 1, 2, 3 … per app, never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Incarnation(pub u64);
+
+/// Who a worker is. Never a pid: pids are reused, incarnations are not.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct WorkerId {
+    /// Its place.
+    pub slot: Slot,
+    /// Its life.
+    pub incarnation: Incarnation,
+}
+
+/// One accepted connection, numbered by the shell in order of acceptance, never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct ConnId(pub u64);
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// `slot#incarnation`, as in `0#3`.
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.slot, self.incarnation)
+    }
+}

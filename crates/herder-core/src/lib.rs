@@ -1,0 +1,30 @@
+//! The decisions of herder, without I/O.
+//!
+//! Two state machines decide everything: the [`Supervisor`](supervisor::Supervisor) says which
+//! workers live, and the [`Dispatcher`](dispatch::Dispatcher) says who gets a connection. Both have
+//! the same face:
+//!
+//! * `handle(event, now)` is the only way in,
+//! * `poll_action()` is drained after every `handle`,
+//! * `poll_timeout()` names the one moment at which the core wants to be called again
+//!   (with a `Timer` event).
+//!
+//! The contract, checked by the simulator in `tests/`:
+//!
+//! 1. The same events with the same seed give the same actions.
+//! 2. `now` never goes back. It may stand still or leap.
+//! 3. Identity is (slot, incarnation). News about a dead incarnation changes nothing.
+//! 4. Actions are requests: the world answers with an event, and nothing is assumed in between.
+#![forbid(unsafe_code)]
+#![deny(clippy::wildcard_enum_match_arm)]
+
+pub mod dispatch;
+mod exit;
+mod id;
+pub mod spec;
+pub mod supervisor;
+mod time;
+
+pub use exit::Exit;
+pub use id::{ConnId, Incarnation, Slot, WorkerId};
+pub use time::Tick;

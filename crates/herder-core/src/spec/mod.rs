@@ -1,0 +1,46 @@
+//! What an app is to be: values that are valid by construction.
+
+mod address;
+mod name;
+mod policy;
+
+pub use address::{AddressError, ListenAddress};
+pub use name::{AppName, NameError};
+pub use policy::{
+    BootFailure, DispatchMode, DispatchSpec, LifePolicy, PickerKind, Readiness, RecyclePolicy,
+    RestartPolicy, WorkerCount, WorkerCountError,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything the decisions about one app depend on.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AppSpec {
+    /// How it is called in logs and titles.
+    pub name: AppName,
+    /// How many slots it has.
+    pub workers: WorkerCount,
+    /// When a worker that died is replaced.
+    pub restart: RestartPolicy,
+    /// When a healthy worker is replaced.
+    pub recycle: RecyclePolicy,
+    /// The time limits of a worker's life.
+    pub life: LifePolicy,
+    /// Who gets a connection.
+    pub dispatch: DispatchSpec,
+}
+
+impl AppSpec {
+    /// An app of this name and size with every default.
+    #[must_use]
+    pub fn new(name: AppName, workers: WorkerCount) -> AppSpec {
+        AppSpec {
+            name,
+            workers,
+            restart: RestartPolicy::default(),
+            recycle: RecyclePolicy::default(),
+            life: LifePolicy::default(),
+            dispatch: DispatchSpec::default(),
+        }
+    }
+}

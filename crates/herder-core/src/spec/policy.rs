@@ -1,0 +1,234 @@
+use std::fmt;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How many workers an app has: 1 to 256.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct WorkerCount(u16);
+
+/// Why a number is not a worker count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("an app has 1 to {max} workers, not {given}", max = WorkerCount::MAX)]
+pub struct WorkerCountError {
+    given: usize,
+}
+
+impl WorkerCount {
+    /// The most workers one app can have.
+    pub const MAX: u16 = 256;
+
+    /// `count` workers.
+    ///
+    /// # Errors
+    /// When it is not in 1 to [`WorkerCount::MAX`].
+    pub fn new(count: usize) -> Result<WorkerCount, WorkerCountError> {
+        match u16::try_from(count) {
+            Ok(small) if (1..=WorkerCount::MAX).contains(&small) => Ok(WorkerCount(small)),
+            _ => Err(WorkerCountError { given: count }),
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn count(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<u16> for WorkerCount {
+    type Error = WorkerCountError;
+
+    fn try_from(count: u16) -> Result<WorkerCount, WorkerCountError> {
+        WorkerCount::new(usize::from(count))
+    }
+}
+
+impl From<WorkerCount> for u16 {
+    fn from(count: WorkerCount) -> u16 {
+        count.0
+    }
+}
+
+/// When a worker that died is replaced.
+///
+/// A worker that had been ready for `stable` is replaced at once and resets the count. Otherwise the
+/// n-th consecutive delay is `first_delay` · 2ⁿ⁻¹, at most `max_delay`, ± 10 %. More than
+/// `max_restarts` restarts of one slot within `window` put the slot into quarantine for `retry`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RestartPolicy {
+    /// Ready for this long, a worker counts as healthy.
+    pub stable: Duration,
+    /// The first delay of the back-off.
+    pub first_delay: Duration,
+    /// The longest delay of the back-off.
+    pub max_delay: Duration,
+    /// How many restarts of a slot `window` may hold; `None` = any number.
+    pub max_restarts: Option<NonZeroU32>,
+    /// The time over which restarts are counted.
+    pub window: Duration,
+    /// How long a quarantine lasts before the slot is tried again.
+    pub retry: Duration,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> RestartPolicy {
+        RestartPolicy {
+            stable: Duration::from_secs(10),
+            first_delay: Duration::from_millis(100),
+            max_delay: Duration::from_secs(30),
+            max_restarts: NonZeroU32::new(5),
+            window: Duration::from_secs(60),
+            retry: Duration::from_secs(60),
+        }
+    }
+}
+
+/// When a healthy worker is replaced, its replacement ready first, one worker of an app at a time.
+///
+/// Each limit is shortened per worker by up to 10 %, so that workers started together do not leave
+/// together.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct RecyclePolicy {
+    /// After it has served this many requests (or connections, where it reports none).
+    pub max_requests: Option<NonZeroU64>,
+    /// After it has been ready for this long.
+    pub max_lifetime: Option<Duration>,
+    /// When its resident memory exceeds this many bytes.
+    pub max_memory: Option<NonZeroU64>,
+}
+
+/// How a worker is known to be ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Readiness {
+    /// It says so (a ready frame, `READY=1`).
+    Message,
+    /// It says so, or, as a guess, it has been alive for this long.
+    MessageOrAlive(Duration),
+}
+
+/// What happens when every worker of the first start fails before any was ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum BootFailure {
+    /// The app ends, and says why.
+    Exit,
+    /// It goes on trying, slowly.
+    KeepTrying,
+}
+
+/// The time limits of a worker's life.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LifePolicy {
+    /// How a worker is known to be ready.
+    pub readiness: Readiness,
+    /// Not ready after this long, it is killed.
+    pub boot_timeout: Duration,
+    /// What happens when the first start fails altogether.
+    pub boot_failure: BootFailure,
+    /// A draining worker is killed after this long.
+    pub grace: Duration,
+    /// Without a heartbeat for this long, a worker is suspect; `None` = it sends none.
+    pub hang: Option<Duration>,
+    /// A suspect is aborted after this long.
+    pub hang_kill: Duration,
+    /// An aborted worker is killed after this long.
+    pub abort_grace: Duration,
+    /// How many workers of the app may drain at a time; beyond it a replacement waits.
+    pub max_draining: NonZeroU16,
+}
+
+impl Default for LifePolicy {
+    fn default() -> LifePolicy {
+        LifePolicy {
+            readiness: Readiness::Message,
+            boot_timeout: Duration::from_secs(60),
+            boot_failure: BootFailure::Exit,
+            grace: Duration::from_secs(30),
+            hang: Some(Duration::from_secs(10)),
+            hang_kill: Duration::from_secs(10),
+            abort_grace: Duration::from_secs(2),
+            max_draining: NonZeroU16::new(32).expect("32 is not zero"),
+        }
+    }
+}
+
+/// Who accepts a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum DispatchMode {
+    /// The master accepts and passes the connection to a worker.
+    Pass,
+    /// The workers accept from one listener that they share.
+    Shared,
+}
+
+/// Which worker gets the next connection in `pass` mode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PickerKind {
+    /// Strict rotation over the workers that have credit.
+    RoundRobin,
+    /// The worker with the fewest open and un-received connections.
+    LeastConnections,
+}
+
+impl fmt::Display for DispatchMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DispatchMode::Pass => "pass",
+            DispatchMode::Shared => "shared",
+        })
+    }
+}
+
+impl fmt::Display for PickerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PickerKind::RoundRobin => "round-robin",
+            PickerKind::LeastConnections => "least-connections",
+        })
+    }
+}
+
+impl FromStr for PickerKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<PickerKind, String> {
+        match text {
+            "round-robin" | "rr" => Ok(PickerKind::RoundRobin),
+            "least-connections" => Ok(PickerKind::LeastConnections),
+            _ => Err(format!("{text:?} is no policy: use round-robin or least-connections")),
+        }
+    }
+}
+
+/// How connections are dispatched.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DispatchSpec {
+    /// Who accepts.
+    pub mode: DispatchMode,
+    /// Who is picked, in `pass` mode.
+    pub picker: PickerKind,
+    /// How many connections a worker may hold un-received.
+    pub window: NonZeroU32,
+    /// A connection un-received for this long is taken back when another worker has credit.
+    pub steal_after: Duration,
+    /// A connection that met this many deaths while queued is closed.
+    pub poison_deaths: NonZeroU32,
+    /// A connection in the master's own hand is closed when nobody could take it for this long.
+    pub pending_timeout: Duration,
+}
+
+impl Default for DispatchSpec {
+    fn default() -> DispatchSpec {
+        DispatchSpec {
+            mode: DispatchMode::Pass,
+            picker: PickerKind::RoundRobin,
+            window: NonZeroU32::new(8).expect("8 is not zero"),
+            steal_after: Duration::from_millis(10),
+            poison_deaths: NonZeroU32::new(3).expect("3 is not zero"),
+            pending_timeout: Duration::from_secs(10),
+        }
+    }
+}

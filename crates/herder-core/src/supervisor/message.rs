@@ -1,0 +1,157 @@
+//! What the supervisor is told, and what it asks for.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::WorkerCount;
+use crate::{Exit, Slot, WorkerId};
+
+/// News from the world, or a wish of the operator.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The worker's own loop turned.
+    Beat { worker: WorkerId },
+    /// The worker needs `by` more before it can be ready, counted from now.
+    BootExtended { worker: WorkerId, by: Duration },
+    /// The process is gone.
+    Exited { worker: WorkerId, exit: Exit },
+    /// The worker's resident memory.
+    Memory { worker: WorkerId, bytes: u64 },
+    /// The worker broke the protocol of its channel.
+    Misbehaved { worker: WorkerId },
+    /// The worker can take connections.
+    Ready { worker: WorkerId },
+    /// Every quarantine and every restart count is forgotten.
+    Reset,
+    /// The worker announces its own end (suicide).
+    Retire { worker: WorkerId },
+    /// The app shall have this many workers.
+    Scale(WorkerCount),
+    /// How many requests (or connections) the worker has served in all.
+    Served { worker: WorkerId, total: u64 },
+    /// The process could not be started.
+    SpawnFailed { worker: WorkerId, errno: i32 },
+    /// The process exists.
+    Spawned { worker: WorkerId },
+    /// Start the app.
+    Start,
+    /// Stop the app gracefully.
+    Stop,
+    /// Stop it at once.
+    StopNow,
+    /// `poll_timeout` has passed.
+    Timer,
+    /// The worker gets no new connection any more, and what it had not received was taken back.
+    Withdrawn { worker: WorkerId },
+}
+
+/// A request to the shell.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Send the worker SIGABRT: it hangs, and a core may say where.
+    Abort { worker: WorkerId },
+    /// Let the dispatcher give it connections (again).
+    Admit { worker: WorkerId },
+    /// Tell whoever watches.
+    Announce(Notice),
+    /// Tell the worker to finish what it has and leave.
+    Drain { worker: WorkerId, reason: DrainReason },
+    /// Nothing is left to supervise.
+    Finish(Outcome),
+    /// No new connection for it, until it is admitted again or withdrawn.
+    Hold { worker: WorkerId },
+    /// End its whole process group and cgroup with SIGKILL.
+    Kill { worker: WorkerId },
+    /// Start a process.
+    Spawn { worker: WorkerId },
+    /// No new connection for it, ever; take back what it has not received, then say `Withdrawn`.
+    Withdraw { worker: WorkerId },
+}
+
+/// Why a worker is told to leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum DrainReason {
+    /// A limit of the recycle policy was reached.
+    Recycle(RecycleReason),
+    /// It announced its own end.
+    Retired,
+    /// The app has fewer slots now.
+    ScaledDown,
+    /// The app stops.
+    Stop,
+}
+
+/// Which limit of the recycle policy was reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RecycleReason {
+    /// `max_lifetime`
+    Lifetime,
+    /// `max_memory`
+    Memory,
+    /// `max_requests`
+    Requests,
+}
+
+/// Why a worker came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Cause {
+    /// It was not ready in time.
+    BootTimeout,
+    /// It ended by itself, unasked.
+    Crash,
+    /// It sent no heartbeat.
+    Hang,
+    /// It was told to leave, for this reason, and left (or was killed after the grace).
+    Planned(DrainReason),
+    /// It broke the protocol of its channel.
+    Protocol,
+}
+
+/// Something worth telling.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// A worker was not ready in time and is killed.
+    BootTimedOut { worker: WorkerId },
+    /// A worker is gone.
+    Exited { worker: WorkerId, exit: Exit, cause: Cause },
+    /// A worker did not leave within its grace and is killed.
+    GraceExpired { worker: WorkerId },
+    /// A worker broke the protocol and is killed.
+    Misbehaved { worker: WorkerId },
+    /// A slot was restarted too often: it rests for `retry_in`.
+    Quarantined { slot: Slot, restarts: u32, window: Duration, retry_in: Duration },
+    /// A worker is ready. `guessed`: it did not say so, it merely lived long enough.
+    Ready { worker: WorkerId, guessed: bool },
+    /// A worker reached a limit; its replacement is started first.
+    Recycling { worker: WorkerId, reason: RecycleReason },
+    /// The quarantine of a slot is over.
+    Released { slot: Slot },
+    /// A replacement waits because too many workers drain.
+    ReplacementWaits { slot: Slot, draining: u16 },
+    /// A suspect beats again.
+    Restored { worker: WorkerId },
+    /// The next start of a slot is delayed by the back-off.
+    RestartDelayed { slot: Slot, delay: Duration, failures: u32 },
+    /// A worker announced its own end.
+    Retired { worker: WorkerId },
+    /// The app has another size.
+    Scaled { from: u16, to: u16 },
+    /// A process could not be started.
+    SpawnFailed { worker: WorkerId, errno: i32 },
+    /// A process was started.
+    Started { worker: WorkerId },
+    /// A worker is told to leave.
+    Stopping { worker: WorkerId, reason: DrainReason },
+    /// A worker sends no heartbeat.
+    Suspected { worker: WorkerId, silent: Duration },
+}
+
+/// How the app ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// No worker of the first start became ready, and the app is not to keep trying.
+    BootFailed,
+    /// It was stopped.
+    Stopped,
+}
