@@ -1,0 +1,77 @@
+//! What a master is to run.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use herder_core::spec::{AppSpec, ListenAddress};
+use herder_sys::user::Identity;
+
+use crate::event::HerdEvent;
+
+/// Called for every event of the herd, in order, on the output thread. It may print and may be
+/// slow; it never delays a hand-over or a reap.
+pub type Observer = Box<dyn FnMut(&HerdEvent) + Send>;
+
+/// Everything a master needs to run one app.
+pub struct Config {
+    /// What the decisions depend on.
+    pub spec: AppSpec,
+    /// Where the app listens.
+    pub listen: Vec<ListenAddress>,
+    /// How many connections the kernel queues per listener.
+    pub backlog: u32,
+    /// The permission bits of a Unix listener.
+    pub unix_mode: u32,
+    /// What a worker is.
+    pub program: Program,
+    /// How events and the workers' lines are written.
+    pub format: Format,
+    /// Who else is told.
+    pub observer: Option<Observer>,
+    /// How processes are called in `ps`.
+    pub titles: Titles,
+    /// Why the dispatch mode is what it is, for the line at the start.
+    pub dispatch_reason: String,
+}
+
+/// What a worker is.
+pub enum Program {
+    /// This executable again, with the same arguments.
+    Itself,
+    /// A program that knows nothing of herder.
+    Command(Command),
+}
+
+/// A program that knows nothing of herder.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// The file to execute, already found.
+    pub path: PathBuf,
+    /// Its arguments, `argv[0]` included.
+    pub argv: Vec<OsString>,
+    /// Its working directory; `None` = the master's.
+    pub directory: Option<PathBuf>,
+    /// Whose rights it has; `None` = the master's.
+    pub identity: Option<Identity>,
+}
+
+/// How events and lines are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Format {
+    /// One JSON object a line.
+    Json,
+    /// Nothing is written; the observer alone is told. Workers' lines are passed on as they are.
+    Quiet,
+    /// For people.
+    #[default]
+    Text,
+}
+
+/// How processes are called in `ps`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Titles {
+    /// The master; `None` = `herder: master NAME`.
+    pub master: Option<String>,
+    /// A worker; `None` = `herder: worker NAME/slot`.
+    pub worker: Option<String>,
+}

@@ -1,0 +1,79 @@
+//! What a herd tells those who watch it: the log, and the hooks of an embedding program.
+
+use std::time::Duration;
+
+use herder_core::Exit;
+use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
+
+/// Who a worker is, for people.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WorkerInfo {
+    /// Its place, from 0.
+    pub slot: u16,
+    /// Its life: 1, 2, 3 … per app, never reused. `HERDER_WORKER_ID`.
+    pub id: u64,
+    /// Its process.
+    pub pid: i32,
+}
+
+/// Something that happened to a herd.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum HerdEvent {
+    /// Connections had to be closed by the master: nobody could serve them.
+    ConnectionsClosed { poisoned: u64, timed_out: u64 },
+    /// Accepting pauses because the master has no descriptor (or memory) left.
+    AcceptPaused { reason: String },
+    /// How connections reach the workers, and why so.
+    DispatchChosen { mode: String, reason: String },
+    /// A worker is gone.
+    Exited { worker: WorkerInfo, exit: Exit, cause: Cause },
+    /// The herd has ended.
+    Finished { outcome: Outcome },
+    /// A worker process was started.
+    Forked { worker: WorkerInfo },
+    /// A worker did not leave in time and is killed.
+    GraceExpired { worker: WorkerInfo },
+    /// A child could not follow its launch plan.
+    LaunchFailed { worker: WorkerInfo, problem: String },
+    /// Lines of a worker's output were lost: nobody took them.
+    LinesDropped { worker: WorkerInfo, lines: u64 },
+    /// The herd listens here.
+    Listening { address: String },
+    /// A worker broke the protocol of its channel and is killed.
+    Misbehaved { worker: WorkerInfo, problem: String },
+    /// A waiting connection was helped along in `shared` mode (all such nudges so far).
+    Nudged { nudges: u64 },
+    /// A worker is up and talks.
+    Online { worker: WorkerInfo },
+    /// A slot was restarted too often and rests.
+    Quarantined { slot: u16, restarts: u32, window: Duration, retry_in: Duration },
+    /// A worker takes connections. `guessed`: it did not say so, it merely lived long enough.
+    Ready { worker: WorkerInfo, guessed: bool },
+    /// A worker reached a limit and will be replaced.
+    Recycling { worker: WorkerInfo, reason: RecycleReason },
+    /// The quarantine of a slot is over.
+    Released { slot: u16 },
+    /// A replacement waits because many workers drain.
+    ReplacementWaits { slot: u16, draining: u16 },
+    /// A slot's next start is delayed.
+    RestartDelayed { slot: u16, delay: Duration, failures: u32 },
+    /// A suspect beats again.
+    Restored { worker: WorkerInfo },
+    /// A worker announced its own end (suicide message).
+    Retired { worker: WorkerInfo, reason: String },
+    /// The herd has another size.
+    Scaled { from: u16, to: u16 },
+    /// The herd stops. `signal`: the one that asked for it, as in `SIGTERM`.
+    ShuttingDown { signal: Option<&'static str>, fast: bool },
+    /// A worker process could not be started.
+    SpawnFailed { slot: u16, id: u64, error: String },
+    /// A worker is told to leave.
+    Stopping { worker: WorkerInfo, reason: DrainReason },
+    /// A worker sends no heartbeat.
+    Suspected { worker: WorkerInfo, silent: Duration },
+    /// A worker was not ready in time and is killed.
+    BootTimedOut { worker: WorkerInfo, last_lines: Vec<String> },
+    /// Something that needs the operator's eye and has no kind of its own.
+    Warning { text: String },
+}

@@ -1,0 +1,1 @@
+//! What the herd says, and what its workers print.
