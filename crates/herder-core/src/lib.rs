@@ -21,6 +21,7 @@
 pub mod dispatch;
 mod exit;
 mod id;
+pub mod mutation;
 pub mod spec;
 pub mod supervisor;
 mod time;

@@ -1,0 +1,51 @@
+//! Safety rules that can be switched off, one at a time, to prove that the simulator would notice.
+//!
+//! Without the cargo feature `mutation` nothing can be switched off, and every test for it compiles
+//! to nothing.
+
+/// A safety rule that is broken on purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutation {
+    /// A slot whose worker fails is started again without delay and without limit.
+    BackoffOff,
+    /// A worker gets connections beyond its credit.
+    CreditOff,
+    /// News about a dead incarnation is taken for news about its slot's present one.
+    IncarnationTestOff,
+    /// A worker is told to drain before it is withdrawn.
+    StopLadderSwapped,
+    /// What a worker had not received is not taken back.
+    TakeBackOff,
+}
+
+#[cfg(feature = "mutation")]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Mutation;
+
+    thread_local! {
+        static BROKEN: Cell<Option<Mutation>> = const { Cell::new(None) };
+    }
+
+    /// Breaks this rule, and no other, on the calling thread from now on; `None` mends all.
+    pub fn set(mutation: Option<Mutation>) {
+        BROKEN.set(mutation);
+    }
+
+    /// Whether this rule is broken on the calling thread.
+    #[must_use]
+    pub fn is(mutation: Mutation) -> bool {
+        BROKEN.get() == Some(mutation)
+    }
+}
+
+#[cfg(feature = "mutation")]
+pub use switch::{is, set};
+
+/// Whether this rule is broken: never, without the feature `mutation`.
+#[cfg(not(feature = "mutation"))]
+#[must_use]
+pub const fn is(_: Mutation) -> bool {
+    false
+}
