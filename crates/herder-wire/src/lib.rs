@@ -1,1 +1,31 @@
 #![forbid(unsafe_code)]
+//! Message shapes and codecs between herder's processes. No I/O: bytes in, messages out.
+//!
+//! | module | who talks | carrier |
+//! |---|---|---|
+//! | [`control`] | master and native worker | frames, both ways, over a socket pair |
+//! | [`record`] | master to native worker | one 16-byte record for each connection |
+//! | [`plan`] | master to a child that is being started | one header, a sealed memory file, descriptors |
+//! | [`report`] | a child that could not follow its plan, to the master | one message |
+//! | [`keeper`] | master to keeper | frames |
+//! | [`notify`] | any program that speaks `sd_notify(3)`, to the master | datagrams |
+//!
+//! What a peer sends is never trusted. Every decoder here keeps four promises, and the fuzz
+//! targets in `fuzz/` hold it to them:
+//!
+//! 1. it never panics;
+//! 2. it never allocates more than four times its input plus 64 KiB, whatever lengths and counts
+//!    the input claims;
+//! 3. bytes that arrive in pieces decode to what they decode to at once;
+//! 4. what was decoded encodes to something that decodes to the same.
+
+pub mod control;
+pub mod frame;
+pub mod keeper;
+pub mod notify;
+pub mod plan;
+pub mod record;
+pub mod report;
+
+mod reader;
+mod text;
