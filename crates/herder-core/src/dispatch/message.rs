@@ -1,4 +1,8 @@
 //! What the dispatcher is told, and what it asks for.
+//!
+//! The shell executes each action before it polls the next one or tells any other news, and a count
+//! or a list is told at once: [`Event::Unreceived`], [`Event::TakenBack`] and [`Event::Refused`]
+//! are about the queue as it is after the last action that was polled.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,9 +21,13 @@ pub enum Event {
     Accepted { conn: ConnId },
     /// The worker may get connections (again).
     Admit { worker: WorkerId },
-    /// The worker is dead. What it had not received was taken back before
-    /// ([`Event::TakenBack`] comes first).
-    Gone { worker: WorkerId },
+    /// The worker is dead. These, oldest first, it had not received: they are in the master's hand
+    /// again, and each has met one more death. What was queued and is not among them, the worker
+    /// had received.
+    Gone {
+        worker: WorkerId,
+        conns: Vec<ConnId>,
+    },
     /// The worker gets no new connection until it is admitted again; its queue is taken back.
     Hold { worker: WorkerId },
     /// How many connections the worker says it holds open.
@@ -28,12 +36,19 @@ pub enum Event {
     Refused { worker: WorkerId, conns: Batch },
     /// The worker's queue was emptied from outside: these are in the master's hand again, oldest
     /// first. What was queued and is not among them, the worker has received.
-    TakenBack { worker: WorkerId, conns: Vec<ConnId> },
+    TakenBack {
+        worker: WorkerId,
+        conns: Vec<ConnId>,
+    },
     /// `poll_timeout` has passed.
     Timer,
     /// So many of the worker's connections are un-received (the newest ones). A probe is not
     /// counted.
-    Unreceived { worker: WorkerId, count: u32, probe: ProbeState },
+    Unreceived {
+        worker: WorkerId,
+        count: u32,
+        probe: ProbeState,
+    },
     /// The worker gets no new connection ever.
     Withdraw { worker: WorkerId },
 }
@@ -48,24 +63,26 @@ pub enum ProbeState {
 }
 
 /// A request to the shell.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Action {
     /// Close the connection: nobody will serve it.
     Close { conn: ConnId, reason: CloseReason },
-    /// Look at the worker's queue, then say [`Event::Unreceived`].
+    /// Look at the worker's queue, then say [`Event::Unreceived`], whatever it shows.
     Measure { worker: WorkerId },
     /// Put a record without a connection into the worker's queue: its receipt shows that the
     /// worker receives again.
     Probe { worker: WorkerId },
     /// Pass these to the worker, in one message.
     Send { worker: WorkerId, conns: Batch },
-    /// Receive what is un-received in the worker's queue, then say [`Event::TakenBack`].
+    /// Receive what is un-received in the worker's queue (a probe too), then say
+    /// [`Event::TakenBack`], even when there was nothing.
     TakeBack { worker: WorkerId },
     /// Wake at the worker's next receipt, then say [`Event::Unreceived`] (until `Unwatch`).
     Watch { worker: WorkerId },
     /// Stop waking at the worker's receipts.
     Unwatch { worker: WorkerId },
-    /// The withdrawal is complete; this many connections were taken back.
+    /// The withdrawal is complete; this many connections were taken back. Comes once for each
+    /// withdrawal, and the worker is not watched any more.
     Withdrawn { worker: WorkerId, taken_back: u32 },
 }
 
@@ -79,7 +96,7 @@ pub enum CloseReason {
 }
 
 /// One to [`MAX_BATCH`] connections, without allocation.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     conns: [ConnId; MAX_BATCH],
     len: u8,
@@ -89,7 +106,10 @@ impl Batch {
     /// Nothing yet.
     #[must_use]
     pub const fn new() -> Batch {
-        Batch { conns: [ConnId(0); MAX_BATCH], len: 0 }
+        Batch {
+            conns: [ConnId(0); MAX_BATCH],
+            len: 0,
+        }
     }
 
     /// Adds a connection.

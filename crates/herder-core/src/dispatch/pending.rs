@@ -1,0 +1,78 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ConnId, Tick};
+
+/// A connection that waits in a queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Waiting {
+    pub(super) conn: ConnId,
+    /// Since when it has been in this queue.
+    pub(super) since: Tick,
+    /// How many workers died while it was in their queues.
+    pub(super) deaths: u32,
+}
+
+/// The connections in the master's own hand, next one first.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Pending {
+    queue: VecDeque<Waiting>,
+    /// No connection has waited since before this. What comes back goes to the front, so the front
+    /// need not be the oldest; a bound that is exact only after `expire` saves a search per event.
+    floor: Tick,
+}
+
+impl Pending {
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn push_back(&mut self, waiting: Waiting) {
+        self.lower_floor(waiting.since);
+        self.queue.push_back(waiting);
+    }
+
+    pub(super) fn push_front(&mut self, waiting: Waiting) {
+        self.lower_floor(waiting.since);
+        self.queue.push_front(waiting);
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Waiting> {
+        self.queue.pop_front()
+    }
+
+    /// When to call `expire`: not later than the first connection has waited for `timeout`.
+    pub(super) fn expires_at(&self, timeout: Duration) -> Option<Tick> {
+        (!self.queue.is_empty()).then(|| self.floor.after(timeout))
+    }
+
+    /// Removes what has waited for `timeout` and says which.
+    pub(super) fn expire(&mut self, timeout: Duration, now: Tick, mut closed: impl FnMut(ConnId)) {
+        if self.expires_at(timeout).is_none_or(|at| at > now) {
+            return;
+        }
+        self.queue.retain(|waiting| {
+            let fresh = waiting.since.after(timeout) > now;
+            if !fresh {
+                closed(waiting.conn);
+            }
+            fresh
+        });
+        self.floor = self
+            .queue
+            .iter()
+            .map(|waiting| waiting.since)
+            .min()
+            .unwrap_or(now);
+    }
+
+    fn lower_floor(&mut self, since: Tick) {
+        self.floor = if self.queue.is_empty() {
+            since
+        } else {
+            self.floor.min(since)
+        };
+    }
+}

@@ -1,0 +1,145 @@
+//! What follows from the state alone: who gets what is pending, who must be watched, when to look
+//! at a queue again.
+
+use std::collections::VecDeque;
+
+use super::dispatcher::{Dispatcher, Supply};
+use super::message::{Action, CloseReason};
+use super::worker::{Ask, Receipt, Standing, Watch, Worker};
+use crate::Tick;
+
+impl Dispatcher {
+    /// Decides everything that is left to decide.
+    pub(super) fn settle(&mut self) {
+        self.assign();
+        self.watch();
+    }
+
+    /// Gives what is pending to whoever has credit: all of it first, so that the rotation is exact,
+    /// whatever the batches are.
+    fn assign(&mut self) {
+        let window = self.window();
+        while self.pending.len() > 0 {
+            let Some(index) = self.picker.pick(&self.workers, window) else {
+                break;
+            };
+            let mut waiting = self.pending.pop_front().expect("it is not empty");
+            waiting.since = self.now;
+            let worker = &mut self.workers[index];
+            worker.assign(waiting);
+            self.unsent += 1;
+            // Half full, as far as is known: look before anybody is judged full.
+            if worker.queued() * 2 >= window {
+                measure(worker, &mut self.actions);
+            }
+        }
+    }
+
+    /// When nobody has room, each receipt by a full worker must wake the shell. The watch ends only
+    /// when half of the room is free again: at the limit it would go on and off with each receipt.
+    fn watch(&mut self) {
+        let window = self.window();
+        let room = window
+            * self
+                .workers
+                .iter()
+                .filter(|worker| worker.is_eligible())
+                .count();
+        let credit = self.credit();
+        if credit == 0 {
+            self.supply = Supply::Starved;
+        } else if credit * 2 >= room {
+            self.supply = Supply::Ample;
+        }
+        for worker in &mut self.workers {
+            let wanted = match worker.receipt {
+                Receipt::Refused { .. } | Receipt::Stalled(_) => {
+                    worker.standing != Standing::Withdrawing
+                }
+                Receipt::Flowing => {
+                    worker.is_eligible()
+                        && self.supply == Supply::Starved
+                        && (worker.watch == Watch::On || worker.credit(window) == 0)
+                }
+                Receipt::Stealing => worker.watch == Watch::On,
+            };
+            match (worker.watch, wanted) {
+                (Watch::Off, true) => {
+                    worker.watch = Watch::On;
+                    self.actions.push_back(Action::Watch { worker: worker.id });
+                    // It may have received just before the watch began.
+                    measure(worker, &mut self.actions);
+                }
+                (Watch::On, false) => {
+                    worker.watch = Watch::Off;
+                    self.actions
+                        .push_back(Action::Unwatch { worker: worker.id });
+                }
+                (Watch::Off, false) | (Watch::On, true) => {}
+            }
+        }
+    }
+
+    /// Does what has become due.
+    pub(super) fn timer(&mut self) {
+        let now = self.now;
+        for worker in &mut self.workers {
+            if matches!(worker.receipt, Receipt::Refused { retry_at } if retry_at <= now) {
+                worker.receipt = Receipt::Flowing;
+            }
+        }
+        for index in 0..self.workers.len() {
+            if self
+                .look_at(&self.workers[index])
+                .is_some_and(|at| at <= now)
+            {
+                measure(&mut self.workers[index], &mut self.actions);
+            }
+        }
+        // Whoever can be served is not late.
+        self.assign();
+        let (actions, totals) = (&mut self.actions, &mut self.totals);
+        self.pending.expire(self.spec.pending_timeout, now, |conn| {
+            totals.closed_timed_out += 1;
+            actions.push_back(Action::Close {
+                conn,
+                reason: CloseReason::TimedOut,
+            });
+        });
+    }
+
+    /// When the worker's queue is to be measured: once when its oldest connection has been there for
+    /// `steal_after`, and again as soon as somebody else could take it.
+    pub(super) fn look_at(&self, worker: &Worker) -> Option<Tick> {
+        let idle = worker.is_stealable() && worker.measure == Ask::Idle;
+        let old_at = worker.oldest_sent()?.after(self.spec.steal_after);
+        (idle && (worker.measured_at < old_at || self.other_has_credit(worker))).then_some(old_at)
+    }
+
+    /// Takes the worker's queue back when it was just seen to stand still and somebody else has room.
+    pub(super) fn steal_if_still(&mut self, index: usize) {
+        let worker = &self.workers[index];
+        let still = worker
+            .oldest_sent()
+            .is_some_and(|oldest| oldest.after(self.spec.steal_after) <= self.now);
+        if still && worker.is_stealable() && self.other_has_credit(worker) {
+            self.workers[index].receipt = Receipt::Stealing;
+            self.take_back(index);
+        }
+    }
+
+    fn other_has_credit(&self, worker: &Worker) -> bool {
+        let window = self.window();
+        self.workers
+            .iter()
+            .any(|other| other.id != worker.id && other.credit(window) > 0)
+    }
+}
+
+/// Asks for a look at the worker's queue, once.
+fn measure(worker: &mut Worker, actions: &mut VecDeque<Action>) {
+    if worker.measure == Ask::Idle {
+        worker.measure = Ask::Asked;
+        actions.push_back(Action::Measure { worker: worker.id });
+    }
+}

@@ -1,0 +1,186 @@
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::message::{Batch, ProbeState};
+use super::pending::Waiting;
+use crate::mutation::{self, Mutation};
+use crate::{ConnId, Tick, WorkerId};
+
+/// A worker as the dispatcher sees it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) struct Worker {
+    pub(super) id: WorkerId,
+    pub(super) standing: Standing,
+    pub(super) receipt: Receipt,
+    /// How many connections it says it holds open.
+    pub(super) open: u32,
+    /// An answer to `Measure` is awaited.
+    pub(super) measure: Ask,
+    /// An answer to `TakeBack` is awaited: until then the queue is not touched.
+    pub(super) take_back: Ask,
+    pub(super) watch: Watch,
+    /// When its queue was last looked at.
+    pub(super) measured_at: Tick,
+    /// What it was given and is not known to have received, oldest first. The last `unsent` of them
+    /// are still in the master's hand.
+    queue: VecDeque<Waiting>,
+    unsent: usize,
+}
+
+/// What the supervisor wants for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Standing {
+    Admitted,
+    Held,
+    /// Its queue is being taken back for good; `Withdrawn` is owed.
+    Withdrawing,
+}
+
+/// Whether its queue moves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Receipt {
+    Flowing,
+    /// Its channel took nothing. It counts as full until it receives or `retry_at` comes.
+    Refused {
+        retry_at: Tick,
+    },
+    /// Its queue stood still and was taken back: nothing for it until it receives the probe.
+    Stalled(Probe),
+    /// Its queue stands still and is being taken back.
+    Stealing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Probe {
+    Sent,
+    /// The request waits to be polled: that no probe is seen in the queue means nothing yet.
+    Unsent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Ask {
+    Idle,
+    Asked,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Watch {
+    Off,
+    On,
+}
+
+impl Worker {
+    pub(super) fn new(id: WorkerId, now: Tick) -> Worker {
+        Worker {
+            id,
+            standing: Standing::Admitted,
+            receipt: Receipt::Flowing,
+            open: 0,
+            measure: Ask::Idle,
+            take_back: Ask::Idle,
+            watch: Watch::Off,
+            measured_at: now,
+            queue: VecDeque::new(),
+            unsent: 0,
+        }
+    }
+
+    /// Whether it may get connections, were there room.
+    pub(super) fn is_eligible(&self) -> bool {
+        self.standing == Standing::Admitted
+            && self.receipt == Receipt::Flowing
+            && self.take_back == Ask::Idle
+    }
+
+    /// Whether its queue may be taken back for others.
+    pub(super) fn is_stealable(&self) -> bool {
+        let moving = match self.receipt {
+            Receipt::Flowing | Receipt::Refused { .. } => true,
+            Receipt::Stalled(_) | Receipt::Stealing => false,
+        };
+        moving && self.standing == Standing::Admitted && self.take_back == Ask::Idle
+    }
+
+    /// How many connections it may get now.
+    pub(super) fn credit(&self, window: usize) -> usize {
+        if !self.is_eligible() {
+            0
+        } else if mutation::is(Mutation::CreditOff) {
+            window
+        } else {
+            window.saturating_sub(self.queue.len())
+        }
+    }
+
+    /// Open and un-received connections.
+    pub(super) fn load(&self) -> u64 {
+        u64::from(self.open) + self.queue.len() as u64
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent
+    }
+
+    /// Since when the oldest connection in its channel has been there.
+    pub(super) fn oldest_sent(&self) -> Option<Tick> {
+        (self.sent() > 0).then(|| self.queue.front().expect("what was sent is queued").since)
+    }
+
+    /// Gives it a connection, to be sent with the next batch.
+    pub(super) fn assign(&mut self, waiting: Waiting) {
+        self.queue.push_back(waiting);
+        self.unsent += 1;
+    }
+
+    /// The next message for it.
+    pub(super) fn next_batch(&mut self) -> Batch {
+        let mut batch = Batch::new();
+        for waiting in self.queue.range(self.sent()..) {
+            if batch.is_full() {
+                break;
+            }
+            batch.push(waiting.conn);
+        }
+        self.unsent -= batch.as_slice().len();
+        batch
+    }
+
+    /// Takes away the newest connection that was not sent.
+    pub(super) fn pop_unsent(&mut self) -> Option<Waiting> {
+        self.unsent = self.unsent.checked_sub(1)?;
+        self.queue.pop_back()
+    }
+
+    /// Takes a connection that was sent out of the queue, wherever it stands.
+    pub(super) fn remove(&mut self, conn: ConnId) -> Option<Waiting> {
+        let at = self
+            .queue
+            .iter()
+            .take(self.sent())
+            .position(|waiting| waiting.conn == conn)?;
+        self.queue.remove(at)
+    }
+
+    /// Only the newest `count` of what was sent are un-received. Returns how many were received.
+    pub(super) fn keep_newest(&mut self, count: usize) -> usize {
+        let received = self.sent().saturating_sub(count);
+        self.queue.drain(..received);
+        received
+    }
+
+    /// The answer to a probe.
+    pub(super) fn saw_probe(&mut self, probe: ProbeState) {
+        if self.receipt == Receipt::Stalled(Probe::Sent) && probe == ProbeState::Absent {
+            self.receipt = Receipt::Flowing;
+        }
+    }
+
+    fn sent(&self) -> usize {
+        self.queue.len() - self.unsent
+    }
+}
