@@ -1,0 +1,224 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use herder_core::dispatch::{Action, Dispatcher, Event, ProbeState};
+use herder_core::spec::{DispatchSpec, PickerKind};
+use herder_core::{ConnId, Incarnation, Slot, Tick, WorkerId};
+
+/// What lies in a worker's channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Record {
+    Conn(ConnId),
+    Probe,
+}
+
+/// A truthful shell around a dispatcher: channels that hold what was sent, workers that receive
+/// only when the test says so, and a clock that the test moves.
+pub struct Desk {
+    pub dispatcher: Dispatcher,
+    /// Every action, in order.
+    pub log: Vec<Action>,
+    now: Tick,
+    accepted: u64,
+    channels: BTreeMap<WorkerId, VecDeque<Record>>,
+    watched: BTreeSet<WorkerId>,
+    /// These channels take nothing.
+    pub refusing: BTreeSet<WorkerId>,
+}
+
+/// The first incarnation in this slot.
+pub fn worker(slot: u16) -> WorkerId {
+    incarnation(slot, u64::from(slot) + 1)
+}
+
+pub fn incarnation(slot: u16, number: u64) -> WorkerId {
+    WorkerId {
+        slot: Slot(slot),
+        incarnation: Incarnation(number),
+    }
+}
+
+pub fn conns(range: std::ops::Range<u64>) -> Vec<ConnId> {
+    range.map(ConnId).collect()
+}
+
+impl Desk {
+    /// With workers in slots 0 to `workers - 1`, admitted.
+    pub fn new(workers: u16) -> Desk {
+        Desk::with(workers, &DispatchSpec::default())
+    }
+
+    pub fn least_connections(workers: u16) -> Desk {
+        let picker = PickerKind::LeastConnections;
+        Desk::with(
+            workers,
+            &DispatchSpec {
+                picker,
+                ..DispatchSpec::default()
+            },
+        )
+    }
+
+    pub fn with(workers: u16, spec: &DispatchSpec) -> Desk {
+        let mut desk = Desk {
+            dispatcher: Dispatcher::new(spec),
+            log: Vec::new(),
+            now: Tick::from_micros(1_000_000),
+            accepted: 0,
+            channels: BTreeMap::new(),
+            watched: BTreeSet::new(),
+            refusing: BTreeSet::new(),
+        };
+        for slot in 0..workers {
+            desk.admit(worker(slot));
+        }
+        desk
+    }
+
+    pub fn admit(&mut self, worker: WorkerId) {
+        self.tell(Event::Admit { worker });
+    }
+
+    /// Accepts so many connections in one turn.
+    pub fn accept(&mut self, count: usize) {
+        for _ in 0..count {
+            let conn = ConnId(self.accepted);
+            self.accepted += 1;
+            self.dispatcher.handle(Event::Accepted { conn }, self.now);
+        }
+        self.drain();
+    }
+
+    /// Tells this, and does what is asked for.
+    pub fn tell(&mut self, event: Event) {
+        self.dispatcher.handle(event, self.now);
+        self.drain();
+    }
+
+    /// The worker receives the oldest `count` records; a watched one is noticed.
+    pub fn receive(&mut self, worker: WorkerId, count: usize) -> Vec<ConnId> {
+        let channel = self.channels.entry(worker).or_default();
+        let records: Vec<Record> = channel.drain(..count.min(channel.len())).collect();
+        if !records.is_empty() && self.watched.contains(&worker) {
+            self.tell_count(worker);
+            self.drain();
+        }
+        let conn = |record| match record {
+            Record::Conn(conn) => Some(conn),
+            Record::Probe => None,
+        };
+        records.into_iter().filter_map(conn).collect()
+    }
+
+    /// The worker dies; what it had not received comes back.
+    pub fn kill(&mut self, worker: WorkerId) {
+        let conns = self.empty(worker);
+        self.watched.remove(&worker);
+        self.tell(Event::Gone { worker, conns });
+    }
+
+    /// Moves the clock, and wakes the dispatcher whenever it asked for it on the way.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        let mut wakes = 0;
+        while let Some(at) = self.dispatcher.poll_timeout().filter(|&at| at <= end) {
+            wakes += 1;
+            assert!(wakes < 10_000, "the dispatcher wakes without end");
+            self.now = self.now.max(at);
+            self.tell(Event::Timer);
+        }
+        self.now = end;
+    }
+
+    /// What lies un-received in the worker's channel.
+    pub fn channel(&self, worker: WorkerId) -> Vec<ConnId> {
+        let conn = |record: &Record| match record {
+            Record::Conn(conn) => Some(*conn),
+            Record::Probe => None,
+        };
+        self.channels
+            .get(&worker)
+            .into_iter()
+            .flatten()
+            .filter_map(conn)
+            .collect()
+    }
+
+    pub fn has_probe(&self, worker: WorkerId) -> bool {
+        self.channels
+            .get(&worker)
+            .is_some_and(|channel| channel.contains(&Record::Probe))
+    }
+
+    pub fn is_watched(&self, worker: WorkerId) -> bool {
+        self.watched.contains(&worker)
+    }
+
+    /// How many actions of the log are like this.
+    pub fn count(&self, like: impl Fn(&Action) -> bool) -> usize {
+        self.log.iter().filter(|action| like(action)).count()
+    }
+
+    /// Removes what is un-received, as a take-back does.
+    pub fn empty(&mut self, worker: WorkerId) -> Vec<ConnId> {
+        let conns = self.channel(worker);
+        self.channels.remove(&worker);
+        conns
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.dispatcher.poll_action() {
+            self.log.push(action.clone());
+            assert!(self.log.len() < 100_000, "the dispatcher asks without end");
+            self.execute(action);
+        }
+    }
+
+    fn execute(&mut self, action: Action) {
+        match action {
+            Action::Close { .. } | Action::Withdrawn { .. } => {}
+            Action::Measure { worker } => self.tell_count(worker),
+            Action::Probe { worker } => {
+                self.channels
+                    .entry(worker)
+                    .or_default()
+                    .push_back(Record::Probe);
+            }
+            Action::Send { worker, conns } if self.refusing.contains(&worker) => {
+                self.dispatcher
+                    .handle(Event::Refused { worker, conns }, self.now);
+            }
+            Action::Send { worker, conns } => {
+                let records = conns.as_slice().iter().map(|&conn| Record::Conn(conn));
+                self.channels.entry(worker).or_default().extend(records);
+            }
+            Action::TakeBack { worker } => {
+                let conns = self.empty(worker);
+                self.dispatcher
+                    .handle(Event::TakenBack { worker, conns }, self.now);
+            }
+            Action::Unwatch { worker } => {
+                self.watched.remove(&worker);
+            }
+            Action::Watch { worker } => {
+                self.watched.insert(worker);
+            }
+        }
+    }
+
+    fn tell_count(&mut self, worker: WorkerId) {
+        let count = u32::try_from(self.channel(worker).len()).expect("a channel is short");
+        let probe = match self.has_probe(worker) {
+            true => ProbeState::Unreceived,
+            false => ProbeState::Absent,
+        };
+        self.dispatcher.handle(
+            Event::Unreceived {
+                worker,
+                count,
+                probe,
+            },
+            self.now,
+        );
+    }
+}
