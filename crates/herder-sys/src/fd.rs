@@ -1,0 +1,162 @@
+//! Descriptors as such: duplicates, flags, and a reserve of free places for them.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::EventfdFlags;
+use rustix::fs::OFlags;
+
+/// Whether calls on a descriptor wait.
+///
+/// The flag belongs to the open file, not to the descriptor: everyone who holds a duplicate, in
+/// whatever process, sees the change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocking {
+    /// Calls return `WouldBlock` instead of waiting.
+    No,
+    /// Calls wait.
+    Yes,
+}
+
+/// A second descriptor for the same open file, close-on-exec.
+///
+/// # Errors
+///
+/// `EMFILE` when the process has no descriptor left.
+pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // Not below 3, so that a closed standard stream is never filled by accident.
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
+}
+
+/// Sets whether calls on this open file wait, for every holder of it.
+///
+/// # Errors
+///
+/// What `fcntl` answers; in practice none for a valid descriptor.
+pub fn set_blocking(fd: BorrowedFd<'_>, blocking: Blocking) -> io::Result<()> {
+    let before = rustix::fs::fcntl_getfl(fd)?;
+    let after = match blocking {
+        Blocking::No => before | OFlags::NONBLOCK,
+        Blocking::Yes => before - OFlags::NONBLOCK,
+    };
+    if after != before {
+        rustix::fs::fcntl_setfl(fd, after)?;
+    }
+    Ok(())
+}
+
+/// `/dev/null`, open for reading and writing.
+///
+/// # Errors
+///
+/// What `open` answers: `EMFILE`, or `ENOENT` in a root without `/dev`.
+pub fn null() -> io::Result<OwnedFd> {
+    let file = File::options().read(true).write(true).open("/dev/null")?;
+    Ok(file.into())
+}
+
+/// How many descriptors this process has open, not counting the one used to look.
+///
+/// # Errors
+///
+/// What reading `/proc/self/fd` answers.
+pub fn open_count() -> io::Result<usize> {
+    let mut count = 0_usize;
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        entry?;
+        count += 1;
+    }
+    Ok(count.saturating_sub(1))
+}
+
+/// Spare descriptors: places that are free when they are needed.
+///
+/// A message with descriptors that arrives when the process has none left loses them for good.
+/// So a receiver keeps as many spares as a message may carry, releases them just before it
+/// receives and refills them after. The places are those of the process, so between release and
+/// receive another thread can still take one; single-threaded receivers are safe.
+#[derive(Debug)]
+pub struct Reserve {
+    /// What the spares are duplicates of: it needs no path, so refilling works in any root.
+    original: OwnedFd,
+    spares: Vec<OwnedFd>,
+    size: usize,
+}
+
+impl Reserve {
+    /// A full reserve of `size` descriptors (it uses one more for itself).
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE` when there is not room for all of them.
+    pub fn new(size: usize) -> io::Result<Self> {
+        let original = rustix::event::eventfd(0, EventfdFlags::CLOEXEC)?;
+        let spares = Vec::with_capacity(size);
+        let mut reserve = Self {
+            original,
+            spares,
+            size,
+        };
+        while reserve.spares.len() < size {
+            reserve.spares.push(duplicate(reserve.original.as_fd())?);
+        }
+        Ok(reserve)
+    }
+
+    /// Closes the spares: now there is room for as many descriptors.
+    pub fn release(&mut self) {
+        self.spares.clear();
+    }
+
+    /// Takes the places back. Returns how many are missing: not zero means that the process is at
+    /// its limit and should close something before it receives again.
+    pub fn refill(&mut self) -> usize {
+        while self.spares.len() < self.size {
+            match duplicate(self.original.as_fd()) {
+                Ok(spare) => self.spares.push(spare),
+                Err(_) => break,
+            }
+        }
+        self.size - self.spares.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duplicate_is_close_on_exec_and_above_the_standard_streams() {
+        use std::os::fd::AsRawFd;
+        let copy = duplicate(null().unwrap().as_fd()).unwrap();
+        assert!(copy.as_raw_fd() >= 3);
+        let flags = rustix::io::fcntl_getfd(&copy).unwrap();
+        assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    }
+
+    #[test]
+    fn the_blocking_flag_is_seen_through_a_duplicate() {
+        let (one, _other) = rustix::pipe::pipe().unwrap();
+        let copy = duplicate(one.as_fd()).unwrap();
+        set_blocking(one.as_fd(), Blocking::No).unwrap();
+        assert!(
+            rustix::fs::fcntl_getfl(&copy)
+                .unwrap()
+                .contains(OFlags::NONBLOCK)
+        );
+        set_blocking(copy.as_fd(), Blocking::Yes).unwrap();
+        assert!(
+            !rustix::fs::fcntl_getfl(&one)
+                .unwrap()
+                .contains(OFlags::NONBLOCK)
+        );
+    }
+
+    #[test]
+    fn null_swallows_and_gives_nothing() {
+        let null = null().unwrap();
+        assert_eq!(rustix::io::write(&null, b"gone").unwrap(), 4);
+        assert_eq!(rustix::io::read(&null, &mut [0_u8; 4]).unwrap(), 0);
+    }
+}

@@ -1,0 +1,129 @@
+//! Large payloads as sealed memory: written once, then nobody can change what the other reads.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+/// Puts `bytes` into memory that can be passed to another process and never changes again.
+///
+/// # Errors
+///
+/// `EMFILE`, or `ENOSPC`/`ENOMEM` when there is no memory.
+pub fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let memory = create()?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = retry_on_intr(|| rustix::io::write(&memory, rest))?;
+        rest = &rest[written..];
+    }
+    rustix::fs::fcntl_add_seals(&memory, FIXED | SealFlags::SEAL)?;
+    Ok(memory)
+}
+
+/// Reads what [`sealed`] made, from its start, whatever the position of the descriptor.
+///
+/// # Errors
+///
+/// `InvalidData` when the descriptor is not sealed memory (its sender could change it, or make it
+/// shorter while we read) or holds more than `max` bytes. Nothing of it has been read then.
+pub fn read_sealed(fd: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
+    let seals = rustix::fs::fcntl_get_seals(fd).map_err(|_| unacceptable("not sealable memory"))?;
+    if !seals.contains(FIXED) {
+        return Err(unacceptable("memory that is not sealed"));
+    }
+    let size = usize::try_from(rustix::fs::fstat(fd)?.st_size)
+        .map_err(|_| unacceptable("memory of an impossible size"))?;
+    if size > max {
+        return Err(unacceptable("sealed memory larger than allowed"));
+    }
+    let mut bytes = vec![0; size];
+    let mut filled = 0;
+    while filled < size {
+        let position = filled as u64;
+        match retry_on_intr(|| rustix::io::pread(fd, &mut bytes[filled..], position))? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => filled += read,
+        }
+    }
+    Ok(bytes)
+}
+
+/// Without these three, the bytes are not the same twice.
+const FIXED: SealFlags = SealFlags::GROW
+    .union(SealFlags::SHRINK)
+    .union(SealFlags::WRITE);
+
+fn create() -> rustix::io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Since Linux 6.3 one should say that nobody will execute it; before, the flag is unknown.
+    match rustix::fs::memfd_create("herder", flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => rustix::fs::memfd_create("herder", flags),
+        result => result,
+    }
+}
+
+fn unacceptable(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn refusal(fd: &OwnedFd, max: usize) -> String {
+        let error = read_sealed(fd.as_fd(), max).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        error.to_string()
+    }
+
+    #[test]
+    fn round_trip_empty_small_and_large() {
+        for size in [0, 1, 60 * 1024 + 1, 3 << 20] {
+            let bytes: Vec<u8> = (0..=255).cycle().take(size).collect();
+            let memory = sealed(&bytes).unwrap();
+            assert_eq!(read_sealed(memory.as_fd(), size).unwrap(), bytes);
+            assert_eq!(
+                read_sealed(memory.as_fd(), size).unwrap(),
+                bytes,
+                "a second time"
+            );
+        }
+    }
+
+    #[test]
+    fn sealed_memory_cannot_be_written_grown_or_shrunk() {
+        let memory = sealed(b"fixed").unwrap();
+        assert_eq!(
+            rustix::io::pwrite(&memory, b"x", 0).unwrap_err(),
+            Errno::PERM
+        );
+        assert_eq!(rustix::fs::ftruncate(&memory, 1).unwrap_err(), Errno::PERM);
+        assert_eq!(rustix::fs::ftruncate(&memory, 99).unwrap_err(), Errno::PERM);
+        assert_eq!(
+            rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE).unwrap_err(),
+            Errno::PERM
+        );
+    }
+
+    #[test]
+    fn unsealed_partly_sealed_and_foreign_descriptors_are_refused() {
+        let memory = create().unwrap();
+        rustix::io::write(&memory, b"loose").unwrap();
+        assert_eq!(refusal(&memory, 10), "memory that is not sealed");
+        rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::GROW).unwrap();
+        assert_eq!(refusal(&memory, 10), "memory that is not sealed");
+        assert_eq!(
+            refusal(&crate::fd::null().unwrap(), 10),
+            "not sealable memory"
+        );
+    }
+
+    #[test]
+    fn one_byte_too_many_is_refused() {
+        let memory = sealed(b"12345").unwrap();
+        assert_eq!(refusal(&memory, 4), "sealed memory larger than allowed");
+    }
+}

@@ -1,0 +1,21 @@
+//! Listening sockets: making them, accepting from them, looking into their queue.
+//!
+//! A [`Listener`] is born non-blocking and closed on exec, with `TCP_NODELAY` for the connections
+//! it will give. It never has `SO_REUSEPORT`, so that a stranger on the port is an error and not a
+//! thief of half the connections. The functions that take a `BorrowedFd` work on any duplicate.
+
+mod accept;
+mod address;
+mod error;
+mod handle;
+mod tcp;
+pub(crate) mod unix_path;
+
+pub use crate::fd::{Blocking, set_blocking};
+pub use accept::{
+    AcceptError, accept, accept_error, accept_queue_length, connect_and_close, has_waiting,
+    listen_again,
+};
+pub use address::{Address, BoundAddress, local_address};
+pub use error::ListenError;
+pub use handle::{ListenOptions, Listener};

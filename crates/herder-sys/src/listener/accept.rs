@@ -1,0 +1,169 @@
+//! Taking connections, and looking at those that wait.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::addr::SocketAddrArg;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with};
+
+use super::address::BoundAddress;
+
+/// What a failed [`accept`] means for the loop around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AcceptError {
+    /// The listener is no listener (any more): it was shut down, or the descriptor is wrong.
+    Broken,
+    /// There is nothing to accept.
+    None,
+    /// No descriptor or no memory. The connection waits in the queue, and a level-triggered
+    /// listener stays readable: stop watching it for a while, else the loop spins.
+    OutOfDescriptors,
+    /// One connection went away before it was taken. The next may be fine.
+    Transient,
+}
+
+/// Takes one connection; it is non-blocking. The address of the client is not asked for.
+///
+/// # Errors
+///
+/// Classify with [`accept_error`].
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    Ok(retry_on_intr(|| accept_with(listener, flags))?)
+}
+
+/// Says what an error of [`accept`] means.
+#[must_use]
+pub fn accept_error(error: &io::Error) -> AcceptError {
+    match Errno::from_io_error(error) {
+        Some(Errno::AGAIN) => AcceptError::None,
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+            AcceptError::OutOfDescriptors
+        }
+        // Linux hands errors that already wait on the new connection to accept (see accept(2));
+        // EPERM comes from a firewall.
+        Some(
+            Errno::CONNABORTED
+            | Errno::INTR
+            | Errno::PROTO
+            | Errno::PERM
+            | Errno::NETDOWN
+            | Errno::NETUNREACH
+            | Errno::NOPROTOOPT
+            | Errno::HOSTDOWN
+            | Errno::HOSTUNREACH
+            | Errno::NONET,
+        ) => AcceptError::Transient,
+        Some(_) | None => AcceptError::Broken,
+    }
+}
+
+/// Makes a socket listen again that somebody shut down, or changes the length of its queue.
+///
+/// # Errors
+///
+/// `EADDRINUSE` when a stranger took the port meanwhile.
+pub fn listen_again(listener: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
+    let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+    Ok(rustix::net::listen(listener, backlog)?)
+}
+
+/// Whether a connection waits to be accepted; also for Unix listeners.
+///
+/// # Errors
+///
+/// In practice none.
+pub fn has_waiting(listener: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut asked = [PollFd::from_borrowed_fd(listener, PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    retry_on_intr(|| poll(&mut asked, Some(&at_once)))?;
+    Ok(asked[0].revents().contains(PollFlags::IN))
+}
+
+/// How many connections wait to be accepted; `None` for a listener that does not tell (Unix).
+///
+/// # Errors
+///
+/// In practice none for a listener.
+pub fn accept_queue_length(listener: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    let mut info = [0_u32; TCP_INFO_WORDS];
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).expect("32 bytes");
+    // SAFETY: the pointer and the length describe `info`, which outlives the call.
+    let result = unsafe {
+        libc::getsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 {
+        return Ok(Some(info[TCPI_UNACKED]));
+    }
+    match Errno::from_io_error(&io::Error::last_os_error()) {
+        Some(Errno::OPNOTSUPP | Errno::NOPROTOOPT) => Ok(None),
+        Some(error) => Err(error.into()),
+        None => Err(io::ErrorKind::Other.into()),
+    }
+}
+
+/// Opens a connection to a listener of ours and closes it at once: a nudge for whoever waits for
+/// it. Never waits.
+///
+/// # Errors
+///
+/// `WouldBlock` when the queue of a Unix listener is full (then nobody needs a nudge), else what
+/// `connect` answers.
+pub fn connect_and_close(bound: &BoundAddress) -> io::Result<()> {
+    match bound {
+        BoundAddress::Unix(path) => nudge(AddressFamily::UNIX, &SocketAddrUnix::new(path)?),
+        BoundAddress::Tcp(address) => match nudge_tcp(reachable(*address)) {
+            // A machine without IPv6 on its loopback still has our dual listener under IPv4.
+            Err(Errno::ADDRNOTAVAIL | Errno::NETUNREACH | Errno::AFNOSUPPORT)
+                if address.ip() == Ipv6Addr::UNSPECIFIED =>
+            {
+                nudge_tcp((Ipv4Addr::LOCALHOST, address.port()).into())
+            }
+            result => result,
+        },
+    }
+    .map_err(io::Error::from)
+}
+
+/// "Every address" is no destination; the loopback is one of them.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        IpAddr::V4(_) | IpAddr::V6(_) => return address,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn nudge_tcp(address: SocketAddr) -> rustix::io::Result<()> {
+    match address {
+        SocketAddr::V4(address) => nudge(AddressFamily::INET, &address),
+        SocketAddr::V6(address) => nudge(AddressFamily::INET6, &address),
+    }
+}
+
+fn nudge(family: AddressFamily, address: &impl SocketAddrArg) -> rustix::io::Result<()> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    match rustix::net::connect(&socket, address) {
+        Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// `struct tcp_info` up to and including `tcpi_sacked`. Of a listener, `tcpi_unacked` is the
+/// length of the queue (and `tcpi_sacked` its limit).
+const TCP_INFO_WORDS: usize = 8;
+const TCPI_UNACKED: usize = 6;
