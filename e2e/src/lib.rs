@@ -1,1 +1,19 @@
+//! The kit of the tests that run real processes.
+//!
+//! A test makes a [`scene::Scene`], which has a private directory and an identity; starts herds in it
+//! ([`herd::Herd`]); sends them traffic whose every request is accounted for ([`client::Load`]); and
+//! when the scene is dropped, it fails the test if anything was left behind ([`baseline`]).
+//!
+//! Every wait has a deadline and a name ([`mod@wait`]), so that a test that hangs says on what.
+//! The kit is for tests and benchmarks: where a test would have to give up, it panics with the reason.
 
+#![forbid(unsafe_code)]
+
+pub mod baseline;
+pub mod binary;
+
+pub mod herd;
+pub mod lineage;
+pub mod process;
+pub mod scene;
+pub mod wait;

@@ -1,0 +1,70 @@
+//! Waiting for something that sends no event. The only place of the tests that may sleep.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Asks `probe` again and again until it answers, and returns its answer.
+///
+/// Pauses 1 ms between questions, later 5 ms: `/proc` and the like have nothing to wait on. Whatever can
+/// be waited for (a line, an exit, a readable socket) has its own function elsewhere and does not come here.
+///
+/// # Panics
+/// When `within` has passed without an answer; the message names `what`.
+#[track_caller]
+pub fn until<T>(within: Duration, what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    match attempt(within, probe) {
+        Some(answer) => answer,
+        None => panic!("not within {within:?}: {what}"),
+    }
+}
+
+/// Like [`until`], for a caller that has its own words for the failure: `None` when time is up.
+/// The probe is always asked at least once, and once more after the deadline.
+pub fn attempt<T>(within: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+    let begun = Instant::now();
+    loop {
+        let last = begun.elapsed() >= within;
+        if let Some(answer) = probe() {
+            return Some(answer);
+        }
+        if last {
+            return None;
+        }
+        thread::sleep(pause(begun.elapsed()).min(within.saturating_sub(begun.elapsed())));
+    }
+}
+
+/// Short at first, because most things happen at once; longer later, to leave the processor to them.
+fn pause(waited: Duration) -> Duration {
+    if waited < Duration::from_millis(50) {
+        Duration::from_millis(1)
+    } else {
+        Duration::from_millis(5)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_ends_the_wait() {
+        let mut asked = 0;
+        let answer = until(Duration::from_secs(5), "the third question", || {
+            asked += 1;
+            (asked == 3).then_some("yes")
+        });
+        assert_eq!((answer, asked), ("yes", 3));
+    }
+
+    #[test]
+    fn without_time_the_probe_is_still_asked() {
+        assert_eq!(attempt(Duration::ZERO, || Some(1)), Some(1));
+    }
+
+    #[test]
+    #[should_panic(expected = "not within 2ms: a miracle")]
+    fn the_deadline_is_kept_and_named() {
+        until(Duration::from_millis(2), "a miracle", || None::<()>);
+    }
+}
