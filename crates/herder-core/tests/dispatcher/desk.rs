@@ -14,41 +14,41 @@ enum Record {
 
 /// A truthful shell around a dispatcher: channels that hold what was sent, workers that receive
 /// only when the test says so, and a clock that the test moves.
-pub struct Desk {
-    pub dispatcher: Dispatcher,
+pub(crate) struct Desk {
+    pub(crate) dispatcher: Dispatcher,
     /// Every action, in order.
-    pub log: Vec<Action>,
+    pub(crate) log: Vec<Action>,
     now: Tick,
     accepted: u64,
     channels: BTreeMap<WorkerId, VecDeque<Record>>,
     watched: BTreeSet<WorkerId>,
     /// These channels take nothing.
-    pub refusing: BTreeSet<WorkerId>,
+    pub(crate) refusing: BTreeSet<WorkerId>,
 }
 
 /// The first incarnation in this slot.
-pub fn worker(slot: u16) -> WorkerId {
+pub(crate) fn worker(slot: u16) -> WorkerId {
     incarnation(slot, u64::from(slot) + 1)
 }
 
-pub fn incarnation(slot: u16, number: u64) -> WorkerId {
+pub(crate) fn incarnation(slot: u16, number: u64) -> WorkerId {
     WorkerId {
         slot: Slot(slot),
         incarnation: Incarnation(number),
     }
 }
 
-pub fn conns(range: std::ops::Range<u64>) -> Vec<ConnId> {
+pub(crate) fn conns(range: std::ops::Range<u64>) -> Vec<ConnId> {
     range.map(ConnId).collect()
 }
 
 impl Desk {
     /// With workers in slots 0 to `workers - 1`, admitted.
-    pub fn new(workers: u16) -> Desk {
+    pub(crate) fn new(workers: u16) -> Desk {
         Desk::with(workers, &DispatchSpec::default())
     }
 
-    pub fn least_connections(workers: u16) -> Desk {
+    pub(crate) fn least_connections(workers: u16) -> Desk {
         let picker = PickerKind::LeastConnections;
         Desk::with(
             workers,
@@ -59,7 +59,7 @@ impl Desk {
         )
     }
 
-    pub fn with(workers: u16, spec: &DispatchSpec) -> Desk {
+    pub(crate) fn with(workers: u16, spec: &DispatchSpec) -> Desk {
         let mut desk = Desk {
             dispatcher: Dispatcher::new(spec),
             log: Vec::new(),
@@ -75,12 +75,12 @@ impl Desk {
         desk
     }
 
-    pub fn admit(&mut self, worker: WorkerId) {
+    pub(crate) fn admit(&mut self, worker: WorkerId) {
         self.tell(Event::Admit { worker });
     }
 
     /// Accepts so many connections in one turn.
-    pub fn accept(&mut self, count: usize) {
+    pub(crate) fn accept(&mut self, count: usize) {
         for _ in 0..count {
             let conn = ConnId(self.accepted);
             self.accepted += 1;
@@ -90,13 +90,13 @@ impl Desk {
     }
 
     /// Tells this, and does what is asked for.
-    pub fn tell(&mut self, event: Event) {
+    pub(crate) fn tell(&mut self, event: Event) {
         self.dispatcher.handle(event, self.now);
         self.drain();
     }
 
     /// The worker receives the oldest `count` records; a watched one is noticed.
-    pub fn receive(&mut self, worker: WorkerId, count: usize) -> Vec<ConnId> {
+    pub(crate) fn receive(&mut self, worker: WorkerId, count: usize) -> Vec<ConnId> {
         let channel = self.channels.entry(worker).or_default();
         let records: Vec<Record> = channel.drain(..count.min(channel.len())).collect();
         if !records.is_empty() && self.watched.contains(&worker) {
@@ -111,14 +111,14 @@ impl Desk {
     }
 
     /// The worker dies; what it had not received comes back.
-    pub fn kill(&mut self, worker: WorkerId) {
+    pub(crate) fn kill(&mut self, worker: WorkerId) {
         let conns = self.empty(worker);
         self.watched.remove(&worker);
         self.tell(Event::Gone { worker, conns });
     }
 
     /// Moves the clock, and wakes the dispatcher whenever it asked for it on the way.
-    pub fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now.after(time);
         let mut wakes = 0;
         while let Some(at) = self.dispatcher.poll_timeout().filter(|&at| at <= end) {
@@ -131,7 +131,7 @@ impl Desk {
     }
 
     /// What lies un-received in the worker's channel.
-    pub fn channel(&self, worker: WorkerId) -> Vec<ConnId> {
+    pub(crate) fn channel(&self, worker: WorkerId) -> Vec<ConnId> {
         let conn = |record: &Record| match record {
             Record::Conn(conn) => Some(*conn),
             Record::Probe => None,
@@ -144,23 +144,23 @@ impl Desk {
             .collect()
     }
 
-    pub fn has_probe(&self, worker: WorkerId) -> bool {
+    pub(crate) fn has_probe(&self, worker: WorkerId) -> bool {
         self.channels
             .get(&worker)
             .is_some_and(|channel| channel.contains(&Record::Probe))
     }
 
-    pub fn is_watched(&self, worker: WorkerId) -> bool {
+    pub(crate) fn is_watched(&self, worker: WorkerId) -> bool {
         self.watched.contains(&worker)
     }
 
     /// How many actions of the log are like this.
-    pub fn count(&self, like: impl Fn(&Action) -> bool) -> usize {
+    pub(crate) fn count(&self, like: impl Fn(&Action) -> bool) -> usize {
         self.log.iter().filter(|action| like(action)).count()
     }
 
     /// Removes what is un-received, as a take-back does.
-    pub fn empty(&mut self, worker: WorkerId) -> Vec<ConnId> {
+    pub(crate) fn empty(&mut self, worker: WorkerId) -> Vec<ConnId> {
         let conns = self.channel(worker);
         self.channels.remove(&worker);
         conns

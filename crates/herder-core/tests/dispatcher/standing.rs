@@ -5,9 +5,11 @@ use herder_core::dispatch::{Action, Event};
 use crate::desk::{Desk, conns, incarnation, worker};
 
 fn withdrawals(desk: &Desk) -> Vec<(u16, u32)> {
-    let answer = |action: &Action| match action {
-        Action::Withdrawn { worker, taken_back } => Some((worker.slot.0, *taken_back)),
-        _ => None,
+    let answer = |action: &Action| {
+        let Action::Withdrawn { worker, taken_back } = action else {
+            return None;
+        };
+        Some((worker.slot.0, *taken_back))
     };
     desk.log.iter().filter_map(answer).collect()
 }
