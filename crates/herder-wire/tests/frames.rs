@@ -1,0 +1,363 @@
+//! Frames at their limits, in pieces, and from peers that break the rules.
+
+mod random;
+
+use herder_wire::control::{
+    Decoder, DrainReason, MAX_FRAME, MAX_REASON, MAX_USER, ToMaster, ToWorker,
+};
+use herder_wire::frame::{self, FrameError, HEADER_SIZE, Message};
+use herder_wire::keeper::{self, ToKeeper};
+use random::Random;
+
+const MANDATORY: u16 = 1;
+const UNKNOWN: u16 = 0x7fff;
+
+#[test]
+fn r18_a_frame_of_exactly_the_limit_passes_and_one_byte_more_is_refused() {
+    let largest = ToMaster::User(vec![7; MAX_USER]);
+    let bytes = encoded(&largest);
+    assert_eq!(bytes.len(), MAX_FRAME);
+    assert_eq!(decode::<ToMaster>(&bytes), Ok(vec![largest]));
+
+    let too_long = FrameError::TooLong {
+        length: MAX_FRAME as u64 + 1,
+        limit: MAX_FRAME,
+    };
+    let mut out = b"kept".to_vec();
+    assert_eq!(
+        ToMaster::User(vec![7; MAX_USER + 1]).encode(&mut out),
+        Err(too_long)
+    );
+    assert_eq!(out, b"kept", "a refused message leaves nothing behind");
+
+    let mut header = bytes[..HEADER_SIZE].to_vec();
+    header[4..].copy_from_slice(&u32::try_from(MAX_USER + 1).expect("fits").to_le_bytes());
+    assert_eq!(
+        decode::<ToMaster>(&header),
+        Err(too_long),
+        "refused before its body is read"
+    );
+}
+
+#[test]
+fn r18_a_keeper_frame_of_exactly_the_limit_passes_and_one_byte_more_is_refused() {
+    let room = keeper::MAX_FRAME - HEADER_SIZE;
+    let largest = ToKeeper::Directory(vec![b'd'; room]);
+    let packet = encoded(&largest);
+    assert_eq!(packet.len(), keeper::MAX_FRAME);
+    assert_eq!(ToKeeper::decode(&packet), Ok(Some(largest)));
+
+    let refused = ToKeeper::Directory(vec![b'd'; room + 1]).encode(&mut Vec::new());
+    let length = keeper::MAX_FRAME as u64 + 1;
+    assert_eq!(
+        refused,
+        Err(FrameError::TooLong {
+            length,
+            limit: keeper::MAX_FRAME
+        })
+    );
+}
+
+#[test]
+fn r18_the_largest_length_that_can_be_claimed_takes_no_memory() {
+    let mut decoder = Decoder::<ToMaster>::new();
+    decoder.push(&raw(UNKNOWN, MANDATORY, b"")[..4]);
+    decoder.push(&u32::MAX.to_le_bytes());
+    let length = u64::from(u32::MAX) + HEADER_SIZE as u64;
+    assert_eq!(
+        decoder.next(),
+        Err(FrameError::TooLong {
+            length,
+            limit: MAX_FRAME
+        })
+    );
+    assert_eq!(decoder.capacity(), 0);
+}
+
+#[test]
+fn r18_an_unknown_mandatory_kind_is_an_error_and_an_unknown_optional_one_is_skipped() {
+    let mandatory = raw(UNKNOWN, MANDATORY, b"new");
+    assert_eq!(
+        decode::<ToWorker>(&mandatory),
+        Err(FrameError::UnknownKind { kind: UNKNOWN })
+    );
+
+    let mut decoder = Decoder::<ToWorker>::new();
+    decoder.push(&raw(UNKNOWN, 0, b"new"));
+    decoder.push(&encoded(&ToWorker::Nudge));
+    assert_eq!(decoder.next(), Ok(Some(ToWorker::Nudge)));
+    assert_eq!(decoder.next(), Ok(None));
+    assert_eq!(decoder.skipped(), 1);
+}
+
+#[test]
+fn r18_text_that_is_not_utf8_is_an_error() {
+    let retire = encoded(&ToMaster::Retire { reason: "x".into() });
+    let kind = u16::from_le_bytes([retire[0], retire[1]]);
+    let bad = raw(kind, MANDATORY, b"\xff");
+    assert_eq!(decode::<ToMaster>(&bad), Err(FrameError::BadBody { kind }));
+}
+
+#[test]
+fn r18_a_frame_that_was_sent_the_wrong_way_is_an_error() {
+    for message in every_to_worker() {
+        let (kind, _) = message.kind();
+        let mut bytes = encoded(&message);
+        bytes[2] = 1;
+        assert_eq!(
+            decode::<ToMaster>(&bytes),
+            Err(FrameError::UnknownKind { kind })
+        );
+    }
+}
+
+#[test]
+fn r18_the_first_error_is_final_and_frees_what_was_held() {
+    let mut decoder = Decoder::<ToMaster>::new();
+    decoder.push(&encoded(&ToMaster::Ready));
+    decoder.push(&raw(0, 0x8000, b""));
+    decoder.push(&encoded(&ToMaster::Beat));
+    let refused = Err(FrameError::ReservedFlags { flags: 0x8000 });
+    assert_eq!(
+        decoder.next(),
+        Ok(Some(ToMaster::Ready)),
+        "what came before counts"
+    );
+    assert_eq!(decoder.next(), refused);
+    decoder.push(&encoded(&ToMaster::Beat));
+    assert_eq!(decoder.next(), refused);
+    assert_eq!(decoder.capacity(), 0);
+}
+
+#[test]
+fn r18_every_known_body_is_refused_with_a_byte_missing_or_a_byte_more() {
+    for message in every_to_master() {
+        if matches!(message, ToMaster::Retire { .. } | ToMaster::User(_)) {
+            continue; // these bodies may be of any length
+        }
+        let bytes = encoded(&message);
+        let (kind, _) = message.kind();
+        let body = &bytes[HEADER_SIZE..];
+        let longer = raw(kind, MANDATORY, &[body, &[0]].concat());
+        assert_eq!(
+            decode::<ToMaster>(&longer),
+            Err(FrameError::BadBody { kind }),
+            "{message:?}"
+        );
+        if let Some((_, shorter)) = body.split_last() {
+            let shorter = raw(kind, MANDATORY, shorter);
+            assert_eq!(
+                decode::<ToMaster>(&shorter),
+                Err(FrameError::BadBody { kind })
+            );
+        }
+    }
+}
+
+#[test]
+fn a_keeper_packet_holds_exactly_one_frame() {
+    let packet = encoded(&ToKeeper::Grace { millis: 30_000 });
+    let not_one = |length| Err(FrameError::NotOneFrame { length });
+    assert_eq!(ToKeeper::decode(&[]), not_one(0));
+    assert_eq!(
+        ToKeeper::decode(&packet[..packet.len() - 1]),
+        not_one(packet.len() - 1)
+    );
+    assert_eq!(
+        ToKeeper::decode(&packet.repeat(2)),
+        not_one(2 * packet.len())
+    );
+    assert_eq!(ToKeeper::decode(&raw(UNKNOWN, 0, b"new")), Ok(None));
+}
+
+#[test]
+fn a_path_that_no_file_can_have_is_neither_sent_nor_read() {
+    for path in [&b""[..], b"/a\0b"] {
+        let message = ToKeeper::SocketFile {
+            path: path.to_vec(),
+            dev: 1,
+            inode: 2,
+        };
+        let (kind, _) = message.kind();
+        assert_eq!(
+            message.encode(&mut Vec::new()),
+            Err(FrameError::BadBody { kind })
+        );
+        let packet = raw(kind, MANDATORY, &[&[0; 16][..], path].concat());
+        assert_eq!(ToKeeper::decode(&packet), Err(FrameError::BadBody { kind }));
+    }
+}
+
+#[test]
+fn a_reason_that_is_too_long_is_cut_between_characters() {
+    let reason = format!("{}é", "x".repeat(MAX_REASON - 1));
+    let bytes = encoded(&ToMaster::Retire { reason });
+    let cut = "x".repeat(MAX_REASON - 1);
+    assert_eq!(
+        decode::<ToMaster>(&bytes),
+        Ok(vec![ToMaster::Retire { reason: cut }])
+    );
+}
+
+#[test]
+fn frames_survive_every_way_of_cutting_them() {
+    let mut random = Random::new(18);
+    for _ in 0..200 {
+        let messages: Vec<ToMaster> = (0..random.below(8))
+            .map(|_| random.pick(&every_to_master()))
+            .collect();
+        let bytes: Vec<u8> = messages.iter().flat_map(encoded).collect();
+        let mut decoder = Decoder::<ToMaster>::new();
+        let (mut rest, mut decoded) = (&bytes[..], Vec::new());
+        while !rest.is_empty() {
+            let (piece, later) = rest.split_at(random.below(rest.len()) + 1);
+            decoder.push(piece);
+            while let Some(message) = decoder.next().expect("the frames are good") {
+                decoded.push(message);
+            }
+            rest = later;
+        }
+        assert!(decoder.is_empty());
+        assert_eq!(decoded, messages);
+    }
+}
+
+#[test]
+fn an_unfinished_frame_is_told_from_none() {
+    let mut decoder = Decoder::<ToMaster>::new();
+    assert!(decoder.is_empty());
+    decoder.push(&encoded(&ToMaster::Beat)[..1]);
+    assert_eq!(decoder.next(), Ok(None));
+    assert!(!decoder.is_empty());
+}
+
+#[test]
+fn memory_for_a_large_message_is_given_back() {
+    let mut decoder = Decoder::<ToMaster>::new();
+    decoder.push(&encoded(&ToMaster::User(vec![0; MAX_USER])));
+    assert!(decoder.capacity() >= MAX_FRAME);
+    assert!(decoder.next().expect("the frame is good").is_some());
+    assert_eq!(decoder.next(), Ok(None));
+    assert_eq!(decoder.capacity(), 0);
+}
+
+#[test]
+fn every_message_survives_the_wire() {
+    for message in every_to_master() {
+        assert_eq!(decode::<ToMaster>(&encoded(&message)), Ok(vec![message]));
+    }
+    for message in every_to_worker() {
+        assert_eq!(decode::<ToWorker>(&encoded(&message)), Ok(vec![message]));
+    }
+    for message in every_to_keeper() {
+        assert_eq!(ToKeeper::decode(&encoded(&message)), Ok(Some(message)));
+    }
+}
+
+/// The bytes themselves, so that an accidental change of the protocol is seen.
+#[test]
+fn the_layout_is_what_the_documentation_says() {
+    let hello = ToMaster::Hello {
+        version: 0x0201,
+        capabilities: 0x0605_0403,
+    };
+    assert_eq!(encoded(&hello), [1, 0, 1, 0, 6, 0, 0, 0, 1, 2, 3, 4, 5, 6]);
+    let drain = ToWorker::Drain {
+        reason: DrainReason::ScaledDown,
+        grace_millis: 1,
+    };
+    assert_eq!(encoded(&drain), [2, 1, 1, 0, 5, 0, 0, 0, 4, 1, 0, 0, 0]);
+    assert_eq!(encoded(&ToWorker::Nudge), [3, 1, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(
+        encoded(&ToKeeper::Ended { status: 9 }),
+        [5, 2, 1, 0, 1, 0, 0, 0, 9]
+    );
+}
+
+fn every_to_master() -> Vec<ToMaster> {
+    vec![
+        ToMaster::Beat,
+        ToMaster::BootExtend { millis: u32::MAX },
+        ToMaster::Counters {
+            open: 1,
+            served: u64::MAX,
+            busy: 999,
+        },
+        ToMaster::Hello {
+            version: 1,
+            capabilities: 3,
+        },
+        ToMaster::Ready,
+        ToMaster::Retire {
+            reason: String::new(),
+        },
+        ToMaster::Retire {
+            reason: "ausgedient".into(),
+        },
+        ToMaster::User(Vec::new()),
+        ToMaster::User(vec![0xff; 300]),
+    ]
+}
+
+fn every_to_worker() -> Vec<ToWorker> {
+    let reasons = [
+        DrainReason::Stop,
+        DrainReason::Retired,
+        DrainReason::Recycle,
+        DrainReason::ScaledDown,
+    ];
+    let drains = reasons.map(|reason| ToWorker::Drain {
+        reason,
+        grace_millis: 30_000,
+    });
+    let others = [
+        ToWorker::Nudge,
+        ToWorker::User(vec![1, 2, 3]),
+        ToWorker::Welcome {
+            version: 1,
+            capabilities: 0,
+        },
+    ];
+    drains.into_iter().chain(others).collect()
+}
+
+fn every_to_keeper() -> Vec<ToKeeper> {
+    vec![
+        ToKeeper::Cgroup(b"/sys/fs/cgroup/x".to_vec()),
+        ToKeeper::Directory(b"/run/\xff".to_vec()),
+        ToKeeper::Ended { status: 255 },
+        ToKeeper::Grace { millis: 0 },
+        ToKeeper::SocketFile {
+            path: b"s".to_vec(),
+            dev: u64::MAX,
+            inode: 1,
+        },
+    ]
+}
+
+fn encoded(message: &impl Message) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::encode(message, &mut bytes).expect("the message is good");
+    bytes
+}
+
+fn decode<M: Message>(bytes: &[u8]) -> Result<Vec<M>, FrameError> {
+    let mut decoder = Decoder::new();
+    decoder.push(bytes);
+    let mut messages = Vec::new();
+    while let Some(message) = decoder.next()? {
+        messages.push(message);
+    }
+    Ok(messages)
+}
+
+fn raw(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).expect("a test's body is small");
+    [
+        &kind.to_le_bytes()[..],
+        &flags.to_le_bytes(),
+        &length.to_le_bytes(),
+        body,
+    ]
+    .concat()
+}

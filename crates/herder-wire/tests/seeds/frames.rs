@@ -1,0 +1,278 @@
+//! Frames, good and bad.
+
+use herder_wire::control::{DrainReason, MAX_REASON, ToMaster, ToWorker};
+use herder_wire::frame::{self, Message};
+use herder_wire::keeper::{self, ToKeeper};
+
+use super::{Seed, seed};
+
+/// Body lengths whose frame exceeds its limit by one byte.
+const ONE_TOO_LONG: u32 = 64 * 1024 - 7;
+const KEEPER_ONE_TOO_LONG: u32 = 8 * 1024 - 7;
+
+const MANDATORY: u16 = 1;
+const RETIRE: u16 = 0x0005;
+const DRAIN: u16 = 0x0102;
+const ENDED: u16 = 0x0205;
+
+pub(super) fn control() -> Vec<Seed> {
+    let target = "control_frames";
+    let mut seeds = vec![
+        seed(
+            target,
+            "hello",
+            good(&ToMaster::Hello {
+                version: 1,
+                capabilities: 0x8000_0001,
+            }),
+        ),
+        seed(target, "ready", good(&ToMaster::Ready)),
+        seed(target, "beat", good(&ToMaster::Beat)),
+        seed(
+            target,
+            "counters",
+            good(&ToMaster::Counters {
+                open: 3,
+                served: u64::MAX,
+                busy: 1000,
+            }),
+        ),
+        seed(
+            target,
+            "retire",
+            good(&ToMaster::Retire {
+                reason: "panic: “out of luck”".into(),
+            }),
+        ),
+        seed(
+            target,
+            "retire-longest",
+            good(&ToMaster::Retire {
+                reason: "x".repeat(MAX_REASON),
+            }),
+        ),
+        seed(
+            target,
+            "boot-extend",
+            good(&ToMaster::BootExtend { millis: 30_000 }),
+        ),
+        seed(
+            target,
+            "user-to-master",
+            good(&ToMaster::User(b"{\"job\":1}".to_vec())),
+        ),
+        seed(target, "user-empty", good(&ToMaster::User(Vec::new()))),
+        seed(
+            target,
+            "welcome",
+            good(&ToWorker::Welcome {
+                version: 1,
+                capabilities: 0,
+            }),
+        ),
+        seed(target, "drain", good(&drain())),
+        seed(target, "nudge", good(&ToWorker::Nudge)),
+        seed(
+            target,
+            "user-to-worker",
+            good(&ToWorker::User(vec![0, 255, 0])),
+        ),
+        seed(target, "empty", []),
+        seed(target, "life-of-a-worker", life_of_a_worker()),
+    ];
+    seeds.extend(bad_control());
+    seeds
+}
+
+fn bad_control() -> Vec<Seed> {
+    let target = "control_frames";
+    let drain = good(&drain());
+    vec![
+        seed(target, "header-cut", &drain[..7]),
+        seed(target, "body-cut", &drain[..drain.len() - 1]),
+        seed(
+            target,
+            "good-then-cut",
+            [good(&ToMaster::Ready), drain[..3].to_vec()].concat(),
+        ),
+        seed(
+            target,
+            "good-then-garbage",
+            [good(&ToMaster::Beat), vec![0xff; 40]].concat(),
+        ),
+        seed(
+            target,
+            "one-too-long",
+            header(0x0007, MANDATORY, ONE_TOO_LONG),
+        ),
+        seed(
+            target,
+            "length-all-ones",
+            header(0x0007, MANDATORY, u32::MAX),
+        ),
+        seed(
+            target,
+            "longest-without-body",
+            header(0x0007, MANDATORY, ONE_TOO_LONG - 1),
+        ),
+        seed(target, "unknown-mandatory", raw(0x7fff, MANDATORY, b"new")),
+        seed(target, "unknown-optional", raw(0x7fff, 0, b"new")),
+        seed(
+            target,
+            "optional-then-good",
+            [raw(0x7fff, 0, b"new"), drain.clone()].concat(),
+        ),
+        seed(target, "reserved-flags", raw(0x0002, 0x8001, b"")),
+        seed(target, "ready-with-body", raw(0x0002, MANDATORY, b"x")),
+        seed(
+            target,
+            "hello-short",
+            raw(0x0001, MANDATORY, &[1, 0, 0, 0, 0]),
+        ),
+        seed(
+            target,
+            "hello-long",
+            raw(0x0001, MANDATORY, &[1, 0, 0, 0, 0, 0, 0]),
+        ),
+        seed(target, "counters-short", raw(0x0004, 0, &[0; 15])),
+        seed(
+            target,
+            "retire-not-utf8",
+            raw(RETIRE, MANDATORY, b"ok \xff\xfe"),
+        ),
+        seed(
+            target,
+            "retire-cut-character",
+            raw(RETIRE, MANDATORY, "é".as_bytes()[..1].as_ref()),
+        ),
+        seed(
+            target,
+            "retire-too-long",
+            raw(RETIRE, MANDATORY, &vec![b'x'; MAX_REASON + 1]),
+        ),
+        seed(
+            target,
+            "drain-reason-zero",
+            raw(DRAIN, MANDATORY, &[0, 0, 0, 0, 0]),
+        ),
+        seed(
+            target,
+            "drain-reason-unknown",
+            raw(DRAIN, MANDATORY, &[5, 0, 0, 0, 0]),
+        ),
+        seed(target, "kind-zero", raw(0, MANDATORY, b"")),
+    ]
+}
+
+pub(super) fn keeper() -> Vec<Seed> {
+    let target = "keeper_frames";
+    let longest = vec![b'p'; keeper::MAX_FRAME - frame::HEADER_SIZE];
+    let socket = ToKeeper::SocketFile {
+        path: b"/run/app.sock".to_vec(),
+        dev: 66306,
+        inode: 9,
+    };
+    let socket = good(&socket);
+    vec![
+        seed(
+            target,
+            "cgroup",
+            good(&ToKeeper::Cgroup(b"/sys/fs/cgroup/herd-1".to_vec())),
+        ),
+        seed(
+            target,
+            "directory",
+            good(&ToKeeper::Directory(b"/run/h\xffder/1".to_vec())),
+        ),
+        seed(
+            target,
+            "directory-longest",
+            good(&ToKeeper::Directory(longest)),
+        ),
+        seed(target, "socket-file", socket.clone()),
+        seed(target, "grace", good(&ToKeeper::Grace { millis: 30_000 })),
+        seed(target, "ended", good(&ToKeeper::Ended { status: 0 })),
+        seed(
+            target,
+            "two-in-one-packet",
+            [socket.clone(), socket.clone()].concat(),
+        ),
+        seed(target, "empty", []),
+        seed(target, "header-only", &socket[..frame::HEADER_SIZE]),
+        seed(target, "body-cut", &socket[..socket.len() - 1]),
+        seed(
+            target,
+            "socket-file-without-path",
+            raw(0x0203, MANDATORY, &[7; 16]),
+        ),
+        seed(
+            target,
+            "socket-file-short",
+            raw(0x0203, MANDATORY, &[7; 15]),
+        ),
+        seed(target, "path-empty", raw(0x0202, MANDATORY, b"")),
+        seed(
+            target,
+            "path-with-nul",
+            raw(0x0202, MANDATORY, b"/run/a\0/etc"),
+        ),
+        seed(target, "ended-long", raw(ENDED, MANDATORY, &[0, 0])),
+        seed(
+            target,
+            "one-too-long",
+            header(0x0202, MANDATORY, KEEPER_ONE_TOO_LONG),
+        ),
+        seed(target, "unknown-mandatory", raw(0x02ff, MANDATORY, b"new")),
+        seed(target, "unknown-optional", raw(0x02ff, 0, b"new")),
+        seed(target, "reserved-flags", raw(ENDED, 2, &[0])),
+        seed(target, "wrong-channel", good(&ToMaster::Ready)),
+    ]
+}
+
+fn drain() -> ToWorker {
+    ToWorker::Drain {
+        reason: DrainReason::Recycle,
+        grace_millis: 30_000,
+    }
+}
+
+fn life_of_a_worker() -> Vec<u8> {
+    [
+        good(&ToMaster::Hello {
+            version: 1,
+            capabilities: 1,
+        }),
+        good(&ToMaster::BootExtend { millis: 500 }),
+        good(&ToMaster::Ready),
+        good(&ToMaster::Beat),
+        good(&ToMaster::Counters {
+            open: 1,
+            served: 0,
+            busy: 12,
+        }),
+        good(&ToMaster::Retire {
+            reason: "enough".into(),
+        }),
+    ]
+    .concat()
+}
+
+fn good(message: &impl Message) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::encode(message, &mut bytes).expect("the seed is a good message");
+    bytes
+}
+
+fn raw(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).expect("a seed is small");
+    [header(kind, flags, length), body.to_vec()].concat()
+}
+
+fn header(kind: u16, flags: u16, length: u32) -> Vec<u8> {
+    [
+        &kind.to_le_bytes()[..],
+        &flags.to_le_bytes(),
+        &length.to_le_bytes(),
+    ]
+    .concat()
+}

@@ -1,0 +1,239 @@
+//! What must hold for any input. One function for each fuzz target; a violation panics.
+
+use herder_wire::control::{Decoder, ToMaster, ToWorker};
+use herder_wire::frame::{self, FrameError, Message};
+use herder_wire::keeper::ToKeeper;
+use herder_wire::notify::{self, Assignment};
+use herder_wire::plan::{DescriptorUse, EncodedPlan, LaunchPlan, PlanError, PlanHeader, Program};
+use herder_wire::record::Record;
+use herder_wire::report::LaunchFailure;
+
+/// Memory that a decoder may take whatever its input is, beside four times the input.
+const SLACK: usize = 64 * 1024;
+
+/// `control` frames, read as both directions.
+pub fn control_frames(input: &[u8]) {
+    frames::<ToMaster>(input);
+    frames::<ToWorker>(input);
+}
+
+/// `keeper` frames, as a stream and as one packet.
+pub fn keeper_frames(input: &[u8]) {
+    frames::<ToKeeper>(input);
+    if let Ok(Some(message)) = ToKeeper::decode(input) {
+        let mut again = Vec::new();
+        message
+            .encode(&mut again)
+            .expect("what was decoded can be encoded");
+        assert_eq!(ToKeeper::decode(&again), Ok(Some(message)));
+    }
+}
+
+/// One message of `conns` records.
+pub fn conns_records(input: &[u8]) {
+    let Ok(batch) = Record::parse_all(input) else {
+        return;
+    };
+    let again: Vec<u8> = batch.into_iter().flat_map(Record::to_bytes).collect();
+    assert_eq!(again, input, "a message of records has one encoding");
+    assert!(batch.connections() <= batch.as_slice().len());
+}
+
+/// A launch plan: the input is the header followed by the body.
+///
+/// A fuzzer hardly ever guesses a checksum, so an input whose first bytes are no header is read
+/// as a body for which the right header is made.
+pub fn launch_plan(input: &[u8]) {
+    let (head, body) = input.split_at(input.len().min(PlanHeader::SIZE));
+    match PlanHeader::decode(head) {
+        Ok(header) => {
+            assert_eq!(header.encode(), head, "a header has one encoding");
+            plan_body(&header, body);
+        }
+        Err(_) => {
+            for descriptors in 0..4 {
+                if let Ok(header) = PlanHeader::new(input, descriptors) {
+                    plan_body(&header, input);
+                }
+            }
+        }
+    }
+}
+
+/// A report of a failed launch.
+pub fn launch_report(input: &[u8]) {
+    if let Ok(report) = LaunchFailure::decode(input) {
+        assert!(report.detail.len() <= input.len());
+        assert_eq!(report.encode(), input, "a report has one encoding");
+    }
+}
+
+/// A notification datagram. It means what its lines mean one by one.
+pub fn notify_datagram(input: &[u8]) {
+    let at_once: Vec<Assignment<'_>> = notify::parse(input).collect();
+    let by_line: Vec<Assignment<'_>> = input
+        .split(|byte| *byte == b'\n')
+        .flat_map(notify::parse)
+        .collect();
+    assert_eq!(at_once, by_line);
+    for assignment in at_once {
+        match assignment {
+            Assignment::MainPid(pid) => assert!(pid > 0),
+            Assignment::Errno(errno) => assert!(errno >= 0),
+            Assignment::Status(text) => assert!(!text.contains('\n')),
+            Assignment::ExtendTimeout(_)
+            | Assignment::Other
+            | Assignment::Ready
+            | Assignment::Reloading
+            | Assignment::Stopping
+            | Assignment::Watchdog
+            | Assignment::WatchdogTrigger => {}
+        }
+    }
+}
+
+/// Everything that came out of a decoder before it wanted more or failed.
+#[derive(Debug, Eq, PartialEq)]
+struct Outcome<M> {
+    messages: Vec<M>,
+    skipped: u64,
+    end: Result<End, FrameError>,
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum End {
+    Whole,
+    Unfinished,
+}
+
+fn frames<M: Message + PartialEq + std::fmt::Debug>(input: &[u8]) {
+    let at_once = decode::<M>(std::iter::once(input));
+    assert_eq!(decode::<M>(input.chunks(1)), at_once, "byte by byte");
+    assert_eq!(decode::<M>(pieces(input)), at_once, "in pieces");
+
+    let mut again = Vec::new();
+    for message in &at_once.messages {
+        frame::encode(message, &mut again).expect("what was decoded can be encoded");
+    }
+    assert!(
+        again.len() <= input.len(),
+        "a message's encoding never grows"
+    );
+    let reread = decode::<M>(std::iter::once(again.as_slice()));
+    assert_eq!(reread.messages, at_once.messages);
+    assert_eq!((reread.skipped, reread.end), (0, Ok(End::Whole)));
+}
+
+fn decode<'a, M: Message>(pieces: impl Iterator<Item = &'a [u8]>) -> Outcome<M> {
+    let mut decoder = Decoder::<M>::new();
+    let mut messages = Vec::new();
+    let mut fed = 0;
+    for piece in pieces {
+        decoder.push(piece);
+        fed += piece.len();
+        loop {
+            match decoder.next() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(decoder.next().err(), Some(error), "an error is final");
+                    return Outcome {
+                        messages,
+                        skipped: decoder.skipped(),
+                        end: Err(error),
+                    };
+                }
+            }
+        }
+        assert!(
+            decoder.capacity() <= 4 * fed + SLACK,
+            "{} bytes held",
+            decoder.capacity()
+        );
+    }
+    let end = if decoder.is_empty() {
+        End::Whole
+    } else {
+        End::Unfinished
+    };
+    Outcome {
+        messages,
+        skipped: decoder.skipped(),
+        end: Ok(end),
+    }
+}
+
+/// Cuts `input` at places that its own bytes decide, so that a failing input fails again.
+fn pieces(mut input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut state = input.iter().fold(0x9e37_79b9_u32, |state, byte| {
+        (state ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    std::iter::from_fn(move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let length = (state >> 16) as usize % 40;
+        let (piece, rest) = input.split_at(length.min(input.len()));
+        // An empty piece is a legal push; the end is an empty input.
+        let ended = input.is_empty();
+        input = rest;
+        (!ended).then_some(piece)
+    })
+}
+
+fn plan_body(header: &PlanHeader, body: &[u8]) {
+    let plan = match LaunchPlan::decode(header, body) {
+        Ok(plan) => plan,
+        Err(PlanError::BadMagic | PlanError::Header | PlanError::Version { .. }) => {
+            panic!("the header was read before")
+        }
+        Err(_) => return,
+    };
+    let held = footprint(&plan);
+    assert!(
+        held <= 4 * body.len() + SLACK,
+        "{held} bytes held for {}",
+        body.len()
+    );
+    let EncodedPlan {
+        header: head,
+        body: again,
+    } = plan.encode().expect("what was decoded can be encoded");
+    assert_eq!(again, body, "a plan has one encoding");
+    assert_eq!(head, header.encode());
+}
+
+/// The heap memory of a plan in bytes, by the capacity of everything in it.
+fn footprint(plan: &LaunchPlan) -> usize {
+    let pairs = plan
+        .environment
+        .iter()
+        .map(|(name, value)| name.capacity() + value.capacity());
+    let uses = plan.descriptors.iter().map(|descriptor| match descriptor {
+        DescriptorUse::Listener { name } => name.capacity(),
+        DescriptorUse::Conns
+        | DescriptorUse::Control
+        | DescriptorUse::Keeper
+        | DescriptorUse::Place { .. } => 0,
+    });
+    plan.app.capacity()
+        + plan.title.capacity()
+        + plan.program.as_ref().map_or(0, program_footprint)
+        + items(&plan.environment)
+        + pairs.sum::<usize>()
+        + plan.directory.as_ref().map_or(0, Vec::capacity)
+        + plan
+            .identity
+            .as_ref()
+            .map_or(0, |identity| items(&identity.groups))
+        + items(&plan.limits)
+        + items(&plan.descriptors)
+        + uses.sum::<usize>()
+}
+
+fn program_footprint(program: &Program) -> usize {
+    let arguments = program.argv.iter().map(Vec::capacity).sum::<usize>();
+    program.path.capacity() + items(&program.argv) + arguments
+}
+
+fn items<T>(list: &Vec<T>) -> usize {
+    list.capacity() * size_of::<T>()
+}
