@@ -1,0 +1,171 @@
+//! Users and groups.
+
+use std::ffi::{CString, c_char};
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Who a process runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// User.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Supplementary groups, the primary one usually included.
+    pub groups: Vec<u32>,
+}
+
+/// Looks a user up by name or, when no user has that name, by number.
+///
+/// `None` when there is no such user. Reads the user database, so it may block; not for the time
+/// after a launch.
+///
+/// # Errors
+/// Those of the user database, for instance when no descriptor is left.
+pub fn lookup(name_or_uid: &str) -> io::Result<Option<Identity>> {
+    let name = CString::new(name_or_uid)?;
+    if let Some(found) = find(&Key::Name(&name))? {
+        return found.with_groups().map(Some);
+    }
+    let Ok(uid) = name_or_uid.parse::<u32>() else {
+        return Ok(None);
+    };
+    find(&Key::Uid(uid))?.map(Entry::with_groups).transpose()
+}
+
+/// Whether this process runs as root.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+enum Key<'a> {
+    Name(&'a CString),
+    Uid(u32),
+}
+
+struct Entry {
+    name: CString,
+    uid: u32,
+    gid: u32,
+}
+
+/// The database asks for a buffer and says `ERANGE` when it is too small.
+fn find(key: &Key<'_>) -> io::Result<Option<Entry>> {
+    const SMALLEST: usize = 1024;
+    const LARGEST: usize = 1024 * 1024;
+    let mut size = SMALLEST;
+    loop {
+        let mut buffer = vec![0_u8; size];
+        match find_in(key, &mut buffer) {
+            Err(error) if error.raw_os_error() == Some(libc::ERANGE) && size < LARGEST => size *= 4,
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            // What the manual page lists as ways to say "no such user".
+            Err(error)
+                if [libc::ENOENT, libc::ESRCH, libc::EBADF, libc::EPERM]
+                    .map(Some)
+                    .contains(&error.raw_os_error()) =>
+            {
+                return Ok(None);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn find_in(key: &Key<'_>, buffer: &mut [u8]) -> io::Result<Option<Entry>> {
+    let mut entry = MaybeUninit::<libc::passwd>::zeroed();
+    let mut found: *mut libc::passwd = ptr::null_mut();
+    let text = buffer.as_mut_ptr().cast::<c_char>();
+    let error = match key {
+        // SAFETY: the name ends with a zero; the entry, the buffer of this length and the result
+        // are writable and outlive the call.
+        Key::Name(name) => unsafe {
+            libc::getpwnam_r(
+                name.as_ptr(),
+                entry.as_mut_ptr(),
+                text,
+                buffer.len(),
+                &raw mut found,
+            )
+        },
+        // SAFETY: the entry, the buffer of this length and the result are writable and outlive
+        // the call.
+        Key::Uid(uid) => unsafe {
+            libc::getpwuid_r(*uid, entry.as_mut_ptr(), text, buffer.len(), &raw mut found)
+        },
+    };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    if found.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: zeroed is valid for this plain structure, and the call filled it.
+    let entry = unsafe { entry.assume_init() };
+    // SAFETY: on success `pw_name` points to a text in `buffer`, which is alive.
+    let name = unsafe { std::ffi::CStr::from_ptr(entry.pw_name) }.to_owned();
+    Ok(Some(Entry {
+        name,
+        uid: entry.pw_uid,
+        gid: entry.pw_gid,
+    }))
+}
+
+impl Entry {
+    fn with_groups(self) -> io::Result<Identity> {
+        const MOST: i32 = 65_536;
+        let mut count: i32 = 64;
+        loop {
+            let room = count.clamp(1, MOST);
+            let mut groups = vec![0_u32; usize::try_from(room).map_err(io::Error::other)?];
+            count = room;
+            // SAFETY: the name ends with a zero; `groups` has room for `count` numbers.
+            let answer = unsafe {
+                libc::getgrouplist(
+                    self.name.as_ptr(),
+                    self.gid,
+                    groups.as_mut_ptr(),
+                    &raw mut count,
+                )
+            };
+            if answer >= 0 {
+                groups.truncate(usize::try_from(count).map_err(io::Error::other)?);
+                return Ok(Identity {
+                    uid: self.uid,
+                    gid: self.gid,
+                    groups,
+                });
+            }
+            if room == MOST {
+                return Err(io::Error::other(
+                    "a user in more groups than the kernel allows",
+                ));
+            }
+            // Some C libraries tell how many there are, some leave the number as it was.
+            count = count.max(room.saturating_mul(2));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_found_by_name_and_by_number() {
+        let root = lookup("root").unwrap().expect("every system has root");
+        assert_eq!((root.uid, root.gid), (0, 0));
+        assert!(root.groups.contains(&0));
+        assert_eq!(lookup("0").unwrap(), Some(root));
+    }
+
+    #[test]
+    fn an_unknown_user_is_none() {
+        assert_eq!(lookup("no-such-user-here").unwrap(), None);
+        assert_eq!(lookup("4294967000").unwrap(), None);
+        assert_eq!(lookup("").unwrap(), None);
+        assert!(lookup("a\0b").is_err());
+    }
+}
