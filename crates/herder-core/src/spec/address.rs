@@ -35,7 +35,10 @@ impl FromStr for ListenAddress {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<ListenAddress, AddressError> {
-        let error = |why| AddressError { given: text.to_owned(), why };
+        let error = |why| AddressError {
+            given: text.to_owned(),
+            why,
+        };
         if let Some(path) = text.strip_prefix("unix:") {
             return match path.len() {
                 0 => Err(error("the path is missing")),
@@ -48,9 +51,14 @@ impl FromStr for ListenAddress {
             None => ("", text),
             Some((host, port)) => (host, port),
         };
-        let port = port.parse().map_err(|_| error("the port is not a number from 0 to 65535"))?;
+        let port = port
+            .parse()
+            .map_err(|_| error("the port is not a number from 0 to 65535"))?;
         let host = match host.strip_prefix('[') {
-            Some(rest) => Some(rest.strip_suffix(']').ok_or_else(|| error("\"]\" is missing"))?),
+            Some(rest) => Some(
+                rest.strip_suffix(']')
+                    .ok_or_else(|| error("\"]\" is missing"))?,
+            ),
             None if host.contains(':') => return Err(error("an IPv6 address needs brackets")),
             None if matches!(host, "" | "*") => None,
             None => Some(host),
@@ -59,7 +67,10 @@ impl FromStr for ListenAddress {
         if host.is_some_and(|h| !valid(h)) {
             return Err(error("the host is not a name or an address"));
         }
-        Ok(ListenAddress::Tcp { host: host.map(str::to_owned), port })
+        Ok(ListenAddress::Tcp {
+            host: host.map(str::to_owned),
+            port,
+        })
     }
 }
 
@@ -67,10 +78,16 @@ impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ListenAddress::Tcp { host: None, port } => write!(f, "*:{port}"),
-            ListenAddress::Tcp { host: Some(host), port } if host.contains(':') => {
+            ListenAddress::Tcp {
+                host: Some(host),
+                port,
+            } if host.contains(':') => {
                 write!(f, "[{host}]:{port}")
             }
-            ListenAddress::Tcp { host: Some(host), port } => write!(f, "{host}:{port}"),
+            ListenAddress::Tcp {
+                host: Some(host),
+                port,
+            } => write!(f, "{host}:{port}"),
             ListenAddress::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -81,7 +98,10 @@ mod tests {
     use super::*;
 
     fn tcp(host: Option<&str>, port: u16) -> ListenAddress {
-        ListenAddress::Tcp { host: host.map(str::to_owned), port }
+        ListenAddress::Tcp {
+            host: host.map(str::to_owned),
+            port,
+        }
     }
 
     #[test]
@@ -93,7 +113,10 @@ mod tests {
             ("127.0.0.1:80", tcp(Some("127.0.0.1"), 80)),
             ("localhost:3000", tcp(Some("localhost"), 3000)),
             ("[::1]:65535", tcp(Some("::1"), 65535)),
-            ("unix:/run/a.sock", ListenAddress::Unix("/run/a.sock".into())),
+            (
+                "unix:/run/a.sock",
+                ListenAddress::Unix("/run/a.sock".into()),
+            ),
             ("unix:rel.sock", ListenAddress::Unix("rel.sock".into())),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text:?}");

@@ -40,7 +40,9 @@ impl FromStr for AppName {
         if valid {
             Ok(AppName(text.to_owned()))
         } else {
-            Err(NameError { given: text.to_owned() })
+            Err(NameError {
+                given: text.to_owned(),
+            })
         }
     }
 }
@@ -74,7 +76,19 @@ mod tests {
         for good in ["a", "web", "api.v2", "a_b-c", &"x".repeat(64)] {
             assert!(good.parse::<AppName>().is_ok(), "{good:?}");
         }
-        for bad in ["", ".", "..", "a/b", "../x", "a b", "a\n", "a\0", "\u{1b}[2J", "é", &"x".repeat(65)] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "../x",
+            "a b",
+            "a\n",
+            "a\0",
+            "\u{1b}[2J",
+            "é",
+            &"x".repeat(65),
+        ] {
             assert!(bad.parse::<AppName>().is_err(), "{bad:?}");
         }
     }

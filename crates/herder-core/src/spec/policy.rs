@@ -198,7 +198,9 @@ impl FromStr for PickerKind {
         match text {
             "round-robin" | "rr" => Ok(PickerKind::RoundRobin),
             "least-connections" => Ok(PickerKind::LeastConnections),
-            _ => Err(format!("{text:?} is no policy: use round-robin or least-connections")),
+            _ => Err(format!(
+                "{text:?} is no policy: use round-robin or least-connections"
+            )),
         }
     }
 }
