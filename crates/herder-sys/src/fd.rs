@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::EventfdFlags;
 use rustix::fs::OFlags;
@@ -27,6 +27,15 @@ pub enum Blocking {
 pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     // Not below 3, so that a closed standard stream is never filled by accident.
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
+}
+
+/// Like [`duplicate`], but numbered `first` or higher: out of the way of fixed places.
+///
+/// # Errors
+///
+/// `EMFILE` when the process has no descriptor left, `EINVAL` when `first` is beyond its limit.
+pub fn duplicate_above(fd: BorrowedFd<'_>, first: RawFd) -> io::Result<OwnedFd> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(fd, first)?)
 }
 
 /// Sets whether calls on this open file wait, for every holder of it.

@@ -57,6 +57,15 @@ impl PidFd {
         exited(|| WaitId::PidFd(self.fd.as_fd()), WaitIdOptions::NOHANG)
     }
 
+    /// Whether the process has died and waits to be reaped. Until then its number is its own.
+    ///
+    /// # Errors
+    /// `ECHILD` when it is not our child or was reaped already.
+    pub fn has_ended(&self) -> io::Result<bool> {
+        let peek = WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        Ok(exited(|| WaitId::PidFd(self.fd.as_fd()), peek)?.is_some())
+    }
+
     /// Like [`PidFd::wait`], but waits for the death. For clean-up paths and tests.
     ///
     /// # Errors
