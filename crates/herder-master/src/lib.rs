@@ -1,6 +1,32 @@
 //! The shell around herder's decisions: keeper, master, launcher, dispatch threads, output.
+//!
+//! One executable plays every part. A process finds out which by [`role::assume`], the first thing
+//! it does; the entry process then calls [`run`], becomes the *keeper* and starts the *master*
+//! (the same executable with the same arguments), which calls [`run`] too, with its seat.
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod dispatch;
 pub mod event;
+mod keeper;
+mod launch;
+mod launcher;
+mod master;
 mod output;
+pub mod role;
+pub mod status;
+
+use config::Config;
+use role::MasterSeat;
+
+/// Runs a herd until it ends, and returns the exit status of this process (see [`status`]).
+///
+/// Without a seat, this process becomes the keeper: it starts the master, forwards signals to it,
+/// and cleans up after it. With a seat, this process is the master.
+#[must_use]
+pub fn run(config: Config, seat: Option<MasterSeat>) -> u8 {
+    match seat {
+        None => keeper::keep(&config.spec),
+        Some(seat) => master::run(config, seat),
+    }
+}

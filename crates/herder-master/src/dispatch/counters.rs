@@ -1,0 +1,43 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a dispatch thread has done since it started. One relaxed addition per event: nothing here
+/// synchronises anything.
+#[derive(Default)]
+pub(crate) struct Counters {
+    /// Connections accepted by the master.
+    accepted: AtomicU64,
+    /// Connections put into a worker's queue (again, when one was taken back).
+    handed: AtomicU64,
+    /// Connections taken back from a worker's queue.
+    taken_back: AtomicU64,
+    /// Connections closed by the master unserved.
+    closed: AtomicU64,
+}
+
+/// One of the counters.
+#[derive(Clone, Copy)]
+pub(crate) enum Count {
+    Accepted,
+    Closed,
+    Handed,
+    TakenBack,
+}
+
+impl Counters {
+    pub(crate) fn add(&self, count: Count, by: usize) {
+        self.cell(count).fetch_add(by as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self, count: Count) -> u64 {
+        self.cell(count).load(Ordering::Relaxed)
+    }
+
+    fn cell(&self, count: Count) -> &AtomicU64 {
+        match count {
+            Count::Accepted => &self.accepted,
+            Count::Closed => &self.closed,
+            Count::Handed => &self.handed,
+            Count::TakenBack => &self.taken_back,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The thread that gives connections to workers: one per app.
+//!
+//! The main thread tells it who may get connections ([`Command`]) and hears what came of it
+//! ([`News`]). Nothing else is shared but counters.
+
+mod acceptor;
+mod counters;
+mod link;
+mod pass;
+mod shared;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use herder_core::WorkerId;
+use herder_core::spec::{DispatchMode, DispatchSpec};
+use herder_sys::listener::Listener;
+use herder_sys::wake::Wake;
+
+pub(crate) use counters::Counters;
+pub(crate) use link::Link;
+
+/// From the main thread to the dispatch thread.
+pub(crate) enum Command {
+    /// The worker may get connections (again).
+    Admit(WorkerId),
+    /// A worker was started; this is how connections reach it. (`pass` only.)
+    Attach(WorkerId, Link),
+    /// Accept what waits, then stop listening.
+    CloseListeners,
+    /// The worker is dead.
+    Gone(WorkerId),
+    /// No new connection for the worker, for now.
+    Hold(WorkerId),
+    /// How many connections the worker holds open.
+    Load(WorkerId, u32),
+    /// End the thread.
+    Stop,
+    /// No new connection for the worker, ever.
+    Withdraw(WorkerId),
+}
+
+/// From the dispatch thread to the main thread.
+pub(crate) enum News {
+    /// Accepting pauses, for this reason.
+    AcceptPaused(String),
+    /// Connections were closed unserved: how many ever, by reason.
+    Closed { poisoned: u64, timed_out: u64 },
+    /// The thread cannot go on.
+    Failed(String),
+    /// So many waiting connections were helped along so far.
+    Nudged(u64),
+    /// A listener was shut down by a worker, and listens again.
+    Relistened(String),
+    /// The worker gets nothing new, and what it had not received was taken back.
+    Withdrawn(WorkerId),
+}
+
+/// The main thread's hold on a dispatch thread.
+pub(crate) struct Dispatch {
+    commands: Sender<Command>,
+    wake: Arc<Wake>,
+    news: Receiver<News>,
+    news_wake: Arc<Wake>,
+    counters: Arc<Counters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The dispatch thread's end of the two queues.
+struct Desk {
+    commands: Receiver<Command>,
+    wake: Arc<Wake>,
+    news: Sender<News>,
+    news_wake: Arc<Wake>,
+    counters: Arc<Counters>,
+}
+
+impl Dispatch {
+    /// Starts the thread, which owns the listeners from now on.
+    pub(crate) fn start(
+        spec: &DispatchSpec,
+        listeners: Vec<Listener>,
+        watch: Watch,
+    ) -> io::Result<Dispatch> {
+        let (commands, command_queue) = channel();
+        let (news_sender, news) = channel();
+        let (wake, news_wake) = (Arc::new(Wake::new()?), Arc::new(Wake::new()?));
+        let counters = Arc::new(Counters::default());
+        let desk = Desk {
+            commands: command_queue,
+            wake: Arc::clone(&wake),
+            news: news_sender,
+            news_wake: Arc::clone(&news_wake),
+            counters: Arc::clone(&counters),
+        };
+        let body: Box<dyn FnOnce() + Send> = match spec.mode {
+            DispatchMode::Pass => {
+                let pass = pass::Pass::new(spec, listeners, desk)?;
+                Box::new(move || pass.run())
+            }
+            DispatchMode::Shared => {
+                let shared = shared::Shared::new(listeners, desk, watch)?;
+                Box::new(move || shared.run())
+            }
+        };
+        let thread = std::thread::Builder::new().name("herder-dispatch".into()).spawn(body)?;
+        Ok(Dispatch { commands, wake, news, news_wake, counters, thread: Some(thread) })
+    }
+
+    /// Tells the thread something. Never blocks.
+    pub(crate) fn tell(&self, command: Command) {
+        // A thread that has ended said so (`News::Failed`); nothing is left to tell it.
+        if self.commands.send(command).is_ok() {
+            self.wake.wake();
+        }
+    }
+
+    /// Becomes readable when there is news.
+    pub(crate) fn news_fd(&self) -> BorrowedFd<'_> {
+        self.news_wake.as_fd()
+    }
+
+    /// The news so far.
+    pub(crate) fn news(&self) -> Vec<News> {
+        self.news_wake.clear();
+        self.news.try_iter().collect()
+    }
+
+    /// What it has counted.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&mut self) {
+        self.tell(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            // A panic there was already told on stderr, and the herd is ending anyway.
+            let _ended = thread.join();
+        }
+    }
+}
+
+/// Whether the waiting connections of a shared listener need the master's eye.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// The workers are foreign: a connection that stands after a death is nudged by another one.
+    NudgeByConnection,
+    /// The workers are native: they are nudged over their control channel.
+    WorkersNudged,
+}
+
+impl Desk {
+    fn tell(&self, news: News) {
+        // The main thread outlives this one; if it does not, nobody is left to hear.
+        if self.news.send(news).is_ok() {
+            self.news_wake.wake();
+        }
+    }
+}
+
+/// Duplicates of the listeners, for workers that accept for themselves.
+pub(crate) fn duplicates(listeners: &[Listener]) -> io::Result<Vec<OwnedFd>> {
+    listeners.iter().map(|listener| herder_sys::fd::duplicate(listener.as_fd())).collect()
+}

@@ -1,0 +1,75 @@
+//! The things a master makes in the file system, and that must not outlive it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use herder_sys::cgroup;
+use herder_wire::keeper::ToKeeper;
+
+/// How many things are remembered: a master has a few per app. More would be a leak, not a herd.
+const MAX_LEFTOVERS: usize = 4096;
+
+/// What to remove when the master has gone.
+#[derive(Default)]
+pub(super) struct Leftovers {
+    cgroups: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
+    socket_files: BTreeMap<PathBuf, (u64, u64)>,
+}
+
+impl Leftovers {
+    /// Remembers one thing.
+    pub(super) fn note(&mut self, frame: ToKeeper) {
+        let full = self.cgroups.len() + self.directories.len() + self.socket_files.len();
+        if full >= MAX_LEFTOVERS {
+            return;
+        }
+        match frame {
+            ToKeeper::Cgroup(path) => self.cgroups.push(to_path(&path)),
+            ToKeeper::Directory(path) => self.directories.push(to_path(&path)),
+            ToKeeper::SocketFile { path, dev, inode } => {
+                self.socket_files.insert(to_path(&path), (dev, inode));
+            }
+            ToKeeper::Ended { .. } | ToKeeper::Grace { .. } => {}
+        }
+    }
+
+    /// Removes what is still there. What cannot be removed is left and named: the herd has ended,
+    /// and a remnant must not turn that into a failure.
+    pub(super) fn remove(&self) {
+        for path in &self.cgroups {
+            say(path, cgroup::remove_tree(path));
+        }
+        for path in &self.directories {
+            say(path, std::fs::remove_dir_all(path));
+        }
+        for (path, (device, inode)) in &self.socket_files {
+            say(path, remove_socket(path, *device, *inode));
+        }
+    }
+}
+
+/// Removes the socket file only while it is the one that the master made: another herd may have
+/// taken the path since.
+fn remove_socket(path: &Path, device: u64, inode: u64) -> io::Result<()> {
+    let found = std::fs::symlink_metadata(path)?;
+    let ours = found.file_type().is_socket() && found.dev() == device && found.ino() == inode;
+    if ours { std::fs::remove_file(path) } else { Ok(()) }
+}
+
+fn say(path: &Path, result: io::Result<()>) {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            super::complain(&format!("cannot remove {}: {error}", path.display()));
+        }
+        _ => {}
+    }
+}
+
+fn to_path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}

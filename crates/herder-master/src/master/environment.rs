@@ -1,0 +1,80 @@
+//! What a worker finds in its environment.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use herder_core::WorkerId;
+use herder_core::spec::AppName;
+
+/// A name and a value, as a plan carries them.
+pub(super) type Variable = (Vec<u8>, Vec<u8>);
+
+/// What speaks of the caller's own place in the world, and would lie in a worker.
+const REMOVED: [&str; 4] = ["HERDER_ROLE", "NODE_UNIQUE_ID", "NOTIFY_SOCKET", "NODE_APP_INSTANCE"];
+const REMOVED_PREFIXES: [&str; 3] = ["LISTEN_", "NODE_CHANNEL_", "WATCHDOG_"];
+
+/// The caller's environment without what is only the caller's.
+pub(super) fn inherited(vars: impl Iterator<Item = (OsString, OsString)>) -> Vec<Variable> {
+    vars.filter(|(name, _)| !is_removed(name))
+        .map(|(name, value)| (name.into_vec(), value.into_vec()))
+        .collect()
+}
+
+/// Adds who the worker is.
+pub(super) fn identify(environment: &mut Vec<Variable>, app: &AppName, id: WorkerId) {
+    let slot = id.slot.to_string();
+    set(environment, "HERDER_APP", app.as_str());
+    set(environment, "HERDER_SLOT", &slot);
+    set(environment, "HERDER_WORKER_ID", &id.incarnation.to_string());
+    set(environment, "NODE_APP_INSTANCE", &slot);
+}
+
+/// Sets a variable, over what was there.
+pub(super) fn set(environment: &mut Vec<Variable>, name: &str, value: impl AsRef<OsStr>) {
+    environment.retain(|(known, _)| known != name.as_bytes());
+    environment.push((name.as_bytes().to_vec(), value.as_ref().as_bytes().to_vec()));
+}
+
+fn is_removed(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    REMOVED.iter().any(|removed| name == removed.as_bytes())
+        || REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use herder_core::{Incarnation, Slot};
+
+    use super::*;
+
+    #[test]
+    fn r53_a_worker_does_not_inherit_what_is_only_the_callers() {
+        let callers = [
+            ("PATH", "/bin"),
+            ("HERDER_ROLE", "worker@other"),
+            ("LISTEN_FDS", "3"),
+            ("LISTEN_PID", "1"),
+            ("NOTIFY_SOCKET", "/run/x"),
+            ("WATCHDOG_USEC", "1"),
+            ("NODE_CHANNEL_FD", "3"),
+            ("NODE_UNIQUE_ID", "9"),
+            ("HERDER_WORKER_ID", "77"),
+        ];
+        let callers = callers.map(|(name, value)| (name.into(), value.into()));
+        let mut environment = inherited(callers.into_iter());
+        let id = WorkerId { slot: Slot(2), incarnation: Incarnation(5) };
+        identify(&mut environment, &"web".parse().expect("a name"), id);
+        let found: Vec<_> = environment
+            .iter()
+            .map(|(n, v)| (String::from_utf8_lossy(n), String::from_utf8_lossy(v)))
+            .collect();
+        let expected = [
+            ("PATH", "/bin"),
+            ("HERDER_APP", "web"),
+            ("HERDER_SLOT", "2"),
+            ("HERDER_WORKER_ID", "5"),
+            ("NODE_APP_INSTANCE", "2"),
+        ];
+        assert_eq!(found, expected.map(|(n, v)| (n.into(), v.into())));
+    }
+}

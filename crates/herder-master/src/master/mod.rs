@@ -1,0 +1,132 @@
+//! The master: listens, supervises, and has the dispatch thread hand connections over. It never
+//! reads a client's byte.
+
+mod control;
+mod effects;
+mod environment;
+mod events;
+mod memory;
+mod notices;
+mod notify;
+mod runtime;
+mod setup;
+mod signals;
+mod spawn;
+mod token;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use herder_core::supervisor::{Event, Outcome, Supervisor};
+use herder_core::{Tick, WorkerId};
+use herder_sys::clock;
+use herder_sys::epoll::{Epoll, Events};
+use herder_sys::signal::SignalFd;
+
+use crate::config::Config;
+use crate::dispatch::Dispatch;
+use crate::event::HerdEvent;
+use crate::output::Output;
+use crate::role::MasterSeat;
+use crate::status;
+use memory::MemoryWatch;
+use runtime::Runtime;
+use setup::{Setup, SetupError};
+use spawn::Nursery;
+use worker::Worker;
+
+/// How many events one turn takes from the kernel.
+const EVENTS: usize = 64;
+
+/// Runs a herd as its master, and returns the exit status.
+pub(crate) fn run(config: Config, seat: MasterSeat) -> u8 {
+    match setup::set_up(config, seat) {
+        Ok(setup) => live(setup),
+        Err(error) => {
+            setup::complain(&error);
+            error.status()
+        }
+    }
+}
+
+fn live(setup: Setup) -> u8 {
+    let mut master = setup.into_master();
+    let outcome = master.live();
+    master.dispatch.stop();
+    master.explain_failed_start();
+    let status = match &outcome {
+        Ok(Outcome::Stopped) => status::STOPPED,
+        Ok(Outcome::BootFailed) => status::BOOT_FAILED,
+        Err(error) => {
+            master.tell(HerdEvent::Warning { text: format!("the master failed: {error}") });
+            status::INTERNAL
+        }
+    };
+    if let Ok(outcome) = outcome {
+        master.tell(HerdEvent::Finished { outcome });
+    }
+    master.output.finish(setup::LAST_WORDS);
+    status
+}
+
+/// Everything that the main thread owns.
+struct Master {
+    epoll: Epoll,
+    signals: SignalFd,
+    /// Ends when the keeper ends; otherwise only written to.
+    keeper: OwnedFd,
+    output: Output,
+    dispatch: Dispatch,
+    supervisor: Supervisor,
+    workers: BTreeMap<WorkerId, Worker>,
+    nursery: Nursery,
+    runtime: Runtime,
+    memory: Option<MemoryWatch>,
+    stopping: Stopping,
+    outcome: Option<Outcome>,
+    /// The worker that ended last: what it said explains a failed start.
+    last_exited: Option<u64>,
+}
+
+/// How far the end of the herd has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stopping {
+    No,
+    Gracefully,
+    AtOnce,
+}
+
+impl Master {
+    /// One turn per wake-up, until nothing is left to supervise.
+    fn live(&mut self) -> io::Result<Outcome> {
+        self.feed(Event::Start);
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            self.act();
+            if let Some(outcome) = self.outcome {
+                return Ok(outcome);
+            }
+            self.epoll.wait(&mut events, self.timeout())?;
+            let ready: Vec<_> = events.iter().collect();
+            for event in ready {
+                self.on_ready(&event)?;
+                self.act();
+            }
+            self.on_time();
+        }
+    }
+
+    fn feed(&mut self, event: Event) {
+        self.supervisor.handle(event, now());
+    }
+
+    fn tell(&self, event: HerdEvent) {
+        self.output.tell(event);
+    }
+}
+
+fn now() -> Tick {
+    Tick::from_micros(clock::monotonic_micros())
+}

@@ -1,0 +1,91 @@
+//! `sd_notify` for programs that speak it: one datagram socket per worker, so that who speaks is
+//! known by where, and not by a pid.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use herder_sys::socket::{self, Wait};
+use herder_sys::user::Identity;
+use herder_wire::notify::{self, Assignment, MAX_DATAGRAM};
+
+/// How many datagrams one turn reads from one program.
+const PER_TURN: usize = 64;
+
+/// Where a program says how it fares.
+pub(super) struct NotifySocket {
+    socket: OwnedFd,
+    path: PathBuf,
+}
+
+/// What matters of what it said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Heard {
+    Beat,
+    Extend(Duration),
+    Hung,
+    Ready,
+}
+
+impl NotifySocket {
+    /// A socket at `path`, which `identity` may write to.
+    pub(super) fn bind(path: PathBuf, identity: Option<&Identity>) -> io::Result<NotifySocket> {
+        let socket = socket::bind_datagram(&path)?;
+        if let Some(identity) = identity {
+            std::os::unix::fs::chown(&path, Some(identity.uid), Some(identity.gid))?;
+        }
+        Ok(NotifySocket { socket, path })
+    }
+
+    /// The value of `NOTIFY_SOCKET`.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// What it has said, within one turn's measure.
+    pub(super) fn read(&self) -> Vec<Heard> {
+        let mut heard = Vec::new();
+        let mut bytes = [0; MAX_DATAGRAM + 1];
+        for _ in 0..PER_TURN {
+            let received =
+                socket::receive(self.as_fd(), &mut bytes, &mut Vec::new(), 0, Wait::DontWait);
+            match received {
+                Ok(received) if received.len <= MAX_DATAGRAM => {
+                    heard.extend(meanings(&bytes[..received.len]));
+                }
+                // A cut line could mean something else.
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        heard
+    }
+}
+
+impl Drop for NotifySocket {
+    fn drop(&mut self) {
+        // The directory goes with the herd; here it only must not fill up.
+        let _left = std::fs::remove_file(&self.path);
+    }
+}
+
+fn meanings(datagram: &[u8]) -> Vec<Heard> {
+    let meaning = |assignment: Assignment<'_>| match assignment {
+        Assignment::ExtendTimeout(by) => Some(Heard::Extend(by)),
+        Assignment::Ready => Some(Heard::Ready),
+        Assignment::Watchdog => Some(Heard::Beat),
+        Assignment::WatchdogTrigger => Some(Heard::Hung),
+        Assignment::Errno(_)
+        | Assignment::MainPid(_)
+        | Assignment::Other
+        | Assignment::Reloading
+        | Assignment::Status(_)
+        | Assignment::Stopping => None,
+    };
+    notify::parse(datagram).into_iter().filter_map(meaning).collect()
+}

@@ -1,0 +1,91 @@
+//! The places that a herd needs for its lifetime: a private directory and a cgroup. The keeper
+//! removes them, however the master ends.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use herder_core::WorkerId;
+use herder_core::spec::AppName;
+use herder_sys::cgroup::{Cgroup, CgroupRoot};
+use herder_sys::listener::{BoundAddress, Listener};
+use herder_sys::{fd, process, random, socket, user};
+use herder_wire::keeper::ToKeeper;
+
+/// The places of a herd.
+pub(super) struct Runtime {
+    keeper: OwnedFd,
+    name: String,
+    cgroup: Option<CgroupRoot>,
+    directory: Option<PathBuf>,
+}
+
+impl Runtime {
+    pub(super) fn new(app: &AppName, keeper: &OwnedFd) -> io::Result<Runtime> {
+        let name = format!("herder-{app}-{}", process::current_pid());
+        let mut runtime = Runtime {
+            keeper: fd::duplicate(keeper.as_fd())?,
+            name,
+            cgroup: None,
+            directory: None,
+        };
+        // Without a cgroup the process groups must do; that is no reason not to run.
+        runtime.cgroup = CgroupRoot::create(&runtime.name).unwrap_or(None);
+        if let Some(root) = &runtime.cgroup {
+            let path = root.path().as_os_str().as_bytes().to_vec();
+            runtime.entrust(&ToKeeper::Cgroup(path))?;
+        }
+        Ok(runtime)
+    }
+
+    /// Tells the keeper what to clean up, before it is needed.
+    pub(super) fn entrust(&self, what: &ToKeeper) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        what.encode(&mut bytes).map_err(io::Error::other)?;
+        socket::send(self.keeper.as_fd(), &bytes, &[])?;
+        Ok(())
+    }
+
+    /// Has the keeper remove a listener's socket file.
+    pub(super) fn entrust_socket(&self, listener: &Listener) -> io::Result<()> {
+        let BoundAddress::Unix(path) = listener.local() else { return Ok(()) };
+        let path = std::path::absolute(path)?;
+        let found = std::fs::symlink_metadata(&path)?;
+        self.entrust(&ToKeeper::SocketFile {
+            path: path.as_os_str().as_bytes().to_vec(),
+            dev: found.dev(),
+            inode: found.ino(),
+        })
+    }
+
+    /// A cgroup for one worker, where there are cgroups.
+    pub(super) fn worker_cgroup(&self, id: WorkerId) -> Option<Cgroup> {
+        let root = self.cgroup.as_ref()?;
+        root.child(&format!("worker-{}", id.incarnation)).ok()
+    }
+
+    /// The herd's private directory, made when it is first needed.
+    pub(super) fn directory(&mut self) -> io::Result<&Path> {
+        if self.directory.is_none() {
+            let path = base_directory().join(format!("{}-{:08x}", self.name, random::seed() as u32));
+            self.entrust(&ToKeeper::Directory(path.as_os_str().as_bytes().to_vec()))?;
+            // Others may pass (a worker of another user finds its socket), but not look around.
+            std::fs::DirBuilder::new().mode(0o711).create(&path)?;
+            self.directory = Some(path);
+        }
+        self.directory.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Where private directories belong: the user's runtime directory, root's, or the one for
+/// temporary files.
+fn base_directory() -> PathBuf {
+    let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let given = given.filter(|path| path.is_absolute() && path.is_dir());
+    given.unwrap_or_else(|| {
+        let run = Path::new("/run");
+        if user::is_root() && run.is_dir() { run.to_owned() } else { std::env::temp_dir() }
+    })
+}
