@@ -1,0 +1,37 @@
+# `make help` lists the targets. CARGO_TARGET_DIR is respected everywhere.
+
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test test-all check bench
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## Build, run an example with traffic, serve until Ctrl-C (DEMO_ONCE=1 ends by itself)
+	@scripts/demo
+
+build: ## Build target/release/{herder,smooth-restart,net-cluster}
+	@scripts/setup build
+	$(CARGO) build --release -p herder-cli -p smooth-restart -p net-cluster
+
+test: ## Install what is missing (asks first, except when CI is set), then run the tests
+	@scripts/setup test
+	@scripts/test short
+
+test-all: ## As test, with the long matrices and a long simulation
+	@scripts/setup test
+	@scripts/test all
+
+check: ## Formatting, lints, licences and bans, documentation, help texts
+	@scripts/setup check
+	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) deny check bans licenses sources
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	$(CARGO) test -p herder-cli help
+
+bench: ## Measure beside a bare accept loop; takes minutes and wants an idle machine
+	@scripts/setup build
+	$(CARGO) run --release -p herder-bench
