@@ -1,1 +1,36 @@
 //! What the herd says, and what its workers print.
+//!
+//! ```text
+//! worker ──pipe──►┐                                      ┌──► stdout (the workers' stdout)
+//! worker ──pipe──►┤ pipes thread ──► queue ──► narrator ─┼──► stderr (the workers' stderr, events)
+//! main thread ────┴──── events ───────►┘                 └──► observer
+//! ```
+//!
+//! Nobody who serves ever waits for somebody who reads. The pipes thread takes what the workers
+//! print, whether or not it can be passed on; the narrator alone writes, and may be stuck for as
+//! long as it likes. Between them is a queue with a limit per worker. What does not fit is dropped
+//! and counted, and the count is told when there is room again.
+//!
+//! - [`handle`]: what the rest of the master holds.
+//! - [`pipes`], [`source`], [`lines`]: from the workers' pipes to lines.
+//! - [`queue`]: the one queue, and its accounts.
+//! - [`narrator`], [`sink`], [`standard`]: from the queue to stdout, stderr and the observer.
+//! - [`text`], [`sentence`], [`escape`], [`json`], [`wall`]: how it looks.
+
+mod escape;
+mod handle;
+mod json;
+mod lines;
+mod narrator;
+mod pipes;
+mod queue;
+mod sentence;
+mod sink;
+mod source;
+mod standard;
+#[cfg(test)]
+mod tests;
+mod text;
+mod wall;
+
+pub(crate) use handle::Output;

@@ -1,0 +1,144 @@
+//! What the rest of the master holds.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use herder_core::spec::AppName;
+
+use super::narrator::Narrator;
+use super::pipes::Pipes;
+use super::queue::Queue;
+use super::standard::Targets;
+use crate::config::{Format, Observer};
+use crate::event::{HerdEvent, WorkerInfo};
+
+/// The output of one app: its events, and what its workers print.
+///
+/// Nothing here waits for whoever reads the output, except [`finish`](Output::finish), up to its
+/// deadline. Dropping it ends its threads without waiting for them; what is still in the pipes may
+/// then be lost.
+pub(crate) struct Output {
+    pipes: Arc<Pipes>,
+    queue: Arc<Queue>,
+    reading: Running,
+    telling: Running,
+}
+
+impl Output {
+    /// Starts the two threads.
+    ///
+    /// Workers' stdout goes to our stdout, their stderr and all events go to our stderr.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no descriptor or thread left.
+    pub(crate) fn start(
+        app: &AppName,
+        format: Format,
+        observer: Option<Observer>,
+    ) -> io::Result<Output> {
+        Output::start_with(app, format, observer, Targets::standard()?)
+    }
+
+    /// Like [`start`](Output::start), but writes elsewhere.
+    pub(super) fn start_with(
+        app: &AppName,
+        format: Format,
+        observer: Option<Observer>,
+        targets: Targets,
+    ) -> io::Result<Output> {
+        let queue = Arc::new(Queue::default());
+        let pipes = Arc::new(Pipes::new(Arc::clone(&queue))?);
+        let app = app.as_str().to_owned();
+        let narrator = Narrator::new(app, format, observer, Arc::clone(&queue), targets);
+        let telling = Running::start("herder-output", move || narrator.run())?;
+        let reader = Arc::clone(&pipes);
+        let reading =
+            Running::start("herder-pipes", move || reader.run()).inspect_err(|_| queue.close())?;
+        Ok(Output {
+            pipes,
+            queue,
+            reading,
+            telling,
+        })
+    }
+
+    /// Passes on what `worker` prints from now on. The descriptors are the ends to read of pipes
+    /// (or sockets) that this process alone holds; they become non-blocking.
+    pub(crate) fn attach(&self, worker: WorkerInfo, stdout: OwnedFd, stderr: OwnedFd) {
+        if let Err(error) = self.pipes.attach(worker, [stdout, stderr]) {
+            let WorkerInfo { slot, id, pid } = worker;
+            let text = format!("the output of worker {slot} #{id} [{pid}] cannot be read: {error}");
+            self.tell(HerdEvent::Warning { text });
+        }
+    }
+
+    /// Tells an event, in the order of the calls. The news of a worker's end stands after what the
+    /// worker has printed.
+    pub(crate) fn tell(&self, event: HerdEvent) {
+        if let HerdEvent::Exited { worker, .. } = &event {
+            self.pipes.exited(worker.id);
+        }
+        self.queue.tell(event);
+    }
+
+    /// Up to 20 of the last lines that a worker has printed up to this moment, on both streams, of
+    /// any length up to 1 KiB. They are as the worker wrote them: escape them before they are
+    /// shown. Kept for every living worker and for the 64 that ended last.
+    pub(crate) fn last_lines(&self, worker: u64) -> Vec<String> {
+        self.pipes.last_lines(worker)
+    }
+
+    /// Reads what is left in the pipes, tells everything and ends the threads. After `deadline` it
+    /// gives up: whoever reads the output is stuck, and the end of the process ends the rest.
+    pub(crate) fn finish(mut self, deadline: Duration) {
+        let begin = Instant::now();
+        self.pipes.end();
+        self.reading.wait(deadline);
+        self.queue.close();
+        self.telling.wait(deadline.saturating_sub(begin.elapsed()));
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.pipes.end();
+        self.queue.close();
+    }
+}
+
+/// A thread whose end can be waited for with a deadline.
+struct Running {
+    thread: Option<JoinHandle<()>>,
+    /// Disconnected when the thread is about to end, however it does.
+    done: Receiver<()>,
+}
+
+impl Running {
+    fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Running> {
+        let (alive, done) = channel();
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let _alive = alive;
+                body();
+            })?;
+        Ok(Running {
+            thread: Some(thread),
+            done,
+        })
+    }
+
+    fn wait(&mut self, timeout: Duration) {
+        if self.done.recv_timeout(timeout) == Err(RecvTimeoutError::Disconnected)
+            && let Some(thread) = self.thread.take()
+        {
+            // A panic in it was printed by the panic hook; there is nobody left to tell.
+            let _panicked = thread.join();
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Lines and events for programs: one JSON object a line.
+//!
+//! Every object has `time` (RFC 3339, UTC), `mono_us` (monotonic, microseconds), `app` and `event`.
+//! Events have a `level` and the sentence for people as `message`; durations end in `_ms`.
+
+use std::time::Duration;
+
+use herder_core::Exit;
+use herder_core::supervisor::{Cause, DrainReason, Outcome};
+use herder_sys::signal::Signal;
+use serde_json::Value;
+
+use super::lines::Ending;
+use super::queue::{Line, Stream};
+use super::sentence::{Level, level, limit, sentence};
+use super::wall::Stamp;
+use crate::event::{HerdEvent, WorkerInfo};
+
+/// Appends a worker's line. Bytes that are no UTF-8 become U+FFFD.
+pub(super) fn line(app: &str, stamp: Stamp, line: &Line, into: &mut Vec<u8>) {
+    let mut object = Object::begin(app, stamp, "line", into);
+    object.worker(&line.worker);
+    object.field(
+        "stream",
+        match line.stream {
+            Stream::Stderr => "stderr",
+            Stream::Stdout => "stdout",
+        },
+    );
+    object.field("line", String::from_utf8_lossy(&line.bytes));
+    if line.ending == Ending::Continues {
+        object.field("continues", true);
+    }
+    object.end();
+}
+
+/// Appends an event.
+pub(super) fn event(app: &str, stamp: Stamp, event: &HerdEvent, into: &mut Vec<u8>) {
+    let mut object = Object::begin(app, stamp, name(event), into);
+    fields(event, &mut object);
+    object.field(
+        "level",
+        match level(event) {
+            Level::Info => "info",
+            Level::Warning => "warning",
+        },
+    );
+    object.field("message", sentence(event));
+    object.end();
+}
+
+fn name(event: &HerdEvent) -> &'static str {
+    use HerdEvent as Is;
+    match event {
+        Is::AcceptPaused { .. } => "accept_paused",
+        Is::BootTimedOut { .. } => "boot_timed_out",
+        Is::ConnectionsClosed { .. } => "connections_closed",
+        Is::DispatchChosen { .. } => "dispatch_chosen",
+        Is::Exited { .. } => "exited",
+        Is::Finished { .. } => "finished",
+        Is::Forked { .. } => "forked",
+        Is::GraceExpired { .. } => "grace_expired",
+        Is::LaunchFailed { .. } => "launch_failed",
+        Is::LinesDropped { .. } => "lines_dropped",
+        Is::Listening { .. } => "listening",
+        Is::Misbehaved { .. } => "misbehaved",
+        Is::Nudged { .. } => "nudged",
+        Is::Online { .. } => "online",
+        Is::Quarantined { .. } => "quarantined",
+        Is::Ready { .. } => "ready",
+        Is::Recycling { .. } => "recycling",
+        Is::Released { .. } => "released",
+        Is::ReplacementWaits { .. } => "replacement_waits",
+        Is::RestartDelayed { .. } => "restart_delayed",
+        Is::Restored { .. } => "restored",
+        Is::Retired { .. } => "retired",
+        Is::Scaled { .. } => "scaled",
+        Is::ShuttingDown { .. } => "shutting_down",
+        Is::SpawnFailed { .. } => "spawn_failed",
+        Is::Stopping { .. } => "stopping",
+        Is::Suspected { .. } => "suspected",
+        Is::Warning { .. } => "warning",
+    }
+}
+
+fn fields(event: &HerdEvent, object: &mut Object<'_>) {
+    use HerdEvent as Is;
+    match event {
+        Is::AcceptPaused { reason } => object.field("reason", &**reason),
+        Is::BootTimedOut { worker, last_lines } => object
+            .worker(worker)
+            .field("last_lines", last_lines.clone()),
+        Is::ConnectionsClosed {
+            poisoned,
+            timed_out,
+        } => object
+            .field("poisoned", *poisoned)
+            .field("timed_out", *timed_out),
+        Is::DispatchChosen { mode, reason } => {
+            object.field("mode", &**mode).field("reason", &**reason)
+        }
+        Is::Exited {
+            worker,
+            exit,
+            cause,
+        } => object.worker(worker).exit(*exit).cause(*cause),
+        Is::Finished { outcome } => object.field("outcome", outcome_name(*outcome)),
+        Is::Forked { worker }
+        | Is::GraceExpired { worker }
+        | Is::Online { worker }
+        | Is::Restored { worker } => object.worker(worker),
+        Is::LaunchFailed { worker, problem } | Is::Misbehaved { worker, problem } => {
+            object.worker(worker).field("problem", &**problem)
+        }
+        Is::LinesDropped { worker, lines } => object.worker(worker).field("lines", *lines),
+        Is::Listening { address } => object.field("address", &**address),
+        Is::Nudged { nudges } => object.field("nudges", *nudges),
+        Is::Quarantined {
+            slot,
+            restarts,
+            window,
+            retry_in,
+        } => object
+            .field("slot", *slot)
+            .field("restarts", *restarts)
+            .duration("window_ms", *window)
+            .duration("retry_in_ms", *retry_in),
+        Is::Ready { worker, guessed } => object.worker(worker).field("guessed", *guessed),
+        Is::Recycling { worker, reason } => object.worker(worker).field("limit", limit(*reason)),
+        Is::Released { slot } => object.field("slot", *slot),
+        Is::ReplacementWaits { slot, draining } => {
+            object.field("slot", *slot).field("draining", *draining)
+        }
+        Is::RestartDelayed {
+            slot,
+            delay,
+            failures,
+        } => object
+            .field("slot", *slot)
+            .duration("delay_ms", *delay)
+            .field("failures", *failures),
+        Is::Retired { worker, reason } => object.worker(worker).field("reason", &**reason),
+        Is::Scaled { from, to } => object.field("from", *from).field("to", *to),
+        Is::ShuttingDown { signal, fast } => object.field("signal", *signal).field("fast", *fast),
+        Is::SpawnFailed { slot, id, error } => object
+            .field("slot", *slot)
+            .field("worker", *id)
+            .field("error", &**error),
+        Is::Stopping { worker, reason } => object.worker(worker).reason(*reason),
+        Is::Suspected { worker, silent } => object.worker(worker).duration("silent_ms", *silent),
+        Is::Warning { text } => object.field("text", &**text),
+    };
+}
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::BootFailed => "boot_failed",
+        Outcome::Stopped => "stopped",
+    }
+}
+
+/// A JSON object under construction. Its fields stay in the order in which they are added, which
+/// `serde_json::Map` would not keep: people read the beginning of a line.
+struct Object<'a> {
+    into: &'a mut Vec<u8>,
+}
+
+impl<'a> Object<'a> {
+    fn begin(app: &str, stamp: Stamp, event: &str, into: &'a mut Vec<u8>) -> Object<'a> {
+        into.push(b'{');
+        push(stamp.wall().to_string().into(), "time", into);
+        let mut object = Object { into };
+        object
+            .field("mono_us", stamp.mono_us)
+            .field("app", app)
+            .field("event", event);
+        object
+    }
+
+    fn field(&mut self, key: &str, value: impl Into<Value>) -> &mut Self {
+        self.into.push(b',');
+        push(value.into(), key, self.into);
+        self
+    }
+
+    fn worker(&mut self, worker: &WorkerInfo) -> &mut Self {
+        self.field("slot", worker.slot)
+            .field("worker", worker.id)
+            .field("pid", worker.pid)
+    }
+
+    fn duration(&mut self, key: &str, duration: Duration) -> &mut Self {
+        self.field(key, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn exit(&mut self, exit: Exit) -> &mut Self {
+        match exit {
+            Exit::Code(code) => self.field("exit", "code").field("code", code),
+            Exit::Signal(number) => self
+                .field("exit", "signal")
+                .field("signal", Signal::from_number(number).map(Signal::name))
+                .field("signal_number", number),
+            Exit::OutOfMemory => self.field("exit", "out_of_memory"),
+            Exit::Unknown => self.field("exit", "unknown"),
+        }
+    }
+
+    fn cause(&mut self, cause: Cause) -> &mut Self {
+        match cause {
+            Cause::BootTimeout => self.field("cause", "boot_timeout"),
+            Cause::Crash => self.field("cause", "crash"),
+            Cause::Hang => self.field("cause", "hang"),
+            Cause::Planned(reason) => self.field("cause", "planned").reason(reason),
+            Cause::Protocol => self.field("cause", "protocol"),
+        }
+    }
+
+    fn reason(&mut self, reason: DrainReason) -> &mut Self {
+        match reason {
+            DrainReason::Recycle(reason) => self
+                .field("reason", "recycle")
+                .field("limit", limit(reason)),
+            DrainReason::Retired => self.field("reason", "retired"),
+            DrainReason::ScaledDown => self.field("reason", "scaled_down"),
+            DrainReason::Stop => self.field("reason", "stop"),
+        }
+    }
+
+    fn end(self) {
+        self.into.extend_from_slice(b"}\n");
+    }
+}
+
+fn push(value: Value, key: &str, into: &mut Vec<u8>) {
+    into.push(b'"');
+    into.extend_from_slice(key.as_bytes());
+    into.extend_from_slice(b"\":");
+    serde_json::to_writer(into, &value).expect("a JSON value can always be written to memory");
+}

@@ -1,0 +1,222 @@
+//! The thread that takes what the workers print, always and at once.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use herder_sys::epoll::{Epoll, Events, Interest};
+use herder_sys::fd::{Blocking, set_blocking};
+use herder_sys::wake::Wake;
+
+use super::queue::{Queue, Stream};
+use super::source::{Source, Turn};
+use crate::event::{HerdEvent, WorkerInfo};
+
+/// How much is read from one pipe before the next has its turn: all that a pipe usually holds.
+const CHUNK: usize = 64 * 1024;
+
+/// How much is read from one pipe on behalf of a report (its worker is gone, or is asked about):
+/// all that a pipe can hold, and an end even if a child of the worker goes on printing.
+const REPORT: usize = 1024 * 1024;
+
+/// Of how many workers that are gone the last lines (and pipes that their children may still hold)
+/// are kept. It bounds the descriptors that a crash loop of a daemonizing program can cost.
+pub(super) const KEPT: usize = 64;
+
+/// The token of the bell; a worker's tokens are twice its id, plus one for its stderr.
+const BELL: u64 = u64::MAX;
+
+/// The workers' pipes. One thread [`run`](Pipes::run)s; others attach workers and ask about them.
+///
+/// Each worker has a lock of its own, so that a question about one waits for at most one turn of
+/// reading from that one.
+pub(super) struct Pipes {
+    epoll: Epoll,
+    bell: Wake,
+    ending: AtomicBool,
+    queue: Arc<Queue>,
+    sources: Mutex<BTreeMap<u64, Arc<Mutex<Source>>>>,
+}
+
+impl Pipes {
+    /// No pipes yet.
+    ///
+    /// # Errors
+    ///
+    /// When no descriptor is left.
+    pub(super) fn new(queue: Arc<Queue>) -> io::Result<Pipes> {
+        let (epoll, bell) = (Epoll::new()?, Wake::new()?);
+        epoll.add(bell.as_fd(), BELL, Interest::READABLE)?;
+        let (ending, sources) = (AtomicBool::new(false), Mutex::default());
+        Ok(Pipes {
+            epoll,
+            bell,
+            ending,
+            queue,
+            sources,
+        })
+    }
+
+    /// Reads what `worker` prints from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the pipes cannot be watched. They are closed then.
+    pub(super) fn attach(&self, worker: WorkerInfo, pipes: [OwnedFd; 2]) -> io::Result<()> {
+        for pipe in &pipes {
+            set_blocking(pipe.as_fd(), Blocking::No)?;
+        }
+        // Watched under the lock of the map: the thread's first look at them finds the source.
+        let mut sources = lock(&self.sources);
+        let [stdout, stderr] = pipes;
+        self.epoll.add(
+            stdout.as_fd(),
+            token(worker.id, Stream::Stdout),
+            Interest::READABLE,
+        )?;
+        if let Err(error) = self.epoll.add(
+            stderr.as_fd(),
+            token(worker.id, Stream::Stderr),
+            Interest::READABLE,
+        ) {
+            self.forget(stdout);
+            return Err(error);
+        }
+        let source = Source::new(worker, stdout, stderr);
+        sources.insert(worker.id, Arc::new(Mutex::new(source)));
+        self.prune(&mut sources);
+        Ok(())
+    }
+
+    /// The worker is gone: what it printed before is put into the queue now, so that it stands
+    /// before the news of its end.
+    pub(super) fn exited(&self, worker: u64) {
+        if let Some(source) = self.find(worker) {
+            let mut source = lock(&source);
+            self.drain(&mut source);
+            source.exited = true;
+        }
+        self.prune(&mut lock(&self.sources));
+    }
+
+    /// The last lines that the worker printed, up to this moment.
+    pub(super) fn last_lines(&self, worker: u64) -> Vec<String> {
+        let Some(source) = self.find(worker) else {
+            return Vec::new();
+        };
+        let mut source = lock(&source);
+        self.drain(&mut source);
+        source.last_lines()
+    }
+
+    /// The body of the thread: reads until [`end`](Pipes::end), then what is left.
+    pub(super) fn run(&self) {
+        let mut buffer = vec![0; CHUNK];
+        let mut events = Events::with_capacity(64);
+        while !self.ending.load(Ordering::Acquire) {
+            if let Err(error) = self.epoll.wait(&mut events, None) {
+                let text = format!("the workers' output can no longer be read: {error}");
+                self.queue.tell(HerdEvent::Warning { text });
+                break;
+            }
+            for event in events.iter() {
+                if event.token == BELL {
+                    self.bell.clear();
+                } else if let Some(source) = self.find(event.token / 2) {
+                    self.turn(&mut lock(&source), stream(event.token), &mut buffer);
+                }
+            }
+        }
+        let sources = std::mem::take(&mut *lock(&self.sources));
+        for source in sources.into_values() {
+            let mut source = lock(&source);
+            self.drain(&mut source);
+            self.close(&mut source);
+        }
+    }
+
+    /// Asks the thread to read what is left and to end.
+    pub(super) fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.bell.wake();
+    }
+
+    fn find(&self, worker: u64) -> Option<Arc<Mutex<Source>>> {
+        lock(&self.sources).get(&worker).cloned()
+    }
+
+    /// Reads once from one stream; gives how much it was, `None` when there is nothing.
+    fn turn(&self, source: &mut Source, stream: Stream, buffer: &mut [u8]) -> Option<usize> {
+        match source.read(stream, buffer, &self.queue) {
+            Turn::Ended(fd) => {
+                self.forget(fd);
+                None
+            }
+            Turn::Empty => None,
+            Turn::Read(length) => Some(length),
+        }
+    }
+
+    /// Reads all that both streams hold at this moment.
+    fn drain(&self, source: &mut Source) {
+        let mut buffer = vec![0; CHUNK];
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let mut read = 0;
+            while read < REPORT
+                && let Some(more) = self.turn(source, stream, &mut buffer)
+            {
+                read += more;
+            }
+        }
+    }
+
+    /// Gives up the oldest of the workers that are gone, beyond [`KEPT`].
+    fn prune(&self, sources: &mut BTreeMap<u64, Arc<Mutex<Source>>>) {
+        let gone: Vec<u64> = sources
+            .iter()
+            .filter(|(_, source)| lock(source).is_over())
+            .map(|(&worker, _)| worker)
+            .collect();
+        for worker in &gone[..gone.len().saturating_sub(KEPT)] {
+            if let Some(source) = sources.remove(worker) {
+                self.close(&mut lock(&source));
+            }
+        }
+    }
+
+    fn close(&self, source: &mut Source) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            if let Some(fd) = source.close(stream, &self.queue) {
+                self.forget(fd);
+            }
+        }
+    }
+
+    /// Closes a pipe. It is taken off the list first: a child that is just being launched may hold
+    /// a duplicate for a moment, and the kernel watches the open file, not the number.
+    fn forget(&self, fd: OwnedFd) {
+        let _not_watched = self.epoll.remove(fd.as_fd());
+    }
+}
+
+fn token(worker: u64, stream: Stream) -> u64 {
+    match stream {
+        Stream::Stdout => worker * 2,
+        Stream::Stderr => worker * 2 + 1,
+    }
+}
+
+fn stream(token: u64) -> Stream {
+    if token.is_multiple_of(2) {
+        Stream::Stdout
+    } else {
+        Stream::Stderr
+    }
+}
+
+/// A panic under one of these locks would be a bug, but no reason to lose the workers' output too.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,379 @@
+//! The one queue between those who have something to say and the narrator.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::lines::Ending;
+use super::wall::Stamp;
+use crate::event::{HerdEvent, WorkerInfo};
+
+/// How much of one worker's output may wait, in bytes of memory.
+pub(super) const WORKER_LIMIT: usize = 1024 * 1024;
+
+/// How many events may wait. They are few and matter more than lines, so the limit is only there
+/// for a reader that is stuck for days.
+pub(super) const EVENT_LIMIT: usize = 65_536;
+
+/// What a waiting line costs besides its bytes: empty lines take memory too.
+pub(super) const LINE_OVERHEAD: usize = size_of::<Item>();
+
+/// An emptied queue with room for more items than this gives its memory back.
+const ROOM_KEPT: usize = 4096;
+
+/// Where a worker printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Stream {
+    Stderr,
+    Stdout,
+}
+
+/// A line of a worker, or a piece of a long one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Line {
+    pub(super) worker: WorkerInfo,
+    pub(super) stream: Stream,
+    pub(super) bytes: Box<[u8]>,
+    pub(super) ending: Ending,
+}
+
+/// What the narrator is given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Item {
+    Event(Stamp, HerdEvent),
+    Line(Stamp, Line),
+}
+
+/// Events and lines in the order in which they came. Putting something in never waits.
+#[derive(Default)]
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    items: VecDeque<Item>,
+    /// One for each worker that has lines here or has lost some.
+    accounts: BTreeMap<u64, Account>,
+    events: usize,
+    events_dropped: u64,
+    closed: bool,
+}
+
+struct Account {
+    worker: WorkerInfo,
+    /// Memory of this worker's lines in the queue.
+    bytes: usize,
+    /// Lines lost since the loss was last told.
+    dropped: u64,
+}
+
+impl Queue {
+    /// Adds an event. Beyond [`EVENT_LIMIT`] it is dropped and counted.
+    pub(super) fn tell(&self, event: HerdEvent) {
+        let mut inner = self.lock();
+        if inner.closed {
+            return;
+        }
+        if inner.events >= EVENT_LIMIT {
+            inner.events_dropped += 1;
+            return;
+        }
+        inner.tell_lost_events();
+        inner.push_event(event);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Adds a line. Beyond [`WORKER_LIMIT`] it is dropped and counted; then everything of this
+    /// worker is dropped until half of its memory is free again, so that the loss is one gap, told
+    /// once, and not a sieve.
+    pub(super) fn print(&self, stamp: Stamp, line: Line) {
+        let mut inner = self.lock();
+        if inner.closed {
+            return;
+        }
+        let cost = line.bytes.len() + LINE_OVERHEAD;
+        let worker = line.worker;
+        let account = inner.accounts.entry(worker.id).or_insert(Account {
+            worker,
+            bytes: 0,
+            dropped: 0,
+        });
+        let limit = if account.dropped > 0 {
+            WORKER_LIMIT / 2
+        } else {
+            WORKER_LIMIT
+        };
+        if account.bytes + cost > limit {
+            account.dropped += 1;
+            return;
+        }
+        account.bytes += cost;
+        let lost = std::mem::take(&mut account.dropped);
+        if lost > 0 {
+            inner.push_event(HerdEvent::LinesDropped {
+                worker,
+                lines: lost,
+            });
+        }
+        inner.items.push_back(Item::Line(stamp, line));
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Nothing more comes. What is here is still given out.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// The next item, if there is one.
+    pub(super) fn try_next(&self) -> Option<Item> {
+        self.lock().pop()
+    }
+
+    /// The next item; waits for it. `None` = the queue is closed and empty.
+    pub(super) fn next(&self) -> Option<Item> {
+        let mut inner = self.lock();
+        loop {
+            if let Some(item) = inner.pop() {
+                return Some(item);
+            }
+            if inner.closed {
+                return None;
+            }
+            inner = self
+                .changed
+                .wait(inner)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Memory of all waiting lines, in bytes.
+    #[cfg(test)]
+    pub(super) fn line_bytes(&self) -> usize {
+        self.lock()
+            .accounts
+            .values()
+            .map(|account| account.bytes)
+            .sum()
+    }
+
+    /// No code panics while it holds this lock, and if one did, the lists would still be lists.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn push_event(&mut self, event: HerdEvent) {
+        self.events += 1;
+        self.items.push_back(Item::Event(Stamp::now(), event));
+    }
+
+    fn tell_lost_events(&mut self) {
+        let lost = std::mem::take(&mut self.events_dropped);
+        if lost > 0 {
+            self.push_event(lost_events(lost));
+        }
+    }
+
+    fn pop(&mut self) -> Option<Item> {
+        let Some(item) = self.items.pop_front() else {
+            if self.items.capacity() > ROOM_KEPT {
+                self.items = VecDeque::new();
+            }
+            return None;
+        };
+        match &item {
+            Item::Event(..) => {
+                self.events -= 1;
+                if self.events == 0 {
+                    self.tell_lost_events();
+                }
+            }
+            Item::Line(_, line) => self.settle(line.worker.id, line.bytes.len() + LINE_OVERHEAD),
+        }
+        Some(item)
+    }
+
+    /// Takes a line off its worker's account. With the last one the loss is told, because there
+    /// may never be a next line to tell it before.
+    fn settle(&mut self, worker: u64, cost: usize) {
+        let Some(account) = self.accounts.get_mut(&worker) else {
+            return;
+        };
+        account.bytes -= cost;
+        if account.bytes == 0
+            && let Some(Account {
+                worker, dropped, ..
+            }) = self.accounts.remove(&worker)
+            && dropped > 0
+        {
+            self.push_event(HerdEvent::LinesDropped {
+                worker,
+                lines: dropped,
+            });
+        }
+    }
+}
+
+/// How it is told that `lost` events are missing.
+pub(super) fn lost_events(lost: u64) -> HerdEvent {
+    let noun = if lost == 1 { "message" } else { "messages" };
+    HerdEvent::Warning {
+        text: format!("{lost} {noun} about the herd were lost: they could not be written"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEB: WorkerInfo = WorkerInfo {
+        slot: 0,
+        id: 1,
+        pid: 100,
+    };
+    const OTHER: WorkerInfo = WorkerInfo {
+        slot: 1,
+        id: 2,
+        pid: 200,
+    };
+
+    fn line(worker: WorkerInfo, bytes: &[u8]) -> Line {
+        Line {
+            worker,
+            stream: Stream::Stdout,
+            bytes: bytes.into(),
+            ending: Ending::Whole,
+        }
+    }
+
+    fn print(queue: &Queue, worker: WorkerInfo, bytes: &[u8]) {
+        queue.print(
+            Stamp {
+                wall_ms: 0,
+                mono_us: 0,
+            },
+            line(worker, bytes),
+        );
+    }
+
+    fn everything(queue: &Queue) -> Vec<String> {
+        std::iter::from_fn(|| queue.try_next())
+            .map(|item| match item {
+                Item::Event(_, HerdEvent::LinesDropped { worker, lines }) => {
+                    format!("lost {}:{lines}", worker.id)
+                }
+                Item::Event(_, event) => format!("{event:?}"),
+                Item::Line(_, line) => {
+                    format!(
+                        "{}:{}",
+                        line.worker.id,
+                        String::from_utf8_lossy(&line.bytes)
+                    )
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn items_come_out_in_the_order_they_went_in() {
+        let queue = Queue::default();
+        print(&queue, WEB, b"a");
+        queue.tell(HerdEvent::Released { slot: 3 });
+        print(&queue, OTHER, b"b");
+        assert_eq!(everything(&queue), ["1:a", "Released { slot: 3 }", "2:b"]);
+        assert_eq!(queue.line_bytes(), 0);
+        assert!(queue.lock().accounts.is_empty());
+    }
+
+    #[test]
+    fn r43_a_full_account_drops_and_counts_and_leaves_the_others_alone() {
+        let queue = Queue::default();
+        let big = vec![b'x'; WORKER_LIMIT / 4 - LINE_OVERHEAD];
+        for _ in 0..10 {
+            print(&queue, WEB, &big);
+        }
+        print(&queue, WEB, b"");
+        print(&queue, OTHER, b"b");
+        queue.tell(HerdEvent::Released { slot: 3 });
+        assert_eq!(queue.line_bytes(), WORKER_LIMIT + LINE_OVERHEAD + 1);
+
+        let told = everything(&queue);
+        let big = format!("1:{}", String::from_utf8(big).unwrap());
+        let mut expected = vec![big; 4];
+        expected.extend(["2:b", "Released { slot: 3 }", "lost 1:7"].map(str::to_owned));
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn r43_the_loss_stands_before_the_next_line_that_is_taken() {
+        let queue = Queue::default();
+        let quarter = vec![b'x'; WORKER_LIMIT / 4 - LINE_OVERHEAD];
+        for _ in 0..6 {
+            print(&queue, WEB, &quarter);
+        }
+        assert!(queue.try_next().is_some());
+        print(&queue, WEB, b"dropped: more than half is still full");
+        assert!(queue.try_next().is_some());
+        print(&queue, WEB, b"dropped: it would be more than half again");
+        assert!(queue.try_next().is_some());
+        print(&queue, WEB, b"fits");
+        let told = everything(&queue);
+        assert_eq!(told[1..], ["lost 1:4", "1:fits"]);
+    }
+
+    #[test]
+    fn r43_empty_lines_cost_memory_too() {
+        let queue = Queue::default();
+        for _ in 0..2 * WORKER_LIMIT / LINE_OVERHEAD {
+            print(&queue, WEB, b"");
+        }
+        assert!(queue.line_bytes() <= WORKER_LIMIT);
+        let told = everything(&queue);
+        let lost = 2 * WORKER_LIMIT / LINE_OVERHEAD - (told.len() - 1);
+        assert_eq!(told.last().unwrap(), &format!("lost 1:{lost}"));
+    }
+
+    #[test]
+    fn events_are_kept_up_to_their_limit_and_their_loss_is_told() {
+        let queue = Queue::default();
+        for _ in 0..EVENT_LIMIT + 2 {
+            queue.tell(HerdEvent::Released { slot: 3 });
+        }
+        assert_eq!(queue.lock().items.len(), EVENT_LIMIT);
+        let told = everything(&queue);
+        assert_eq!(told.len(), EVENT_LIMIT + 1);
+        assert!(told[EVENT_LIMIT].contains("2 messages about the herd were lost"));
+        assert!(
+            queue.lock().items.capacity() <= ROOM_KEPT,
+            "memory is given back"
+        );
+
+        for _ in 0..=EVENT_LIMIT {
+            queue.tell(HerdEvent::Released { slot: 3 });
+        }
+        assert!(queue.try_next().is_some());
+        queue.tell(HerdEvent::Released { slot: 4 });
+        let told = everything(&queue);
+        assert!(
+            told[EVENT_LIMIT - 1].contains("1 message about"),
+            "the loss stands in its place"
+        );
+        assert_eq!(told[EVENT_LIMIT], "Released { slot: 4 }");
+    }
+
+    #[test]
+    fn a_closed_queue_gives_out_what_it_has_and_takes_nothing() {
+        let queue = Queue::default();
+        print(&queue, WEB, b"a");
+        queue.close();
+        print(&queue, WEB, b"b");
+        queue.tell(HerdEvent::Released { slot: 3 });
+        assert!(matches!(queue.next(), Some(Item::Line(..))));
+        assert_eq!(queue.next(), None);
+    }
+}

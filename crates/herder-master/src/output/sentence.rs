@@ -1,0 +1,317 @@
+//! What happened, as a sentence for people.
+
+use std::fmt;
+use std::time::Duration;
+
+use herder_core::Exit;
+use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
+use herder_sys::signal::Signal;
+
+use crate::event::{HerdEvent, WorkerInfo};
+
+/// How much an event asks for the operator's eye.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Level {
+    Info,
+    Warning,
+}
+
+/// How much this event asks for the operator's eye.
+pub(super) fn level(event: &HerdEvent) -> Level {
+    match event {
+        HerdEvent::Exited {
+            cause: Cause::Planned(_),
+            ..
+        }
+        | HerdEvent::DispatchChosen { .. }
+        | HerdEvent::Finished {
+            outcome: Outcome::Stopped,
+        }
+        | HerdEvent::Forked { .. }
+        | HerdEvent::Listening { .. }
+        | HerdEvent::Nudged { .. }
+        | HerdEvent::Online { .. }
+        | HerdEvent::Ready { .. }
+        | HerdEvent::Recycling { .. }
+        | HerdEvent::Released { .. }
+        | HerdEvent::Restored { .. }
+        | HerdEvent::Retired { .. }
+        | HerdEvent::Scaled { .. }
+        | HerdEvent::ShuttingDown { .. }
+        | HerdEvent::Stopping { .. } => Level::Info,
+        HerdEvent::AcceptPaused { .. }
+        | HerdEvent::BootTimedOut { .. }
+        | HerdEvent::ConnectionsClosed { .. }
+        | HerdEvent::Exited {
+            cause: Cause::BootTimeout | Cause::Crash | Cause::Hang | Cause::Protocol,
+            ..
+        }
+        | HerdEvent::Finished {
+            outcome: Outcome::BootFailed,
+        }
+        | HerdEvent::GraceExpired { .. }
+        | HerdEvent::LaunchFailed { .. }
+        | HerdEvent::LinesDropped { .. }
+        | HerdEvent::Misbehaved { .. }
+        | HerdEvent::Quarantined { .. }
+        | HerdEvent::ReplacementWaits { .. }
+        | HerdEvent::RestartDelayed { .. }
+        | HerdEvent::SpawnFailed { .. }
+        | HerdEvent::Suspected { .. }
+        | HerdEvent::Warning { .. } => Level::Warning,
+    }
+}
+
+/// The event as one sentence. What strangers wrote in it is not escaped yet.
+pub(super) fn sentence(event: &HerdEvent) -> String {
+    use HerdEvent as Is;
+    match event {
+        Is::AcceptPaused { reason } => format!("accepting pauses: {reason}"),
+        Is::BootTimedOut { worker, .. } => {
+            format!("{} was not ready in time and is killed", Who(worker))
+        }
+        Is::ConnectionsClosed {
+            poisoned,
+            timed_out,
+        } => unserved(*poisoned, *timed_out),
+        Is::DispatchChosen { mode, reason } if reason.is_empty() => format!("dispatch: {mode}"),
+        Is::DispatchChosen { mode, reason } => format!("dispatch: {mode} ({reason})"),
+        Is::Exited {
+            worker,
+            exit,
+            cause,
+        } => exited(worker, *exit, *cause),
+        Is::Finished {
+            outcome: Outcome::BootFailed,
+        } => "no worker became ready".to_owned(),
+        Is::Finished {
+            outcome: Outcome::Stopped,
+        } => "every worker has ended".to_owned(),
+        Is::Forked { worker } => format!("{} started", Who(worker)),
+        Is::GraceExpired { worker } => {
+            format!("{} did not leave in time and is killed", Who(worker))
+        }
+        Is::LaunchFailed { worker, problem } => {
+            format!("{} could not be launched: {problem}", Who(worker))
+        }
+        Is::LinesDropped { worker, lines } => lost_lines(worker, *lines),
+        Is::Listening { address } => format!("listening on {address}"),
+        Is::Misbehaved { worker, problem } => {
+            format!(
+                "{} broke the protocol of its channel and is killed: {problem}",
+                Who(worker)
+            )
+        }
+        Is::Nudged { nudges } => nudged(*nudges),
+        Is::Online { worker } => format!("{} online", Who(worker)),
+        Is::Quarantined {
+            slot,
+            restarts,
+            window,
+            retry_in,
+        } => quarantined(*slot, *restarts, *window, *retry_in),
+        Is::Ready { worker, guessed } => format!("{} ready{}", Who(worker), guess(*guessed)),
+        Is::Recycling { worker, reason } => {
+            format!(
+                "{} is to be replaced: it reached {}",
+                Who(worker),
+                limit(*reason)
+            )
+        }
+        Is::Released { slot } => format!("slot {slot} leaves its quarantine"),
+        Is::ReplacementWaits { slot, draining } => waits(*slot, *draining),
+        Is::RestartDelayed {
+            slot,
+            delay,
+            failures,
+        } => delayed(*slot, *delay, *failures),
+        Is::Restored { worker } => format!("{} answers again", Who(worker)),
+        Is::Retired { worker, reason } => retired(worker, reason),
+        Is::Scaled { from, to } => format!("the number of workers changes from {from} to {to}"),
+        Is::ShuttingDown { signal, fast } => shutting_down(*signal, *fast),
+        Is::SpawnFailed { slot, id, error } => {
+            format!("worker {slot} #{id} could not be started: {error}")
+        }
+        Is::Stopping { worker, reason } => {
+            format!(
+                "{} is told to leave: {}",
+                Who(worker),
+                drained_because(*reason)
+            )
+        }
+        Is::Suspected { worker, silent } => {
+            format!(
+                "{} may hang: no heartbeat for {}",
+                Who(worker),
+                Span(*silent)
+            )
+        }
+        Is::Warning { text } => text.clone(),
+    }
+}
+
+/// Displays a worker as `worker 0 #3 [1234]`: slot, life, process.
+struct Who<'a>(&'a WorkerInfo);
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let WorkerInfo { slot, id, pid } = self.0;
+        write!(f, "worker {slot} #{id} [{pid}]")
+    }
+}
+
+/// Displays a duration with a precision that means something to people: `200ms`, `1.5s`, `60s`.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole_ms = self.0 - Duration::from_nanos(u64::from(self.0.subsec_nanos() % 1_000_000));
+        if whole_ms.is_zero() {
+            f.write_str("less than 1ms")
+        } else {
+            write!(f, "{whole_ms:?}")
+        }
+    }
+}
+
+/// The end of a worker that was told to leave is no news; every other one is a death.
+fn exited(worker: &WorkerInfo, exit: Exit, cause: Cause) -> String {
+    let who = Who(worker);
+    let how = how(exit);
+    match cause {
+        Cause::BootTimeout => format!("{who} died: {how} (it was not ready in time)"),
+        Cause::Crash => format!("{who} died: {how} (crash)"),
+        Cause::Hang => format!("{who} died: {how} (it hung)"),
+        Cause::Planned(reason) => format!("{who} ended: {how} ({})", drained_because(reason)),
+        Cause::Protocol => format!("{who} died: {how} (it broke the protocol of its channel)"),
+    }
+}
+
+fn how(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("exit status {code}"),
+        Exit::Signal(number) => match Signal::from_number(number) {
+            Some(signal) => format!("signal {signal}"),
+            None => format!("signal {number}"),
+        },
+        Exit::OutOfMemory => "killed by the kernel, out of memory".to_owned(),
+        Exit::Unknown => "nobody could tell how".to_owned(),
+    }
+}
+
+fn drained_because(reason: DrainReason) -> String {
+    match reason {
+        DrainReason::Recycle(reason) => format!("it reached {}", limit(reason)),
+        DrainReason::Retired => "it announced its own end".to_owned(),
+        DrainReason::ScaledDown => "fewer workers are wanted".to_owned(),
+        DrainReason::Stop => "the herd stops".to_owned(),
+    }
+}
+
+/// The name of the setting, as the operator wrote it.
+pub(super) fn limit(reason: RecycleReason) -> &'static str {
+    match reason {
+        RecycleReason::Lifetime => "max_lifetime",
+        RecycleReason::Memory => "max_memory",
+        RecycleReason::Requests => "max_requests",
+    }
+}
+
+fn unserved(poisoned: u64, timed_out: u64) -> String {
+    let poisoned = (poisoned > 0)
+        .then(|| format!("{poisoned} whose workers died again and again"))
+        .into_iter();
+    let timed_out = (timed_out > 0)
+        .then(|| format!("{timed_out} that waited too long"))
+        .into_iter();
+    let which = poisoned.chain(timed_out).collect::<Vec<_>>().join(", ");
+    format!("connections closed because nobody could serve them: {which}")
+}
+
+fn lost_lines(worker: &WorkerInfo, lines: u64) -> String {
+    let lines = count(lines, "line", "lines");
+    format!(
+        "{lines} of {} lost: they could not be written in time",
+        Who(worker)
+    )
+}
+
+fn nudged(nudges: u64) -> String {
+    let times = count(nudges, "time", "times");
+    format!("a waiting connection was helped along ({times} so far)")
+}
+
+fn quarantined(slot: u16, restarts: u32, window: Duration, retry_in: Duration) -> String {
+    let restarts = count(restarts.into(), "restart", "restarts");
+    let (window, retry_in) = (Span(window), Span(retry_in));
+    format!("slot {slot} is quarantined: {restarts} within {window}; next try in {retry_in}")
+}
+
+fn guess(guessed: bool) -> &'static str {
+    if guessed {
+        " (a guess: it says nothing, but it lives)"
+    } else {
+        ""
+    }
+}
+
+fn waits(slot: u16, draining: u16) -> String {
+    let draining = count(draining.into(), "worker is", "workers are");
+    format!("the replacement for slot {slot} waits: {draining} still leaving")
+}
+
+fn delayed(slot: u16, delay: Duration, failures: u32) -> String {
+    let failures = count(failures.into(), "failure", "failures in a row");
+    format!(
+        "slot {slot} starts again in {}, after {failures}",
+        Span(delay)
+    )
+}
+
+fn retired(worker: &WorkerInfo, reason: &str) -> String {
+    let colon = if reason.is_empty() { "" } else { ": " };
+    format!("{} announces its own end{colon}{reason}", Who(worker))
+}
+
+fn shutting_down(signal: Option<&str>, fast: bool) -> String {
+    let how = if fast { "at once" } else { "gracefully" };
+    match signal {
+        Some(signal) => format!("shutting down {how} ({signal})"),
+        None => format!("shutting down {how}"),
+    }
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        for (duration, expected) in [
+            (Duration::from_secs(60), "60s"),
+            (Duration::from_micros(1_500_900), "1.5s"),
+            (Duration::from_micros(200_300), "200ms"),
+            (Duration::from_micros(999), "less than 1ms"),
+        ] {
+            assert_eq!(Span(duration).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn every_exit_says_how() {
+        for (exit, expected) in [
+            (Exit::Code(1), "exit status 1"),
+            (Exit::Signal(9), "signal SIGKILL"),
+            (Exit::Signal(11), "signal SIGSEGV"),
+            (Exit::Signal(40), "signal 40"),
+            (Exit::OutOfMemory, "killed by the kernel, out of memory"),
+            (Exit::Unknown, "nobody could tell how"),
+        ] {
+            assert_eq!(how(exit), expected);
+        }
+    }
+}

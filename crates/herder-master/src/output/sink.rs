@@ -1,0 +1,170 @@
+//! Writing to a place that may be full, closed or stuck, without losing the count.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use super::queue::lost_events;
+use super::standard::{Target, Terminal};
+use crate::event::{HerdEvent, WorkerInfo};
+
+/// A full buffer is written without waiting for more.
+const FULL: usize = 32 * 1024;
+
+/// How often a failing place is complained about at most, in microseconds.
+const COMPLAIN_EVERY_US: u64 = 60_000_000;
+
+/// What an entry of the buffer is, for the count when it is lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Entry {
+    Event,
+    LineOf(WorkerInfo),
+}
+
+/// What a half-written line is ended with when writing works again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mend {
+    /// A newline. An object without its end tells enough.
+    Newline,
+    /// A mark for people.
+    Words,
+}
+
+/// Whole entries go in, whole entries go out, several at a time. What cannot be written is dropped
+/// and counted; the count is told as soon as writing works again.
+pub(super) struct Sink {
+    target: Target,
+    mend: Mend,
+    buffer: Vec<u8>,
+    /// Where each entry of the buffer ends.
+    entries: Vec<(usize, Entry)>,
+    /// The last entry was written in part.
+    torn: bool,
+    failing: bool,
+    complained_us: Option<u64>,
+    lost_lines: BTreeMap<u64, (WorkerInfo, u64)>,
+    lost_events: u64,
+}
+
+impl Sink {
+    pub(super) fn new(target: Target, mend: Mend) -> Sink {
+        Sink {
+            target,
+            mend,
+            buffer: Vec::new(),
+            entries: Vec::new(),
+            torn: false,
+            failing: false,
+            complained_us: None,
+            lost_lines: BTreeMap::new(),
+            lost_events: 0,
+        }
+    }
+
+    pub(super) fn terminal(&self) -> Terminal {
+        self.target.terminal
+    }
+
+    /// Adds an entry: what `render` appends, which ends with a newline. Nothing is written yet.
+    pub(super) fn push(&mut self, entry: Entry, render: impl FnOnce(&mut Vec<u8>)) {
+        render(&mut self.buffer);
+        self.entries.push((self.buffer.len(), entry));
+    }
+
+    /// Whether it is time to write.
+    pub(super) fn is_full(&self) -> bool {
+        self.buffer.len() >= FULL
+    }
+
+    /// Writes everything; waits as long as that takes. Gives what is worth telling about it: that
+    /// writing fails now, or what was lost while it did.
+    pub(super) fn flush(&mut self) -> Vec<HerdEvent> {
+        if self.buffer.is_empty() {
+            return Vec::new();
+        }
+        let result = self.write();
+        self.buffer.clear();
+        self.entries.clear();
+        match result {
+            Ok(()) => {
+                self.failing = false;
+                self.losses()
+            }
+            Err(error) => {
+                let news = !std::mem::replace(&mut self.failing, true);
+                self.complain(news, &error).into_iter().collect()
+            }
+        }
+    }
+
+    /// Takes what was lost and not told yet.
+    pub(super) fn losses(&mut self) -> Vec<HerdEvent> {
+        let lines = std::mem::take(&mut self.lost_lines)
+            .into_values()
+            .map(|(worker, lines)| HerdEvent::LinesDropped { worker, lines });
+        let events = std::mem::take(&mut self.lost_events);
+        lines
+            .chain((events > 0).then(|| lost_events(events)))
+            .collect()
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        if self.torn {
+            let mark: &[u8] = match self.mend {
+                Mend::Newline => b"\n",
+                Mend::Words => b" [cut off here]\n",
+            };
+            if let (_, Some(error)) = write_counted(&mut *self.target.writer, mark) {
+                self.count_lost(0);
+                return Err(error);
+            }
+            self.torn = false;
+        }
+        let (written, error) = write_counted(&mut *self.target.writer, &self.buffer);
+        let Some(error) = error else { return Ok(()) };
+        self.count_lost(written);
+        Err(error)
+    }
+
+    /// Counts the entries that do not lie wholly within the first `written` bytes.
+    fn count_lost(&mut self, written: usize) {
+        let whole = self.entries.partition_point(|(end, _)| *end <= written);
+        let whole_bytes = whole.checked_sub(1).map_or(0, |last| self.entries[last].0);
+        self.torn |= whole_bytes < written;
+        for (_, entry) in self.entries.drain(whole..) {
+            match entry {
+                Entry::Event => self.lost_events += 1,
+                Entry::LineOf(worker) => {
+                    self.lost_lines.entry(worker.id).or_insert((worker, 0)).1 += 1;
+                }
+            }
+        }
+    }
+
+    fn complain(&mut self, news: bool, error: &io::Error) -> Option<HerdEvent> {
+        let now = herder_sys::clock::monotonic_micros();
+        let recently = self
+            .complained_us
+            .is_some_and(|last| now.saturating_sub(last) < COMPLAIN_EVERY_US);
+        if !news || recently {
+            return None;
+        }
+        self.complained_us = Some(now);
+        let name = self.target.name;
+        let text = format!("{name} cannot be written, so lines are lost until it can: {error}");
+        Some(HerdEvent::Warning { text })
+    }
+}
+
+/// Like `write_all`, but says how far it came.
+fn write_counted(writer: &mut dyn Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match writer.write(&bytes[written..]) {
+            Ok(0) => return (written, Some(io::ErrorKind::WriteZero.into())),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Some(error)),
+        }
+    }
+    (written, None)
+}

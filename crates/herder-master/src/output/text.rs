@@ -1,0 +1,66 @@
+//! Lines and events for people.
+
+use super::escape::escape;
+use super::lines::Ending;
+use super::queue::Line;
+use super::sentence::{Level, level, sentence};
+use super::standard::Terminal;
+use super::wall::Stamp;
+use crate::event::{HerdEvent, WorkerInfo};
+
+/// What ends a piece of a line that goes on in the next piece.
+const CONTINUES: &[u8] = b" [line continues]";
+
+/// Appends `web/0 #3 [1234] text`. On a terminal the worker must not be able to command it.
+pub(super) fn line(app: &str, line: &Line, terminal: Terminal, into: &mut Vec<u8>) {
+    let WorkerInfo { slot, id, pid } = line.worker;
+    into.extend_from_slice(format!("{app}/{slot} #{id} [{pid}] ").as_bytes());
+    match terminal {
+        Terminal::No => into.extend_from_slice(&line.bytes),
+        Terminal::Yes => {
+            let mut escaped = String::with_capacity(line.bytes.len());
+            escape(
+                line.bytes.strip_suffix(b"\r").unwrap_or(&line.bytes),
+                &mut escaped,
+            );
+            into.extend_from_slice(escaped.as_bytes());
+        }
+    }
+    end(line, into);
+}
+
+/// Appends the line as the worker printed it.
+pub(super) fn bare_line(line: &Line, into: &mut Vec<u8>) {
+    into.extend_from_slice(&line.bytes);
+    end(line, into);
+}
+
+/// Appends `2026-11-21T02:10:49.123Z web: worker 0 #3 [1234] ready`.
+///
+/// One event is one line, whatever a worker wrote into its reason; only the last lines of a worker
+/// follow below it, each clearly marked as such.
+pub(super) fn event(app: &str, stamp: Stamp, event: &HerdEvent, into: &mut Vec<u8>) {
+    let mut text = format!("{} {app}: ", stamp.wall());
+    if level(event) == Level::Warning {
+        text.push_str("warning: ");
+    }
+    escape(sentence(event).as_bytes(), &mut text);
+    if let HerdEvent::BootTimedOut { last_lines, .. } = event
+        && !last_lines.is_empty()
+    {
+        text.push_str("; it printed last:");
+        for line in last_lines {
+            text.push_str("\n    | ");
+            escape(line.as_bytes(), &mut text);
+        }
+    }
+    text.push('\n');
+    into.extend_from_slice(text.as_bytes());
+}
+
+fn end(line: &Line, into: &mut Vec<u8>) {
+    if line.ending == Ending::Continues {
+        into.extend_from_slice(CONTINUES);
+    }
+    into.push(b'\n');
+}
