@@ -8,7 +8,7 @@ use crate::spec::WorkerCount;
 use crate::{Exit, Slot, WorkerId};
 
 /// News from the world, or a wish of the operator.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// The worker's own loop turned.
     Beat { worker: WorkerId },
@@ -47,7 +47,7 @@ pub enum Event {
 }
 
 /// A request to the shell.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Action {
     /// Send the worker SIGABRT: it hangs, and a core may say where.
     Abort { worker: WorkerId },
@@ -56,7 +56,10 @@ pub enum Action {
     /// Tell whoever watches.
     Announce(Notice),
     /// Tell the worker to finish what it has and leave.
-    Drain { worker: WorkerId, reason: DrainReason },
+    Drain {
+        worker: WorkerId,
+        reason: DrainReason,
+    },
     /// Nothing is left to supervise.
     Finish(Outcome),
     /// No new connection for it, until it is admitted again or withdrawn.
@@ -109,22 +112,34 @@ pub enum Cause {
 }
 
 /// Something worth telling.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Notice {
     /// A worker was not ready in time and is killed.
     BootTimedOut { worker: WorkerId },
     /// A worker is gone.
-    Exited { worker: WorkerId, exit: Exit, cause: Cause },
+    Exited {
+        worker: WorkerId,
+        exit: Exit,
+        cause: Cause,
+    },
     /// A worker did not leave within its grace and is killed.
     GraceExpired { worker: WorkerId },
     /// A worker broke the protocol and is killed.
     Misbehaved { worker: WorkerId },
     /// A slot was restarted too often: it rests for `retry_in`.
-    Quarantined { slot: Slot, restarts: u32, window: Duration, retry_in: Duration },
+    Quarantined {
+        slot: Slot,
+        restarts: u32,
+        window: Duration,
+        retry_in: Duration,
+    },
     /// A worker is ready. `guessed`: it did not say so, it merely lived long enough.
     Ready { worker: WorkerId, guessed: bool },
     /// A worker reached a limit; its replacement is started first.
-    Recycling { worker: WorkerId, reason: RecycleReason },
+    Recycling {
+        worker: WorkerId,
+        reason: RecycleReason,
+    },
     /// The quarantine of a slot is over.
     Released { slot: Slot },
     /// A replacement waits because too many workers drain.
@@ -132,7 +147,11 @@ pub enum Notice {
     /// A suspect beats again.
     Restored { worker: WorkerId },
     /// The next start of a slot is delayed by the back-off.
-    RestartDelayed { slot: Slot, delay: Duration, failures: u32 },
+    RestartDelayed {
+        slot: Slot,
+        delay: Duration,
+        failures: u32,
+    },
     /// A worker announced its own end.
     Retired { worker: WorkerId },
     /// The app has another size.
@@ -142,13 +161,16 @@ pub enum Notice {
     /// A process was started.
     Started { worker: WorkerId },
     /// A worker is told to leave.
-    Stopping { worker: WorkerId, reason: DrainReason },
+    Stopping {
+        worker: WorkerId,
+        reason: DrainReason,
+    },
     /// A worker sends no heartbeat.
     Suspected { worker: WorkerId, silent: Duration },
 }
 
 /// How the app ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Outcome {
     /// No worker of the first start became ready, and the app is not to keep trying.
     BootFailed,

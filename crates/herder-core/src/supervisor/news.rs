@@ -1,0 +1,394 @@
+//! What a worker's news changes, by its phase. One function an event, every phase written out.
+
+use std::time::Duration;
+
+use super::message::{Action, Cause, DrainReason, Notice, RecycleReason};
+use super::phase::{Phase, Standing, Tenure};
+use super::seat::Seat;
+use super::state::{Supervisor, id};
+use crate::mutation::{self, Mutation};
+use crate::spec::Readiness;
+use crate::{Exit, Tick, WorkerId};
+
+/// News about one worker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum News {
+    Beat,
+    BootExtended(Duration),
+    Exited(Exit),
+    Memory(u64),
+    Misbehaved,
+    Ready,
+    Retire,
+    Served(u64),
+    SpawnFailed(i32),
+    Spawned,
+    Withdrawn,
+}
+
+impl Supervisor {
+    /// Takes in the news about one worker; stale news is counted and changes nothing.
+    pub(super) fn take_news(&mut self, worker: WorkerId, news: News, now: Tick) {
+        let worker = self.present_one(worker);
+        if self.phase(worker).is_none() {
+            return self.count_stale();
+        }
+        match news {
+            News::Exited(exit) => return self.exited(worker, exit, now),
+            News::SpawnFailed(errno) => return self.spawn_failed(worker, errno, now),
+            News::Spawned => return self.spawned(worker, now),
+            News::Withdrawn => return self.withdrawn(worker),
+            News::Beat
+            | News::BootExtended(_)
+            | News::Memory(_)
+            | News::Misbehaved
+            | News::Ready
+            | News::Retire
+            | News::Served(_) => self.prove_existence(worker, now),
+        }
+        match news {
+            News::Beat => self.beat(worker, now),
+            News::BootExtended(by) => self.boot_extended(worker, by, now),
+            News::Memory(bytes) => self.memory(worker, bytes, now),
+            News::Misbehaved => self.misbehaved(worker, now),
+            News::Ready => self.ready(worker, now),
+            News::Retire => self.retire(worker, now),
+            News::Served(total) => self.served(worker, total, now),
+            News::Exited(_) | News::SpawnFailed(_) | News::Spawned | News::Withdrawn => {}
+        }
+    }
+
+    /// The worker serves from now on.
+    pub(super) fn become_ready(&mut self, worker: WorkerId, guess: Guess, now: Tick) {
+        let limits = self.draw_limits(now);
+        let tenure = Tenure {
+            since: now,
+            beat: now,
+            limits,
+            due: None,
+        };
+        self.set_phase(worker, Phase::Ready { tenure });
+        self.note_ready(worker.slot);
+        self.tell(Notice::Ready {
+            worker,
+            guessed: guess == Guess::Guessed,
+        });
+        self.act(Action::Admit { worker });
+        self.complete_recycling(worker, now);
+    }
+
+    pub(super) fn tell(&mut self, notice: Notice) {
+        self.act(Action::Announce(notice));
+    }
+
+    /// The worker itself. (A broken incarnation test takes news of the dead for its successor's.)
+    fn present_one(&self, worker: WorkerId) -> WorkerId {
+        if !mutation::is(Mutation::IncarnationTestOff) || self.phase(worker).is_some() {
+            return worker;
+        }
+        match self
+            .places
+            .get(usize::from(worker.slot.0))
+            .map(|place| place.seat)
+        {
+            Some(Seat::Held { by }) => id(worker.slot, by),
+            Some(
+                Seat::Backoff { .. }
+                | Seat::Owed { .. }
+                | Seat::Quarantined { .. }
+                | Seat::Stopped { .. },
+            )
+            | None => worker,
+        }
+    }
+
+    /// Who says something exists, even if the answer to its `Spawn` is still under way.
+    fn prove_existence(&mut self, worker: WorkerId, now: Tick) {
+        match self.phase(worker) {
+            Some(Phase::Recalled { .. } | Phase::Spawning { .. }) => self.spawned(worker, now),
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Killing { .. }
+                | Phase::Ready { .. }
+                | Phase::Starting { .. }
+                | Phase::Suspect { .. }
+                | Phase::Withdrawing { .. },
+            )
+            | None => {}
+        }
+    }
+
+    fn spawned(&mut self, worker: WorkerId, now: Tick) {
+        match self.phase(worker) {
+            Some(Phase::Spawning { deadline }) => {
+                let presumed_at = match self.spec.life.readiness {
+                    Readiness::Message => None,
+                    Readiness::MessageOrAlive(alive) => Some(now.after(alive)),
+                };
+                self.set_phase(
+                    worker,
+                    Phase::Starting {
+                        deadline,
+                        presumed_at,
+                    },
+                );
+                self.tell(Notice::Started { worker });
+            }
+            Some(Phase::Recalled { kill_at, reason }) => {
+                self.tell(Notice::Started { worker });
+                self.announce_leave(worker, reason);
+                self.act(Action::Drain { worker, reason });
+                self.set_phase(worker, Phase::Draining { kill_at, reason });
+            }
+            // It was killed before it existed: that kill hit nothing.
+            Some(Phase::Killing { .. }) => self.kill_again(worker, now),
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Ready { .. }
+                | Phase::Starting { .. }
+                | Phase::Suspect { .. }
+                | Phase::Withdrawing { .. },
+            )
+            | None => {}
+        }
+    }
+
+    fn spawn_failed(&mut self, worker: WorkerId, errno: i32, now: Tick) {
+        match self.phase(worker) {
+            Some(Phase::Killing { .. } | Phase::Recalled { .. } | Phase::Spawning { .. }) => {
+                self.tell(Notice::SpawnFailed { worker, errno });
+                self.bury(worker, None, Standing::Unready, now);
+            }
+            // It exists: its end will be told by `Exited`.
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Ready { .. }
+                | Phase::Starting { .. }
+                | Phase::Suspect { .. }
+                | Phase::Withdrawing { .. },
+            )
+            | None => {}
+        }
+    }
+
+    fn exited(&mut self, worker: WorkerId, exit: Exit, now: Tick) {
+        let Some(phase) = self.phase(worker) else {
+            return;
+        };
+        let stable = self.spec.restart.stable;
+        let (cause, standing) = match phase {
+            Phase::Aborting { standing, .. } => (Cause::Hang, standing),
+            Phase::Draining { reason, .. }
+            | Phase::Recalled { reason, .. }
+            | Phase::Withdrawing { reason, .. } => (Cause::Planned(reason), Standing::Unready),
+            Phase::Killing {
+                cause, standing, ..
+            } => (cause, standing),
+            Phase::Ready { tenure } => (Cause::Crash, tenure.standing(now, stable)),
+            Phase::Spawning { .. } | Phase::Starting { .. } => (Cause::Crash, Standing::Unready),
+            // Silence is no proof of health: what counts is the time until the last beat.
+            Phase::Suspect { tenure, .. } => (Cause::Crash, tenure.standing(tenure.beat, stable)),
+        };
+        self.tell(Notice::Exited {
+            worker,
+            exit,
+            cause,
+        });
+        self.bury(worker, Some(exit), standing, now);
+    }
+
+    fn withdrawn(&mut self, worker: WorkerId) {
+        match self.phase(worker) {
+            Some(Phase::Withdrawing { kill_at, reason }) => {
+                self.drain_withdrawn(worker, reason, kill_at);
+            }
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Killing { .. }
+                | Phase::Ready { .. }
+                | Phase::Recalled { .. }
+                | Phase::Spawning { .. }
+                | Phase::Starting { .. }
+                | Phase::Suspect { .. },
+            )
+            | None => {}
+        }
+    }
+
+    fn beat(&mut self, worker: WorkerId, now: Tick) {
+        match self.phase(worker) {
+            Some(Phase::Ready { mut tenure }) => {
+                tenure.beat = now;
+                self.set_phase(worker, Phase::Ready { tenure });
+            }
+            Some(Phase::Suspect { mut tenure, .. }) => {
+                tenure.beat = now;
+                self.set_phase(worker, Phase::Ready { tenure });
+                self.act(Action::Admit { worker });
+                self.tell(Notice::Restored { worker });
+            }
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Killing { .. }
+                | Phase::Recalled { .. }
+                | Phase::Spawning { .. }
+                | Phase::Starting { .. }
+                | Phase::Withdrawing { .. },
+            )
+            | None => {}
+        }
+    }
+
+    fn boot_extended(&mut self, worker: WorkerId, by: Duration, now: Tick) {
+        match self.phase(worker) {
+            Some(Phase::Starting {
+                deadline,
+                presumed_at,
+            }) => {
+                let deadline = deadline.max(now.after(by));
+                self.set_phase(
+                    worker,
+                    Phase::Starting {
+                        deadline,
+                        presumed_at,
+                    },
+                );
+            }
+            Some(Phase::Ready { .. } | Phase::Suspect { .. }) => self.beat(worker, now),
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Killing { .. }
+                | Phase::Recalled { .. }
+                | Phase::Spawning { .. }
+                | Phase::Withdrawing { .. },
+            )
+            | None => {}
+        }
+    }
+
+    /// The master measured it: it is no sign of life.
+    fn memory(&mut self, worker: WorkerId, bytes: u64, now: Tick) {
+        match self.phase(worker) {
+            Some(Phase::Ready { tenure } | Phase::Suspect { tenure, .. }) => {
+                if tenure.limits.memory.is_some_and(|limit| bytes > limit) {
+                    self.mark_due(worker, RecycleReason::Memory, now);
+                }
+            }
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Killing { .. }
+                | Phase::Recalled { .. }
+                | Phase::Spawning { .. }
+                | Phase::Starting { .. }
+                | Phase::Withdrawing { .. },
+            )
+            | None => {}
+        }
+    }
+
+    fn served(&mut self, worker: WorkerId, total: u64, now: Tick) {
+        match self.phase(worker) {
+            Some(Phase::Ready { tenure } | Phase::Suspect { tenure, .. }) => {
+                self.beat(worker, now);
+                if tenure.limits.requests.is_some_and(|limit| total >= limit) {
+                    self.mark_due(worker, RecycleReason::Requests, now);
+                }
+            }
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Killing { .. }
+                | Phase::Recalled { .. }
+                | Phase::Spawning { .. }
+                | Phase::Starting { .. }
+                | Phase::Withdrawing { .. },
+            )
+            | None => {}
+        }
+    }
+
+    fn ready(&mut self, worker: WorkerId, now: Tick) {
+        match self.phase(worker) {
+            Some(Phase::Starting { .. }) => self.become_ready(worker, Guess::Told, now),
+            Some(Phase::Ready { .. } | Phase::Suspect { .. }) => self.beat(worker, now),
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Killing { .. }
+                | Phase::Recalled { .. }
+                | Phase::Spawning { .. }
+                | Phase::Withdrawing { .. },
+            )
+            | None => {}
+        }
+    }
+
+    fn retire(&mut self, worker: WorkerId, now: Tick) {
+        match self.phase(worker) {
+            Some(Phase::Ready { tenure }) => {
+                self.tell(Notice::Retired { worker });
+                let standing = tenure.standing(now, self.spec.restart.stable);
+                self.succeed_retired(worker, standing, now);
+                self.leave(worker, DrainReason::Retired, now);
+            }
+            Some(Phase::Suspect { tenure, .. }) => {
+                self.tell(Notice::Retired { worker });
+                let standing = tenure.standing(tenure.beat, self.spec.restart.stable);
+                self.succeed_retired(worker, standing, now);
+                self.leave(worker, DrainReason::Retired, now);
+            }
+            // It keeps the slot: what it leaves behind is a failed start.
+            Some(Phase::Starting { .. }) => {
+                self.tell(Notice::Retired { worker });
+                self.leave(worker, DrainReason::Retired, now);
+            }
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Killing { .. }
+                | Phase::Recalled { .. }
+                | Phase::Spawning { .. }
+                | Phase::Withdrawing { .. },
+            )
+            | None => {}
+        }
+    }
+
+    fn misbehaved(&mut self, worker: WorkerId, now: Tick) {
+        let Some(phase) = self.phase(worker) else {
+            return;
+        };
+        let stable = self.spec.restart.stable;
+        let standing = match phase {
+            Phase::Ready { tenure } => tenure.standing(now, stable),
+            Phase::Suspect { tenure, .. } => tenure.standing(tenure.beat, stable),
+            Phase::Draining { .. }
+            | Phase::Recalled { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Withdrawing { .. } => Standing::Unready,
+            // It dies already.
+            Phase::Aborting { .. } | Phase::Killing { .. } => return,
+        };
+        self.tell(Notice::Misbehaved { worker });
+        if phase.is_serving() {
+            self.pass_to_replacement(worker);
+            self.act(Action::Withdraw { worker });
+        }
+        self.kill(worker, Cause::Protocol, standing, now);
+    }
+}
+
+/// How a worker is known to be ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Guess {
+    Guessed,
+    Told,
+}

@@ -1,0 +1,126 @@
+//! What the operator wishes.
+
+use super::message::{DrainReason, Notice, Outcome};
+use super::phase::Phase;
+use super::restart::History;
+use super::seat::{Place, Seat};
+use super::state::{Run, Supervisor, id};
+use super::succession::Start;
+use crate::spec::WorkerCount;
+use crate::{Slot, Tick, WorkerId};
+
+impl Supervisor {
+    pub(super) fn start(&mut self, now: Tick) {
+        match self.run {
+            Run::Idle => {
+                self.run = Run::Running;
+                for slot in self.wanted_slots() {
+                    self.fill(slot, Start::Planned, now);
+                }
+            }
+            Run::Finished | Run::Leaving { .. } | Run::Running => {}
+        }
+    }
+
+    pub(super) fn stop(&mut self, now: Tick) {
+        match self.run {
+            Run::Idle | Run::Running => self.depart(Outcome::Stopped, now),
+            Run::Finished | Run::Leaving { .. } => {}
+        }
+    }
+
+    pub(super) fn stop_now(&mut self, now: Tick) {
+        match self.run {
+            Run::Idle | Run::Running => {
+                let living: Vec<WorkerId> = self.workers().map(|(worker, _)| worker).collect();
+                // Killed first: nobody is told to drain for an instant.
+                for worker in living {
+                    self.cut_short(worker, now);
+                }
+                self.depart(Outcome::Stopped, now);
+            }
+            Run::Leaving { .. } => {
+                let living: Vec<WorkerId> = self.workers().map(|(worker, _)| worker).collect();
+                for worker in living {
+                    self.cut_short(worker, now);
+                }
+            }
+            Run::Finished => {}
+        }
+    }
+
+    pub(super) fn scale(&mut self, count: WorkerCount, now: Tick) {
+        let (from, to) = (self.size, count.count());
+        match self.run {
+            Run::Finished | Run::Leaving { .. } => return,
+            Run::Idle | Run::Running if from == to => return,
+            Run::Idle | Run::Running => {}
+        }
+        self.size = to;
+        while self.places.len() < usize::from(to) {
+            self.places.push(Place::new());
+        }
+        self.tell(Notice::Scaled { from, to });
+        if self.run == Run::Idle {
+            return;
+        }
+        for slot in (from..to).map(Slot) {
+            self.reopen(slot, now);
+        }
+        if self
+            .recycling
+            .as_ref()
+            .is_some_and(|recycling| recycling.old.slot.0 >= to)
+        {
+            self.recycling = None;
+        }
+        for slot in (to..from).rev().map(Slot) {
+            self.vacate(slot, DrainReason::ScaledDown, now);
+        }
+    }
+
+    /// Forgets every failure, and starts at once what rests.
+    pub(super) fn reset(&mut self, now: Tick) {
+        for slot in self.wanted_slots() {
+            let place = self.place_mut(slot);
+            place.history = History::default();
+            match place.seat {
+                Seat::Quarantined { .. } => {
+                    self.tell(Notice::Released { slot });
+                    self.fill(slot, Start::Restart, now);
+                }
+                Seat::Backoff { .. } => self.fill(slot, Start::Restart, now),
+                Seat::Held { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => {}
+            }
+        }
+    }
+
+    /// Nobody is wanted any more.
+    pub(super) fn depart(&mut self, outcome: Outcome, now: Tick) {
+        self.run = Run::Leaving { outcome };
+        self.recycling = None;
+        let slots: Vec<Slot> = self.slots().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.vacate(slot, DrainReason::Stop, now);
+        }
+    }
+
+    /// A slot is wanted again. A process in it that was asked for and recalled will do: two spawns
+    /// of a slot never overlap.
+    fn reopen(&mut self, slot: Slot, now: Tick) {
+        let deadline = now.after(self.spec.life.boot_timeout);
+        let place = self.place_mut(slot);
+        let recalled = place
+            .workers
+            .iter()
+            .find(|(_, phase)| matches!(phase, Phase::Recalled { .. }))
+            .map(|(incarnation, _)| *incarnation);
+        match recalled {
+            None => self.fill(slot, Start::Planned, now),
+            Some(by) => {
+                place.seat = Seat::Held { by };
+                self.set_phase(id(slot, by), Phase::Spawning { deadline });
+            }
+        }
+    }
+}

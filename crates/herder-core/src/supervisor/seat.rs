@@ -1,0 +1,68 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::phase::Phase;
+use super::restart::History;
+use crate::{Exit, Incarnation, Tick};
+
+/// Who holds a slot, or why nobody does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Seat {
+    /// The next start is delayed.
+    Backoff {
+        /// Until then.
+        until: Tick,
+        /// How many starts failed in a row.
+        failures: u32,
+    },
+    /// This incarnation: when it is gone, the slot is empty.
+    Held {
+        /// Which.
+        by: Incarnation,
+    },
+    /// A start is due, and waits because too many workers of the app drain.
+    Owed {
+        /// Since then: who waits longest is first.
+        since: Tick,
+    },
+    /// It was restarted too often and rests.
+    Quarantined {
+        /// It is tried again then.
+        retry_at: Tick,
+    },
+    /// Nobody is wanted here.
+    Stopped {
+        /// How its last worker ended.
+        last: Option<Exit>,
+    },
+}
+
+impl Seat {
+    /// When something happens to it by itself.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        match *self {
+            Seat::Backoff { until, .. } => Some(until),
+            Seat::Quarantined { retry_at } => Some(retry_at),
+            Seat::Held { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => None,
+        }
+    }
+}
+
+/// A slot with everything that lives in it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) seat: Seat,
+    pub(super) workers: BTreeMap<Incarnation, Phase>,
+    pub(super) history: History,
+}
+
+impl Place {
+    pub(super) fn new() -> Place {
+        Place {
+            seat: Seat::Stopped { last: None },
+            workers: BTreeMap::new(),
+            history: History::default(),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Who follows whom in a slot.
+
+use super::message::{Action, DrainReason, Notice, Outcome};
+use super::phase::{Phase, Standing};
+use super::recycle::Inheritance;
+use super::restart::{Trust, back_off};
+use super::seat::Seat;
+use super::state::{ReadinessSeen, Run, Supervisor, id};
+use crate::mutation::{self, Mutation};
+use crate::spec::BootFailure;
+use crate::{Exit, Incarnation, Slot, Tick, WorkerId};
+
+/// Whether a start is limited by `max_restarts`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Start {
+    /// A first start, or a planned one.
+    Planned,
+    /// It replaces a worker that died, or follows a quarantine.
+    Restart,
+}
+
+impl Supervisor {
+    /// Asks for a new process in a slot.
+    pub(super) fn spawn(&mut self, slot: Slot, now: Tick) -> Incarnation {
+        let incarnation = self.next;
+        self.next = Incarnation(incarnation.0 + 1);
+        let worker = id(slot, incarnation);
+        let deadline = now.after(self.spec.life.boot_timeout);
+        self.set_phase(worker, Phase::Spawning { deadline });
+        self.act(Action::Spawn { worker });
+        incarnation
+    }
+
+    /// Fills a slot with a new process.
+    pub(super) fn fill(&mut self, slot: Slot, start: Start, now: Tick) {
+        if start == Start::Restart {
+            let policy = self.spec.restart.clone();
+            self.place_mut(slot).history.record(&policy, now);
+        }
+        let by = self.spawn(slot, now);
+        self.place_mut(slot).seat = Seat::Held { by };
+    }
+
+    /// Removes a worker that is gone and decides what becomes of its slot.
+    pub(super) fn bury(
+        &mut self,
+        worker: WorkerId,
+        exit: Option<Exit>,
+        standing: Standing,
+        now: Tick,
+    ) {
+        let slot = worker.slot;
+        let was_replacement = self.is_replacement(worker);
+        self.place_mut(slot).workers.remove(&worker.incarnation);
+        self.pass_to_replacement(worker);
+        if was_replacement {
+            return self.postpone_recycling(now);
+        }
+        if self.place(slot).seat
+            != (Seat::Held {
+                by: worker.incarnation,
+            })
+        {
+            return;
+        }
+        if self.is_wanted(slot) {
+            self.replace(slot, standing, now);
+        } else {
+            self.place_mut(slot).seat = Seat::Stopped { last: exit };
+        }
+    }
+
+    /// A worker that is or was ready announced its end: its successor starts at once, if it may.
+    pub(super) fn succeed_retired(&mut self, worker: WorkerId, standing: Standing, now: Tick) {
+        let slot = worker.slot;
+        self.credit(slot, standing);
+        match self.pass_to_replacement(worker) {
+            Inheritance::Replacement => {}
+            Inheritance::Nobody if self.is_exhausted(slot, now) => self.quarantine(slot, now),
+            Inheritance::Nobody if self.may_drain_more() => self.fill(slot, Start::Restart, now),
+            Inheritance::Nobody => {
+                let draining = u16::try_from(self.leaving_count()).unwrap_or(u16::MAX);
+                self.place_mut(slot).seat = Seat::Owed { since: now };
+                self.tell(Notice::ReplacementWaits { slot, draining });
+            }
+        }
+    }
+
+    /// Whether one more worker may drain while its successor starts.
+    ///
+    /// Those whose successor waits are counted once: the app never has more processes than its
+    /// slots plus `max_draining`, except for those that were told to leave without a successor.
+    pub(super) fn may_drain_more(&self) -> bool {
+        let owed = self
+            .slots()
+            .filter(|(_, seat)| matches!(seat, Seat::Owed { .. }))
+            .count();
+        self.leaving_count() < usize::from(self.spec.life.max_draining.get()) + owed
+    }
+
+    /// Starts the successors that waited, who waited longest first.
+    pub(super) fn pay_owed(&mut self, now: Tick) {
+        while self.may_drain_more() {
+            let owed = self.slots().filter_map(|(slot, seat)| match seat {
+                Seat::Owed { since } => Some((since, slot)),
+                Seat::Backoff { .. }
+                | Seat::Held { .. }
+                | Seat::Quarantined { .. }
+                | Seat::Stopped { .. } => None,
+            });
+            let Some((_, slot)) = owed.min() else { return };
+            self.fill(slot, Start::Restart, now);
+        }
+    }
+
+    /// The time of an empty slot has come.
+    pub(super) fn seat_expired(&mut self, slot: Slot, now: Tick) {
+        match self.place(slot).seat {
+            Seat::Backoff { .. } => self.fill(slot, Start::Restart, now),
+            Seat::Quarantined { .. } => {
+                self.tell(Notice::Released { slot });
+                self.place_mut(slot).history.trust = Trust::Probation;
+                self.fill(slot, Start::Restart, now);
+            }
+            Seat::Held { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => {}
+        }
+    }
+
+    /// A worker of this slot became ready.
+    pub(super) fn note_ready(&mut self, slot: Slot) {
+        self.readiness_seen = ReadinessSeen::Once;
+        self.place_mut(slot).history.trust = Trust::Normal;
+    }
+
+    /// Ends the app when every slot failed before any worker was ready.
+    pub(super) fn give_up_boot(&mut self, now: Tick) {
+        let hopeless = self.run == Run::Running
+            && self.spec.life.boot_failure == BootFailure::Exit
+            && self.readiness_seen == ReadinessSeen::Never
+            && self
+                .wanted_slots()
+                .all(|slot| self.place(slot).history.quarantines > 0);
+        if hopeless {
+            self.depart(Outcome::BootFailed, now);
+        }
+    }
+
+    /// Says so when nothing is left to supervise.
+    pub(super) fn finish_when_empty(&mut self) {
+        let Run::Leaving { outcome } = self.run else {
+            return;
+        };
+        if self.workers().next().is_none() {
+            self.run = Run::Finished;
+            self.act(Action::Finish(outcome));
+        }
+    }
+
+    /// Empties a slot that nobody wants: its worker is told to leave, a pending start is forgotten.
+    pub(super) fn vacate(&mut self, slot: Slot, reason: DrainReason, now: Tick) {
+        let living: Vec<WorkerId> = self
+            .place(slot)
+            .workers
+            .keys()
+            .map(|incarnation| id(slot, *incarnation))
+            .collect();
+        for worker in living {
+            self.leave(worker, reason, now);
+        }
+        let place = self.place_mut(slot);
+        match place.seat {
+            Seat::Held { .. } | Seat::Stopped { .. } => {}
+            Seat::Backoff { .. } | Seat::Owed { .. } | Seat::Quarantined { .. } => {
+                place.seat = Seat::Stopped { last: None };
+            }
+        }
+    }
+
+    pub(super) fn is_wanted(&self, slot: Slot) -> bool {
+        self.run == Run::Running && slot.0 < self.size
+    }
+
+    /// The worker of a slot is gone, and not by its own announcement.
+    fn replace(&mut self, slot: Slot, standing: Standing, now: Tick) {
+        self.credit(slot, standing);
+        if mutation::is(Mutation::BackoffOff) {
+            return self.fill(slot, Start::Restart, now);
+        }
+        let trust = self.place(slot).history.trust;
+        match standing {
+            Standing::Stable if self.is_exhausted(slot, now) => return self.quarantine(slot, now),
+            Standing::Stable => return self.fill(slot, Start::Restart, now),
+            Standing::Unready if trust == Trust::Probation => return self.quarantine(slot, now),
+            Standing::Brief | Standing::Unready => {}
+        }
+        let history = &mut self.place_mut(slot).history;
+        history.failures = history.failures.saturating_add(1);
+        let failures = history.failures;
+        let delay = self.jitter.spread(back_off(&self.spec.restart, failures));
+        let until = now.after(delay);
+        if self.is_exhausted(slot, until) {
+            return self.quarantine(slot, now);
+        }
+        self.place_mut(slot).seat = Seat::Backoff { until, failures };
+        self.tell(Notice::RestartDelayed {
+            slot,
+            delay,
+            failures,
+        });
+    }
+
+    /// A worker that was ready for long enough clears its slot's count of failures.
+    fn credit(&mut self, slot: Slot, standing: Standing) {
+        match standing {
+            Standing::Stable => self.place_mut(slot).history.failures = 0,
+            Standing::Brief | Standing::Unready => {}
+        }
+    }
+
+    fn quarantine(&mut self, slot: Slot, now: Tick) {
+        let policy = self.spec.restart.clone();
+        let place = self.place_mut(slot);
+        let restarts = place.history.count(&policy, now);
+        place.history.quarantines = place.history.quarantines.saturating_add(1);
+        place.seat = Seat::Quarantined {
+            retry_at: now.after(policy.retry),
+        };
+        let (window, retry_in) = (policy.window, policy.retry);
+        self.tell(Notice::Quarantined {
+            slot,
+            restarts,
+            window,
+            retry_in,
+        });
+    }
+
+    fn is_exhausted(&self, slot: Slot, at: Tick) -> bool {
+        !mutation::is(Mutation::BackoffOff)
+            && self
+                .place(slot)
+                .history
+                .is_exhausted(&self.spec.restart, at)
+    }
+
+    fn leaving_count(&self) -> usize {
+        self.workers()
+            .filter(|(_, phase)| phase.is_leaving())
+            .count()
+    }
+}

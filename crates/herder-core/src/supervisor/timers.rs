@@ -1,0 +1,135 @@
+//! What time alone brings about.
+
+use std::time::Duration;
+
+use super::message::{Action, Cause, Notice, RecycleReason};
+use super::news::Guess;
+use super::phase::{Phase, Standing, Tenure};
+use super::state::Supervisor;
+use crate::{Slot, Tick, WorkerId};
+
+/// Without heartbeats the master counts as late after half of this.
+const USUAL_HANG: Duration = Duration::from_secs(10);
+
+impl Supervisor {
+    /// Lets every deadline act that has passed.
+    pub(super) fn run_timers(&mut self, now: Tick) {
+        let due: Vec<WorkerId> = self
+            .workers()
+            .filter(|(_, phase)| phase.deadline(&self.spec.life).is_some_and(|at| at <= now))
+            .map(|(worker, _)| worker)
+            .collect();
+        for worker in due {
+            self.expired(worker, now);
+        }
+        let due: Vec<Slot> = self
+            .slots()
+            .filter(|(_, seat)| seat.deadline().is_some_and(|at| at <= now))
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in due {
+            self.seat_expired(slot, now);
+        }
+        self.resume_recycling(now);
+    }
+
+    /// A master that stood still could not hear its workers: their silence is not held against them.
+    ///
+    /// The limits of silence move by as much as the master was late, and none lies nearer than half
+    /// of `hang`. What was told to leave had its time, and its deadline stays.
+    pub(super) fn absorb_leap(&mut self, now: Tick) {
+        let Some(announced) = self.announced else {
+            return;
+        };
+        let late = now.since(announced.max(self.now));
+        let half = self.spec.life.hang.unwrap_or(USUAL_HANG) / 2;
+        if late <= half {
+            return;
+        }
+        let hang_kill = self.spec.life.hang_kill;
+        let beat_floor = before(now, half);
+        let suspect_floor = before(now, hang_kill / 2);
+        for phase in self
+            .places
+            .iter_mut()
+            .flat_map(|place| place.workers.values_mut())
+        {
+            match phase {
+                Phase::Spawning { deadline } | Phase::Starting { deadline, .. } => {
+                    *deadline = deadline.after(late).max(now.after(half));
+                }
+                Phase::Ready { tenure } => {
+                    tenure.beat = tenure.beat.after(late).max(beat_floor).min(now);
+                }
+                Phase::Suspect { since, .. } => {
+                    *since = since.after(late).max(suspect_floor).min(now);
+                }
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Killing { .. }
+                | Phase::Recalled { .. }
+                | Phase::Withdrawing { .. } => {}
+            }
+        }
+    }
+
+    fn expired(&mut self, worker: WorkerId, now: Tick) {
+        let Some(phase) = self.phase(worker) else {
+            return;
+        };
+        match phase {
+            Phase::Starting {
+                presumed_at: Some(at),
+                ..
+            } if at <= now => {
+                self.become_ready(worker, Guess::Guessed, now);
+            }
+            Phase::Spawning { .. } | Phase::Starting { .. } => {
+                self.tell(Notice::BootTimedOut { worker });
+                self.kill(worker, Cause::BootTimeout, Standing::Unready, now);
+            }
+            Phase::Ready { tenure } => self.service_expired(worker, tenure, now),
+            Phase::Suspect { tenure, .. } => {
+                self.pass_to_replacement(worker);
+                self.act(Action::Withdraw { worker });
+                self.act(Action::Abort { worker });
+                let kill_at = now.after(self.spec.life.abort_grace);
+                // Silence is no proof of health: what counts is the time until the last beat.
+                let standing = tenure.standing(tenure.beat, self.spec.restart.stable);
+                self.set_phase(worker, Phase::Aborting { kill_at, standing });
+            }
+            Phase::Aborting { standing, .. } => self.kill(worker, Cause::Hang, standing, now),
+            Phase::Draining { reason, .. }
+            | Phase::Recalled { reason, .. }
+            | Phase::Withdrawing { reason, .. } => {
+                self.tell(Notice::GraceExpired { worker });
+                self.kill(worker, Cause::Planned(reason), Standing::Unready, now);
+            }
+            Phase::Killing { .. } => self.kill_again(worker, now),
+        }
+    }
+
+    fn service_expired(&mut self, worker: WorkerId, tenure: Tenure, now: Tick) {
+        if tenure.expires_at().is_some_and(|at| at <= now) {
+            self.mark_due(worker, RecycleReason::Lifetime, now);
+        }
+        if tenure
+            .silent_at(&self.spec.life)
+            .is_some_and(|at| at <= now)
+            && let Some(Phase::Ready { tenure }) = self.phase(worker)
+        {
+            self.set_phase(worker, Phase::Suspect { since: now, tenure });
+            self.act(Action::Hold { worker });
+            self.tell(Notice::Suspected {
+                worker,
+                silent: now.since(tenure.beat),
+            });
+        }
+    }
+}
+
+/// The moment `by` before `now`; the origin when there is none.
+fn before(now: Tick, by: Duration) -> Tick {
+    let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+    Tick::from_micros(now.as_micros().saturating_sub(micros))
+}
