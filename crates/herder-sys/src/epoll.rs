@@ -167,3 +167,108 @@ pub struct Event {
 }
 
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket::{send, seqpacket_pair};
+    use crate::wake::Wake;
+    use std::time::Instant;
+
+    fn now(epoll: &Epoll, events: &mut Events) -> Vec<Event> {
+        epoll.wait(events, Some(Duration::ZERO)).unwrap();
+        events.iter().collect()
+    }
+
+    #[test]
+    fn a_timeout_is_never_early_and_gives_no_event() {
+        let (epoll, mut events) = (Epoll::new().unwrap(), Events::with_capacity(0));
+        for timeout in [1, 999, 1_001, 2_500].map(Duration::from_micros) {
+            let start = Instant::now();
+            epoll.wait(&mut events, Some(timeout)).unwrap();
+            assert!(start.elapsed() >= timeout);
+            assert!(events.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_endless_timeout_and_none_at_all_end_with_an_event() {
+        let (epoll, mut events) = (Epoll::new().unwrap(), Events::with_capacity(1));
+        let wake = Wake::new().unwrap();
+        epoll
+            .add(wake.as_fd(), u64::MAX, Interest::READABLE)
+            .unwrap();
+        for timeout in [None, Some(Duration::MAX)] {
+            wake.wake();
+            epoll.wait(&mut events, timeout).unwrap();
+            let event = events.iter().next().unwrap();
+            let readable = Event {
+                token: u64::MAX,
+                readable: true,
+                writable: false,
+                closed: false,
+            };
+            assert_eq!(event, readable);
+            wake.clear();
+        }
+    }
+
+    #[test]
+    fn without_interest_only_the_end_is_told() {
+        let (epoll, mut events) = (Epoll::new().unwrap(), Events::with_capacity(4));
+        let (ours, theirs) = seqpacket_pair().unwrap();
+        epoll.add(ours.as_fd(), 1, Interest::NONE).unwrap();
+        send(theirs.as_fd(), b"x", &[]).unwrap();
+        assert_eq!(now(&epoll, &mut events), []);
+        drop(theirs);
+        let event = now(&epoll, &mut events)[0];
+        assert!(event.closed && !event.readable && !event.writable);
+    }
+
+    #[test]
+    fn what_is_wanted_can_be_changed_and_withdrawn() {
+        let (epoll, mut events) = (Epoll::new().unwrap(), Events::with_capacity(4));
+        let (ours, theirs) = seqpacket_pair().unwrap();
+        send(theirs.as_fd(), b"x", &[]).unwrap();
+        let once = Interest::READABLE | Interest::ONE_SHOT;
+        epoll.add(ours.as_fd(), 1, once).unwrap();
+        assert!(now(&epoll, &mut events)[0].readable);
+        assert_eq!(now(&epoll, &mut events), []);
+        epoll
+            .modify(ours.as_fd(), 2, Interest::READABLE | Interest::WRITABLE)
+            .unwrap();
+        let both = Event {
+            token: 2,
+            readable: true,
+            writable: true,
+            closed: false,
+        };
+        assert_eq!(now(&epoll, &mut events), [both]);
+        assert!(
+            epoll.add(ours.as_fd(), 3, once).is_err(),
+            "it is watched already"
+        );
+        epoll.remove(ours.as_fd()).unwrap();
+        assert_eq!(now(&epoll, &mut events), []);
+        assert!(epoll.remove(ours.as_fd()).is_err());
+    }
+
+    #[test]
+    fn more_events_than_room_come_with_the_next_wait() {
+        let (epoll, mut events) = (Epoll::new().unwrap(), Events::with_capacity(2));
+        let bells: Vec<_> = (0..5).map(|_| Wake::new().unwrap()).collect();
+        for (token, bell) in (0..).zip(&bells) {
+            let interest = Interest::READABLE | Interest::EDGE | Interest::EXCLUSIVE;
+            epoll.add(bell.as_fd(), token, interest).unwrap();
+            bell.wake();
+        }
+        let mut tokens = Vec::new();
+        for room in [2, 2, 1, 0] {
+            let found = now(&epoll, &mut events);
+            assert_eq!(found.len(), room);
+            tokens.extend(found.iter().map(|event| event.token));
+        }
+        tokens.sort_unstable();
+        assert_eq!(tokens, [0, 1, 2, 3, 4]);
+    }
+}

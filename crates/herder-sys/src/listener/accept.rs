@@ -72,18 +72,16 @@ pub fn listen_again(listener: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
 }
 
 /// Whether a connection waits to be accepted; also for Unix listeners.
-///
-/// # Errors
-///
-/// In practice none.
-pub fn has_waiting(listener: BorrowedFd<'_>) -> io::Result<bool> {
+#[must_use]
+pub fn has_waiting(listener: BorrowedFd<'_>) -> bool {
     let mut asked = [PollFd::from_borrowed_fd(listener, PollFlags::IN)];
     let at_once = Timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    retry_on_intr(|| poll(&mut asked, Some(&at_once)))?;
-    Ok(asked[0].revents().contains(PollFlags::IN))
+    // It can fail for lack of memory only; then nobody accepts either.
+    retry_on_intr(|| poll(&mut asked, Some(&at_once))).is_ok()
+        && asked[0].revents().contains(PollFlags::IN)
 }
 
 /// How many connections wait to be accepted; `None` for a listener that does not tell (Unix).

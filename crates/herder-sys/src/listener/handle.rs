@@ -114,11 +114,8 @@ impl Listener {
     }
 
     /// Whether a connection waits to be accepted.
-    ///
-    /// # Errors
-    ///
-    /// In practice none.
-    pub fn has_waiting(&self) -> io::Result<bool> {
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
         accept::has_waiting(self.as_fd())
     }
 

@@ -94,7 +94,7 @@ pub fn receive(
     wait: Wait,
 ) -> io::Result<Received> {
     let mut space = Control::new();
-    let mut control = RecvAncillaryBuffer::new(space.exactly(room));
+    let mut control = RecvAncillaryBuffer::new(&mut space.0);
     let flags = wait.flags() | RecvFlags::CMSG_CLOEXEC;
     let mut data = [IoSliceMut::new(buf)];
     let message = retry_on_intr(|| rustix::net::recvmsg(fd, &mut data, &mut control, flags))?;
@@ -154,22 +154,17 @@ impl Wait {
 }
 
 /// Room on the stack for the largest control message. It is not initialised, so its size costs
-/// nothing; the alignment spares the library its own.
+/// nothing.
+///
+/// A receiver offers all of it, however little it wants: what does not fit is closed by the kernel
+/// before the call returns, and there a TCP connection with `SO_LINGER` blocks us for seconds.
+/// What did fit is [discarded](super::discard) without waiting. (An exact size cannot be offered
+/// in the usual way at all: it is rounded up to whole words, so room for one takes two.)
 #[repr(C, align(16))]
 struct Control([MaybeUninit<u8>; cmsg_space!(ScmRights(MAX_FDS_PER_MESSAGE))]);
 
 impl Control {
     fn new() -> Self {
         Self([MaybeUninit::uninit(); _])
-    }
-
-    /// Room for `count` descriptors and not one more: with the usual size, which is rounded up to
-    /// whole words, room for one takes two.
-    fn exactly(&mut self, count: usize) -> &mut [MaybeUninit<u8>] {
-        if count == 0 {
-            return &mut [];
-        }
-        let count = count.min(MAX_FDS_PER_MESSAGE);
-        &mut self.0[..size_of::<libc::cmsghdr>() + count * size_of::<OwnedFd>()]
     }
 }
