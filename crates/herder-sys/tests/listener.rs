@@ -137,6 +137,14 @@ fn a_stranger_on_the_port_is_a_clear_error() {
         );
         assert_eq!(std::io::Error::from(error).kind(), ErrorKind::AddrInUse);
     }
+    if has_ipv6() {
+        let stranger = TcpListener::bind("[::1]:0").unwrap();
+        let error = tcp(None, stranger.local_addr().unwrap().port()).unwrap_err();
+        assert!(
+            matches!(error, ListenError::InUse { .. }),
+            "not evaded by IPv4 alone: {error}"
+        );
+    }
     let herd = tcp(None, 0).unwrap();
     let port = socket_address(&herd).port();
     assert!(

@@ -1,6 +1,6 @@
 //! Sockets in the file system: their mode, and the ones that dead processes leave behind.
 
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -39,30 +39,36 @@ impl FileIdentity {
 ///
 /// A stream socket refuses connections until it listens, so nobody gets in between bind and chmod.
 pub(crate) fn bind(socket: &OwnedFd, path: &Path, mode: u32) -> Result<FileIdentity, ListenError> {
+    claim(socket, path, mode)?;
+    settle_mode(path, mode).map_err(|source| system(path, source))
+}
+
+/// Binds; the new file has `mode`, less the umask, from its first moment. (The umask itself belongs
+/// to the whole process; changing it would touch files that other threads make.)
+fn claim(socket: &OwnedFd, path: &Path, mode: u32) -> Result<(), ListenError> {
     let address = SocketAddrUnix::new(path).map_err(|error| path_error(path, error))?;
-    // The new file takes the mode of the socket, less the umask. (The umask itself belongs to the
-    // whole process; changing it would touch files that other threads make.)
+    // Linux gives the file the mode of the socket's own inode.
     rustix::fs::fchmod(socket, Mode::from_raw_mode(mode)).map_err(|error| failed(path, error))?;
     match rustix::net::bind(socket, &address) {
-        Ok(()) => {}
         Err(Errno::ADDRINUSE) => {
             remove_stale(path, &address)?;
-            rustix::net::bind(socket, &address).map_err(|error| failed(path, error))?;
+            rustix::net::bind(socket, &address)
         }
-        Err(error) => return Err(failed(path, error)),
+        result => result,
     }
-    settle_mode(path, mode).map_err(|source| system(path, source))
+    .map_err(|error| failed(path, error))
 }
 
 /// Gives back the bits that the umask took. By descriptor, so that what was put at the path
 /// meanwhile cannot lead the change elsewhere.
 fn settle_mode(path: &Path, mode: u32) -> io::Result<FileIdentity> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty())?;
-    let through = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let metadata = fs::metadata(&through)?;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
     if metadata.file_type().is_socket() && metadata.mode() & 0o7777 != mode {
-        fs::set_permissions(&through, Permissions::from_mode(mode))?;
+        // Such a descriptor only names the file; this is the way to change what it names.
+        let through = format!("/proc/self/fd/{}", file.as_raw_fd());
+        fs::set_permissions(through, Permissions::from_mode(mode))?;
     }
     Ok(FileIdentity::of(&metadata))
 }
@@ -143,3 +149,26 @@ const CURE: &str = "the user needs the right to write to its directory";
 
 /// `sun_path` has 108 bytes, one of them for the end.
 const MAX_PATH: usize = 107;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_born_with_no_more_rights_than_it_shall_have() {
+        let path = std::env::temp_dir().join(format!("herder-sys-born-{}", std::process::id()));
+        let flags = SocketFlags::CLOEXEC;
+        let kinds = [
+            (SocketType::STREAM, 0o600),
+            (SocketType::DGRAM, 0o600),
+            (SocketType::STREAM, 0),
+        ];
+        for (kind, mode) in kinds {
+            let socket = rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None).unwrap();
+            claim(&socket, &path, mode).unwrap();
+            let born = fs::metadata(&path).unwrap().mode() & 0o7777;
+            fs::remove_file(&path).unwrap();
+            assert_eq!(born, mode);
+        }
+    }
+}
