@@ -11,7 +11,7 @@
 
 pub mod baseline;
 pub mod binary;
-
+pub mod client;
 pub mod herd;
 pub mod lineage;
 pub mod process;
