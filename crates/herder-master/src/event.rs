@@ -27,7 +27,11 @@ pub enum HerdEvent {
     /// How connections reach the workers, and why so.
     DispatchChosen { mode: String, reason: String },
     /// A worker is gone.
-    Exited { worker: WorkerInfo, exit: Exit, cause: Cause },
+    Exited {
+        worker: WorkerInfo,
+        exit: Exit,
+        cause: Cause,
+    },
     /// The herd has ended.
     Finished { outcome: Outcome },
     /// A worker process was started.
@@ -47,17 +51,29 @@ pub enum HerdEvent {
     /// A worker is up and talks.
     Online { worker: WorkerInfo },
     /// A slot was restarted too often and rests.
-    Quarantined { slot: u16, restarts: u32, window: Duration, retry_in: Duration },
+    Quarantined {
+        slot: u16,
+        restarts: u32,
+        window: Duration,
+        retry_in: Duration,
+    },
     /// A worker takes connections. `guessed`: it did not say so, it merely lived long enough.
     Ready { worker: WorkerInfo, guessed: bool },
     /// A worker reached a limit and will be replaced.
-    Recycling { worker: WorkerInfo, reason: RecycleReason },
+    Recycling {
+        worker: WorkerInfo,
+        reason: RecycleReason,
+    },
     /// The quarantine of a slot is over.
     Released { slot: u16 },
     /// A replacement waits because many workers drain.
     ReplacementWaits { slot: u16, draining: u16 },
     /// A slot's next start is delayed.
-    RestartDelayed { slot: u16, delay: Duration, failures: u32 },
+    RestartDelayed {
+        slot: u16,
+        delay: Duration,
+        failures: u32,
+    },
     /// A suspect beats again.
     Restored { worker: WorkerInfo },
     /// A worker announced its own end (suicide message).
@@ -65,15 +81,27 @@ pub enum HerdEvent {
     /// The herd has another size.
     Scaled { from: u16, to: u16 },
     /// The herd stops. `signal`: the one that asked for it, as in `SIGTERM`.
-    ShuttingDown { signal: Option<&'static str>, fast: bool },
+    ShuttingDown {
+        signal: Option<&'static str>,
+        fast: bool,
+    },
     /// A worker process could not be started.
     SpawnFailed { slot: u16, id: u64, error: String },
     /// A worker is told to leave.
-    Stopping { worker: WorkerInfo, reason: DrainReason },
+    Stopping {
+        worker: WorkerInfo,
+        reason: DrainReason,
+    },
     /// A worker sends no heartbeat.
-    Suspected { worker: WorkerInfo, silent: Duration },
+    Suspected {
+        worker: WorkerInfo,
+        silent: Duration,
+    },
     /// A worker was not ready in time and is killed.
-    BootTimedOut { worker: WorkerInfo, last_lines: Vec<String> },
+    BootTimedOut {
+        worker: WorkerInfo,
+        last_lines: Vec<String>,
+    },
     /// Something that needs the operator's eye and has no kind of its own.
     Warning { text: String },
 }

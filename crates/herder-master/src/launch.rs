@@ -40,7 +40,11 @@ impl Launchpad {
     pub(crate) fn current() -> io::Result<Launchpad> {
         let mut args = std::env::args_os();
         let argv0 = args.next().unwrap_or_else(|| "herder".into());
-        Ok(Launchpad { executable: Executable::current()?, argv0, args: args.collect() })
+        Ok(Launchpad {
+            executable: Executable::current()?,
+            argv0,
+            args: args.collect(),
+        })
     }
 
     /// Starts a process. Call it on the main thread only, and send the plan afterwards: until then
@@ -56,7 +60,10 @@ impl Launchpad {
             stdout: stdio.stdout,
             stderr: stdio.stderr,
         })?;
-        Ok(Launched { child, plan_socket: PlanSocket(ours) })
+        Ok(Launched {
+            child,
+            plan_socket: PlanSocket(ours),
+        })
     }
 }
 
@@ -94,8 +101,13 @@ impl PlanSocket {
     /// What the child could not do, if it said so.
     pub(crate) fn failure(&self) -> Option<LaunchFailure> {
         let mut bytes = vec![0; MAX_REPORT];
-        let received =
-            socket::receive(self.0.as_fd(), &mut bytes, &mut Vec::new(), 0, socket::Wait::DontWait);
+        let received = socket::receive(
+            self.0.as_fd(),
+            &mut bytes,
+            &mut Vec::new(),
+            0,
+            socket::Wait::DontWait,
+        );
         let len = received.ok().filter(|received| received.len > 0)?.len;
         LaunchFailure::decode(&bytes[..len]).ok()
     }

@@ -59,10 +59,16 @@ fn become_program(plan: LaunchPlan, program: &Program, descriptors: Vec<OwnedFd>
     match prepare(plan, descriptors) {
         Err(failed) => failed,
         Ok(()) => {
-            let argv: Vec<OsString> =
-                program.argv.iter().map(|arg| OsString::from_vec(arg.clone())).collect();
+            let argv: Vec<OsString> = program
+                .argv
+                .iter()
+                .map(|arg| OsString::from_vec(arg.clone()))
+                .collect();
             let path = Path::new(OsStr::from_bytes(&program.path));
-            (LaunchStep::Execute, apply::execute(path, &argv, &environment))
+            (
+                LaunchStep::Execute,
+                apply::execute(path, &argv, &environment),
+            )
         }
     }
 }
@@ -105,16 +111,18 @@ fn targets(plan: &LaunchPlan) -> io::Result<Vec<i32>> {
             next += 1;
             Ok(next - 1)
         }
-        DescriptorUse::Conns | DescriptorUse::Control | DescriptorUse::Keeper => {
-            Err(io::Error::other(format!("a program has no use for {usage:?}")))
-        }
+        DescriptorUse::Conns | DescriptorUse::Control | DescriptorUse::Keeper => Err(
+            io::Error::other(format!("a program has no use for {usage:?}")),
+        ),
     };
     plan.descriptors.iter().map(target).collect()
 }
 
 /// The first number above those that the plan names. (They leave no hole.)
 fn first_free(plan: &LaunchPlan) -> i32 {
-    let highest = targets(plan).ok().and_then(|targets| targets.into_iter().max());
+    let highest = targets(plan)
+        .ok()
+        .and_then(|targets| targets.into_iter().max());
     highest.map_or(FIRST_LISTENER, |highest| highest + 1)
 }
 
@@ -143,6 +151,7 @@ fn sys_limit(kind: LimitKind) -> Limit {
         LimitKind::AddressSpace => Limit::AddressSpace,
         LimitKind::Core => Limit::Core,
         LimitKind::Cpu => Limit::CpuSeconds,
+        LimitKind::Data => Limit::Data,
         LimitKind::FileSize => Limit::FileSize,
         LimitKind::LockedMemory => Limit::LockedMemory,
         LimitKind::OpenFiles => Limit::OpenFiles,

@@ -100,6 +100,8 @@ pub fn assume() -> Result<Assumed, RoleError> {
     let plan_socket = fd::duplicate(io::stdin().as_fd())?;
     apply::replace_stdin_with_null()?;
     signal::reset_all()?;
+    // Executed through a descriptor, it would be called by the descriptor's number.
+    process::restore_comm()?;
     match plan.role {
         Role::Master => seat_master(&plan, descriptors),
         Role::Worker => seat_worker(plan, descriptors),
@@ -151,13 +153,17 @@ fn receive_plan(header: &PlanHeader) -> Result<(LaunchPlan, Vec<OwnedFd>), RoleE
 
 fn seat_master(plan: &LaunchPlan, descriptors: Vec<OwnedFd>) -> Result<Assumed, RoleError> {
     title::prepare()?;
-    let keeper = plan.descriptors.iter().zip(descriptors).find_map(|(usage, fd)| match usage {
-        DescriptorUse::Keeper => Some(fd),
-        DescriptorUse::Conns
-        | DescriptorUse::Control
-        | DescriptorUse::Listener { .. }
-        | DescriptorUse::Place { .. } => None,
-    });
+    let keeper = plan
+        .descriptors
+        .iter()
+        .zip(descriptors)
+        .find_map(|(usage, fd)| match usage {
+            DescriptorUse::Keeper => Some(fd),
+            DescriptorUse::Conns
+            | DescriptorUse::Control
+            | DescriptorUse::Listener { .. }
+            | DescriptorUse::Place { .. } => None,
+        });
     let keeper = keeper.ok_or_else(|| RoleError::Mismatch("no keeper's channel".into()))?;
     Ok(Assumed::Master(MasterSeat { keeper }))
 }
@@ -174,7 +180,9 @@ fn seat_worker(plan: LaunchPlan, descriptors: Vec<OwnedFd>) -> Result<Assumed, R
             DescriptorUse::Control => control = Some(fd),
             DescriptorUse::Listener { name } => listeners.push((name, fd)),
             DescriptorUse::Keeper | DescriptorUse::Place { .. } => {
-                return Err(RoleError::Mismatch(format!("a worker has no use for {usage:?}")));
+                return Err(RoleError::Mismatch(format!(
+                    "a worker has no use for {usage:?}"
+                )));
             }
         }
     }

@@ -16,6 +16,8 @@ pub enum Limit {
     Core,
     /// Seconds of processor time.
     CpuSeconds,
+    /// Bytes of the data segment.
+    Data,
     /// Bytes of a file that is written.
     FileSize,
     /// Bytes of memory that may be locked.
@@ -54,6 +56,7 @@ pub(crate) fn set(limit: Limit, soft: u64, hard: u64) -> io::Result<()> {
         Limit::AddressSpace => Resource::As,
         Limit::Core => Resource::Core,
         Limit::CpuSeconds => Resource::Cpu,
+        Limit::Data => Resource::Data,
         Limit::FileSize => Resource::Fsize,
         Limit::LockedMemory => Resource::Memlock,
         Limit::OpenFiles => Resource::Nofile,

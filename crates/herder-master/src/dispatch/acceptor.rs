@@ -44,7 +44,13 @@ impl Acceptor {
         for (listener, token) in listeners.iter().zip(first_token..) {
             epoll.add(listener.as_fd(), token, Interest::NONE)?;
         }
-        Ok(Acceptor { listeners, first_token, armed: false, paused_until: None, told_at: None })
+        Ok(Acceptor {
+            listeners,
+            first_token,
+            armed: false,
+            paused_until: None,
+            told_at: None,
+        })
     }
 
     /// How many there are.
@@ -95,7 +101,11 @@ impl Acceptor {
             return Ok(());
         }
         self.armed = wanted;
-        let interest = if wanted { Interest::READABLE } else { Interest::NONE };
+        let interest = if wanted {
+            Interest::READABLE
+        } else {
+            Interest::NONE
+        };
         for (listener, token) in self.listeners.iter().zip(self.first_token..) {
             epoll.modify(listener.as_fd(), token, interest)?;
         }
@@ -115,7 +125,9 @@ impl Acceptor {
     }
 
     fn may_tell(&mut self, now: Tick) -> bool {
-        let told_lately = self.told_at.is_some_and(|told| now.since(told) < TELL_EVERY);
+        let told_lately = self
+            .told_at
+            .is_some_and(|told| now.since(told) < TELL_EVERY);
         if !told_lately {
             self.told_at = Some(now);
         }

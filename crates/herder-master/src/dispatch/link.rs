@@ -39,7 +39,14 @@ impl Link {
     pub(crate) fn new() -> io::Result<(Link, OwnedFd)> {
         let (master_end, theirs) = socket::seqpacket_pair()?;
         let worker_end = herder_sys::fd::duplicate(theirs.as_fd())?;
-        Ok((Link { master_end, worker_end, probe_sent: false }, theirs))
+        Ok((
+            Link {
+                master_end,
+                worker_end,
+                probe_sent: false,
+            },
+            theirs,
+        ))
     }
 
     /// The end to watch for the worker's receipts.
@@ -61,7 +68,11 @@ impl Link {
             fds[place] = held.socket.as_fd();
             count = place + 1;
         }
-        socket::send(self.master_end.as_fd(), &bytes[..count * Record::SIZE], &fds[..count])?;
+        socket::send(
+            self.master_end.as_fd(),
+            &bytes[..count * Record::SIZE],
+            &fds[..count],
+        )?;
         Ok(())
     }
 
@@ -70,7 +81,11 @@ impl Link {
         if self.probe_sent {
             return Ok(());
         }
-        let record = Record { kind: RecordKind::Probe, listener: 0, conn: 0 };
+        let record = Record {
+            kind: RecordKind::Probe,
+            listener: 0,
+            conn: 0,
+        };
         socket::send(self.master_end.as_fd(), &record.to_bytes(), &[])?;
         self.probe_sent = true;
         Ok(())
@@ -85,7 +100,11 @@ impl Link {
         if records == 0 {
             self.probe_sent = false;
         }
-        let probe = if self.probe_sent { ProbeState::Unreceived } else { ProbeState::Absent };
+        let probe = if self.probe_sent {
+            ProbeState::Unreceived
+        } else {
+            ProbeState::Absent
+        };
         let conns = records - usize::from(self.probe_sent);
         Ok((u32::try_from(conns).unwrap_or(u32::MAX), probe))
     }
@@ -103,7 +122,10 @@ impl Link {
                 MAX_BATCH,
                 Wait::DontWait,
             );
-            let Some(len) = received.ok().map(|received| received.len).filter(|len| *len > 0)
+            let Some(len) = received
+                .ok()
+                .map(|received| received.len)
+                .filter(|len| *len > 0)
             else {
                 // Empty, or ended. A probe is gone either way.
                 self.probe_sent = false;
@@ -112,14 +134,22 @@ impl Link {
             let mut arrived = fds.drain(..);
             for chunk in bytes[..len].as_chunks::<{ Record::SIZE }>().0 {
                 match Record::from_bytes(chunk) {
-                    Ok(Record { kind: RecordKind::Connection, listener, conn }) => match arrived.next() {
+                    Ok(Record {
+                        kind: RecordKind::Connection,
+                        listener,
+                        conn,
+                    }) => match arrived.next() {
                         Some(socket) => {
                             taken.conns.push((ConnId(conn), Held { socket, listener }));
                         }
                         None => taken.lost += 1,
                     },
                     // Nobody but the master writes here.
-                    Ok(Record { kind: RecordKind::Probe, .. }) | Err(_) => {}
+                    Ok(Record {
+                        kind: RecordKind::Probe,
+                        ..
+                    })
+                    | Err(_) => {}
                 }
             }
         }

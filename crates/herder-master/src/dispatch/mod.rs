@@ -106,8 +106,17 @@ impl Dispatch {
                 Box::new(move || shared.run())
             }
         };
-        let thread = std::thread::Builder::new().name("herder-dispatch".into()).spawn(body)?;
-        Ok(Dispatch { commands, wake, news, news_wake, counters, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("herder-dispatch".into())
+            .spawn(body)?;
+        Ok(Dispatch {
+            commands,
+            wake,
+            news,
+            news_wake,
+            counters,
+            thread: Some(thread),
+        })
     }
 
     /// Tells the thread something. Never blocks.
@@ -164,5 +173,8 @@ impl Desk {
 
 /// Duplicates of the listeners, for workers that accept for themselves.
 pub(crate) fn duplicates(listeners: &[Listener]) -> io::Result<Vec<OwnedFd>> {
-    listeners.iter().map(|listener| herder_sys::fd::duplicate(listener.as_fd())).collect()
+    listeners
+        .iter()
+        .map(|listener| herder_sys::fd::duplicate(listener.as_fd()))
+        .collect()
 }

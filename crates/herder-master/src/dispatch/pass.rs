@@ -81,7 +81,8 @@ impl Pass {
         // many connections when its turn comes. Refused in some sandboxes; then it costs more.
         let _unbatched = sched::batch_this_thread();
         if let Err(error) = self.turns() {
-            self.desk.tell(News::Failed(format!("the dispatch thread failed: {error}")));
+            self.desk
+                .tell(News::Failed(format!("the dispatch thread failed: {error}")));
         }
     }
 
@@ -193,7 +194,10 @@ impl Pass {
     }
 
     fn send(&mut self, worker: WorkerId, conns: Batch, now: Tick) {
-        let held = conns.as_slice().iter().filter_map(|conn| Some((*conn, self.hand.get(conn)?)));
+        let held = conns
+            .as_slice()
+            .iter()
+            .filter_map(|conn| Some((*conn, self.hand.get(conn)?)));
         let sent = match self.links.get(&worker.incarnation) {
             Some((_, link)) => link.send(held),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -203,18 +207,28 @@ impl Pass {
                 for conn in conns.as_slice() {
                     self.hand.remove(conn);
                 }
-                self.desk.counters.add(Count::Handed, conns.as_slice().len());
+                self.desk
+                    .counters
+                    .add(Count::Handed, conns.as_slice().len());
             }
             // A full channel, or too many descriptors in flight for this user: they stay ours.
-            Err(_) => self.dispatcher.handle(Event::Refused { worker, conns }, now),
+            Err(_) => self
+                .dispatcher
+                .handle(Event::Refused { worker, conns }, now),
         }
     }
 
     fn measure(&mut self, incarnation: Incarnation, now: Tick) {
-        let Some((worker, link)) = self.links.get_mut(&incarnation) else { return };
+        let Some((worker, link)) = self.links.get_mut(&incarnation) else {
+            return;
+        };
         // It fails only on a descriptor that is no socket.
         if let Ok((count, probe)) = link.unreceived() {
-            let event = Event::Unreceived { worker: *worker, count, probe };
+            let event = Event::Unreceived {
+                worker: *worker,
+                count,
+                probe,
+            };
             self.dispatcher.handle(event, now);
         }
     }
@@ -228,7 +242,8 @@ impl Pass {
 
     fn take_back(&mut self, worker: WorkerId, now: Tick) {
         let conns = self.empty_queue(worker);
-        self.dispatcher.handle(Event::TakenBack { worker, conns }, now);
+        self.dispatcher
+            .handle(Event::TakenBack { worker, conns }, now);
     }
 
     fn gone(&mut self, worker: WorkerId, now: Tick) {
@@ -241,11 +256,15 @@ impl Pass {
     }
 
     fn empty_queue(&mut self, worker: WorkerId) -> Vec<ConnId> {
-        let Some((_, link)) = self.links.get_mut(&worker.incarnation) else { return Vec::new() };
+        let Some((_, link)) = self.links.get_mut(&worker.incarnation) else {
+            return Vec::new();
+        };
         self.reserve.release();
         let taken = link.take_back();
         self.reserve.refill();
-        self.desk.counters.add(Count::TakenBack, taken.conns.len() + taken.lost);
+        self.desk
+            .counters
+            .add(Count::TakenBack, taken.conns.len() + taken.lost);
         self.desk.counters.add(Count::Closed, taken.lost);
         let conns = taken.conns.iter().map(|(conn, _)| *conn).collect();
         self.hand.extend(taken.conns);
@@ -253,13 +272,21 @@ impl Pass {
     }
 
     fn watch(&self, worker: WorkerId) -> io::Result<()> {
-        let Some((_, link)) = self.links.get(&worker.incarnation) else { return Ok(()) };
+        let Some((_, link)) = self.links.get(&worker.incarnation) else {
+            return Ok(());
+        };
         let token = FIRST_LINK + worker.incarnation.0;
-        self.epoll.add(link.master_end(), token, Interest::WRITABLE | Interest::EDGE)
+        self.epoll.add(
+            link.master_end(),
+            token,
+            Interest::WRITABLE | Interest::EDGE,
+        )
     }
 
     fn unwatch(&self, worker: WorkerId) -> io::Result<()> {
-        let Some((_, link)) = self.links.get(&worker.incarnation) else { return Ok(()) };
+        let Some((_, link)) = self.links.get(&worker.incarnation) else {
+            return Ok(());
+        };
         self.epoll.remove(link.master_end())
     }
 
@@ -278,7 +305,10 @@ impl Pass {
             CloseReason::Poisoned => self.poisoned += 1,
             CloseReason::TimedOut => self.timed_out += 1,
         }
-        let news = News::Closed { poisoned: self.poisoned, timed_out: self.timed_out };
+        let news = News::Closed {
+            poisoned: self.poisoned,
+            timed_out: self.timed_out,
+        };
         self.desk.tell(news);
     }
 }

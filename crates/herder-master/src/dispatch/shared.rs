@@ -47,13 +47,21 @@ impl Shared {
             // Only a shutdown is of interest, and that is always reported.
             epoll.add(listener.as_fd(), token, Interest::NONE)?;
         }
-        Ok(Shared { desk, epoll, listeners, watch, look: None, nudges: 0 })
+        Ok(Shared {
+            desk,
+            epoll,
+            listeners,
+            watch,
+            look: None,
+            nudges: 0,
+        })
     }
 
     /// Runs until told to stop.
     pub(super) fn run(mut self) {
         if let Err(error) = self.turns() {
-            self.desk.tell(News::Failed(format!("the dispatch thread failed: {error}")));
+            self.desk
+                .tell(News::Failed(format!("the dispatch thread failed: {error}")));
         }
     }
 
@@ -82,10 +90,7 @@ impl Shared {
         while let Ok(command) = self.desk.commands.try_recv() {
             match command {
                 // Who accepts is the workers' own business here.
-                Command::Admit(_)
-                | Command::Attach(..)
-                | Command::Hold(_)
-                | Command::Load(..) => {}
+                Command::Admit(_) | Command::Attach(..) | Command::Hold(_) | Command::Load(..) => {}
                 Command::CloseListeners => self.listeners.clear(),
                 Command::Gone(_) => self.look = Some((now().after(STANDS), LOOKS)),
                 Command::Stop => return false,
@@ -110,8 +115,7 @@ impl Shared {
             return;
         }
         for listener in &self.listeners {
-            if listener.has_waiting().unwrap_or(false)
-                && listener::connect_and_close(listener.local()).is_ok() {
+            if listener.has_waiting() && listener::connect_and_close(listener.local()).is_ok() {
                 self.nudges += 1;
                 self.desk.tell(News::Nudged(self.nudges));
             }
@@ -122,12 +126,18 @@ impl Shared {
     /// port it can be made to listen again.
     fn listen_again(&mut self, token: u64) -> io::Result<()> {
         let place = usize::try_from(token - FIRST_LISTENER).unwrap_or(usize::MAX);
-        let Some(listener) = self.listeners.get(place) else { return Ok(()) };
+        let Some(listener) = self.listeners.get(place) else {
+            return Ok(());
+        };
         match listener::listen_again(listener.as_fd(), BACKLOG) {
-            Ok(()) => self.desk.tell(News::Relistened(listener.local().to_string())),
+            Ok(()) => self
+                .desk
+                .tell(News::Relistened(listener.local().to_string())),
             Err(error) => {
                 let address = listener.local();
-                self.desk.tell(News::Failed(format!("cannot listen on {address} again: {error}")));
+                self.desk.tell(News::Failed(format!(
+                    "cannot listen on {address} again: {error}"
+                )));
                 // Its readiness would never end; nothing more can be done for it.
                 self.epoll.remove(listener.as_fd())?;
                 self.look = Some((now().after(RELISTEN_PAUSE), 1));

@@ -58,7 +58,11 @@ impl Leftovers {
 fn remove_socket(path: &Path, device: u64, inode: u64) -> io::Result<()> {
     let found = std::fs::symlink_metadata(path)?;
     let ours = found.file_type().is_socket() && found.dev() == device && found.ino() == inode;
-    if ours { std::fs::remove_file(path) } else { Ok(()) }
+    if ours {
+        std::fs::remove_file(path)
+    } else {
+        Ok(())
+    }
 }
 
 fn say(path: &Path, result: io::Result<()>) {

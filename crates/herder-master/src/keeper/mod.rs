@@ -66,14 +66,15 @@ impl Keeper {
         watched.push(Signal::Child);
         let signals = SignalFd::block(&watched)?;
         process::become_subreaper()?;
+        let (name, launchpad) = (spec.name.as_str(), Launchpad::current()?);
         // Without a title the herd still runs.
-        let _untitled = title::set(&format!("herder: keeper {}", spec.name));
+        let _untitled =
+            title::prepare().and_then(|()| title::set(&format!("herder: keeper {name}")));
         let (channel, theirs) = socket::seqpacket_pair()?;
-        let launched =
-            Launchpad::current()?.start(Role::Master, spec.name.as_str(), Stdio::default())?;
+        let launched = launchpad.start(Role::Master, name, Stdio::default())?;
         let plan = LaunchPlan {
             descriptors: vec![DescriptorUse::Keeper],
-            ..launch::bare_plan(Role::Master, spec.name.as_str())
+            ..launch::bare_plan(Role::Master, name)
         };
         launched.plan_socket.send(&plan, &[theirs.as_fd()])?;
         let epoll = Epoll::new()?;
@@ -125,7 +126,10 @@ impl Keeper {
             let wait = Wait::DontWait;
             match socket::receive(self.channel.as_fd(), &mut bytes, &mut Vec::new(), 0, wait) {
                 Ok(received) if received.len == 0 => {
-                    return self.epoll.remove(self.channel.as_fd()).or_else(ignore_missing);
+                    return self
+                        .epoll
+                        .remove(self.channel.as_fd())
+                        .or_else(ignore_missing);
                 }
                 Ok(received) => match ToKeeper::decode(&bytes[..received.len]) {
                     Ok(Some(ToKeeper::Grace { millis })) => {
@@ -164,10 +168,17 @@ impl Keeper {
 }
 
 fn ignore_missing(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+    if error.kind() == io::ErrorKind::NotFound {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
-#[expect(clippy::print_stderr, reason = "the keeper has no output thread, and little to say")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the keeper has no output thread, and little to say"
+)]
 fn complain(text: &str) {
     eprintln!("herder: {text}");
 }

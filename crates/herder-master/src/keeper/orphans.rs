@@ -50,7 +50,10 @@ pub(super) fn end_all(signals: &SignalFd, grace: Duration) -> io::Result<()> {
                 end(pid, Signal::Kill)?;
             }
         }
-        epoll.wait(&mut events, Some(if left.is_zero() { KILL_ROUND } else { left }))?;
+        epoll.wait(
+            &mut events,
+            Some(if left.is_zero() { KILL_ROUND } else { left }),
+        )?;
         while let Some(signal) = signals.read()? {
             if matches!(signal, Signal::Interrupt | Signal::Quit | Signal::Terminate) {
                 kill_at = Instant::now();
@@ -64,10 +67,12 @@ pub(super) fn end_all(signals: &SignalFd, grace: Duration) -> io::Result<()> {
 /// number can be somebody else's.
 fn end(pid: i32, signal: Signal) -> io::Result<()> {
     match process::signal_group(pid, signal) {
-        Err(error) if is_gone(&error) => match PidFd::open(pid).and_then(|child| child.signal(signal)) {
-            Err(error) if is_gone(&error) => Ok(()),
-            result => result,
-        },
+        Err(error) if is_gone(&error) => {
+            match PidFd::open(pid).and_then(|child| child.signal(signal)) {
+                Err(error) if is_gone(&error) => Ok(()),
+                result => result,
+            }
+        }
         result => result,
     }
 }

@@ -78,7 +78,10 @@ impl Control {
 
     /// Reads what the worker has said, within its allowance.
     pub(super) fn read(&mut self, now: Tick) -> Said {
-        let mut said = Said { frames: Vec::new(), then: Reading::Goes };
+        let mut said = Said {
+            frames: Vec::new(),
+            then: Reading::Goes,
+        };
         let mut bytes = vec![0; MAX_FRAME];
         for _ in 0..PER_TURN {
             if !self.allowance.take(now) {
@@ -101,7 +104,9 @@ impl Control {
         if received.descriptors_lost {
             self.uninvited += 1;
             if self.uninvited > FORGIVEN_DESCRIPTORS {
-                return Ok(Reading::Broken("it sends descriptors that nobody asked for".into()));
+                return Ok(Reading::Broken(
+                    "it sends descriptors that nobody asked for".into(),
+                ));
             }
         }
         if received.len == 0 {
@@ -157,11 +162,22 @@ impl Control {
     /// Watches for what the channel needs now. (Not for reading while it is throttled.)
     pub(super) fn rewatch(&mut self, epoll: &Epoll) {
         let Some(before) = self.watched else { return };
-        let reading =
-            if self.allowance.is_spent() { Interest::NONE } else { Interest::READABLE };
-        let writing = if self.unsent.is_empty() { Interest::NONE } else { Interest::WRITABLE };
+        let reading = if self.allowance.is_spent() {
+            Interest::NONE
+        } else {
+            Interest::READABLE
+        };
+        let writing = if self.unsent.is_empty() {
+            Interest::NONE
+        } else {
+            Interest::WRITABLE
+        };
         let wanted = reading | writing;
-        if wanted != before && epoll.modify(self.socket.as_fd(), self.token, wanted).is_ok() {
+        if wanted != before
+            && epoll
+                .modify(self.socket.as_fd(), self.token, wanted)
+                .is_ok()
+        {
             self.watched = Some(wanted);
         }
     }
@@ -200,7 +216,11 @@ const REST: Duration = Duration::from_millis(10);
 
 impl Default for Allowance {
     fn default() -> Allowance {
-        Allowance { tokens: BURST, refilled_at: None, resume_at: None }
+        Allowance {
+            tokens: BURST,
+            refilled_at: None,
+            resume_at: None,
+        }
     }
 }
 
@@ -221,8 +241,8 @@ impl Allowance {
     /// Adds what has accrued, in steps of `REST`.
     fn refilled(&mut self, now: Tick) -> bool {
         let since = *self.refilled_at.get_or_insert(now);
-        let accrued = u64::try_from(now.since(since).as_micros()).unwrap_or(u64::MAX) * RATE
-            / 1_000_000;
+        let accrued =
+            u64::try_from(now.since(since).as_micros()).unwrap_or(u64::MAX) * RATE / 1_000_000;
         if accrued >= RATE / 100 || self.tokens > 0 {
             self.tokens = (self.tokens + accrued).min(BURST);
             self.refilled_at = Some(now);
@@ -257,7 +277,10 @@ mod tests {
                 second += 1;
             }
         }
-        assert!((RATE - RATE / 50..=RATE).contains(&second), "{second} in one second");
+        assert!(
+            (RATE - RATE / 50..=RATE).contains(&second),
+            "{second} in one second"
+        );
     }
 
     #[test]

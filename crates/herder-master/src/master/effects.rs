@@ -30,12 +30,13 @@ impl Master {
 
     fn spawn(&mut self, id: WorkerId) {
         let born = self.nursery.start(id, &mut self.runtime, &self.dispatch);
-        match born.and_then(|(worker, output)| {
+        match born.and_then(|(mut worker, output)| {
             worker.watch(&self.epoll)?;
             Ok((worker, output))
         }) {
             Ok((worker, output)) => {
-                self.output.attach(worker.info(), output.stdout, output.stderr);
+                self.output
+                    .attach(worker.info(), output.stdout, output.stderr);
                 self.workers.insert(id, worker);
                 self.feed(Event::Spawned { worker: id });
             }
@@ -62,12 +63,17 @@ impl Master {
     /// A native worker is told over its channel, and SIGTERM is what every other program knows.
     fn drain(&mut self, id: WorkerId, reason: DrainReason) {
         let grace = self.nursery.spec().life.grace;
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
         let Some(control) = worker.control.as_mut() else {
             return self.signal(id, Signal::Terminate);
         };
         let grace_millis = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
-        control.send(&ToWorker::Drain { reason: wire_reason(reason), grace_millis });
+        control.send(&ToWorker::Drain {
+            reason: wire_reason(reason),
+            grace_millis,
+        });
         self.watch_control(id);
     }
 
@@ -94,11 +100,16 @@ impl Master {
             );
             return self.misbehaved(id, problem);
         }
-        let Some(worker) = self.workers.get_mut(&id) else { return };
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return;
+        };
         worker.followed_plan();
         let info = worker.info();
         if let Some(control) = worker.control.as_mut() {
-            control.send(&ToWorker::Welcome { version: control::VERSION, capabilities: 0 });
+            control.send(&ToWorker::Welcome {
+                version: control::VERSION,
+                capabilities: 0,
+            });
         }
         self.tell(HerdEvent::Online { worker: info });
     }
@@ -117,7 +128,12 @@ impl Master {
         if self.nursery.spec().dispatch.mode != DispatchMode::Shared {
             return;
         }
-        let others: Vec<_> = self.workers.keys().filter(|id| **id != gone).copied().collect();
+        let others: Vec<_> = self
+            .workers
+            .keys()
+            .filter(|id| **id != gone)
+            .copied()
+            .collect();
         for id in others {
             if let Some(control) = self.workers.get_mut(&id).and_then(|w| w.control.as_mut()) {
                 control.send(&ToWorker::Nudge);
@@ -129,7 +145,10 @@ impl Master {
     /// Stops listening to a control channel that has ended or is not to be trusted. The process
     /// itself ends by other means.
     pub(super) fn end_control(&mut self, id: WorkerId) {
-        if let Some(control) = self.workers.get_mut(&id).and_then(|worker| worker.control.as_mut())
+        if let Some(control) = self
+            .workers
+            .get_mut(&id)
+            .and_then(|worker| worker.control.as_mut())
         {
             control.close(&self.epoll);
         }
@@ -137,7 +156,10 @@ impl Master {
 
     /// Waits for what the control channel can do next.
     pub(super) fn watch_control(&mut self, id: WorkerId) {
-        if let Some(control) = self.workers.get_mut(&id).and_then(|worker| worker.control.as_mut())
+        if let Some(control) = self
+            .workers
+            .get_mut(&id)
+            .and_then(|worker| worker.control.as_mut())
         {
             control.rewatch(&self.epoll);
         }

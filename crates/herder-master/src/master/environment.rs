@@ -10,7 +10,12 @@ use herder_core::spec::AppName;
 pub(super) type Variable = (Vec<u8>, Vec<u8>);
 
 /// What speaks of the caller's own place in the world, and would lie in a worker.
-const REMOVED: [&str; 4] = ["HERDER_ROLE", "NODE_UNIQUE_ID", "NOTIFY_SOCKET", "NODE_APP_INSTANCE"];
+const REMOVED: [&str; 4] = [
+    "HERDER_ROLE",
+    "NODE_UNIQUE_ID",
+    "NOTIFY_SOCKET",
+    "NODE_APP_INSTANCE",
+];
 const REMOVED_PREFIXES: [&str; 3] = ["LISTEN_", "NODE_CHANNEL_", "WATCHDOG_"];
 
 /// The caller's environment without what is only the caller's.
@@ -25,7 +30,7 @@ pub(super) fn identify(environment: &mut Vec<Variable>, app: &AppName, id: Worke
     let slot = id.slot.to_string();
     set(environment, "HERDER_APP", app.as_str());
     set(environment, "HERDER_SLOT", &slot);
-    set(environment, "HERDER_WORKER_ID", &id.incarnation.to_string());
+    set(environment, "HERDER_WORKER_ID", id.incarnation.to_string());
     set(environment, "NODE_APP_INSTANCE", &slot);
 }
 
@@ -38,7 +43,9 @@ pub(super) fn set(environment: &mut Vec<Variable>, name: &str, value: impl AsRef
 fn is_removed(name: &OsStr) -> bool {
     let name = name.as_bytes();
     REMOVED.iter().any(|removed| name == removed.as_bytes())
-        || REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix.as_bytes()))
+        || REMOVED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix.as_bytes()))
 }
 
 #[cfg(test)]
@@ -62,7 +69,10 @@ mod tests {
         ];
         let callers = callers.map(|(name, value)| (name.into(), value.into()));
         let mut environment = inherited(callers.into_iter());
-        let id = WorkerId { slot: Slot(2), incarnation: Incarnation(5) };
+        let id = WorkerId {
+            slot: Slot(2),
+            incarnation: Incarnation(5),
+        };
         identify(&mut environment, &"web".parse().expect("a name"), id);
         let found: Vec<_> = environment
             .iter()

@@ -42,7 +42,11 @@ impl Master {
     /// How long nothing is due.
     pub(super) fn timeout(&self) -> Option<Duration> {
         let sample = self.memory.as_ref().map(|watch| watch.due());
-        let throttled = self.workers.values().filter_map(|worker| worker.throttled_until()).min();
+        let throttled = self
+            .workers
+            .values()
+            .filter_map(|worker| worker.throttled_until())
+            .min();
         let wishes = [self.supervisor.poll_timeout(), sample, throttled];
         let now = now();
         wishes.into_iter().flatten().min().map(|at| at.since(now))
@@ -52,8 +56,14 @@ impl Master {
         for news in self.dispatch.news() {
             match news {
                 News::AcceptPaused(reason) => self.tell(HerdEvent::AcceptPaused { reason }),
-                News::Closed { poisoned, timed_out } => {
-                    self.tell(HerdEvent::ConnectionsClosed { poisoned, timed_out });
+                News::Closed {
+                    poisoned,
+                    timed_out,
+                } => {
+                    self.tell(HerdEvent::ConnectionsClosed {
+                        poisoned,
+                        timed_out,
+                    });
                 }
                 News::Failed(text) => self.tell(HerdEvent::Warning { text }),
                 News::Nudged(nudges) => self.tell(HerdEvent::Nudged { nudges }),
@@ -72,13 +82,22 @@ impl Master {
     }
 
     fn on_exit(&mut self, incarnation: Incarnation) -> io::Result<()> {
-        let Some(id) = self.worker_id(incarnation) else { return Ok(()) };
+        let Some(id) = self.worker_id(incarnation) else {
+            return Ok(());
+        };
         self.drain_control(id);
-        let Some(worker) = self.workers.get_mut(&id) else { return Ok(()) };
-        let Some(exit) = worker.bury()? else { return Ok(()) };
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return Ok(());
+        };
+        let Some(exit) = worker.bury()? else {
+            return Ok(());
+        };
         if let Some(failure) = worker.launch_failure() {
             let worker = worker.info();
-            self.tell(HerdEvent::LaunchFailed { worker, problem: failure });
+            self.tell(HerdEvent::LaunchFailed {
+                worker,
+                problem: failure,
+            });
         }
         self.last_exited = Some(incarnation.0);
         self.dispatch.tell(Command::Gone(id));
@@ -93,7 +112,11 @@ impl Master {
 
     /// Reads what a dead worker had still said: its last message may explain its end.
     fn drain_control(&mut self, id: WorkerId) {
-        let said = match self.workers.get_mut(&id).and_then(|worker| worker.control.as_mut()) {
+        let said = match self
+            .workers
+            .get_mut(&id)
+            .and_then(|worker| worker.control.as_mut())
+        {
             Some(control) => control.read(now()),
             None => return,
         };
@@ -103,8 +126,13 @@ impl Master {
     }
 
     fn on_control(&mut self, incarnation: Incarnation, event: &epoll::Event) {
-        let Some(id) = self.worker_id(incarnation) else { return };
-        let Some(control) = self.workers.get_mut(&id).and_then(|worker| worker.control.as_mut())
+        let Some(id) = self.worker_id(incarnation) else {
+            return;
+        };
+        let Some(control) = self
+            .workers
+            .get_mut(&id)
+            .and_then(|worker| worker.control.as_mut())
         else {
             return;
         };
@@ -132,7 +160,10 @@ impl Master {
             }
             ToMaster::Counters { open, served, .. } => {
                 self.dispatch.tell(Command::Load(id, open));
-                self.feed(Event::Served { worker: id, total: served });
+                self.feed(Event::Served {
+                    worker: id,
+                    total: served,
+                });
             }
             ToMaster::Hello { version, .. } => self.greet(id, version),
             ToMaster::Ready => self.feed(Event::Ready { worker: id }),
@@ -148,8 +179,14 @@ impl Master {
     }
 
     fn on_notification(&mut self, incarnation: Incarnation) {
-        let Some(id) = self.worker_id(incarnation) else { return };
-        let Some(notify) = self.workers.get(&id).and_then(|worker| worker.notify.as_ref()) else {
+        let Some(id) = self.worker_id(incarnation) else {
+            return;
+        };
+        let Some(notify) = self
+            .workers
+            .get(&id)
+            .and_then(|worker| worker.notify.as_ref())
+        else {
             return;
         };
         for heard in notify.read() {
@@ -183,7 +220,10 @@ impl Master {
     }
 
     fn worker_id(&self, incarnation: Incarnation) -> Option<WorkerId> {
-        self.workers.keys().find(|id| id.incarnation == incarnation).copied()
+        self.workers
+            .keys()
+            .find(|id| id.incarnation == incarnation)
+            .copied()
     }
 }
 

@@ -18,7 +18,9 @@ pub(super) struct MemoryWatch {
 
 impl MemoryWatch {
     pub(super) fn new(now: Tick) -> MemoryWatch {
-        MemoryWatch { due: now.after(EVERY) }
+        MemoryWatch {
+            due: now.after(EVERY),
+        }
     }
 
     pub(super) fn due(&self) -> Tick {
@@ -28,7 +30,9 @@ impl MemoryWatch {
 
 impl Master {
     pub(super) fn sample_memory(&mut self, now: Tick) {
-        let Some(watch) = self.memory.as_mut().filter(|watch| watch.due <= now) else { return };
+        let Some(watch) = self.memory.as_mut().filter(|watch| watch.due <= now) else {
+            return;
+        };
         watch.due = now.after(EVERY);
         let pids: Vec<_> = self.workers.values().map(|w| (w.id, w.child.pid)).collect();
         for (worker, pid) in pids {

@@ -33,7 +33,7 @@ use crate::role::MasterSeat;
 use crate::status;
 use memory::MemoryWatch;
 use runtime::Runtime;
-use setup::{Setup, SetupError};
+use setup::Setup;
 use spawn::Nursery;
 use worker::Worker;
 
@@ -60,7 +60,9 @@ fn live(setup: Setup) -> u8 {
         Ok(Outcome::Stopped) => status::STOPPED,
         Ok(Outcome::BootFailed) => status::BOOT_FAILED,
         Err(error) => {
-            master.tell(HerdEvent::Warning { text: format!("the master failed: {error}") });
+            master.tell(HerdEvent::Warning {
+                text: format!("the master failed: {error}"),
+            });
             status::INTERNAL
         }
     };

@@ -19,10 +19,18 @@ impl Master {
                 worker: self.info(worker),
                 last_lines: self.output.last_lines(worker.incarnation.0),
             },
-            Notice::Exited { worker, exit, cause } => {
-                HerdEvent::Exited { worker: self.info(worker), exit, cause }
-            }
-            Notice::GraceExpired { worker } => HerdEvent::GraceExpired { worker: self.info(worker) },
+            Notice::Exited {
+                worker,
+                exit,
+                cause,
+            } => HerdEvent::Exited {
+                worker: self.info(worker),
+                exit,
+                cause,
+            },
+            Notice::GraceExpired { worker } => HerdEvent::GraceExpired {
+                worker: self.info(worker),
+            },
             Notice::Misbehaved { worker } => HerdEvent::Misbehaved {
                 worker: self.info(worker),
                 problem: self
@@ -31,23 +39,42 @@ impl Master {
                     .and_then(|worker| worker.problem.take())
                     .unwrap_or_default(),
             },
-            Notice::Quarantined { slot, restarts, window, retry_in } => {
-                HerdEvent::Quarantined { slot: slot.0, restarts, window, retry_in }
-            }
-            Notice::Ready { worker, guessed } => {
-                HerdEvent::Ready { worker: self.info(worker), guessed }
-            }
-            Notice::Recycling { worker, reason } => {
-                HerdEvent::Recycling { worker: self.info(worker), reason }
-            }
+            Notice::Quarantined {
+                slot,
+                restarts,
+                window,
+                retry_in,
+            } => HerdEvent::Quarantined {
+                slot: slot.0,
+                restarts,
+                window,
+                retry_in,
+            },
+            Notice::Ready { worker, guessed } => HerdEvent::Ready {
+                worker: self.info(worker),
+                guessed,
+            },
+            Notice::Recycling { worker, reason } => HerdEvent::Recycling {
+                worker: self.info(worker),
+                reason,
+            },
             Notice::Released { slot } => HerdEvent::Released { slot: slot.0 },
-            Notice::ReplacementWaits { slot, draining } => {
-                HerdEvent::ReplacementWaits { slot: slot.0, draining }
-            }
-            Notice::RestartDelayed { slot, delay, failures } => {
-                HerdEvent::RestartDelayed { slot: slot.0, delay, failures }
-            }
-            Notice::Restored { worker } => HerdEvent::Restored { worker: self.info(worker) },
+            Notice::ReplacementWaits { slot, draining } => HerdEvent::ReplacementWaits {
+                slot: slot.0,
+                draining,
+            },
+            Notice::RestartDelayed {
+                slot,
+                delay,
+                failures,
+            } => HerdEvent::RestartDelayed {
+                slot: slot.0,
+                delay,
+                failures,
+            },
+            Notice::Restored { worker } => HerdEvent::Restored {
+                worker: self.info(worker),
+            },
             Notice::Retired { worker } => HerdEvent::Retired {
                 worker: self.info(worker),
                 reason: self
@@ -59,13 +86,17 @@ impl Master {
             Notice::Scaled { from, to } => HerdEvent::Scaled { from, to },
             // Told where it failed, with the error's own words.
             Notice::SpawnFailed { .. } => return None,
-            Notice::Started { worker } => HerdEvent::Forked { worker: self.info(worker) },
-            Notice::Stopping { worker, reason } => {
-                HerdEvent::Stopping { worker: self.info(worker), reason }
-            }
-            Notice::Suspected { worker, silent } => {
-                HerdEvent::Suspected { worker: self.info(worker), silent }
-            }
+            Notice::Started { worker } => HerdEvent::Forked {
+                worker: self.info(worker),
+            },
+            Notice::Stopping { worker, reason } => HerdEvent::Stopping {
+                worker: self.info(worker),
+                reason,
+            },
+            Notice::Suspected { worker, silent } => HerdEvent::Suspected {
+                worker: self.info(worker),
+                silent,
+            },
         })
     }
 
@@ -74,11 +105,17 @@ impl Master {
         if self.outcome != Some(Outcome::BootFailed) {
             return;
         }
-        let lines = self.last_exited.map(|id| self.output.last_lines(id)).unwrap_or_default();
+        let lines = self
+            .last_exited
+            .map(|id| self.output.last_lines(id))
+            .unwrap_or_default();
         let text = if lines.is_empty() {
             "no worker became ready; none of them printed anything".to_owned()
         } else {
-            format!("no worker became ready; the last one said:\n  {}", lines.join("\n  "))
+            format!(
+                "no worker became ready; the last one said:\n  {}",
+                lines.join("\n  ")
+            )
         };
         self.tell(HerdEvent::Warning { text });
     }
@@ -86,7 +123,11 @@ impl Master {
     fn info(&self, id: WorkerId) -> WorkerInfo {
         // A worker is announced only while the master holds it; a pid of 0 says that it does not.
         self.workers.get(&id).map_or(
-            WorkerInfo { slot: id.slot.0, id: id.incarnation.0, pid: 0 },
+            WorkerInfo {
+                slot: id.slot.0,
+                id: id.incarnation.0,
+                pid: 0,
+            },
             super::worker::Worker::info,
         )
     }

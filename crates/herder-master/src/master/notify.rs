@@ -87,5 +87,5 @@ fn meanings(datagram: &[u8]) -> Vec<Heard> {
         | Assignment::Status(_)
         | Assignment::Stopping => None,
     };
-    notify::parse(datagram).into_iter().filter_map(meaning).collect()
+    notify::parse(datagram).filter_map(meaning).collect()
 }

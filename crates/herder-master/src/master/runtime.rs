@@ -50,7 +50,9 @@ impl Runtime {
 
     /// Has the keeper remove a listener's socket file.
     pub(super) fn entrust_socket(&self, listener: &Listener) -> io::Result<()> {
-        let BoundAddress::Unix(path) = listener.local() else { return Ok(()) };
+        let BoundAddress::Unix(path) = listener.local() else {
+            return Ok(());
+        };
         let path = std::path::absolute(path)?;
         let found = std::fs::symlink_metadata(&path)?;
         self.entrust(&ToKeeper::SocketFile {
@@ -69,13 +71,15 @@ impl Runtime {
     /// The herd's private directory, made when it is first needed.
     pub(super) fn directory(&mut self) -> io::Result<&Path> {
         if self.directory.is_none() {
-            let path = base_directory().join(format!("{}-{:08x}", self.name, random::seed() as u32));
+            let path = base_directory().join(format!("{}-{:016x}", self.name, random::seed()));
             self.entrust(&ToKeeper::Directory(path.as_os_str().as_bytes().to_vec()))?;
             // Others may pass (a worker of another user finds its socket), but not look around.
             std::fs::DirBuilder::new().mode(0o711).create(&path)?;
             self.directory = Some(path);
         }
-        self.directory.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.directory
+            .as_deref()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
@@ -86,6 +90,10 @@ fn base_directory() -> PathBuf {
     let given = given.filter(|path| path.is_absolute() && path.is_dir());
     given.unwrap_or_else(|| {
         let run = Path::new("/run");
-        if user::is_root() && run.is_dir() { run.to_owned() } else { std::env::temp_dir() }
+        if user::is_root() && run.is_dir() {
+            run.to_owned()
+        } else {
+            std::env::temp_dir()
+        }
     })
 }

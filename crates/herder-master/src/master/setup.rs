@@ -67,7 +67,12 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
         runtime.entrust_socket(listener)?;
     }
     let output = Output::start(&spec.name, config.format, config.observer)?;
-    tell_addresses(&output, &listeners, &config.dispatch_reason, spec.dispatch.mode);
+    tell_addresses(
+        &output,
+        &listeners,
+        &config.dispatch_reason,
+        spec.dispatch.mode,
+    );
     warn_of_root(&output, &config.program);
     let shared = shared_listeners(&listeners, spec.dispatch.mode, &config.program)?;
     let watch = match config.program {
@@ -80,8 +85,16 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
     let dispatch = Dispatch::start(&spec.dispatch, listeners, watch)?;
     let epoll = Epoll::new()?;
     epoll.add(signals.as_fd(), Source::Signal.token(), Interest::READABLE)?;
-    epoll.add(seat.keeper.as_fd(), Source::Keeper.token(), Interest::READABLE)?;
-    epoll.add(dispatch.news_fd(), Source::Dispatch.token(), Interest::READABLE)?;
+    epoll.add(
+        seat.keeper.as_fd(),
+        Source::Keeper.token(),
+        Interest::READABLE,
+    )?;
+    epoll.add(
+        dispatch.news_fd(),
+        Source::Dispatch.token(),
+        Interest::READABLE,
+    )?;
     Ok(Setup(Master {
         epoll,
         signals,
@@ -113,11 +126,18 @@ fn name_process(config: &Config) {
 }
 
 fn bind(config: &Config) -> Result<Vec<Listener>, ListenError> {
-    let options = ListenOptions { backlog: config.backlog, unix_mode: config.unix_mode };
+    let options = ListenOptions {
+        backlog: config.backlog,
+        unix_mode: config.unix_mode,
+    };
     let bind = |address: &ListenAddress| match address {
-        ListenAddress::Tcp { host, port } => {
-            Listener::bind(Address::Tcp { host: host.as_deref(), port: *port }, &options)
-        }
+        ListenAddress::Tcp { host, port } => Listener::bind(
+            Address::Tcp {
+                host: host.as_deref(),
+                port: *port,
+            },
+            &options,
+        ),
         ListenAddress::Unix(path) => Listener::bind(Address::Unix(path), &options),
     };
     config.listen.iter().map(bind).collect()
@@ -125,7 +145,9 @@ fn bind(config: &Config) -> Result<Vec<Listener>, ListenError> {
 
 fn tell_addresses(output: &Output, listeners: &[Listener], reason: &str, mode: DispatchMode) {
     for listener in listeners {
-        output.tell(HerdEvent::Listening { address: listener.local().to_string() });
+        output.tell(HerdEvent::Listening {
+            address: listener.local().to_string(),
+        });
     }
     if !listeners.is_empty() {
         let (mode, reason) = (mode.to_string(), reason.to_owned());
@@ -134,7 +156,9 @@ fn tell_addresses(output: &Output, listeners: &[Listener], reason: &str, mode: D
 }
 
 fn warn_of_root(output: &Output, program: &Program) {
-    let Program::Command(command) = program else { return };
+    let Program::Command(command) = program else {
+        return;
+    };
     if user::is_root() && command.identity.is_none() {
         let text = "the workers run as root; --user gives them fewer rights".to_owned();
         output.tell(HerdEvent::Warning { text });
@@ -157,8 +181,13 @@ fn shared_listeners(
             for listener in listeners {
                 fd::set_blocking(listener.as_fd(), fd::Blocking::Yes)?;
             }
-            (0..listeners.len()).map(|place| format!("listener-{place}")).collect()
+            (0..listeners.len())
+                .map(|place| format!("listener-{place}"))
+                .collect()
         }
     };
-    Ok(names.into_iter().zip(dispatch::duplicates(listeners)?).collect())
+    Ok(names
+        .into_iter()
+        .zip(dispatch::duplicates(listeners)?)
+        .collect())
 }

@@ -31,8 +31,9 @@ impl Master {
                 Signal::Ttou => self.scale(Direction::Down),
                 Signal::Hangup => self.cannot(signal, "reload", "restart the herd instead"),
                 Signal::User2 => self.cannot(signal, "upgrade itself", "restart the herd instead"),
-                // The logs go to stdout and stderr: there is no file to open again.
-                _ => {}
+                // The logs go to stdout and stderr, where there is no file to open again (USR1);
+                // nothing else is watched for.
+                other => debug_assert!(other == Signal::User1, "{other:?} is not watched"),
             }
         }
         Ok(())
@@ -41,7 +42,10 @@ impl Master {
     /// Stops the herd: in order the first time, at once the second.
     pub(super) fn stop(&mut self, signal: Option<Signal>) {
         let fast = self.stopping != Stopping::No;
-        self.tell(HerdEvent::ShuttingDown { signal: signal.map(Signal::name), fast });
+        self.tell(HerdEvent::ShuttingDown {
+            signal: signal.map(Signal::name),
+            fast,
+        });
         if fast {
             self.stopping = Stopping::AtOnce;
             self.feed(Event::StopNow);
@@ -63,7 +67,9 @@ impl Master {
                 self.nursery.resize(workers);
                 self.feed(Event::Scale(workers));
             }
-            Err(error) => self.tell(HerdEvent::Warning { text: error.to_string() }),
+            Err(error) => self.tell(HerdEvent::Warning {
+                text: error.to_string(),
+            }),
         }
     }
 

@@ -83,7 +83,10 @@ impl Nursery {
     ) -> io::Result<(Worker, WorkerOutput)> {
         let (stdout, their_stdout) = pipe::pipe()?;
         let (stderr, their_stderr) = pipe::pipe()?;
-        let mut draft = Draft { plan: self.bare_plan(id), descriptors: Vec::new() };
+        let mut draft = Draft {
+            plan: self.bare_plan(id),
+            descriptors: Vec::new(),
+        };
         let (mut control, mut notify) = (None, None);
         match &self.program {
             Program::Itself => control = Some(self.plan_native(id, &mut draft, dispatch)?),
@@ -91,7 +94,10 @@ impl Nursery {
                 notify = Some(self.plan_foreign(id, command, &mut draft, runtime)?);
             }
         }
-        let stdio = Stdio { stdout: Some(their_stdout), stderr: Some(their_stderr) };
+        let stdio = Stdio {
+            stdout: Some(their_stdout),
+            stderr: Some(their_stderr),
+        };
         let app = self.spec.name.as_str();
         let launched = self.launchpad.start(draft.plan.role, app, stdio)?;
         let worker = Worker {
@@ -127,7 +133,11 @@ impl Nursery {
             incarnation: id.incarnation.0,
             title,
             environment,
-            limits: vec![Limit { kind: LimitKind::OpenFiles, soft, hard }],
+            limits: vec![Limit {
+                kind: LimitKind::OpenFiles,
+                soft,
+                hard,
+            }],
             ..launch::bare_plan(Role::Worker, &app)
         }
     }
@@ -160,7 +170,9 @@ impl Nursery {
         draft: &mut Draft,
         runtime: &mut Runtime,
     ) -> io::Result<NotifySocket> {
-        let path = runtime.directory()?.join(format!("notify-{}", id.incarnation));
+        let path = runtime
+            .directory()?
+            .join(format!("notify-{}", id.incarnation));
         let notify = NotifySocket::bind(path, command.identity.as_ref())?;
         let environment = &mut draft.plan.environment;
         environment::set(environment, "NOTIFY_SOCKET", notify.path());
@@ -168,11 +180,17 @@ impl Nursery {
             environment::set(environment, "WATCHDOG_USEC", hang.as_micros().to_string());
         }
         self.give_listeners(draft)?;
-        let listen_fds =
-            if self.listeners.is_empty() { ListenFds::Absent } else { ListenFds::Announced };
+        let listen_fds = if self.listeners.is_empty() {
+            ListenFds::Absent
+        } else {
+            ListenFds::Announced
+        };
         let plan = &mut draft.plan;
         plan.role = Role::Launcher;
-        plan.directory = command.directory.as_ref().map(|path| bytes(path.as_os_str()));
+        plan.directory = command
+            .directory
+            .as_ref()
+            .map(|path| bytes(path.as_os_str()));
         plan.identity = command.identity.as_ref().map(|identity| Identity {
             uid: identity.uid,
             gid: identity.gid,

@@ -37,7 +37,11 @@ pub(super) struct Worker {
 impl Worker {
     /// Who it is, for people.
     pub(super) fn info(&self) -> WorkerInfo {
-        WorkerInfo { slot: self.id.slot.0, id: self.id.incarnation.0, pid: self.child.pid }
+        WorkerInfo {
+            slot: self.id.slot.0,
+            id: self.id.incarnation.0,
+            pid: self.child.pid,
+        }
     }
 
     pub(super) fn pidfd(&self) -> &PidFd {
@@ -45,9 +49,16 @@ impl Worker {
     }
 
     /// Watches for everything that it can do.
-    pub(super) fn watch(&self, epoll: &Epoll) -> io::Result<()> {
+    pub(super) fn watch(&mut self, epoll: &Epoll) -> io::Result<()> {
         let incarnation = self.id.incarnation;
-        epoll.add(self.pidfd().as_fd(), Source::Exit(incarnation).token(), Interest::READABLE)?;
+        epoll.add(
+            self.pidfd().as_fd(),
+            Source::Exit(incarnation).token(),
+            Interest::READABLE,
+        )?;
+        if let Some(control) = &mut self.control {
+            control.watch(epoll)?;
+        }
         if let Some(notify) = &self.notify {
             let token = Source::Notify(incarnation).token();
             epoll.add(notify.as_fd(), token, Interest::READABLE)?;
@@ -88,12 +99,20 @@ impl Worker {
             return Ok(None);
         }
         self.kill();
-        let Some(status) = self.pidfd().wait()? else { return Ok(None) };
+        let Some(status) = self.pidfd().wait()? else {
+            return Ok(None);
+        };
         let exit = exit_of(status);
-        let by_kernel = self.cgroup.as_ref().and_then(Cgroup::oom_kills).is_some_and(|n| n > 0);
-        Ok(Some(match exit {
-            Exit::Signal(_) if by_kernel => Exit::OutOfMemory,
-            other => other,
+        let by_kernel = self
+            .cgroup
+            .as_ref()
+            .and_then(Cgroup::oom_kills)
+            .is_some_and(|n| n > 0);
+        let killed = matches!(exit, Exit::Signal(_));
+        Ok(Some(if killed && by_kernel {
+            Exit::OutOfMemory
+        } else {
+            exit
         }))
     }
 

@@ -1,0 +1,150 @@
+//! What `herder run` can be told.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use herder_core::spec::{ListenAddress, PickerKind};
+
+use super::units::{Mode, Seconds, Size};
+
+const AFTER_HELP: &str = "\
+Durations are seconds, or have a unit: 500ms, 30s, 5m, 2h. Sizes are bytes, or have one: 300M, 2G.
+
+A program finds its listeners by LISTEN_FDS, from descriptor 3 on, and may say READY=1 and
+WATCHDOG=1 on NOTIFY_SOCKET, as under systemd. It also finds HERDER_APP, HERDER_SLOT (0 to N-1)
+and HERDER_WORKER_ID (1, 2, 3 ..., never reused).
+
+Signals: TERM, INT and QUIT stop the herd in order, a second one at once; TTIN and TTOU add and
+remove a worker.
+
+Exit status: 0 stopped as asked, 2 wrong arguments, 3 no worker of the first start became ready,
+4 cannot listen, 70 internal failure.";
+
+#[derive(Args, Debug)]
+#[command(after_help = AFTER_HELP, after_long_help = AFTER_HELP)]
+pub(crate) struct RunArgs {
+    /// Where to listen: PORT, HOST:PORT, [IPV6]:PORT or unix:/path/to.sock. May be repeated.
+    #[arg(short, long, value_name = "ADDRESS")]
+    pub(crate) listen: Vec<ListenAddress>,
+
+    /// How many workers: a number, or max for one per CPU.
+    #[arg(short = 'i', long, value_name = "N|max", default_value = "max")]
+    pub(crate) workers: WorkersArg,
+
+    /// How the herd is called in logs and titles. [default: the program's name]
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Who accepts connections.
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    pub(crate) dispatch: DispatchArg,
+
+    /// Which worker gets a connection (in pass mode): round-robin or least-connections.
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) policy: Option<PickerKind>,
+
+    /// How a worker is known to be ready.
+    #[arg(long, value_name = "HOW", default_value = "alive")]
+    pub(crate) ready: ReadyArg,
+
+    /// With --ready alive: how long a worker must live to count as ready.
+    #[arg(long, value_name = "DURATION", default_value = "1s")]
+    pub(crate) ready_after: Seconds,
+
+    /// A worker that is not ready by then is killed and counts as failed.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub(crate) boot_timeout: Seconds,
+
+    /// How long a worker may take to finish what it has before it is killed.
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub(crate) grace: Seconds,
+
+    /// Expect WATCHDOG=1 at least this often; a worker that stays silent is replaced.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) watchdog: Option<Seconds>,
+
+    /// More restarts of one slot than this within the window put the slot into quarantine; 0 = no
+    /// limit.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) max_restarts: u32,
+
+    /// Over which time restarts are counted, and how long a quarantine lasts.
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub(crate) restart_window: Seconds,
+
+    /// Replace a worker after so many requests (only where they are counted).
+    #[arg(long, value_name = "N")]
+    pub(crate) max_requests: Option<u64>,
+
+    /// Replace a worker after this time.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) max_lifetime: Option<Seconds>,
+
+    /// Replace a worker whose resident memory exceeds this.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_memory: Option<Size>,
+
+    /// Run the workers as this user (name or number), with its groups. Only root can.
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+
+    /// The workers' working directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<PathBuf>,
+
+    /// How many connections the kernel queues per listener.
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    pub(crate) backlog: u32,
+
+    /// The permission bits of a Unix listener, in octal.
+    #[arg(long, value_name = "MODE", default_value = "600")]
+    pub(crate) unix_mode: Mode,
+
+    /// Log as JSON, one object a line.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// The program and its arguments. One argument with blanks in it is run by `sh -c`.
+    #[arg(last = true, required = true, value_name = "PROGRAM [ARGS]")]
+    pub(crate) program: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum DispatchArg {
+    /// What suits the program.
+    Auto,
+    /// The master accepts and passes connections on.
+    Pass,
+    /// The workers accept from a shared listener.
+    Shared,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum ReadyArg {
+    /// It said READY=1, or it has been alive for a while (a guess, shown as one).
+    Alive,
+    /// It said READY=1.
+    Notify,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WorkersArg {
+    Count(usize),
+    Max,
+}
+
+impl FromStr for WorkersArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<WorkersArg, String> {
+        match text {
+            "max" => Ok(WorkersArg::Max),
+            _ => match text.parse() {
+                Ok(count) => Ok(WorkersArg::Count(count)),
+                Err(_) => Err("use a number from 1 to 256, or max for one per CPU".to_owned()),
+            },
+        }
+    }
+}

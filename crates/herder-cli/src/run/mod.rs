@@ -1,0 +1,155 @@
+//! `herder run`: from arguments to a configuration.
+
+mod args;
+mod program;
+mod units;
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use herder_core::spec::{
+    AppName, AppSpec, DispatchMode, LifePolicy, NameError, Readiness, RecyclePolicy, RestartPolicy,
+    WorkerCount, WorkerCountError,
+};
+use herder_master::config::{Command, Config, Format, Program, Titles};
+use herder_sys::user;
+
+pub(crate) use args::RunArgs;
+use args::{DispatchArg, ReadyArg, WorkersArg};
+use program::ProgramError;
+
+/// Why arguments do not make a herd.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error("--name: {0}")]
+    Name(#[from] NameError),
+    #[error("--workers: {0}")]
+    Workers(#[from] WorkerCountError),
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    #[error(
+        "--dispatch pass: a foreign program has no channel on which connections could be passed; \
+         use --dispatch shared (or auto)"
+    )]
+    NoChannel,
+    #[error(
+        "--policy {0}: in shared mode the kernel gives a connection to whichever worker is first; \
+         leave the option out"
+    )]
+    NoPolicy(String),
+    #[error(
+        "--max-requests: in shared mode nobody counts a foreign program's requests; use \
+         --max-lifetime or --max-memory"
+    )]
+    NoCount,
+    #[error("--user {name:?}: {problem}")]
+    User { name: String, problem: String },
+    #[error("--cwd {path:?}: {problem}")]
+    Directory {
+        path: std::path::PathBuf,
+        problem: String,
+    },
+}
+
+/// What a herd of this program is to be.
+pub(crate) fn config(args: RunArgs) -> Result<Config, RunError> {
+    check_possible(&args)?;
+    let found = program::find(&args.program, args.cwd.as_deref())?;
+    let name = match &args.name {
+        Some(name) => name.parse::<AppName>()?,
+        None => program::default_name(&found),
+    };
+    let spec = spec(&args, name)?;
+    let command = Command {
+        path: found.path,
+        argv: found.argv,
+        directory: args.cwd.clone(),
+        identity: args.user.as_deref().map(identity).transpose()?,
+    };
+    Ok(Config {
+        spec,
+        listen: args.listen,
+        backlog: args.backlog,
+        unix_mode: args.unix_mode.0,
+        program: Program::Command(command),
+        format: if args.json {
+            Format::Json
+        } else {
+            Format::Text
+        },
+        observer: None,
+        titles: Titles::default(),
+        dispatch_reason: "a foreign program accepts for itself".to_owned(),
+    })
+}
+
+fn check_possible(args: &RunArgs) -> Result<(), RunError> {
+    if args.dispatch == DispatchArg::Pass {
+        return Err(RunError::NoChannel);
+    }
+    if let Some(policy) = args.policy {
+        return Err(RunError::NoPolicy(policy.to_string()));
+    }
+    if args.max_requests.is_some() {
+        return Err(RunError::NoCount);
+    }
+    if let Some(path) = &args.cwd {
+        let problem = match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => return Ok(()),
+            Ok(_) => "it is not a directory".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        return Err(RunError::Directory {
+            path: path.clone(),
+            problem,
+        });
+    }
+    Ok(())
+}
+
+fn spec(args: &RunArgs, name: AppName) -> Result<AppSpec, RunError> {
+    let count = match args.workers {
+        WorkersArg::Max => std::thread::available_parallelism().map_or(1, usize::from),
+        WorkersArg::Count(count) => count,
+    };
+    let mut spec = AppSpec::new(name, WorkerCount::new(count)?);
+    spec.dispatch.mode = DispatchMode::Shared;
+    spec.restart = RestartPolicy {
+        max_restarts: NonZeroU32::new(args.max_restarts),
+        window: args.restart_window.0,
+        retry: args.restart_window.0,
+        ..RestartPolicy::default()
+    };
+    spec.recycle = RecyclePolicy {
+        max_requests: None,
+        max_lifetime: args.max_lifetime.map(|lifetime| lifetime.0),
+        max_memory: args.max_memory.and_then(|size| NonZeroU64::new(size.0)),
+    };
+    spec.life = LifePolicy {
+        readiness: match args.ready {
+            ReadyArg::Notify => Readiness::Message,
+            ReadyArg::Alive => Readiness::MessageOrAlive(args.ready_after.0),
+        },
+        boot_timeout: args.boot_timeout.0,
+        grace: args.grace.0,
+        hang: args.watchdog.map(|watchdog| watchdog.0),
+        ..LifePolicy::default()
+    };
+    Ok(spec)
+}
+
+fn identity(name: &str) -> Result<user::Identity, RunError> {
+    let error = |problem: String| RunError::User {
+        name: name.to_owned(),
+        problem,
+    };
+    if !user::is_root() {
+        return Err(error(
+            "only root can start workers as another user".to_owned(),
+        ));
+    }
+    match user::lookup(name) {
+        Ok(Some(identity)) => Ok(identity),
+        Ok(None) => Err(error("there is no such user".to_owned())),
+        Err(failed) => Err(error(failed.to_string())),
+    }
+}

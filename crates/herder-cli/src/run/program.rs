@@ -1,0 +1,168 @@
+//! Finding the program, before anything is started.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use herder_core::spec::AppName;
+
+/// Where a program is looked for when `PATH` is not set.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// A program that can be executed.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    pub(crate) argv: Vec<OsString>,
+}
+
+/// Why a program cannot be executed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProgramError {
+    #[error("the program's name is empty")]
+    Empty,
+    #[error("there is no program {0:?} in PATH; write its path, or install it")]
+    NotInPath(OsString),
+    #[error("cannot execute {path:?}: {problem}")]
+    NotExecutable { path: PathBuf, problem: String },
+}
+
+/// Finds the program that `words` name, as a shell would. `directory` is where it will run.
+pub(crate) fn find(words: &[OsString], directory: Option<&Path>) -> Result<Found, ProgramError> {
+    let Some(first) = words.first().filter(|word| !word.is_empty()) else {
+        return Err(ProgramError::Empty);
+    };
+    if words.len() == 1 && is_command_line(first, directory) {
+        let argv = vec!["sh".into(), "-c".into(), first.clone()];
+        return Ok(Found {
+            path: look_up(OsStr::new("sh"), directory)?,
+            argv,
+        });
+    }
+    Ok(Found {
+        path: look_up(first, directory)?,
+        argv: words.to_vec(),
+    })
+}
+
+/// The herd's name when none is given: the program's, as far as it is one.
+pub(crate) fn default_name(found: &Found) -> AppName {
+    let script = found
+        .argv
+        .iter()
+        .skip(1)
+        .find(|arg| !arg.as_bytes().starts_with(b"-"));
+    let interpreted = found
+        .path
+        .file_name()
+        .and_then(OsStr::to_str)
+        .is_some_and(is_interpreter);
+    let named = match script {
+        Some(script) if interpreted => Path::new(script).file_stem(),
+        _ => found.path.file_stem(),
+    };
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let named = named.map(|name| {
+        name.to_string_lossy()
+            .chars()
+            .filter(allowed)
+            .take(64)
+            .collect()
+    });
+    named
+        .and_then(|name: String| name.parse().ok())
+        .unwrap_or_else(|| "app".parse().expect("app is a name"))
+}
+
+fn is_interpreter(name: &str) -> bool {
+    ["bash", "node", "perl", "python", "ruby", "sh"]
+        .iter()
+        .any(|known| name.starts_with(known))
+}
+
+/// One word with blanks is a command line, unless a file is called so.
+fn is_command_line(word: &OsStr, directory: Option<&Path>) -> bool {
+    let has_blanks = word.as_bytes().iter().any(u8::is_ascii_whitespace);
+    has_blanks && !within(directory, Path::new(word)).exists()
+}
+
+fn look_up(name: &OsStr, directory: Option<&Path>) -> Result<PathBuf, ProgramError> {
+    if name.as_bytes().contains(&b'/') {
+        let path = within(directory, Path::new(name));
+        return match check(&path) {
+            // The launcher changes the directory first, so the path must not depend on it.
+            Ok(()) => Ok(std::path::absolute(&path).unwrap_or(path)),
+            Err(problem) => Err(ProgramError::NotExecutable { path, problem }),
+        };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    let mut candidates =
+        std::env::split_paths(&path).map(|folder| within(directory, &folder).join(name));
+    let found = candidates.find(|candidate| check(candidate).is_ok());
+    found
+        .map(|path| std::path::absolute(&path).unwrap_or(path))
+        .ok_or_else(|| ProgramError::NotInPath(name.to_owned()))
+}
+
+fn within(directory: Option<&Path>, path: &Path) -> PathBuf {
+    directory.map_or_else(|| path.to_owned(), |directory| directory.join(path))
+}
+
+fn check(path: &Path) -> Result<(), String> {
+    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !found.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    if found.permissions().mode() & 0o111 == 0 {
+        return Err("it is not executable (chmod +x, or name its interpreter)".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn a_name_is_looked_up_and_a_path_is_not() {
+        let sh = find(&words(&["sh", "-c", "true"]), None).expect("sh is there");
+        assert!(sh.path.is_absolute());
+        assert_eq!(sh.argv, words(&["sh", "-c", "true"]));
+        let error = find(&words(&["no-such-program-here"]), None).expect_err("it is not there");
+        assert!(error.to_string().contains("PATH"), "{error}");
+        let error = find(&words(&["/etc/passwd"]), None).expect_err("it is not executable");
+        assert!(error.to_string().contains("chmod +x"), "{error}");
+        assert!(find(&words(&[""]), None).is_err());
+    }
+
+    #[test]
+    fn one_word_with_blanks_is_a_command_line() {
+        let found = find(&words(&["echo a; echo b"]), None).expect("sh is there");
+        assert_eq!(found.argv, words(&["sh", "-c", "echo a; echo b"]));
+    }
+
+    #[test]
+    fn the_name_is_the_scripts_or_the_programs() {
+        for (path, argv, name) in [
+            (
+                "/usr/bin/python3",
+                &["python3", "-u", "/srv/web app.py"][..],
+                "webapp",
+            ),
+            ("/opt/server", &["server", "x"], "server"),
+            ("/bin/sh", &["sh", "-c"], "sh"),
+            ("/bin/\u{fc}", &["\u{fc}"], "app"),
+        ] {
+            let found = Found {
+                path: path.into(),
+                argv: words(argv),
+            };
+            assert_eq!(default_name(&found).as_str(), name, "{argv:?}");
+        }
+    }
+}

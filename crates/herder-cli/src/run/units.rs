@@ -1,0 +1,138 @@
+//! Durations, sizes and modes as people write them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A duration: `30`, `500ms`, `30s`, `5m`, `2h`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Seconds(pub(crate) Duration);
+
+/// A size: `1024`, `64K`, `300M`, `2G`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Size(pub(crate) u64);
+
+/// Permission bits in octal: `600`, `0660`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mode(pub(crate) u32);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Seconds, String> {
+        let (number, unit) = split(text);
+        let millis = match unit {
+            "ms" => Some(1),
+            "" | "s" => Some(1_000),
+            "m" => Some(60_000),
+            "h" => Some(3_600_000),
+            _ => None,
+        };
+        let number = number.parse::<u64>().ok();
+        match number
+            .zip(millis)
+            .and_then(|(number, millis)| number.checked_mul(millis))
+        {
+            Some(0) => Err("it must be more than 0".to_owned()),
+            Some(millis) => Ok(Seconds(Duration::from_millis(millis))),
+            None => Err("use seconds, or a number with a unit: 500ms, 30s, 5m, 2h".to_owned()),
+        }
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Size, String> {
+        let (number, unit) = split(text);
+        let bytes = match unit.strip_suffix(['b', 'B']).unwrap_or(unit) {
+            "" => Some(1),
+            "k" | "K" => Some(1 << 10),
+            "m" | "M" => Some(1 << 20),
+            "g" | "G" => Some(1 << 30),
+            _ => None,
+        };
+        let number = number.parse::<u64>().ok();
+        match number
+            .zip(bytes)
+            .and_then(|(number, bytes): (u64, u64)| number.checked_mul(bytes))
+        {
+            Some(0) => Err("it must be more than 0".to_owned()),
+            Some(bytes) => Ok(Size(bytes)),
+            None => Err("use bytes, or a number with a unit: 64K, 300M, 2G".to_owned()),
+        }
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Mode, String> {
+        match u32::from_str_radix(text, 8) {
+            Ok(bits) if bits <= 0o777 => Ok(Mode(bits)),
+            _ => Err("use permission bits in octal, from 000 to 777".to_owned()),
+        }
+    }
+}
+
+fn split(text: &str) -> (&str, &str) {
+    text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_units_or_are_seconds() {
+        for (text, millis) in [
+            ("2", 2_000),
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("5m", 300_000),
+            ("2h", 7_200_000),
+        ] {
+            assert_eq!(
+                text.parse(),
+                Ok(Seconds(Duration::from_millis(millis))),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "s",
+            "-1",
+            "1.5s",
+            "1d",
+            "0",
+            "99999999999999999999",
+            "18446744073709551615h",
+        ] {
+            assert!(text.parse::<Seconds>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units_or_are_bytes() {
+        for (text, bytes) in [
+            ("7", 7),
+            ("64K", 65_536),
+            ("300MB", 314_572_800),
+            ("2g", 1 << 31),
+        ] {
+            assert_eq!(text.parse(), Ok(Size(bytes)), "{text}");
+        }
+        for text in ["", "M", "1T", "1.5G", "0"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        assert_eq!("0660".parse(), Ok(Mode(0o660)));
+        assert!("888".parse::<Mode>().is_err());
+        assert!("1777".parse::<Mode>().is_err());
+    }
+}
