@@ -385,12 +385,12 @@ fn a_directory_without_the_right_to_write_is_a_clear_error() {
             let closed = directory.file("closed");
             fs::create_dir(&closed).unwrap();
             fs::set_permissions(&closed, Permissions::from_mode(0o555)).unwrap();
-            if rustix::process::geteuid().is_root() {
-                let somebody = rustix::process::Uid::from_raw(64_321);
-                let root = rustix::process::Uid::ROOT;
-                rustix::thread::set_thread_res_uid(somebody, somebody, root).unwrap();
-            }
+            let user = rustix::process::geteuid();
+            let other = rustix::process::Uid::from_raw(64_321);
+            let somebody = if user.is_root() { other } else { user };
+            rustix::thread::set_thread_res_uid(somebody, somebody, user).unwrap();
             let error = unix(&closed.join("s")).unwrap_err();
+            rustix::thread::set_thread_res_uid(user, user, user).unwrap();
             assert!(matches!(error, ListenError::Permission { .. }), "{error}");
         },
     );
