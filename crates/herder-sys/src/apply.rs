@@ -390,4 +390,26 @@ mod tests {
         assert_eq!(run("/", "x").raw_os_error(), Some(libc::EACCES));
         assert_eq!(run("/bin/sh", "x\0").kind(), io::ErrorKind::InvalidInput);
     }
+
+    /// A descriptor with a number so high that no other test has one near it.
+    fn far_away(first: RawFd) -> RawFd {
+        let null = std::fs::File::open("/dev/null").unwrap();
+        // SAFETY: takes numbers only; the copy is inheritable on purpose.
+        let fd = unsafe { libc::fcntl(null.as_raw_fd(), libc::F_DUPFD, first) };
+        assert!(fd >= first);
+        fd
+    }
+
+    #[test]
+    fn where_ranges_are_forbidden_descriptors_are_treated_one_by_one() {
+        let (marked, closed) = (far_away(700), far_away(750));
+        one_by_one(marked, marked, Fate::CloseOnExec).unwrap();
+        one_by_one(closed, closed + 40, Fate::Close).unwrap();
+        // SAFETY: asks about a number; EBADF is an answer.
+        let flags = |fd| unsafe { libc::fcntl(fd, libc::F_GETFD) };
+        assert_eq!(flags(marked), libc::FD_CLOEXEC);
+        assert_eq!(flags(closed), -1);
+        one_by_one(marked, marked, Fate::Close).unwrap();
+        assert_eq!(flags(marked), -1);
+    }
 }

@@ -370,3 +370,71 @@ fn flat_value(text: &str, key: &str) -> Option<u64> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V1: &str =
+        "36 31 0:33 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu\n";
+
+    #[test]
+    fn the_own_directory_is_mount_plus_path() {
+        let find = |mount: &str, groups: &str| {
+            find_directory(
+                &format!("{V1}{mount}\n"),
+                &format!("4:memory:/x\n{groups}\n"),
+            )
+        };
+        let whole = "41 31 0:38 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw";
+        assert_eq!(
+            find(whole, "0::/a.slice/b"),
+            Some("/sys/fs/cgroup/a.slice/b".into())
+        );
+        assert_eq!(find(whole, "0::/"), Some("/sys/fs/cgroup".into()));
+        assert_eq!(find(whole, "1:cpu:/"), None);
+        let part = "41 31 0:38 /docker/x /my\\040groups rw shared:1 master:2 - cgroup2 c rw";
+        assert_eq!(find(part, "0::/docker/x/y"), Some("/my groups/y".into()));
+        assert_eq!(find(part, "0::/elsewhere"), None);
+        assert_eq!(find_directory(V1, "0::/\n"), None);
+    }
+
+    #[test]
+    fn escapes_of_the_mount_table_are_undone() {
+        assert_eq!(unescape("a\\040b\\134c"), "a b\\c");
+        assert_eq!(unescape("a\\9"), "a\\9");
+        assert_eq!(unescape(""), "");
+    }
+
+    #[test]
+    fn values_are_found_by_their_whole_name() {
+        let events = "oom 5\noom_kill 3\noom_group_kill 1\n";
+        assert_eq!(flat_value(events, "oom_kill"), Some(3));
+        assert_eq!(flat_value(events, "oo"), None);
+        assert_eq!(flat_value("populated x", "populated"), None);
+    }
+
+    #[test]
+    fn an_old_kernel_kills_one_by_one() {
+        let name = format!("herder-sys-unit-{}", crate::process::current_pid());
+        let Some(root) = CgroupRoot::create(&name).unwrap() else {
+            println!("skipped: no writable version 2 control group here");
+            return;
+        };
+        let group = root.child("w").unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        group.add(i32::try_from(child.id()).unwrap()).unwrap();
+        kill_each(root.path()).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&status),
+            Some(9)
+        );
+        wait_until_empty(root.path()).unwrap();
+        assert!(!is_populated(root.path()).unwrap());
+        root.remove_all().unwrap();
+    }
+}

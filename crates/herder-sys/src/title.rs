@@ -7,8 +7,7 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::env;
 
@@ -29,13 +28,13 @@ pub fn prepare() -> io::Result<()> {
         return Ok(());
     }
     env::require_single_thread("prepare its title")?;
-    let (argv, argc) = captured().ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::Unsupported,
-            "this C library does not tell where the arguments are",
-        )
+    // Naming it here is what makes every linker keep it.
+    std::hint::black_box(&CAPTURE);
+    let found = FOUND.get().ok_or_else(|| {
+        let message = "this C library does not tell where the arguments are";
+        io::Error::new(io::ErrorKind::Unsupported, message)
     })?;
-    *area = Some(Area::vacate(argv, argc)?);
+    *area = Some(Area::vacate(found)?);
     Ok(())
 }
 
@@ -96,53 +95,46 @@ impl Area {
     }
 
     /// Copies all texts elsewhere and lets every pointer that is known show the copies.
-    fn vacate(argv: *mut *mut c_char, argc: usize) -> io::Result<Area> {
-        let mut area = Span::default();
-        for place in 0..argc {
-            // SAFETY: the C library handed over an array of `argc` pointers.
-            let entry = unsafe { argv.add(place) };
-            // SAFETY: as above, an element of the array.
-            area.append(unsafe { *entry });
-        }
-        let arguments = area.length();
-        if arguments < 2 {
+    fn vacate(found: &Found) -> io::Result<Area> {
+        if found.arguments < 2 {
             return Err(io::Error::other(
                 "the command line is empty, there is no room for a title",
             ));
         }
-        let variables = environment();
-        for entry in &variables {
-            // SAFETY: an element of the environment's array, and there is one thread.
-            area.append(unsafe { **entry });
-        }
-        for place in 0..argc {
+        for place in 0..found.argc {
             // SAFETY: the C library handed over an array of `argc` pointers.
-            area.move_out(unsafe { argv.add(place) });
+            found.all.move_out(unsafe { found.argv.add(place) });
         }
-        for entry in variables {
-            area.move_out(entry);
+        for entry in environment() {
+            found.all.move_out(entry);
         }
-        rename_program(&area);
+        rename_program(&found.all);
         Ok(Area {
-            start: area.start.cast(),
-            arguments,
-            total: area.length(),
+            start: found.all.start.cast(),
+            arguments: found.arguments,
+            total: found.all.length(),
         })
     }
 }
 
-/// The elements of the array `environ`.
+/// The elements of the array `environ`, as it is now.
 fn environment() -> Vec<*mut *mut c_char> {
     unsafe extern "C" {
         static mut environ: *mut *mut c_char;
     }
-    let mut found = Vec::new();
     // SAFETY: the variable exists in every C library, and there is only one thread.
-    let mut entry = unsafe { environ };
-    // SAFETY: `environ` is null or an array that ends with a null pointer.
+    let array = unsafe { environ };
+    elements(array)
+}
+
+/// The elements of an array that is null or ends with a null pointer.
+fn elements(array: *mut *mut c_char) -> Vec<*mut *mut c_char> {
+    let mut found = Vec::new();
+    let mut entry = array;
+    // SAFETY: the array has an element here, at the latest the null pointer that ends it.
     while !entry.is_null() && !unsafe { *entry }.is_null() {
         found.push(entry);
-        // SAFETY: the last element was not the null pointer, so there is another.
+        // SAFETY: this element was not the null pointer, so there is another.
         entry = unsafe { entry.add(1) };
     }
     found
@@ -220,16 +212,23 @@ fn rename_program(area: &Span) {
 #[cfg(not(target_env = "gnu"))]
 fn rename_program(_area: &Span) {}
 
-static ARGC: AtomicUsize = AtomicUsize::new(0);
-static ARGV: AtomicPtr<*mut c_char> = AtomicPtr::new(ptr::null_mut());
-
-/// Arguments as the C library handed them to [`capture`].
-fn captured() -> Option<(*mut *mut c_char, usize)> {
-    // Naming it here is what makes every linker keep it.
-    std::hint::black_box(&CAPTURE);
-    let argv = ARGV.load(Ordering::Acquire);
-    (!argv.is_null()).then(|| (argv, ARGC.load(Ordering::Acquire)))
+/// What the kernel handed over at the start, measured before anybody could change it: a removed
+/// variable would later be a gap in the environment.
+struct Found {
+    argv: *mut *mut c_char,
+    argc: usize,
+    /// Bytes of the arguments, the last zero included.
+    arguments: usize,
+    /// Arguments and environment.
+    all: Span,
 }
+
+// SAFETY: plain addresses; whoever uses them as pointers has only one thread.
+unsafe impl Send for Found {}
+// SAFETY: as above, and nothing in here changes.
+unsafe impl Sync for Found {}
+
+static FOUND: OnceLock<Found> = OnceLock::new();
 
 type Initialiser = extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char);
 
@@ -239,9 +238,27 @@ type Initialiser = extern "C" fn(c_int, *mut *mut c_char, *mut *mut c_char);
 #[cfg_attr(target_env = "gnu", unsafe(link_section = ".init_array.00098"))]
 static CAPTURE: Initialiser = capture;
 
-extern "C" fn capture(argc: c_int, argv: *mut *mut c_char, _environment: *mut *mut c_char) {
-    ARGC.store(usize::try_from(argc).unwrap_or(0), Ordering::Release);
-    ARGV.store(argv, Ordering::Release);
+extern "C" fn capture(argc: c_int, argv: *mut *mut c_char, environment: *mut *mut c_char) {
+    let mut all = Span::default();
+    let arguments = elements(argv);
+    for entry in &arguments {
+        // SAFETY: an element of the array, and before `main` there is only one thread.
+        all.append(unsafe { **entry });
+    }
+    let length = all.length();
+    for entry in elements(environment) {
+        // SAFETY: as above.
+        all.append(unsafe { *entry });
+    }
+    let argc = usize::try_from(argc).unwrap_or(0).min(arguments.len());
+    let found = Found {
+        argv,
+        argc,
+        arguments: length,
+        all,
+    };
+    // It is called once; a second answer would be the same.
+    let _first = FOUND.set(found);
 }
 
 #[cfg(test)]

@@ -46,7 +46,9 @@ pub(crate) fn environment_is_laid_over() {
         ("HERDER_SYS_ADDED".into(), "yes".into()),
         ("LC_ALL".into(), "C".into()),
     ];
-    let script = "echo $HERDER_SYS_ADDED $LC_ALL ${PATH:+path}; [ $(ps -o pgid= -p $$) = $$ ] && echo own group";
+    // The fifth field of `stat` is the process group.
+    let script = "echo $HERDER_SYS_ADDED $LC_ALL ${PATH:+path}; \
+                  [ $(cut -d' ' -f5 /proc/$$/stat) = $$ ] && echo own group";
     let text = start(&sh, "sh", &["-c", script], added).finish();
     assert_eq!(text, "yes C path\nown group\n");
 }

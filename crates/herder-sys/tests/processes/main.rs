@@ -39,6 +39,7 @@ const ROLES: &[(&str, Role)] = &[
     ("receive-signals", signals::receive),
     ("replace-environment", identity::replace_environment),
     ("retitle", titles::retitle),
+    ("retitle-late", titles::retitle_late),
     ("settle", identity::settle),
     ("show-descriptors", descriptors::show),
     ("show-self", launch::show_self),
@@ -118,6 +119,10 @@ const CASES: &[Case] = &[
         signals::end_at_reset,
     ),
     ("signals_arrive_as_events", signals::arrive_as_events),
+    (
+        "a_title_has_room_in_a_replaced_environment",
+        titles::room_for_a_late_title,
+    ),
     (
         "a_title_is_seen_and_costs_nothing",
         titles::seen_and_costs_nothing,

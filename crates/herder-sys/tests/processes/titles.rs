@@ -12,6 +12,7 @@ fn shown() -> String {
 
 /// Gives itself titles of all lengths and looks whether anything else has changed.
 pub(crate) fn retitle() {
+    env::remove("HERDER_SYS_TEST_ROLE").unwrap();
     let arguments: Vec<_> = std::env::args().collect();
     let variables: Vec<_> = std::env::vars_os().collect();
     let comm = fs::read("/proc/self/comm").unwrap();
@@ -51,6 +52,23 @@ pub(crate) fn retitle() {
     assert_eq!(std::env::var("A").unwrap(), "1");
     println!("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+/// The environment is replaced before the title is prepared: the room for a title stays.
+pub(crate) fn retitle_late() {
+    let room: usize = std::env::vars()
+        .map(|(name, value)| name.len() + value.len() + 2)
+        .sum();
+    env::replace_environment([("A".into(), "1".into())]).unwrap();
+    title::prepare().unwrap();
+    title::set(&"z".repeat(1_000_000)).unwrap();
+    let expected = 4095.min(room);
+    assert!(shown().len() > expected, "{} of {expected}", shown().len());
+    assert_eq!(std::env::var("A").unwrap(), "1");
+}
+
+pub(crate) fn room_for_a_late_title() {
+    assert_eq!(act("retitle-late", &[]).finish(), "");
 }
 
 pub(crate) fn seen_and_costs_nothing() {
