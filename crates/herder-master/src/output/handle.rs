@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+#[cfg(test)]
+use std::sync::Weak;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -101,6 +103,18 @@ impl Output {
         self.reading.wait(deadline);
         self.queue.close();
         self.telling.wait(deadline.saturating_sub(begin.elapsed()));
+    }
+
+    /// Memory of all lines that wait, in bytes.
+    #[cfg(test)]
+    pub(super) fn queued_line_bytes(&self) -> usize {
+        self.queue.line_bytes()
+    }
+
+    /// What the threads share, to see that it is gone at the end.
+    #[cfg(test)]
+    pub(super) fn parts(&self) -> (Weak<Pipes>, Weak<Queue>) {
+        (Arc::downgrade(&self.pipes), Arc::downgrade(&self.queue))
     }
 }
 

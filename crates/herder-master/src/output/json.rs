@@ -83,72 +83,46 @@ fn name(event: &HerdEvent) -> &'static str {
     }
 }
 
-fn fields(event: &HerdEvent, object: &mut Object<'_>) {
+// A table reads best as one: an event a line.
+#[rustfmt::skip]
+fn fields(event: &HerdEvent, o: &mut Object<'_>) {
     use HerdEvent as Is;
     match event {
-        Is::AcceptPaused { reason } => object.field("reason", &**reason),
-        Is::BootTimedOut { worker, last_lines } => object
-            .worker(worker)
-            .field("last_lines", last_lines.clone()),
-        Is::ConnectionsClosed {
-            poisoned,
-            timed_out,
-        } => object
-            .field("poisoned", *poisoned)
-            .field("timed_out", *timed_out),
-        Is::DispatchChosen { mode, reason } => {
-            object.field("mode", &**mode).field("reason", &**reason)
-        }
-        Is::Exited {
-            worker,
-            exit,
-            cause,
-        } => object.worker(worker).exit(*exit).cause(*cause),
-        Is::Finished { outcome } => object.field("outcome", outcome_name(*outcome)),
-        Is::Forked { worker }
-        | Is::GraceExpired { worker }
-        | Is::Online { worker }
-        | Is::Restored { worker } => object.worker(worker),
-        Is::LaunchFailed { worker, problem } | Is::Misbehaved { worker, problem } => {
-            object.worker(worker).field("problem", &**problem)
-        }
-        Is::LinesDropped { worker, lines } => object.worker(worker).field("lines", *lines),
-        Is::Listening { address } => object.field("address", &**address),
-        Is::Nudged { nudges } => object.field("nudges", *nudges),
-        Is::Quarantined {
-            slot,
-            restarts,
-            window,
-            retry_in,
-        } => object
+        Is::AcceptPaused { reason } => o.text("reason", reason),
+        Is::BootTimedOut { worker, last_lines } => o.worker(worker).field("last_lines", &**last_lines),
+        Is::ConnectionsClosed { poisoned, timed_out } => o.field("poisoned", *poisoned).field("timed_out", *timed_out),
+        Is::DispatchChosen { mode, reason } => o.text("mode", mode).text("reason", reason),
+        Is::Exited { worker, exit, cause } => o.worker(worker).exit(*exit).cause(*cause),
+        Is::Finished { outcome } => o.text("outcome", outcome_name(*outcome)),
+        Is::Forked { worker } => o.worker(worker),
+        Is::GraceExpired { worker } => o.worker(worker),
+        Is::LaunchFailed { worker, problem } => o.worker(worker).text("problem", problem),
+        Is::LinesDropped { worker, lines } => o.worker(worker).field("lines", *lines),
+        Is::Listening { address } => o.text("address", address),
+        Is::Misbehaved { worker, problem } => o.worker(worker).text("problem", problem),
+        Is::Nudged { nudges } => o.field("nudges", *nudges),
+        Is::Online { worker } => o.worker(worker),
+        Is::Quarantined { slot, restarts, window, retry_in } => o
             .field("slot", *slot)
             .field("restarts", *restarts)
-            .duration("window_ms", *window)
-            .duration("retry_in_ms", *retry_in),
-        Is::Ready { worker, guessed } => object.worker(worker).field("guessed", *guessed),
-        Is::Recycling { worker, reason } => object.worker(worker).field("limit", limit(*reason)),
-        Is::Released { slot } => object.field("slot", *slot),
-        Is::ReplacementWaits { slot, draining } => {
-            object.field("slot", *slot).field("draining", *draining)
-        }
-        Is::RestartDelayed {
-            slot,
-            delay,
-            failures,
-        } => object
+            .milliseconds("window_ms", *window)
+            .milliseconds("retry_in_ms", *retry_in),
+        Is::Ready { worker, guessed } => o.worker(worker).field("guessed", *guessed),
+        Is::Recycling { worker, reason } => o.worker(worker).text("limit", limit(*reason)),
+        Is::Released { slot } => o.field("slot", *slot),
+        Is::ReplacementWaits { slot, draining } => o.field("slot", *slot).field("draining", *draining),
+        Is::RestartDelayed { slot, delay, failures } => o
             .field("slot", *slot)
-            .duration("delay_ms", *delay)
+            .milliseconds("delay_ms", *delay)
             .field("failures", *failures),
-        Is::Retired { worker, reason } => object.worker(worker).field("reason", &**reason),
-        Is::Scaled { from, to } => object.field("from", *from).field("to", *to),
-        Is::ShuttingDown { signal, fast } => object.field("signal", *signal).field("fast", *fast),
-        Is::SpawnFailed { slot, id, error } => object
-            .field("slot", *slot)
-            .field("worker", *id)
-            .field("error", &**error),
-        Is::Stopping { worker, reason } => object.worker(worker).reason(*reason),
-        Is::Suspected { worker, silent } => object.worker(worker).duration("silent_ms", *silent),
-        Is::Warning { text } => object.field("text", &**text),
+        Is::Restored { worker } => o.worker(worker),
+        Is::Retired { worker, reason } => o.worker(worker).text("reason", reason),
+        Is::Scaled { from, to } => o.field("from", *from).field("to", *to),
+        Is::ShuttingDown { signal, fast } => o.field("signal", *signal).field("fast", *fast),
+        Is::SpawnFailed { slot, id, error } => o.field("slot", *slot).field("worker", *id).text("error", error),
+        Is::Stopping { worker, reason } => o.worker(worker).reason(*reason),
+        Is::Suspected { worker, silent } => o.worker(worker).milliseconds("silent_ms", *silent),
+        Is::Warning { text } => o.text("text", text),
     };
 }
 
@@ -183,13 +157,17 @@ impl<'a> Object<'a> {
         self
     }
 
+    fn text(&mut self, key: &str, value: &str) -> &mut Self {
+        self.field(key, value)
+    }
+
     fn worker(&mut self, worker: &WorkerInfo) -> &mut Self {
         self.field("slot", worker.slot)
             .field("worker", worker.id)
             .field("pid", worker.pid)
     }
 
-    fn duration(&mut self, key: &str, duration: Duration) -> &mut Self {
+    fn milliseconds(&mut self, key: &str, duration: Duration) -> &mut Self {
         self.field(key, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
     }
 

@@ -149,7 +149,7 @@ mod tests {
                 split(&stream.chunks(chunk).collect::<Vec<_>>())
             };
             assert_eq!(feed(MAX_LINE, b"\nb\n"), [limit.clone(), b"b".to_vec()]);
-            assert_eq!(feed(MAX_LINE, b""), [limit.clone()]);
+            assert_eq!(feed(MAX_LINE, b""), std::slice::from_ref(&limit));
             assert_eq!(
                 feed(MAX_LINE + 1, b"\nb\n"),
                 [marked.clone(), b"x".to_vec(), b"b".to_vec()]

@@ -26,6 +26,8 @@ mod pipes;
 mod queue;
 mod sentence;
 mod sink;
+#[cfg(test)]
+mod snapshots;
 mod source;
 mod standard;
 #[cfg(test)]

@@ -67,57 +67,41 @@ pub(super) fn sentence(event: &HerdEvent) -> String {
     use HerdEvent as Is;
     match event {
         Is::AcceptPaused { reason } => format!("accepting pauses: {reason}"),
-        Is::BootTimedOut { worker, .. } => {
-            format!("{} was not ready in time and is killed", Who(worker))
-        }
+        Is::BootTimedOut { worker, .. } => about(worker, "was not ready in time and is killed"),
         Is::ConnectionsClosed {
             poisoned,
             timed_out,
         } => unserved(*poisoned, *timed_out),
-        Is::DispatchChosen { mode, reason } if reason.is_empty() => format!("dispatch: {mode}"),
-        Is::DispatchChosen { mode, reason } => format!("dispatch: {mode} ({reason})"),
+        Is::DispatchChosen { mode, reason } => dispatch(mode, reason),
         Is::Exited {
             worker,
             exit,
             cause,
         } => exited(worker, *exit, *cause),
-        Is::Finished {
-            outcome: Outcome::BootFailed,
-        } => "no worker became ready".to_owned(),
-        Is::Finished {
-            outcome: Outcome::Stopped,
-        } => "every worker has ended".to_owned(),
-        Is::Forked { worker } => format!("{} started", Who(worker)),
-        Is::GraceExpired { worker } => {
-            format!("{} did not leave in time and is killed", Who(worker))
-        }
-        Is::LaunchFailed { worker, problem } => {
-            format!("{} could not be launched: {problem}", Who(worker))
-        }
+        Is::Finished { outcome } => finished(*outcome),
+        Is::Forked { worker } => about(worker, "started"),
+        Is::GraceExpired { worker } => about(worker, "did not leave in time and is killed"),
+        Is::LaunchFailed { worker, problem } => because(worker, "could not be launched", problem),
         Is::LinesDropped { worker, lines } => lost_lines(worker, *lines),
         Is::Listening { address } => format!("listening on {address}"),
-        Is::Misbehaved { worker, problem } => {
-            format!(
-                "{} broke the protocol of its channel and is killed: {problem}",
-                Who(worker)
-            )
-        }
+        Is::Misbehaved { worker, problem } => because(worker, BROKE_PROTOCOL, problem),
         Is::Nudged { nudges } => nudged(*nudges),
-        Is::Online { worker } => format!("{} online", Who(worker)),
+        Is::Online { worker } => about(worker, "online"),
         Is::Quarantined {
             slot,
             restarts,
             window,
             retry_in,
         } => quarantined(*slot, *restarts, *window, *retry_in),
-        Is::Ready { worker, guessed } => format!("{} ready{}", Who(worker), guess(*guessed)),
-        Is::Recycling { worker, reason } => {
-            format!(
-                "{} is to be replaced: it reached {}",
-                Who(worker),
-                limit(*reason)
-            )
-        }
+        Is::Ready {
+            worker,
+            guessed: false,
+        } => about(worker, "ready"),
+        Is::Ready {
+            worker,
+            guessed: true,
+        } => about(worker, GUESSED_READY),
+        Is::Recycling { worker, reason } => because(worker, "is to be replaced", &reached(*reason)),
         Is::Released { slot } => format!("slot {slot} leaves its quarantine"),
         Is::ReplacementWaits { slot, draining } => waits(*slot, *draining),
         Is::RestartDelayed {
@@ -125,29 +109,52 @@ pub(super) fn sentence(event: &HerdEvent) -> String {
             delay,
             failures,
         } => delayed(*slot, *delay, *failures),
-        Is::Restored { worker } => format!("{} answers again", Who(worker)),
-        Is::Retired { worker, reason } => retired(worker, reason),
+        Is::Restored { worker } => about(worker, "answers again"),
+        Is::Retired { worker, reason } => because(worker, "announces its own end", reason),
         Is::Scaled { from, to } => format!("the number of workers changes from {from} to {to}"),
         Is::ShuttingDown { signal, fast } => shutting_down(*signal, *fast),
         Is::SpawnFailed { slot, id, error } => {
             format!("worker {slot} #{id} could not be started: {error}")
         }
-        Is::Stopping { worker, reason } => {
-            format!(
-                "{} is told to leave: {}",
-                Who(worker),
-                drained_because(*reason)
-            )
-        }
-        Is::Suspected { worker, silent } => {
-            format!(
-                "{} may hang: no heartbeat for {}",
-                Who(worker),
-                Span(*silent)
-            )
-        }
+        Is::Stopping { worker, reason } => because(worker, "is told to leave", &planned(*reason)),
+        Is::Suspected { worker, silent } => suspected(worker, *silent),
         Is::Warning { text } => text.clone(),
     }
+}
+
+const BROKE_PROTOCOL: &str = "broke the protocol of its channel and is killed";
+const GUESSED_READY: &str = "ready (a guess: it reports nothing, but it is alive)";
+
+fn about(worker: &WorkerInfo, what: &str) -> String {
+    format!("{} {what}", Who(worker))
+}
+
+fn because(worker: &WorkerInfo, what: &str, why: &str) -> String {
+    let colon = if why.is_empty() { "" } else { ": " };
+    format!("{} {what}{colon}{why}", Who(worker))
+}
+
+fn dispatch(mode: &str, reason: &str) -> String {
+    if reason.is_empty() {
+        format!("dispatch: {mode}")
+    } else {
+        format!("dispatch: {mode} ({reason})")
+    }
+}
+
+fn finished(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::BootFailed => "no worker became ready".to_owned(),
+        Outcome::Stopped => "every worker has ended".to_owned(),
+    }
+}
+
+fn suspected(worker: &WorkerInfo, silent: Duration) -> String {
+    format!(
+        "{} may hang: no heartbeat for {}",
+        Who(worker),
+        Span(silent)
+    )
 }
 
 /// Displays a worker as `worker 0 #3 [1234]`: slot, life, process.
@@ -182,7 +189,7 @@ fn exited(worker: &WorkerInfo, exit: Exit, cause: Cause) -> String {
         Cause::BootTimeout => format!("{who} died: {how} (it was not ready in time)"),
         Cause::Crash => format!("{who} died: {how} (crash)"),
         Cause::Hang => format!("{who} died: {how} (it hung)"),
-        Cause::Planned(reason) => format!("{who} ended: {how} ({})", drained_because(reason)),
+        Cause::Planned(reason) => format!("{who} ended: {how} ({})", planned(reason)),
         Cause::Protocol => format!("{who} died: {how} (it broke the protocol of its channel)"),
     }
 }
@@ -199,13 +206,17 @@ fn how(exit: Exit) -> String {
     }
 }
 
-fn drained_because(reason: DrainReason) -> String {
+fn planned(reason: DrainReason) -> String {
     match reason {
-        DrainReason::Recycle(reason) => format!("it reached {}", limit(reason)),
+        DrainReason::Recycle(reason) => reached(reason),
         DrainReason::Retired => "it announced its own end".to_owned(),
         DrainReason::ScaledDown => "fewer workers are wanted".to_owned(),
         DrainReason::Stop => "the herd stops".to_owned(),
     }
+}
+
+fn reached(reason: RecycleReason) -> String {
+    format!("it reached {}", limit(reason))
 }
 
 /// The name of the setting, as the operator wrote it.
@@ -231,7 +242,7 @@ fn unserved(poisoned: u64, timed_out: u64) -> String {
 fn lost_lines(worker: &WorkerInfo, lines: u64) -> String {
     let lines = count(lines, "line", "lines");
     format!(
-        "{lines} of {} lost: they could not be written in time",
+        "output of {} was lost: {lines} could not be written",
         Who(worker)
     )
 }
@@ -247,14 +258,6 @@ fn quarantined(slot: u16, restarts: u32, window: Duration, retry_in: Duration) -
     format!("slot {slot} is quarantined: {restarts} within {window}; next try in {retry_in}")
 }
 
-fn guess(guessed: bool) -> &'static str {
-    if guessed {
-        " (a guess: it says nothing, but it lives)"
-    } else {
-        ""
-    }
-}
-
 fn waits(slot: u16, draining: u16) -> String {
     let draining = count(draining.into(), "worker is", "workers are");
     format!("the replacement for slot {slot} waits: {draining} still leaving")
@@ -266,11 +269,6 @@ fn delayed(slot: u16, delay: Duration, failures: u32) -> String {
         "slot {slot} starts again in {}, after {failures}",
         Span(delay)
     )
-}
-
-fn retired(worker: &WorkerInfo, reason: &str) -> String {
-    let colon = if reason.is_empty() { "" } else { ": " };
-    format!("{} announces its own end{colon}{reason}", Who(worker))
 }
 
 fn shutting_down(signal: Option<&str>, fast: bool) -> String {

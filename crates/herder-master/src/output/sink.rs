@@ -168,3 +168,97 @@ fn write_counted(writer: &mut dyn Write, bytes: &[u8]) -> (usize, Option<io::Err
     }
     (written, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::tests::{Disk, ENOSPC};
+
+    const WEB: WorkerInfo = WorkerInfo {
+        slot: 0,
+        id: 1,
+        pid: 100,
+    };
+    const OTHER: WorkerInfo = WorkerInfo {
+        slot: 1,
+        id: 2,
+        pid: 200,
+    };
+
+    fn sink(disk: &Disk, mend: Mend) -> Sink {
+        Sink::new(disk.target("stdout"), mend)
+    }
+
+    fn push(sink: &mut Sink, worker: WorkerInfo, text: &str) {
+        sink.push(Entry::LineOf(worker), |into| {
+            into.extend_from_slice(text.as_bytes());
+        });
+    }
+
+    fn lost(worker: WorkerInfo, lines: u64) -> HerdEvent {
+        HerdEvent::LinesDropped { worker, lines }
+    }
+
+    #[test]
+    fn r43_a_full_disk_loses_whole_lines_with_their_count_and_one_complaint() {
+        let disk = Disk::with_room(6);
+        let mut sink = sink(&disk, Mend::Words);
+        push(&mut sink, WEB, "one\n");
+        push(&mut sink, WEB, "two\n");
+        push(&mut sink, OTHER, "three\n");
+        let complaint = sink.flush();
+        assert_eq!(complaint.len(), 1);
+        assert!(format!("{complaint:?}").contains("stdout cannot be written"));
+        assert!(
+            format!("{complaint:?}").contains(&io::Error::from_raw_os_error(ENOSPC).to_string())
+        );
+        push(&mut sink, WEB, "four\n");
+        assert_eq!(sink.flush(), [], "said once, not for every line");
+
+        disk.add_room(1000);
+        push(&mut sink, WEB, "five\n");
+        assert_eq!(sink.flush(), [lost(WEB, 2), lost(OTHER, 1)]);
+        assert_eq!(disk.content(), "one\ntw [cut off here]\nfive\n");
+        assert_eq!(sink.losses(), []);
+    }
+
+    #[test]
+    fn r43_a_disk_that_is_full_at_the_end_of_a_line_leaves_no_mark() {
+        let disk = Disk::with_room(4);
+        let mut sink = sink(&disk, Mend::Words);
+        push(&mut sink, WEB, "one\n");
+        push(&mut sink, WEB, "two\n");
+        sink.flush();
+        disk.add_room(1000);
+        push(&mut sink, WEB, "three\n");
+        assert_eq!(sink.flush(), [lost(WEB, 1)]);
+        assert_eq!(disk.content(), "one\nthree\n");
+    }
+
+    #[test]
+    fn r43_a_mark_that_does_not_fit_is_tried_again() {
+        let disk = Disk::with_room(2);
+        let mut sink = sink(&disk, Mend::Newline);
+        push(&mut sink, WEB, "one\n");
+        sink.flush();
+        sink.push(Entry::Event, |into| into.extend_from_slice(b"two\n"));
+        assert_eq!(sink.flush(), []);
+        disk.add_room(1000);
+        push(&mut sink, WEB, "three\n");
+        assert_eq!(sink.flush(), [lost(WEB, 1), lost_events(1)]);
+        assert_eq!(disk.content(), "on\nthree\n");
+    }
+
+    #[test]
+    fn a_place_that_fails_again_and_again_is_complained_about_once_a_minute() {
+        let disk = Disk::with_room(0);
+        let mut sink = sink(&disk, Mend::Newline);
+        for round in 0..3 {
+            push(&mut sink, WEB, "no\n");
+            assert_eq!(sink.flush().len(), usize::from(round == 0));
+            disk.add_room(4);
+            push(&mut sink, WEB, "yes\n");
+            assert_eq!(sink.flush(), [lost(WEB, 1)]);
+        }
+    }
+}

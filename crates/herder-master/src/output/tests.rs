@@ -1,1 +1,495 @@
+//! The whole of the output, from the workers' pipes to injected writers.
 
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use herder_core::Exit;
+use herder_core::supervisor::{Cause, DrainReason};
+use herder_sys::pipe::pipe;
+
+use super::handle::Output;
+use super::pipes::KEPT;
+use super::queue::WORKER_LIMIT;
+use super::standard::{Target, Targets, Terminal};
+use crate::config::{Format, Observer};
+use crate::event::{HerdEvent, WorkerInfo};
+
+pub(super) const ENOSPC: i32 = 28;
+
+/// Far more than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+const WEB: WorkerInfo = WorkerInfo {
+    slot: 0,
+    id: 3,
+    pid: 1234,
+};
+
+/// A disk with so much room and no more. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Disk(Arc<(Mutex<State>, Condvar)>);
+
+#[derive(Default)]
+struct State {
+    content: Vec<u8>,
+    room: usize,
+    /// Writing waits.
+    stuck: bool,
+}
+
+impl Disk {
+    pub(super) fn with_room(room: usize) -> Disk {
+        let disk = Disk::default();
+        disk.add_room(room);
+        disk
+    }
+
+    fn endless() -> Disk {
+        Disk::with_room(usize::MAX)
+    }
+
+    pub(super) fn add_room(&self, room: usize) {
+        let mut state = self.0.0.lock().unwrap();
+        state.room = state.room.saturating_add(room);
+    }
+
+    pub(super) fn content(&self) -> String {
+        String::from_utf8(self.0.0.lock().unwrap().content.clone()).unwrap()
+    }
+
+    pub(super) fn target(&self, name: &'static str) -> Target {
+        Target {
+            name,
+            terminal: Terminal::No,
+            writer: Box::new(self.clone()),
+        }
+    }
+
+    fn stick(&self, stuck: bool) {
+        self.0.0.lock().unwrap().stuck = stuck;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until `text` stands here.
+    fn wait_for(&self, text: &str) {
+        let (state, changed) = (self.0.0.lock().unwrap(), &self.0.1);
+        let absent = |state: &mut State| !String::from_utf8_lossy(&state.content).contains(text);
+        let (state, timeout) = changed.wait_timeout_while(state, LONG, absent).unwrap();
+        let content = String::from_utf8_lossy(&state.content);
+        assert!(!timeout.timed_out(), "no {text:?} in {content:?}");
+    }
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (state, changed) = (self.0.0.lock().unwrap(), &self.0.1);
+        let mut state = changed.wait_while(state, |state| state.stuck).unwrap();
+        let length = bytes.len().min(state.room);
+        if length == 0 {
+            return Err(io::Error::from_raw_os_error(ENOSPC));
+        }
+        state.room -= length;
+        state.content.extend_from_slice(&bytes[..length]);
+        changed.notify_all();
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An output with both ends in the test's hand.
+struct Bench {
+    output: Output,
+    stdout: Disk,
+    stderr: Disk,
+}
+
+impl Bench {
+    fn start(format: Format, observer: Option<Observer>) -> Bench {
+        let (stdout, stderr) = (Disk::endless(), Disk::endless());
+        let targets = Targets {
+            stdout: stdout.target("stdout"),
+            stderr: stderr.target("stderr"),
+        };
+        let app = "web".parse().unwrap();
+        let output = Output::start_with(&app, format, observer, targets).unwrap();
+        Bench {
+            output,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Gives the ends that a worker would write to.
+    fn attach(&self, worker: WorkerInfo) -> (File, File) {
+        let (stdout, print) = pipe().unwrap();
+        let (stderr, complain) = pipe().unwrap();
+        self.output.attach(worker, stdout, stderr);
+        (print.into(), complain.into())
+    }
+
+    fn finish(self) -> (String, String) {
+        let begin = Instant::now();
+        self.output.finish(LONG);
+        assert!(begin.elapsed() < LONG, "it ended by itself");
+        (self.stdout.content(), self.stderr.content())
+    }
+}
+
+fn exited(worker: WorkerInfo) -> HerdEvent {
+    HerdEvent::Exited {
+        worker,
+        exit: Exit::Code(0),
+        cause: Cause::Planned(DrainReason::Stop),
+    }
+}
+
+/// An observer that passes on what it is told.
+fn listener() -> (Option<Observer>, Receiver<HerdEvent>) {
+    let (told, heard): (Sender<HerdEvent>, _) = channel();
+    (
+        Some(Box::new(move |event| told.send(event.clone()).unwrap())),
+        heard,
+    )
+}
+
+/// The sum of the lines that `events` call lost.
+fn lost(events: &Receiver<HerdEvent>) -> u64 {
+    let mut sum = 0;
+    for event in events.try_iter() {
+        let HerdEvent::LinesDropped { lines, .. } = event else {
+            panic!("{event:?}")
+        };
+        sum += lines;
+    }
+    sum
+}
+
+#[test]
+fn each_stream_goes_to_its_own_place_with_the_worker_before_it() {
+    let bench = Bench::start(Format::Text, None);
+    let (mut print, mut complain) = bench.attach(WEB);
+    write!(print, "hello\nwor").unwrap();
+    bench.stdout.wait_for("hello\n");
+    write!(print, "ld\nno newline").unwrap();
+    writeln!(complain, "oh").unwrap();
+    bench.stderr.wait_for("oh");
+    drop((print, complain));
+    let (stdout, stderr) = bench.finish();
+    assert_eq!(
+        stdout,
+        "web/0 #3 [1234] hello\nweb/0 #3 [1234] world\nweb/0 #3 [1234] no newline\n"
+    );
+    assert_eq!(stderr, "web/0 #3 [1234] oh\n");
+}
+
+#[test]
+fn finish_passes_on_what_is_in_the_pipes_even_if_somebody_holds_them_open() {
+    let bench = Bench::start(Format::Quiet, None);
+    let (mut print, _complain) = bench.attach(WEB);
+    write!(print, "one\ntwo\nthree").unwrap();
+    assert_eq!(
+        bench.finish(),
+        ("one\ntwo\nthree\n".to_owned(), String::new())
+    );
+}
+
+#[test]
+fn what_a_worker_printed_stands_before_the_news_of_its_end() {
+    for _ in 0..100 {
+        let bench = Bench::start(Format::Text, None);
+        let (print, mut complain) = bench.attach(WEB);
+        write!(complain, "panic!").unwrap();
+        drop((print, complain));
+        bench.output.tell(exited(WEB));
+        let (_, stderr) = bench.finish();
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert_eq!(lines.len(), 2, "{stderr}");
+        assert_eq!(lines[0], "web/0 #3 [1234] panic!");
+        assert!(
+            lines[1].ends_with("Z web: worker 0 #3 [1234] ended: exit status 0 (the herd stops)")
+        );
+    }
+}
+
+#[test]
+fn r12_the_last_lines_are_there_as_soon_as_the_worker_has_printed_them() {
+    let bench = Bench::start(Format::Quiet, None);
+    let (mut print, mut complain) = bench.attach(WEB);
+    for n in 0..25 {
+        writeln!(print, "line {n}").unwrap();
+        if n % 5 == 0 {
+            writeln!(complain, "problem {n}").unwrap();
+            assert_eq!(
+                bench.output.last_lines(WEB.id).len(),
+                (n + 2 + n / 5).min(20)
+            );
+        }
+    }
+    let lines = bench.output.last_lines(WEB.id);
+    assert_eq!(lines.len(), 20);
+    assert_eq!(lines[19], "line 24");
+    assert!(lines.contains(&"problem 20".to_owned()));
+    assert!(bench.output.last_lines(99).is_empty());
+    bench.finish();
+}
+
+#[test]
+fn last_lines_are_kept_for_the_living_and_the_64_that_ended_last() {
+    let bench = Bench::start(Format::Quiet, None);
+    let worker = |id| WorkerInfo {
+        slot: 0,
+        id,
+        pid: 1,
+    };
+    let mut held = Vec::new();
+    for id in 1..=KEPT as u64 + 10 {
+        let (mut print, complain) = bench.attach(worker(id));
+        writeln!(print, "{id}").unwrap();
+        // Something that the worker started goes on holding its pipes.
+        held.push((print, complain));
+        if id != 1 {
+            bench.output.tell(exited(worker(id)));
+        }
+    }
+    assert_eq!(bench.output.last_lines(1), ["1"], "it lives");
+    for id in 2..=10 {
+        assert!(bench.output.last_lines(id).is_empty(), "{id}");
+    }
+    for id in 11..=KEPT as u64 + 10 {
+        assert_eq!(bench.output.last_lines(id), [id.to_string()]);
+    }
+    // Their pipes are closed, too: nothing is kept open for a crash loop of daemonizing programs.
+    let mut orphan = &held[1].0;
+    assert_eq!(
+        orphan.write_all(b"x").unwrap_err().kind(),
+        io::ErrorKind::BrokenPipe
+    );
+    bench.finish();
+}
+
+#[test]
+fn r43_a_stuck_reader_stops_no_worker_and_the_loss_is_told_afterwards() {
+    const LINES: u64 = 100_000;
+    let (observer, events) = listener();
+    let bench = Bench::start(Format::Quiet, observer);
+    bench.stdout.stick(true);
+
+    let (print, _complain) = bench.attach(WEB);
+    let worker = thread::spawn(move || {
+        let mut print = io::BufWriter::new(print);
+        for n in 0..LINES {
+            writeln!(print, "{n:0>80}").unwrap();
+        }
+        print.flush().unwrap();
+    });
+    // The worker gets everything written, although nobody takes a single line. So does another.
+    worker.join().unwrap();
+    let other = WorkerInfo {
+        slot: 1,
+        id: 4,
+        pid: 1235,
+    };
+    let (mut print, _also_complain) = bench.attach(other);
+    writeln!(print, "still here").unwrap();
+    let tail = bench.output.last_lines(WEB.id);
+    assert_eq!(tail[19], format!("{:0>80}", LINES - 1));
+    assert!(
+        bench.output.queued_line_bytes() <= 2 * WORKER_LIMIT,
+        "memory is bounded"
+    );
+    assert!(
+        events.try_recv().is_err(),
+        "nothing is told while nobody listens"
+    );
+
+    bench.stdout.stick(false);
+    bench.stdout.wait_for("still here\n");
+    let (stdout, _) = bench.finish();
+    let written = stdout.lines().filter(|line| line.len() == 80).count() as u64;
+    assert!(written > 0);
+    assert_eq!(
+        written + lost(&events),
+        LINES,
+        "every line was written or counted"
+    );
+    let numbers: Vec<u64> = stdout
+        .lines()
+        .filter(|line| line.len() == 80)
+        .map(|line| line.parse().unwrap())
+        .collect();
+    assert!(numbers.is_sorted(), "in order");
+}
+
+#[test]
+fn r43_finish_gives_up_on_a_stuck_reader_at_its_deadline() {
+    let bench = Bench::start(Format::Quiet, None);
+    bench.stdout.stick(true);
+    let (mut print, complain) = bench.attach(WEB);
+    writeln!(print, "never read").unwrap();
+    drop((print, complain));
+    let begin = Instant::now();
+    bench.output.finish(Duration::from_millis(50));
+    assert!(begin.elapsed() < LONG);
+    bench.stdout.stick(false);
+}
+
+#[test]
+fn r43_a_full_disk_loses_lines_and_says_so_where_it_still_can() {
+    let (observer, events) = listener();
+    let (stdout, stderr) = (Disk::with_room(20), Disk::endless());
+    let targets = Targets {
+        stdout: stdout.target("stdout"),
+        stderr: stderr.target("stderr"),
+    };
+    let app = "web".parse().unwrap();
+    let output = Output::start_with(&app, Format::Text, observer, targets).unwrap();
+    let bench = Bench {
+        output,
+        stdout,
+        stderr,
+    };
+
+    let (mut print, _complain) = bench.attach(WEB);
+    writeln!(print, "lost").unwrap();
+    bench.stderr.wait_for("warning: stdout cannot be written");
+    bench.stdout.add_room(1000);
+    writeln!(print, "back").unwrap();
+    bench
+        .stderr
+        .wait_for("warning: output of worker 0 #3 [1234] was lost: 1 line could");
+    assert!(matches!(events.try_recv(), Ok(HerdEvent::Warning { .. })));
+    assert_eq!(lost(&events), 1);
+    let (stdout, _) = bench.finish();
+    assert_eq!(
+        stdout,
+        "web/0 #3 [1234] lost [cut off here]\nweb/0 #3 [1234] back\n"
+    );
+}
+
+#[test]
+fn r43_what_a_closed_stdout_lost_is_told_at_the_end() {
+    let (observer, events) = listener();
+    let (stdout, stderr) = (Disk::with_room(0), Disk::endless());
+    let targets = Targets {
+        stdout: stdout.target("stdout"),
+        stderr: stderr.target("stderr"),
+    };
+    let app = "web".parse().unwrap();
+    let output = Output::start_with(&app, Format::Text, observer, targets).unwrap();
+    let bench = Bench {
+        output,
+        stdout,
+        stderr,
+    };
+    let (mut print, _complain) = bench.attach(WEB);
+    write!(print, "a\nb\nc").unwrap();
+    let (_, stderr) = bench.finish();
+    assert!(
+        stderr.contains("warning: output of worker 0 #3 [1234] was lost: 3 lines could"),
+        "{stderr}"
+    );
+    assert!(matches!(events.try_recv(), Ok(HerdEvent::Warning { .. })));
+    assert_eq!(lost(&events), 3);
+}
+
+#[test]
+fn an_observer_that_panics_is_not_called_again_and_everything_else_goes_on() {
+    let calls = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&calls);
+    let observer: Observer = Box::new(move |_| {
+        *counted.lock().unwrap() += 1;
+        std::panic::resume_unwind(Box::new("a bug in the hook"));
+    });
+    let bench = Bench::start(Format::Text, Some(observer));
+    bench.output.tell(HerdEvent::Forked { worker: WEB });
+    bench.output.tell(HerdEvent::Online { worker: WEB });
+    let (_, stderr) = bench.finish();
+    let texts: Vec<&str> = stderr
+        .lines()
+        .map(|line| line.split_once(" web: ").unwrap().1)
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "worker 0 #3 [1234] started",
+            "warning: the event hook panicked and is not called again: a bug in the hook",
+            "worker 0 #3 [1234] online",
+        ]
+    );
+    assert_eq!(*calls.lock().unwrap(), 1);
+}
+
+#[test]
+fn the_observer_is_told_everything_in_order_on_the_output_thread() {
+    let (told, heard) = channel();
+    let observer: Observer = Box::new(move |event| {
+        let thread = thread::current().name().unwrap().to_owned();
+        told.send((thread, event.clone())).unwrap();
+    });
+    let bench = Bench::start(Format::Quiet, Some(observer));
+    for slot in 0..1000 {
+        bench.output.tell(HerdEvent::Released { slot });
+    }
+    let (_, stderr) = bench.finish();
+    assert_eq!(stderr, "", "quiet");
+    let heard: Vec<_> = heard.try_iter().collect();
+    let expected: Vec<_> = (0..1000)
+        .map(|slot| ("herder-output".to_owned(), HerdEvent::Released { slot }))
+        .collect();
+    assert_eq!(heard, expected);
+}
+
+#[test]
+fn many_workers_at_once_lose_nothing_while_somebody_reads() {
+    let bench = Bench::start(Format::Quiet, None);
+    let workers: Vec<_> = (1..=16)
+        .map(|id| {
+            let (mut print, mut complain) = bench.attach(WorkerInfo {
+                slot: 0,
+                id,
+                pid: 1,
+            });
+            thread::spawn(move || {
+                for n in 0..500 {
+                    writeln!(print, "{id}:{n}").unwrap();
+                    writeln!(complain, "{id}!{n}").unwrap();
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    let (stdout, stderr) = bench.finish();
+    let distinct = |text: &str| {
+        text.lines()
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+            .len()
+    };
+    assert_eq!((stdout.lines().count(), distinct(&stdout)), (8000, 8000));
+    assert_eq!((stderr.lines().count(), distinct(&stderr)), (8000, 8000));
+}
+
+#[test]
+fn nothing_is_left_after_the_end() {
+    let bench = Bench::start(Format::Text, None);
+    let (mut print, complain) = bench.attach(WEB);
+    let (pipes, queue) = bench.output.parts();
+    bench.finish();
+    assert_eq!(pipes.strong_count(), 0, "epoll, bell and pipes are closed");
+    assert_eq!(queue.strong_count(), 0, "both threads have ended");
+    assert_eq!(
+        print.write_all(b"x").unwrap_err().kind(),
+        io::ErrorKind::BrokenPipe
+    );
+    drop(complain);
+}
