@@ -1,0 +1,75 @@
+//! The loops to compare with: as little around the system calls as can be.
+//!
+//! `pass`: a master accepts and sends each connection to one of its workers. `shared`: workers race on one listener.
+//! Both print `listening ADDRESS` and live until SIGTERM; their workers end with them.
+
+mod master;
+mod passed;
+mod serve;
+mod shared;
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+
+/// What an extra process of the benchmark does, as its first argument says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Accepts and passes connections.
+    Master,
+    /// Serves what it is passed over its standard input.
+    Passed,
+    /// Starts workers that share a listener.
+    Shared,
+    /// Serves what it accepts from its standard input, until its standard output is gone.
+    Sharing,
+}
+
+impl Role {
+    /// The role with this name.
+    pub fn named(name: &str) -> Option<Role> {
+        [Role::Master, Role::Passed, Role::Shared, Role::Sharing]
+            .into_iter()
+            .find(|role| role.name() == name)
+    }
+
+    /// Its name: the argument to start it with.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Master => "bare-master",
+            Role::Passed => "bare-passed",
+            Role::Shared => "bare-shared",
+            Role::Sharing => "bare-sharing",
+        }
+    }
+
+    /// Plays the role.
+    ///
+    /// # Errors
+    /// When a system call fails that cannot be gone on without.
+    pub fn play(self) -> io::Result<()> {
+        match self {
+            Role::Master => master::run(),
+            Role::Passed => passed::run(),
+            Role::Shared => shared::run_parent(),
+            Role::Sharing => shared::run_worker(),
+        }
+    }
+}
+
+/// How many workers each variant has.
+pub const WORKERS: usize = 2;
+
+/// A non-blocking listener on a port of the kernel's choice, without delay of small writes.
+fn listen() -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    // The backlog of the standard library, 128, is what 128 clients at once just overrun.
+    rustix::net::listen(&listener, 4096)?;
+    rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Says where the clients find us.
+fn announce(listener: &TcpListener) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "listening {}", listener.local_addr()?)
+}

@@ -1,0 +1,21 @@
+//! What a connection costs under herder, beside loops that have nothing around them.
+//!
+//! Every figure is a comparison inside one run: all variants take turns, round by round, on the same machine
+//! minutes apart, and what counts are the medians of the ratios of each round. Absolute rates say more
+//! about the machine than about the programs.
+//!
+//! - [`bare`]: the loops to compare with;
+//! - [`variant`]: what is compared, and how each is started;
+//! - [`measure`]: one measurement of one variant;
+//! - [`contest`]: all of them, interleaved, and [`statistics`] of them;
+//! - [`report`]: the table and the JSON file.
+
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod bare;
+pub mod contest;
+pub mod measure;
+pub mod report;
+pub mod statistics;
+pub mod variant;

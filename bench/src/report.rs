@@ -1,0 +1,135 @@
+//! The figures as a table and as JSON.
+
+use crate::contest::Contest;
+use crate::variant::Variant;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The table of one contest, with its failures below.
+pub fn table(contest: &Contest) -> String {
+    let mut rows = vec![HEADINGS.map(str::to_owned).to_vec()];
+    for variant in Variant::ALL {
+        rows.push(row(contest, variant));
+    }
+    let mut text = format!("{}\n{}", contest.pressure.title(), align(&rows));
+    for variant in Variant::ALL {
+        let failures = contest.failures(variant);
+        if !failures.is_empty() {
+            let _infallible = writeln!(text, "FAILED: {}: {}", variant.name(), list(&failures));
+        }
+    }
+    if contest.is_clean() {
+        text.push_str("no request failed\n");
+    }
+    text
+}
+
+const HEADINGS: [&str; 9] = [
+    "variant",
+    "conn/s",
+    "x bare shared",
+    "master us/conn",
+    "x bare pass",
+    "workers us/conn",
+    "p50 us",
+    "p99 us",
+    "max/min worker",
+];
+
+fn row(contest: &Contest, variant: Variant) -> Vec<String> {
+    let master = contest.ratio(variant, Variant::BarePass, |sample| sample.master);
+    vec![
+        variant.name().to_owned(),
+        format!(
+            "{:.0}",
+            contest.median(variant, |sample| sample.rate).median
+        ),
+        format!(
+            "{}",
+            contest.ratio(variant, Variant::BareShared, |sample| sample.rate)
+        ),
+        format!("{:.1}", contest.median(variant, |sample| sample.master)),
+        if variant == Variant::BareShared {
+            "-".to_owned()
+        } else {
+            format!("{master}")
+        },
+        format!(
+            "{:.1}",
+            contest.median(variant, |sample| sample.workers).median
+        ),
+        format!("{:.0}", contest.median(variant, |sample| sample.p50).median),
+        format!("{:.0}", contest.median(variant, |sample| sample.p99).median),
+        format!(
+            "{:.2}",
+            contest.median(variant, |sample| sample.unevenness).median
+        ),
+    ]
+}
+
+fn list(counts: &BTreeMap<String, usize>) -> String {
+    let parts: Vec<String> = counts
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    parts.join(", ")
+}
+
+/// Columns as wide as their widest cell, the first to the left, the others to the right.
+fn align(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let widest = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(widest).collect();
+    let mut text = String::new();
+    for row in rows {
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let _infallible = if column == 0 {
+                write!(text, "  {cell:<width$}")
+            } else {
+                write!(text, "  {cell:>width$}")
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{Pressure, Sample};
+
+    #[test]
+    fn the_table_has_a_row_for_each_variant_and_names_failures() {
+        let sample = |rate, master| Sample {
+            rate,
+            master,
+            ..Sample::default()
+        };
+        let failed = Sample {
+            failures: BTreeMap::from([("reset".to_owned(), 2), ("timed out".to_owned(), 1)]),
+            ..sample(900.0, 6.0)
+        };
+        let contest = Contest {
+            pressure: Pressure::Saturated,
+            samples: BTreeMap::from([
+                (Variant::BareShared, vec![sample(1000.0, 0.0)]),
+                (Variant::BarePass, vec![failed]),
+            ]),
+        };
+        let text = table(&contest);
+        assert!(
+            text.contains("bare shared    1000  1.00 (1.00..1.00)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("bare pass       900  0.90 (0.90..0.90)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("FAILED: bare pass: 2 reset, 1 timed out"),
+            "{text}"
+        );
+        assert!(!text.contains("no request failed"), "{text}");
+    }
+}
