@@ -15,6 +15,30 @@ pub enum Exit {
     Unknown,
 }
 
+impl Exit {
+    /// The status it returned, if it returned one.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Exit::Code(code) => Some(*code),
+            Exit::OutOfMemory | Exit::Signal(_) | Exit::Unknown => None,
+        }
+    }
+
+    /// The number of the signal that ended it, if one did.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        match self {
+            Exit::OutOfMemory => Some(SIGKILL),
+            Exit::Signal(signal) => Some(*signal),
+            Exit::Code(_) | Exit::Unknown => None,
+        }
+    }
+}
+
+/// What the kernel sends to a process that it has no memory for; the same number everywhere.
+const SIGKILL: i32 = 9;
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -24,6 +24,14 @@ pub enum HerdEvent {
     ConnectionsClosed { poisoned: u64, timed_out: u64 },
     /// Accepting pauses because the master has no descriptor (or memory) left.
     AcceptPaused { reason: String },
+    /// What became of every connection that the master accepted. (`handed` counts a connection
+    /// again when it was taken back and given to another worker.)
+    Dispatched {
+        accepted: u64,
+        handed: u64,
+        taken_back: u64,
+        closed: u64,
+    },
     /// How connections reach the workers, and why so.
     DispatchChosen { mode: String, reason: String },
     /// A worker is gone.

@@ -153,6 +153,8 @@ fn receive_plan(header: &PlanHeader) -> Result<(LaunchPlan, Vec<OwnedFd>), RoleE
 
 fn seat_master(plan: &LaunchPlan, descriptors: Vec<OwnedFd>) -> Result<Assumed, RoleError> {
     title::prepare()?;
+    // Whoever reads the log may go; the herd stays.
+    signal::ignore_sigpipe()?;
     let keeper = plan
         .descriptors
         .iter()

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What a dispatch thread has done since it started. One relaxed addition per event: nothing here
 /// synchronises anything.
 #[derive(Default)]
-pub(crate) struct Counters {
+pub(super) struct Counters {
     /// Connections accepted by the master.
     accepted: AtomicU64,
     /// Connections put into a worker's queue (again, when one was taken back).
@@ -16,7 +16,7 @@ pub(crate) struct Counters {
 
 /// One of the counters.
 #[derive(Clone, Copy)]
-pub(crate) enum Count {
+pub(super) enum Count {
     Accepted,
     Closed,
     Handed,
@@ -24,11 +24,11 @@ pub(crate) enum Count {
 }
 
 impl Counters {
-    pub(crate) fn add(&self, count: Count, by: usize) {
+    pub(super) fn add(&self, count: Count, by: usize) {
         self.cell(count).fetch_add(by as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn read(&self, count: Count) -> u64 {
+    pub(super) fn read(&self, count: Count) -> u64 {
         self.cell(count).load(Ordering::Relaxed)
     }
 

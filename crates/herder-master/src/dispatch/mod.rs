@@ -15,12 +15,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use counters::{Count, Counters};
 use herder_core::WorkerId;
 use herder_core::spec::{DispatchMode, DispatchSpec};
 use herder_sys::listener::Listener;
 use herder_sys::wake::Wake;
 
-pub(crate) use counters::Counters;
+use crate::event::HerdEvent;
+
 pub(crate) use link::Link;
 
 /// From the main thread to the dispatch thread.
@@ -138,9 +140,14 @@ impl Dispatch {
         self.news.try_iter().collect()
     }
 
-    /// What it has counted.
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
+    /// What it has done in all. (In `shared` mode the workers accept, and nothing is counted.)
+    pub(crate) fn totals(&self) -> HerdEvent {
+        HerdEvent::Dispatched {
+            accepted: self.counters.read(Count::Accepted),
+            handed: self.counters.read(Count::Handed),
+            taken_back: self.counters.read(Count::TakenBack),
+            closed: self.counters.read(Count::Closed),
+        }
     }
 
     /// Ends the thread.

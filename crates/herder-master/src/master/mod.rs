@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use herder_core::spec::DispatchMode;
 use herder_core::supervisor::{Event, Outcome, Supervisor};
 use herder_core::{Tick, WorkerId};
 use herder_sys::clock;
@@ -56,6 +57,9 @@ fn live(setup: Setup) -> u8 {
     let outcome = master.live();
     master.dispatch.stop();
     master.explain_failed_start();
+    if master.nursery.spec().dispatch.mode == DispatchMode::Pass {
+        master.tell(master.dispatch.totals());
+    }
     let status = match &outcome {
         Ok(Outcome::Stopped) => status::STOPPED,
         Ok(Outcome::BootFailed) => status::BOOT_FAILED,

@@ -22,21 +22,30 @@ pub(super) const WATCHED: [Signal; 8] = [
     Signal::User2,
 ];
 
+/// What ends the herd.
+const ENDING: [Signal; 3] = [Signal::Interrupt, Signal::Quit, Signal::Terminate];
+
 impl Master {
     pub(super) fn on_signals(&mut self) -> io::Result<()> {
         while let Some(signal) = self.signals.read()? {
-            match signal {
-                Signal::Interrupt | Signal::Quit | Signal::Terminate => self.stop(Some(signal)),
-                Signal::Ttin => self.scale(Direction::Up),
-                Signal::Ttou => self.scale(Direction::Down),
-                Signal::Hangup => self.cannot(signal, "reload", "restart the herd instead"),
-                Signal::User2 => self.cannot(signal, "upgrade itself", "restart the herd instead"),
-                // The logs go to stdout and stderr, where there is no file to open again (USR1);
-                // nothing else is watched for.
-                other => debug_assert!(other == Signal::User1, "{other:?} is not watched"),
-            }
+            self.on_signal(signal);
         }
         Ok(())
+    }
+
+    /// (USR1 asks for log files to be opened again. There are none: the log goes to stderr.)
+    fn on_signal(&mut self, signal: Signal) {
+        if ENDING.contains(&signal) {
+            self.stop(Some(signal));
+        } else if signal == Signal::Ttin {
+            self.scale(Direction::Up);
+        } else if signal == Signal::Ttou {
+            self.scale(Direction::Down);
+        } else if signal == Signal::Hangup {
+            self.cannot(signal, "reload");
+        } else if signal == Signal::User2 {
+            self.cannot(signal, "upgrade itself");
+        }
     }
 
     /// Stops the herd: in order the first time, at once the second.
@@ -73,8 +82,11 @@ impl Master {
         }
     }
 
-    fn cannot(&mut self, signal: Signal, what: &str, instead: &str) {
-        let text = format!("{}: this version cannot {what}; {instead}", signal.name());
+    fn cannot(&mut self, signal: Signal, what: &str) {
+        let text = format!(
+            "{}: this version cannot {what}; restart the herd instead",
+            signal.name()
+        );
         self.tell(HerdEvent::Warning { text });
     }
 }

@@ -64,6 +64,7 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::LinesDropped { .. } => "lines_dropped",
         Is::Listening { .. } => "listening",
         Is::Misbehaved { .. } => "misbehaved",
+        Is::Dispatched { .. } => "dispatched",
         Is::Nudged { .. } => "nudged",
         Is::Online { .. } => "online",
         Is::Quarantined { .. } => "quarantined",
@@ -100,6 +101,11 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
         Is::LinesDropped { worker, lines } => o.worker(worker).field("lines", *lines),
         Is::Listening { address } => o.text("address", address),
         Is::Misbehaved { worker, problem } => o.worker(worker).text("problem", problem),
+        Is::Dispatched { accepted, handed, taken_back, closed } => o
+            .field("accepted", *accepted)
+            .field("handed", *handed)
+            .field("taken_back", *taken_back)
+            .field("closed", *closed),
         Is::Nudged { nudges } => o.field("nudges", *nudges),
         Is::Online { worker } => o.worker(worker),
         Is::Quarantined { slot, restarts, window, retry_in } => o

@@ -29,6 +29,7 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         }
         | HerdEvent::Forked { .. }
         | HerdEvent::Listening { .. }
+        | HerdEvent::Dispatched { .. }
         | HerdEvent::Nudged { .. }
         | HerdEvent::Online { .. }
         | HerdEvent::Ready { .. }
@@ -85,6 +86,15 @@ pub(super) fn sentence(event: &HerdEvent) -> String {
         Is::LinesDropped { worker, lines } => lost_lines(worker, *lines),
         Is::Listening { address } => format!("listening on {address}"),
         Is::Misbehaved { worker, problem } => because(worker, BROKE_PROTOCOL, problem),
+        Is::Dispatched {
+            accepted,
+            handed,
+            taken_back,
+            closed,
+        } => format!(
+            "connections: {accepted} accepted, {handed} handed to workers, {taken_back} taken \
+             back, {closed} closed unserved"
+        ),
         Is::Nudged { nudges } => nudged(*nudges),
         Is::Online { worker } => about(worker, "online"),
         Is::Quarantined {

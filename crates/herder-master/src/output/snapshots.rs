@@ -154,6 +154,12 @@ fn of_the_herd() -> Vec<HerdEvent> {
         HerdEvent::Listening {
             address: "127.0.0.1:3000".to_owned(),
         },
+        HerdEvent::Dispatched {
+            accepted: 400,
+            handed: 408,
+            taken_back: 8,
+            closed: 0,
+        },
         HerdEvent::Nudged { nudges: 1 },
         HerdEvent::Quarantined {
             slot: 0,
