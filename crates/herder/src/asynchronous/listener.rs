@@ -1,0 +1,158 @@
+//! The worker's connections, for tasks.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use herder_wire::record::MAX_BATCH;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+
+use crate::asynchronous::connection::AsyncConnection;
+use crate::connection::Peer;
+use crate::worker::acceptor::{Acceptor, Step};
+use crate::worker::link::Link;
+use crate::worker::lock;
+
+/// Where a worker's connections come from. Clones are the same listener.
+///
+/// With the feature `axum` it can be given to `axum::serve`; for hyper, wrap each connection in
+/// `hyper_util::rt::TokioIo`.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    link: Arc<Link>,
+    acceptor: Arc<Mutex<Acceptor>>,
+    source: AsyncFd<OwnedFd>,
+    taken: AtomicUsize,
+}
+
+impl Listener {
+    pub(crate) fn new(link: Arc<Link>, acceptor: Arc<Mutex<Acceptor>>) -> io::Result<Listener> {
+        let source = lock(&acceptor).detach(&link)?;
+        let source = super::watch(source)?;
+        let taken = AtomicUsize::new(0);
+        Ok(Listener {
+            shared: Arc::new(Shared {
+                link,
+                acceptor,
+                source,
+                taken,
+            }),
+        })
+    }
+
+    /// The next connection; waits for it. `None` = the worker comes to its end, and no connection
+    /// is left that was already its own: finish what is open, then return.
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the source of connections is unusable. Return the error: the worker will be replaced.
+    pub async fn accept(&self) -> io::Result<Option<AsyncConnection>> {
+        let shared = &*self.shared;
+        // Connections that were taken get their turn before more are taken from other workers.
+        if shared.taken.load(Ordering::Relaxed) >= MAX_BATCH {
+            shared.taken.store(0, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+        let mut readable: Option<AsyncFdReadyGuard<'_, OwnedFd>> = None;
+        loop {
+            match shared.look()? {
+                Step::Arrived(arrival) => {
+                    shared.taken.fetch_add(1, Ordering::Relaxed);
+                    match AsyncConnection::new(arrival, &shared.link) {
+                        Ok(connection) => return Ok(Some(connection)),
+                        // This one is gone; the next may be fine.
+                        Err(_) => {}
+                    }
+                }
+                Step::Exhausted => return Ok(None),
+                Step::Nothing => {
+                    if let Some(mut readable) = readable.take() {
+                        readable.clear_ready();
+                    }
+                    readable = shared.wait().await?;
+                }
+            }
+        }
+    }
+
+    /// Where the first of the worker's listeners listens. In `pass` mode it is known as it was
+    /// written, so port 0 stays 0.
+    ///
+    /// # Errors
+    /// When it was written with a host name, or there is none.
+    pub fn local_addr(&self) -> io::Result<Peer> {
+        let name = self.shared.link.identity().listeners.first();
+        let name = name.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        parse(name).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    }
+}
+
+impl Shared {
+    fn look(&self) -> io::Result<Step> {
+        let mut acceptor = lock(&self.acceptor);
+        match acceptor.step(&self.link)? {
+            Step::Nothing if acceptor.refresh(&self.link)? => acceptor.step(&self.link),
+            step => Ok(step),
+        }
+    }
+
+    /// Waits until another look is worth while.
+    async fn wait(&self) -> io::Result<Option<AsyncFdReadyGuard<'_, OwnedFd>>> {
+        let ending = self.link.ending();
+        let pause = lock(&self.acceptor).pause_left(Instant::now());
+        let ended = ending.until(|| ending.has_begun());
+        if let Some(pause) = pause {
+            // The source may be readable all the time.
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = ended => {}
+            }
+            return Ok(None);
+        }
+        tokio::select! {
+            readable = self.source.readable() => readable.map(Some),
+            () = ended => Ok(None),
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener")
+            .field("link", &self.link)
+            .finish_non_exhaustive()
+    }
+}
+
+fn parse(name: &str) -> Option<Peer> {
+    if name.starts_with("unix:") {
+        return Some(Peer::Unix);
+    }
+    let every = name.strip_prefix("*:").and_then(|port| port.parse().ok());
+    let every = every.map(|port| SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port));
+    every.or_else(|| name.parse().ok()).map(Peer::Tcp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_as_written_are_understood() {
+        assert_eq!(parse("unix:/run/a"), Some(Peer::Unix));
+        assert_eq!(parse("*:80"), Some(Peer::Tcp("[::]:80".parse().unwrap())));
+        assert_eq!(
+            parse("[::1]:8"),
+            Some(Peer::Tcp("[::1]:8".parse().unwrap()))
+        );
+        assert_eq!(parse("localhost:80"), None);
+    }
+}

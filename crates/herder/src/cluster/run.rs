@@ -1,0 +1,228 @@
+//! What [`Cluster::run`] does in each role.
+
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use herder_master::config::{Config, Observer, Program};
+use herder_master::role::WorkerSeat;
+use herder_sys::process;
+use herder_sys::signal::SignalFd;
+
+use crate::cluster::builder::{Cluster, Hook};
+use crate::cluster::error::ClusterError;
+use crate::cluster::settings::{Checked, Place};
+use crate::in_process::{self, Body, Running};
+use crate::init::{self, Seat};
+use crate::worker::acceptor::Acceptor;
+use crate::worker::blocking::Worker;
+use crate::worker::finish;
+use crate::worker::link::{Identity, Link};
+use crate::worker::outlet::Outlet;
+
+impl Cluster {
+    /// Runs the herd, with a function that is a worker.
+    ///
+    /// In the process that was started, and in the master, it returns when the herd has ended, with
+    /// the status that `main` should return. In a worker it calls the function, waits until the
+    /// connections that it left open are closed, and ends the process: with status 0, or with 1
+    /// when the function returned an error (which is printed in one line) or anything panicked.
+    ///
+    /// # Errors
+    /// When a setting cannot be, or [`init`](crate::init) was not called.
+    pub fn run<F, E>(self, worker: F) -> Result<ExitCode, ClusterError>
+    where
+        F: Fn(Worker) -> Result<(), E> + Send + Sync + 'static,
+        E: Display,
+    {
+        self.run_body(|_| blocking_body(worker))
+    }
+
+    /// As [`run`](Cluster::run), with a function that is asynchronous. Each worker has a tokio
+    /// runtime of one thread ([`threads`](Cluster::threads) for more).
+    ///
+    /// ```no_run
+    /// use std::process::ExitCode;
+    /// use herder::{AsyncWorker, Cluster, ClusterError};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// fn main() -> Result<ExitCode, ClusterError> {
+    ///     herder::init();
+    ///     Cluster::new().listen(8080).run_async(serve)
+    /// }
+    ///
+    /// async fn serve(worker: AsyncWorker) -> std::io::Result<()> {
+    ///     let listener = worker.listener();
+    ///     while let Some(mut connection) = listener.accept().await? {
+    ///         tokio::spawn(async move { connection.write_all(b"hello\n").await });
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Cluster::run).
+    #[cfg(feature = "tokio")]
+    pub fn run_async<F, Fut, E>(self, worker: F) -> Result<ExitCode, ClusterError>
+    where
+        F: Fn(crate::AsyncWorker) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>>,
+        E: Display,
+    {
+        self.run_body(|checked| async_body(worker, checked))
+    }
+
+    /// Starts the herd [in this process](Cluster::in_process) and returns at once; for tests.
+    ///
+    /// ```
+    /// use std::io::{self, Read, Write};
+    /// use std::net::TcpStream;
+    ///
+    /// use herder::{Cluster, Worker};
+    ///
+    /// fn serve(worker: Worker) -> io::Result<()> {
+    ///     while let Some(mut connection) = worker.accept()? {
+    ///         connection.write_all(b"hello\n")?;
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let herd = Cluster::new().listen("127.0.0.1:0").workers(2).start_in_process(serve)?;
+    /// let mut answer = String::new();
+    /// TcpStream::connect(herd.tcp_address().unwrap())?.read_to_string(&mut answer)?;
+    /// assert_eq!(answer, "hello\n");
+    /// herd.stop()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When a setting cannot be, or it cannot listen where it is told to.
+    pub fn start_in_process<F, E>(self, worker: F) -> Result<Running, ClusterError>
+    where
+        F: Fn(Worker) -> Result<(), E> + Send + Sync + 'static,
+        E: Display,
+    {
+        let checked = self.settings.check()?;
+        in_process::start(
+            checked,
+            self.settings.listening,
+            self.hooks,
+            blocking_body(worker),
+        )
+    }
+
+    /// As [`start_in_process`](Cluster::start_in_process), with a function that is asynchronous.
+    ///
+    /// # Errors
+    /// As [`start_in_process`](Cluster::start_in_process).
+    #[cfg(feature = "tokio")]
+    pub fn start_in_process_async<F, Fut, E>(self, worker: F) -> Result<Running, ClusterError>
+    where
+        F: Fn(crate::AsyncWorker) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>>,
+        E: Display,
+    {
+        let checked = self.settings.check()?;
+        let body = async_body(worker, &checked);
+        in_process::start(checked, self.settings.listening, self.hooks, body)
+    }
+
+    fn run_body(self, body: impl FnOnce(&Checked) -> Body) -> Result<ExitCode, ClusterError> {
+        let checked = self.settings.check()?;
+        let body = body(&checked);
+        if self.settings.place == Place::Threads {
+            let signals = SignalFd::block(&init::ENDING_SIGNALS)?;
+            let listening = self.settings.listening;
+            let herd = in_process::start(checked, listening, self.hooks, body)?;
+            return herd.until(&signals).map(|()| ExitCode::SUCCESS);
+        }
+        let seat = match init::take_seat() {
+            Seat::NotAsked => return Err(ClusterError::NotInitialised),
+            Seat::Taken => return Err(ClusterError::AlreadyRun),
+            Seat::Entry => None,
+            Seat::Master(seat) => Some(seat),
+            Seat::Worker(seat, signals) => {
+                let worker = sit_down(seat, signals, checked)?;
+                crate::panic::watch_process(worker.handle().link());
+                std::process::exit(body(worker));
+            }
+        };
+        Ok(ExitCode::from(herder_master::run(
+            self.into_config(checked),
+            seat,
+        )))
+    }
+
+    fn into_config(self, checked: Checked) -> Config {
+        Config {
+            spec: checked.spec,
+            listen: checked.listen,
+            backlog: self.settings.listening.backlog,
+            unix_mode: self.settings.listening.unix_mode,
+            program: Program::Itself,
+            format: self.settings.format,
+            observer: observer(self.hooks),
+            titles: self.settings.titles,
+            dispatch_reason: checked.dispatch_reason,
+        }
+    }
+}
+
+/// The worker of a process that is one.
+fn sit_down(seat: WorkerSeat, signals: SignalFd, checked: Checked) -> io::Result<Worker> {
+    let (names, sockets): (Vec<_>, Vec<_>) = seat.listeners.into_iter().unzip();
+    let names = match seat.conns {
+        None => names,
+        // Connections name their listener by its place among those that were asked for.
+        Some(_) => checked.listen.iter().map(ToString::to_string).collect(),
+    };
+    let identity = Identity {
+        app: seat.app,
+        slot: seat.slot,
+        id: seat.incarnation,
+        master_pid: process::parent_pid(),
+        listeners: names,
+    };
+    let outlet = Outlet::channel(seat.control);
+    let link = Arc::new(Link::new(identity, checked.timing, outlet, Some(signals))?);
+    let acceptor = match seat.conns {
+        Some(conns) => Acceptor::pass(&link, conns)?,
+        None => Acceptor::shared(&link, sockets)?,
+    };
+    Ok(Worker::new(link, acceptor))
+}
+
+fn observer(mut hooks: Vec<Hook>) -> Option<Observer> {
+    if hooks.is_empty() {
+        return None;
+    }
+    Some(Box::new(move |event| {
+        hooks.iter_mut().for_each(|hook| hook(event))
+    }))
+}
+
+fn blocking_body<F, E>(worker_fn: F) -> Body
+where
+    F: Fn(Worker) -> Result<(), E> + Send + Sync + 'static,
+    E: Display,
+{
+    Arc::new(move |worker| {
+        finish::run(worker, |worker| {
+            worker_fn(worker).map_err(|error| format!("{error:#}"))
+        })
+    })
+}
+
+#[cfg(feature = "tokio")]
+fn async_body<F, Fut, E>(worker_fn: F, checked: &Checked) -> Body
+where
+    F: Fn(crate::AsyncWorker) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), E>>,
+    E: Display,
+{
+    let threads = checked.threads;
+    Arc::new(move |worker| crate::asynchronous::run::run(worker, threads, &worker_fn))
+}

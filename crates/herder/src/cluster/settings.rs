@@ -1,0 +1,311 @@
+//! The settings of a herd as they were given, and their check.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::Path;
+use std::time::Duration;
+
+use herder_core::spec::{
+    AppName, AppSpec, DispatchMode, LifePolicy, ListenAddress, PickerKind, RestartPolicy,
+    WorkerCount,
+};
+use herder_master::config::{Format, Titles};
+use herder_sys::listener::ListenOptions;
+
+use crate::cluster::error::ClusterError;
+use crate::worker::link::Timing;
+
+/// How connections reach the workers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Dispatch {
+    /// What suits the workers best: [`Pass`](Dispatch::Pass).
+    #[default]
+    Auto,
+    /// The master accepts and passes each connection to a worker: exactly even, and what a dead or
+    /// stopped worker had not received is given to another.
+    Pass,
+    /// The workers accept from the same listeners, whoever is first.
+    Shared,
+}
+
+/// Which worker gets the next connection, with [`Dispatch::Pass`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Policy {
+    /// The one with the fewest open connections.
+    LeastConnections,
+    /// One after the other; a worker that cannot take any is passed over.
+    #[default]
+    RoundRobin,
+}
+
+/// Where the workers live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Place {
+    /// Each in a process of its own.
+    #[default]
+    Processes,
+    /// Each in a thread of this process.
+    Threads,
+}
+
+/// Everything but the hooks.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) name: Option<String>,
+    pub(crate) listen: Vec<String>,
+    pub(crate) workers: Option<usize>,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) policy: Policy,
+    pub(crate) life: LifePolicy,
+    pub(crate) restart: RestartPolicy,
+    pub(crate) max_requests: u64,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) max_memory: u64,
+    pub(crate) close_timeout: Duration,
+    pub(crate) listening: ListenOptions,
+    pub(crate) titles: Titles,
+    pub(crate) format: Format,
+    pub(crate) place: Place,
+    #[cfg(feature = "tokio")]
+    pub(crate) threads: Option<usize>,
+}
+
+/// Settings that were found right.
+pub(crate) struct Checked {
+    pub(crate) spec: AppSpec,
+    pub(crate) listen: Vec<ListenAddress>,
+    pub(crate) timing: Timing,
+    pub(crate) dispatch_reason: String,
+    #[cfg(feature = "tokio")]
+    pub(crate) threads: crate::asynchronous::run::Threads,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            name: None,
+            listen: Vec::new(),
+            workers: None,
+            dispatch: Dispatch::default(),
+            policy: Policy::default(),
+            life: LifePolicy::default(),
+            restart: RestartPolicy::default(),
+            max_requests: 0,
+            max_lifetime: None,
+            max_memory: 0,
+            close_timeout: Duration::from_secs(5),
+            listening: ListenOptions::default(),
+            titles: Titles::default(),
+            format: Format::default(),
+            place: Place::default(),
+            #[cfg(feature = "tokio")]
+            threads: None,
+        }
+    }
+}
+
+impl Settings {
+    /// How many restarts a window may hold; 0 = any number.
+    pub(crate) fn set_max_restarts(&mut self, max: Option<u32>) {
+        self.restart.max_restarts = max.and_then(NonZeroU32::new);
+    }
+
+    /// Finds the first setting that cannot be.
+    pub(crate) fn check(&self) -> Result<Checked, ClusterError> {
+        self.check_times()?;
+        let mut spec = AppSpec::new(self.app_name()?, self.worker_count()?);
+        spec.life = self.life.clone();
+        spec.restart = self.restart.clone();
+        spec.recycle.max_requests = NonZeroU64::new(self.max_requests);
+        spec.recycle.max_lifetime = self.max_lifetime;
+        spec.recycle.max_memory = NonZeroU64::new(self.max_memory);
+        let (mode, reason) = match self.dispatch {
+            Dispatch::Auto => (
+                DispatchMode::Pass,
+                "the workers take connections by channel",
+            ),
+            Dispatch::Pass => (DispatchMode::Pass, "as asked"),
+            Dispatch::Shared => (DispatchMode::Shared, "as asked"),
+        };
+        spec.dispatch.mode = mode;
+        spec.dispatch.picker = match self.policy {
+            Policy::LeastConnections => PickerKind::LeastConnections,
+            Policy::RoundRobin => PickerKind::RoundRobin,
+        };
+        Ok(Checked {
+            spec,
+            listen: self.addresses()?,
+            timing: self.timing(),
+            dispatch_reason: reason.to_owned(),
+            #[cfg(feature = "tokio")]
+            threads: match self.threads {
+                None => None,
+                Some(0) => {
+                    return Err(wrong("threads", "0 threads can do nothing; 1 is the least"));
+                }
+                Some(threads) => std::num::NonZeroUsize::new(threads),
+            },
+        })
+    }
+
+    fn check_times(&self) -> Result<(), ClusterError> {
+        let (life, restart) = (&self.life, &self.restart);
+        for (method, time) in [
+            ("boot_timeout", Some(life.boot_timeout)),
+            ("hang", life.hang),
+            ("max_lifetime", self.max_lifetime),
+            ("restart_window", Some(restart.window)),
+        ] {
+            if time.is_some_and(|time| time.is_zero()) {
+                return Err(wrong(method, "a time limit of zero leaves no time"));
+            }
+        }
+        Ok(())
+    }
+
+    fn timing(&self) -> Timing {
+        let beat = self
+            .life
+            .hang
+            .map(|hang| (hang / 4).min(Duration::from_secs(1)));
+        Timing {
+            beat,
+            grace: self.life.grace,
+            close_timeout: self.close_timeout,
+        }
+    }
+
+    fn app_name(&self) -> Result<AppName, ClusterError> {
+        match &self.name {
+            Some(name) => name.parse().map_err(|error| wrong("name", error)),
+            None => default_name().parse().map_err(|error| wrong("name", error)),
+        }
+    }
+
+    fn worker_count(&self) -> Result<WorkerCount, ClusterError> {
+        match self.workers {
+            Some(count) => WorkerCount::new(count).map_err(|error| wrong("workers", error)),
+            None => {
+                // Knows of the affinity mask and of the cgroup's quota.
+                let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+                WorkerCount::new(cpus.min(WorkerCount::MAX.into()))
+                    .map_err(|error| wrong("workers", error))
+            }
+        }
+    }
+
+    fn addresses(&self) -> Result<Vec<ListenAddress>, ClusterError> {
+        let mut addresses = Vec::with_capacity(self.listen.len());
+        for text in &self.listen {
+            let address: ListenAddress = text.parse().map_err(|error| wrong("listen", error))?;
+            let any_port = matches!(address, ListenAddress::Tcp { port: 0, .. });
+            if addresses.contains(&address) && !any_port {
+                return Err(wrong("listen", format!("{text:?} is given twice")));
+            }
+            addresses.push(address);
+        }
+        Ok(addresses)
+    }
+}
+
+fn wrong(method: &'static str, problem: impl ToString) -> ClusterError {
+    ClusterError::Setting {
+        method,
+        problem: problem.to_string(),
+    }
+}
+
+/// The file name of the executable, with what a name cannot hold replaced.
+fn default_name() -> String {
+    // The file may have been replaced since: the kernel then adds " (deleted)".
+    let path = std::env::current_exe().unwrap_or_default();
+    let file = path
+        .file_name()
+        .unwrap_or_else(|| Path::new("app").as_os_str())
+        .to_string_lossy();
+    let file = file.strip_suffix(" (deleted)").unwrap_or(&file);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let name: String = file
+        .chars()
+        .map(|c| if allowed(c) { c } else { '-' })
+        .take(64)
+        .collect();
+    if matches!(name.as_str(), "" | "." | "..") {
+        "app".to_owned()
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(change: impl FnOnce(&mut Settings)) -> String {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        settings.check().err().expect("a wrong setting").to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_right() {
+        let checked = Settings::default().check().unwrap();
+        assert_eq!(checked.spec.dispatch.mode, DispatchMode::Pass);
+        assert_eq!(checked.timing.beat, Some(Duration::from_secs(1)));
+        assert!(checked.spec.recycle.max_requests.is_none());
+    }
+
+    #[test]
+    fn a_wrong_setting_names_the_method_and_what_would_be_right() {
+        let cases = [
+            (
+                problem(|s| s.workers = Some(0)),
+                "Cluster::workers: an app has 1 to 256",
+            ),
+            (
+                problem(|s| s.name = Some("a/b".into())),
+                "Cluster::name: \"a/b\" is not an app name",
+            ),
+            (
+                problem(|s| s.listen = vec!["x".into()]),
+                "Cluster::listen: \"x\" is not an address",
+            ),
+            (
+                problem(|s| s.listen = vec!["80".into(), ":80".into()]),
+                "given twice",
+            ),
+            (
+                problem(|s| s.life.hang = Some(Duration::ZERO)),
+                "Cluster::hang: a time limit of zero",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert!(text.contains(expected), "{text:?} lacks {expected:?}");
+        }
+    }
+
+    #[test]
+    fn zero_means_no_limit_where_a_number_is_asked() {
+        let mut settings = Settings::default();
+        settings.set_max_restarts(Some(0));
+        assert_eq!(settings.check().unwrap().spec.restart.max_restarts, None);
+    }
+
+    #[test]
+    fn the_heartbeat_comes_four_times_before_a_hang() {
+        let mut settings = Settings::default();
+        settings.life.hang = Some(Duration::from_millis(400));
+        assert_eq!(
+            settings.check().unwrap().timing.beat,
+            Some(Duration::from_millis(100))
+        );
+        settings.life.hang = None;
+        assert_eq!(settings.check().unwrap().timing.beat, None);
+    }
+
+    #[test]
+    fn the_default_name_is_a_name() {
+        assert!(default_name().parse::<AppName>().is_ok());
+    }
+}

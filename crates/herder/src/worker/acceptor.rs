@@ -1,0 +1,208 @@
+//! Where a worker's connections come from, and the wait for the next.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use herder_sys::epoll::{Epoll, Events, Interest};
+
+use crate::worker::conns::Conns;
+use crate::worker::link::Link;
+use crate::worker::listeners::Listeners;
+
+/// How long a worker without descriptors leaves new connections to others.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How many events are taken at a time.
+const EVENTS: usize = 4;
+
+const HOUSE: u64 = 0;
+const FIRST_SOURCE: u64 = 1;
+
+/// A connection that is ours.
+pub(crate) struct Arrival {
+    pub(crate) fd: OwnedFd,
+    /// By which listener it came.
+    pub(crate) listener: u16,
+}
+
+/// What a source of connections had.
+pub(crate) enum Look {
+    Arrived(Arrival),
+    /// There may be one, but the process has no descriptor left for it.
+    NoDescriptors,
+    Nothing,
+}
+
+/// What one look for a connection brought.
+pub(crate) enum Step {
+    Arrived(Arrival),
+    /// No more will come.
+    Exhausted,
+    /// None now.
+    Nothing,
+}
+
+/// A worker's source of connections.
+pub(crate) struct Acceptor {
+    /// Watches the source and, for workers that block, the link.
+    epoll: Epoll,
+    source: Source,
+    nudges_seen: u64,
+    /// Set while the source is not watched for want of descriptors.
+    pause_until: Option<Instant>,
+}
+
+enum Source {
+    Pass(Conns),
+    Shared(Listeners),
+}
+
+impl Acceptor {
+    /// Connections passed over this channel.
+    pub(crate) fn pass(link: &Link, channel: OwnedFd) -> io::Result<Acceptor> {
+        Acceptor::new(link, Source::Pass(Conns::new(channel)?))
+    }
+
+    /// Connections accepted from these listeners.
+    pub(crate) fn shared(link: &Link, sockets: Vec<OwnedFd>) -> io::Result<Acceptor> {
+        Acceptor::new(link, Source::Shared(Listeners::new(sockets, FIRST_SOURCE)?))
+    }
+
+    fn new(link: &Link, source: Source) -> io::Result<Acceptor> {
+        let epoll = Epoll::new()?;
+        epoll.add(link.house(), HOUSE, Interest::READABLE)?;
+        let acceptor = Acceptor {
+            epoll,
+            source,
+            nudges_seen: 0,
+            pause_until: None,
+        };
+        acceptor.watch()?;
+        Ok(acceptor)
+    }
+
+    /// Looks for a connection, without waiting.
+    pub(crate) fn step(&mut self, link: &Link) -> io::Result<Step> {
+        if link.ending().has_begun() {
+            return self.last_step(link);
+        }
+        if self.is_pausing()? {
+            return Ok(Step::Nothing);
+        }
+        let look = match &mut self.source {
+            Source::Pass(conns) => conns.next(&self.epoll)?,
+            Source::Shared(listeners) => {
+                if self.nudges_seen != link.nudges() {
+                    self.nudges_seen = link.nudges();
+                    listeners.promise_all();
+                }
+                listeners.next(&self.epoll)?
+            }
+        };
+        match look {
+            Look::Arrived(arrival) => return Ok(Step::Arrived(arrival)),
+            Look::NoDescriptors => self.pause()?,
+            Look::Nothing => {}
+        }
+        Ok(Step::Nothing)
+    }
+
+    /// The end has begun: nothing is received or accepted any more, because the master takes back
+    /// what lies in the channel. Without a master nobody else would serve that, so we do.
+    fn last_step(&mut self, link: &Link) -> io::Result<Step> {
+        let arrival = match &mut self.source {
+            Source::Shared(_) => None,
+            Source::Pass(conns) if link.ending().master_gone() => match conns.next(&self.epoll)? {
+                Look::Arrived(arrival) => Some(arrival),
+                Look::NoDescriptors | Look::Nothing => None,
+            },
+            Source::Pass(conns) => conns.received(),
+        };
+        Ok(arrival.map_or(Step::Exhausted, Step::Arrived))
+    }
+
+    /// Waits until something may have happened, at most `due`, and takes care of the link.
+    pub(crate) fn wait(&mut self, link: &Link, due: Option<Duration>) -> io::Result<()> {
+        let before = Instant::now();
+        let due = due.into_iter().chain(self.pause_left(before)).min();
+        let mut events = Events::with_capacity(EVENTS);
+        self.epoll.wait(&mut events, due)?;
+        link.waited(before.elapsed());
+        self.sort(&events, link);
+        Ok(())
+    }
+
+    /// Asks the kernel which listeners have a connection, for a caller that waits elsewhere.
+    /// Returns whether another [`step`](Acceptor::step) is worth while.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn refresh(&mut self, link: &Link) -> io::Result<bool> {
+        match &self.source {
+            Source::Pass(_) => Ok(false),
+            Source::Shared(_) => {
+                let mut events = Events::with_capacity(EVENTS);
+                self.epoll.wait(&mut events, Some(Duration::ZERO))?;
+                self.sort(&events, link);
+                Ok(!events.is_empty())
+            }
+        }
+    }
+
+    /// A descriptor that is readable when another [`step`](Acceptor::step) is worth while, for a
+    /// caller that waits elsewhere, and that takes care of the link by other means.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn detach(&self, link: &Link) -> io::Result<OwnedFd> {
+        self.epoll.remove(link.house())?;
+        match &self.source {
+            Source::Pass(conns) => herder_sys::fd::duplicate(conns.channel()),
+            Source::Shared(_) => herder_sys::fd::duplicate(self.epoll.as_fd()),
+        }
+    }
+
+    /// In how long to come again although nothing happens.
+    pub(crate) fn pause_left(&self, now: Instant) -> Option<Duration> {
+        self.pause_until
+            .map(|until| until.saturating_duration_since(now))
+    }
+
+    /// What waits at a watched source that cannot be taken would wake us without end.
+    fn pause(&mut self) -> io::Result<()> {
+        self.pause_until = Some(Instant::now() + PAUSE);
+        match &self.source {
+            Source::Pass(conns) => conns.unwatch(&self.epoll),
+            Source::Shared(listeners) => listeners.unwatch(&self.epoll),
+        }
+    }
+
+    fn is_pausing(&mut self) -> io::Result<bool> {
+        match self.pause_until {
+            None => Ok(false),
+            Some(until) if Instant::now() < until => Ok(true),
+            Some(_) => {
+                self.pause_until = None;
+                self.watch()?;
+                if let Source::Shared(listeners) = &mut self.source {
+                    listeners.promise_all();
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn watch(&self) -> io::Result<()> {
+        match &self.source {
+            Source::Pass(conns) => conns.watch(&self.epoll, FIRST_SOURCE),
+            Source::Shared(listeners) => listeners.watch(&self.epoll),
+        }
+    }
+
+    fn sort(&mut self, events: &Events, link: &Link) {
+        for event in events.iter() {
+            match (event.token, &mut self.source) {
+                (HOUSE, _) => link.read(),
+                (_, Source::Pass(_)) => {}
+                (token, Source::Shared(listeners)) => listeners.promise(token),
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A worker that blocks.
+
+use std::io;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use crate::connection::Connection;
+use crate::worker::acceptor::{Acceptor, Step};
+use crate::worker::handle::WorkerHandle;
+use crate::worker::link::Link;
+use crate::worker::lock;
+
+/// A worker, as [`Cluster::run`](crate::Cluster::run) gives it to the program.
+///
+/// Clones are the same worker: several threads can call [`accept`](Worker::accept), each
+/// connection goes to one of them.
+///
+/// SIGTERM, SIGINT and SIGQUIT are blocked in a worker's process and arrive as
+/// [`draining`](WorkerHandle::draining); programs that it starts inherit the blocked set.
+#[derive(Clone)]
+pub struct Worker {
+    handle: WorkerHandle,
+    acceptor: Arc<Mutex<Acceptor>>,
+}
+
+impl Worker {
+    pub(crate) fn new(link: Arc<Link>, acceptor: Acceptor) -> Worker {
+        Worker {
+            handle: WorkerHandle::new(link),
+            acceptor: Arc::new(Mutex::new(acceptor)),
+        }
+    }
+
+    /// The next connection; waits for it. `None` = the worker comes to its end, and no connection
+    /// is left that was already its own: finish what is open, then return.
+    ///
+    /// The first call tells the master that the worker is [ready](WorkerHandle::ready), and the
+    /// wait shows it that the worker lives. Between two calls a program should take no longer than
+    /// [`Cluster::hang`](crate::Cluster::hang); one that serves a slow client that long does so in
+    /// a thread, or calls [`beat`](WorkerHandle::beat).
+    ///
+    /// # Errors
+    /// When the source of connections is unusable. Return the error: the worker will be replaced.
+    pub fn accept(&self) -> io::Result<Option<Connection>> {
+        let link = self.handle.link();
+        link.ready();
+        let mut acceptor = lock(&self.acceptor);
+        loop {
+            let due = link.tick(Instant::now());
+            match acceptor.step(link)? {
+                Step::Arrived(arrival) => match Connection::new(arrival, link) {
+                    Ok(connection) => return Ok(Some(connection)),
+                    // This one is gone; the next may be fine.
+                    Err(_) => {}
+                },
+                Step::Exhausted => return Ok(None),
+                Step::Nothing => acceptor.wait(link, due)?,
+            }
+        }
+    }
+
+    /// The worker's identity and its word with the master, for other parts of the program.
+    #[must_use]
+    pub fn handle(&self) -> WorkerHandle {
+        self.handle.clone()
+    }
+
+    /// This worker for a tokio runtime that the program built itself. All of its clones must be
+    /// given up. [`Cluster::run_async`](crate::Cluster::run_async) does this by itself.
+    ///
+    /// # Errors
+    /// Outside of a runtime with I/O and time, or when no descriptor is left.
+    #[cfg(feature = "tokio")]
+    pub fn into_async(self) -> io::Result<crate::AsyncWorker> {
+        crate::AsyncWorker::new(self.handle, self.acceptor)
+    }
+}
+
+impl Deref for Worker {
+    type Target = WorkerHandle;
+
+    fn deref(&self) -> &WorkerHandle {
+        &self.handle
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Worker").field(&self.handle).finish()
+    }
+}

@@ -1,0 +1,125 @@
+//! Connections that the master passes (`pass` mode).
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use herder_sys::epoll::{Epoll, Interest};
+use herder_sys::fd::Reserve;
+use herder_sys::socket::{self, Wait};
+use herder_wire::record::{MAX_BATCH, MAX_MESSAGE, Record, RecordKind};
+
+use crate::worker::acceptor::{Arrival, Look};
+
+/// The worker's end of its `conns` channel.
+///
+/// What lies in it un-received can be taken back by the master; what was received is ours alone.
+/// So the next message is received only when the last was used up.
+pub(crate) struct Conns {
+    channel: OwnedFd,
+    state: State,
+    reserve: Reserve,
+    arrived: VecDeque<Arrival>,
+    /// Kept for its memory.
+    descriptors: Vec<OwnedFd>,
+}
+
+/// What can still come out of the channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Open,
+    /// The master has ended it: nothing comes any more.
+    Withdrawn,
+}
+
+impl Conns {
+    pub(crate) fn new(channel: OwnedFd) -> io::Result<Conns> {
+        Ok(Conns {
+            channel,
+            state: State::Open,
+            reserve: Reserve::new(MAX_BATCH)?,
+            arrived: VecDeque::with_capacity(MAX_BATCH),
+            descriptors: Vec::with_capacity(MAX_BATCH),
+        })
+    }
+
+    pub(crate) fn channel(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
+    }
+
+    /// A connection that was received before.
+    pub(crate) fn received(&mut self) -> Option<Arrival> {
+        self.arrived.pop_front()
+    }
+
+    /// The next connection, from the channel if need be.
+    ///
+    /// # Errors
+    /// When the channel is unusable: it broke, or what came is no message of records.
+    pub(crate) fn next(&mut self, epoll: &Epoll) -> io::Result<Look> {
+        while self.arrived.is_empty() && self.state == State::Open {
+            if self.reserve.refill() > 0 {
+                return Ok(Look::NoDescriptors);
+            }
+            match self.receive() {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Look::Nothing);
+                }
+                // The end of the channel, when the master died with it.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    self.state = State::Withdrawn;
+                }
+                Err(error) => return Err(error),
+            }
+            if self.state == State::Withdrawn {
+                // Readable for ever: it must not wake us any more.
+                self.unwatch(epoll)?;
+            }
+        }
+        Ok(self.received().map_or(Look::Nothing, Look::Arrived))
+    }
+
+    pub(crate) fn watch(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
+        match self.state {
+            State::Open => epoll.add(self.channel(), token, Interest::READABLE),
+            State::Withdrawn => Ok(()),
+        }
+    }
+
+    pub(crate) fn unwatch(&self, epoll: &Epoll) -> io::Result<()> {
+        epoll.remove(self.channel())
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        let mut message = [0; MAX_MESSAGE];
+        let (channel, room) = (self.channel.as_fd(), &mut self.descriptors);
+        // Room for every descriptor of a message, even when the program has used up its own: a
+        // descriptor that finds no place is lost, and the client with it.
+        self.reserve.release();
+        let got = socket::receive(channel, &mut message, room, MAX_BATCH, Wait::DontWait);
+        self.reserve.refill();
+        match got?.len {
+            0 => self.state = State::Withdrawn,
+            len => self.sort(&message[..len])?,
+        }
+        Ok(())
+    }
+
+    fn sort(&mut self, message: &[u8]) -> io::Result<()> {
+        let mut descriptors = self.descriptors.drain(..);
+        let batch = Record::parse_all(message).map_err(io::Error::other)?;
+        for record in batch {
+            // Should a descriptor be lost all the same, its record has nothing to serve.
+            if record.kind == RecordKind::Connection
+                && let Some(fd) = descriptors.next()
+            {
+                self.arrived.push_back(Arrival {
+                    fd,
+                    listener: record.listener,
+                });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,458 @@
+//! A worker's ties to its master.
+//!
+//! All that is due is done by two calls that whoever waits for connections makes, a blocking
+//! `accept` or a task of the runtime: [`Link::read`] when [`Link::house`] is readable, and
+//! [`Link::tick`] when the time that it named has come.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, TryLockError};
+use std::time::{Duration, Instant};
+
+use herder_sys::epoll::{Epoll, Events, Interest};
+use herder_sys::signal::SignalFd;
+use herder_sys::socket::{self, Wait};
+use herder_sys::wake::Wake;
+use herder_wire::control::{Decoder, DrainReason, MAX_FRAME, ToMaster, ToWorker, VERSION};
+
+use crate::worker::counters::Tally;
+use crate::worker::ending::{Began, Ending, Reason};
+use crate::worker::outlet::{Outlet, Sent};
+use crate::worker::{finish, lock};
+
+/// How often the counters may be sent, and the master's word be looked for under full load.
+const PACE: Duration = Duration::from_millis(10);
+
+/// Who a worker is.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) app: String,
+    pub(crate) slot: u16,
+    pub(crate) id: u64,
+    pub(crate) master_pid: i32,
+    /// The addresses of the listeners, in order.
+    pub(crate) listeners: Vec<String>,
+}
+
+/// The time limits that a worker keeps by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    /// How often it shows that it lives; `None` = nobody asks.
+    pub(crate) beat: Option<Duration>,
+    /// How long it may drain when there is no master to say so.
+    pub(crate) grace: Duration,
+    /// How long open connections may go on after a panic or a failure.
+    pub(crate) close_timeout: Duration,
+}
+
+pub(crate) struct Link {
+    identity: Identity,
+    timing: Timing,
+    outlet: Outlet,
+    inlet: Mutex<Inlet>,
+    signals: Option<SignalFd>,
+    /// Readable when [`Link::read`] has something to do.
+    house: Epoll,
+    wake: Wake,
+    ending: Ending,
+    tally: Tally,
+    schedule: Mutex<Schedule>,
+    /// How long the loop waited, in all.
+    idle_nanos: AtomicU64,
+    said_ready: AtomicBool,
+    said_gone: AtomicBool,
+    said_panic: AtomicBool,
+    /// Everything runs on one thread, so nothing goes on while that is stuck.
+    single_threaded: AtomicBool,
+    nudges: AtomicU64,
+    finish_by: OnceLock<Instant>,
+}
+
+struct Inlet {
+    decoder: Decoder<ToWorker>,
+    packet: Vec<u8>,
+}
+
+struct Schedule {
+    next_beat: Option<Instant>,
+    last_look: Instant,
+    last_report: Instant,
+    idle_at_report: u64,
+    reported: (u32, u64),
+    /// The loop was woken to send the counters in time.
+    asked: bool,
+}
+
+impl Link {
+    /// Ties a worker to its master and introduces it.
+    pub(crate) fn new(
+        identity: Identity,
+        timing: Timing,
+        outlet: Outlet,
+        signals: Option<SignalFd>,
+    ) -> io::Result<Link> {
+        let (house, wake) = (Epoll::new()?, Wake::new()?);
+        house.add(wake.as_fd(), 0, Interest::READABLE)?;
+        for fd in outlet
+            .control()
+            .into_iter()
+            .chain(signals.as_ref().map(AsFd::as_fd))
+        {
+            house.add(fd, 0, Interest::READABLE)?;
+        }
+        let now = Instant::now();
+        let link = Link {
+            identity,
+            timing,
+            outlet,
+            inlet: Mutex::new(Inlet {
+                decoder: Decoder::new(),
+                packet: Vec::new(),
+            }),
+            signals,
+            house,
+            wake,
+            ending: Ending::default(),
+            tally: Tally::default(),
+            schedule: Mutex::new(Schedule::new(now, timing.beat)),
+            idle_nanos: AtomicU64::new(0),
+            said_ready: AtomicBool::new(false),
+            said_gone: AtomicBool::new(false),
+            said_panic: AtomicBool::new(false),
+            single_threaded: AtomicBool::new(false),
+            nudges: AtomicU64::new(0),
+            finish_by: OnceLock::new(),
+        };
+        link.send(ToMaster::Hello {
+            version: VERSION,
+            capabilities: 0,
+        });
+        Ok(link)
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.timing
+    }
+
+    pub(crate) fn ending(&self) -> &Ending {
+        &self.ending
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Readable when [`read`](Link::read) has something to do.
+    pub(crate) fn house(&self) -> BorrowedFd<'_> {
+        self.house.as_fd()
+    }
+
+    /// Waits until there is something to read, and reads it; for a worker that waits for nothing
+    /// else.
+    pub(crate) fn wait(&self, limit: Duration) -> io::Result<()> {
+        let mut events = Events::with_capacity(1);
+        self.house.wait(&mut events, Some(limit))?;
+        if !events.is_empty() {
+            self.read();
+        }
+        Ok(())
+    }
+
+    /// Whether this worker has a process of its own, which may be ended with it.
+    pub(crate) fn owns_process(&self) -> bool {
+        matches!(self.outlet, Outlet::Channel(_))
+    }
+
+    /// Says that everything of this worker runs on one thread.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_single_threaded(&self) {
+        self.single_threaded.store(true, Ordering::Release);
+    }
+
+    /// Whether other connections can go on while this thread waits.
+    pub(crate) fn others_go_on(&self) -> bool {
+        !self.single_threaded.load(Ordering::Acquire)
+    }
+
+    /// Whether the end of this worker has begun.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ending.has_begun()
+    }
+
+    /// How often the worker was told to look at shared listeners again.
+    pub(crate) fn nudges(&self) -> u64 {
+        self.nudges.load(Ordering::Acquire)
+    }
+
+    /// Tells the master, once, that connections can be taken.
+    pub(crate) fn ready(&self) {
+        if !self.said_ready.swap(true, Ordering::AcqRel) {
+            self.send(ToMaster::Ready);
+        }
+    }
+
+    pub(crate) fn extend_boot(&self, by: Duration) {
+        self.send(ToMaster::BootExtend {
+            millis: u32::try_from(by.as_millis()).unwrap_or(u32::MAX),
+        });
+    }
+
+    pub(crate) fn beat(&self) {
+        self.send(ToMaster::Beat);
+    }
+
+    /// Begins the end for a reason of the worker's own, and asks for a replacement, unless the end
+    /// has begun before: a second suicide changes nothing.
+    pub(crate) fn retire(&self, reason: Reason, text: String) {
+        if self.ending.begin(reason) == Began::Now {
+            self.send(ToMaster::Retire { reason: text });
+        }
+        self.wake.wake();
+    }
+
+    /// Begins the end for a reason of somebody else's.
+    pub(crate) fn end(&self, reason: Reason) {
+        self.ending.begin(reason);
+        self.wake.wake();
+    }
+
+    /// Something panicked: no new connections, and what is open has the close time-out.
+    pub(crate) fn panicked(&self, text: String) {
+        self.retire(Reason::Panicked, text);
+        if self.said_panic.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let limit = self.timing.close_timeout;
+        self.finish_by(limit);
+        if self.owns_process() {
+            finish::exit_after(limit);
+        }
+    }
+
+    /// Has the worker look at its shared listeners again.
+    pub(crate) fn nudge(&self) {
+        self.nudges.fetch_add(1, Ordering::AcqRel);
+        self.wake.wake();
+    }
+
+    /// The master is gone: what is open has `grace`, then the process ends.
+    fn master_gone(&self) {
+        self.end(Reason::MasterGone);
+        if self.said_gone.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(control) = self.outlet.control() {
+            // Readable for ever from now on; the removal can only fail when it is done already.
+            let _already = self.house.remove(control);
+        }
+        if self.owns_process() {
+            finish::exit_after(self.timing.grace);
+        }
+    }
+
+    /// When a worker that has nothing more to do but wait for its open connections gives up.
+    /// The first caller says how long that is.
+    pub(crate) fn finish_by(&self, limit: Duration) -> Instant {
+        *self.finish_by.get_or_init(|| Instant::now() + limit)
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.tally.opened();
+        self.counters_changed();
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        let left = self.tally.closed();
+        self.counters_changed();
+        if self.ending.has_begun() {
+            self.ending.announce();
+            if left == 0 {
+                self.wake.wake();
+            }
+        }
+    }
+
+    /// Reports the counters, or has the loop do so when the time has come.
+    pub(crate) fn counters_changed(&self) {
+        let now = Instant::now();
+        let mut schedule = lock(&self.schedule);
+        if now.duration_since(schedule.last_report) >= PACE {
+            self.report(&mut schedule, now);
+        } else if !schedule.asked {
+            schedule.asked = true;
+            self.wake.wake();
+        }
+    }
+
+    /// Adds to the time that the loop spent waiting.
+    pub(crate) fn waited(&self, idle: Duration) {
+        let nanos = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
+        self.idle_nanos.fetch_add(nanos, Ordering::AcqRel);
+    }
+
+    /// Does what is due, and says in how long to come again; `None` = when something happens.
+    ///
+    /// Only the worker's own loop calls this: the heartbeat is its proof of life.
+    pub(crate) fn tick(&self, now: Instant) -> Option<Duration> {
+        let waiting = self.flush();
+        let (look, due) = {
+            let mut schedule = lock(&self.schedule);
+            if let (Some(next), Some(every)) = (schedule.next_beat, self.timing.beat)
+                && now >= next
+            {
+                schedule.next_beat = Some(now + every);
+                self.beat();
+            }
+            if schedule.asked && now.duration_since(schedule.last_report) >= PACE {
+                self.report(&mut schedule, now);
+            }
+            let look = now.duration_since(schedule.last_look) >= PACE;
+            let report = schedule.asked.then(|| schedule.last_report + PACE);
+            (look, schedule.next_beat.into_iter().chain(report).min())
+        };
+        if look {
+            self.read();
+        }
+        let due = due.map(|due| due.saturating_duration_since(now));
+        due.into_iter()
+            .chain((waiting == Sent::Later).then_some(PACE))
+            .min()
+    }
+
+    /// Reads what the master, the operator and other threads have to say. Never waits.
+    pub(crate) fn read(&self) {
+        lock(&self.schedule).last_look = Instant::now();
+        self.wake.clear();
+        self.read_signals();
+        if self.read_control().is_err() {
+            self.master_gone();
+        }
+    }
+
+    /// [`read`](Link::read), unless that was done a moment ago.
+    pub(crate) fn look(&self) {
+        let last = lock(&self.schedule).last_look;
+        if last.elapsed() >= PACE {
+            self.read();
+        }
+    }
+
+    fn read_signals(&self) {
+        let Some(signals) = &self.signals else { return };
+        while let Ok(Some(signal)) = signals.read() {
+            if self.ending.reason() == Some(Reason::Signal) {
+                // As everywhere: the second one is in a hurry.
+                std::process::exit(finish::FAILED);
+            }
+            self.retire(Reason::Signal, format!("received {signal}"));
+        }
+    }
+
+    fn read_control(&self) -> io::Result<()> {
+        let Some(control) = self.outlet.control() else {
+            return Ok(());
+        };
+        let mut inlet = match self.inlet.try_lock() {
+            Ok(inlet) => inlet,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Another thread is reading at this moment.
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        inlet.packet.resize(MAX_FRAME, 0);
+        loop {
+            let (mut none, Inlet { decoder, packet }) = (Vec::new(), &mut *inlet);
+            let got = match socket::receive(control, packet, &mut none, 0, Wait::DontWait) {
+                Ok(got) if got.len == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(got) => got,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            decoder.push(&packet[..got.len]);
+            while let Some(message) = decoder.next().map_err(io::Error::other)? {
+                self.obey(&message);
+            }
+        }
+    }
+
+    fn obey(&self, message: &ToWorker) {
+        match message {
+            ToWorker::Drain { reason, .. } => self.end(match reason {
+                DrainReason::Stop => Reason::Stopped,
+                DrainReason::Retired => Reason::Retired,
+                DrainReason::Recycle => Reason::Recycled,
+                DrainReason::ScaledDown => Reason::ScaledDown,
+            }),
+            ToWorker::Nudge => self.nudge(),
+            ToWorker::User(_) | ToWorker::Welcome { .. } => {}
+        }
+    }
+
+    fn flush(&self) -> Sent {
+        self.outlet.flush().unwrap_or_else(|_| {
+            self.master_gone();
+            Sent::Dropped
+        })
+    }
+
+    fn send(&self, message: ToMaster) -> Sent {
+        self.outlet.send(message).unwrap_or_else(|_| {
+            self.master_gone();
+            Sent::Dropped
+        })
+    }
+
+    fn report(&self, schedule: &mut Schedule, now: Instant) {
+        let (open, served) = (self.tally.open(), self.tally.served());
+        if schedule.reported == (open, served) {
+            schedule.asked = false;
+            return;
+        }
+        let idle = self.idle_nanos.load(Ordering::Acquire);
+        let busy = schedule.busy(idle, now);
+        let sent = self.send(ToMaster::Counters { open, served, busy });
+        schedule.last_report = now;
+        schedule.idle_at_report = idle;
+        schedule.asked = sent != Sent::Now;
+        if sent == Sent::Now {
+            schedule.reported = (open, served);
+        }
+    }
+
+    /// How busy the loop was since the last report, in thousandths.
+    pub(crate) fn busy(&self) -> u32 {
+        lock(&self.schedule).busy(self.idle_nanos.load(Ordering::Acquire), Instant::now())
+    }
+}
+
+impl Schedule {
+    fn new(now: Instant, beat: Option<Duration>) -> Schedule {
+        Schedule {
+            next_beat: beat.map(|every| now + every),
+            last_look: now,
+            last_report: now,
+            idle_at_report: 0,
+            reported: (0, 0),
+            asked: false,
+        }
+    }
+
+    fn busy(&self, idle: u64, now: Instant) -> u32 {
+        let whole = now.duration_since(self.last_report).as_nanos().max(1);
+        let idle = u128::from(idle - self.idle_at_report).min(whole);
+        u32::try_from((whole - idle) * 1000 / whole).unwrap_or(1000)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,119 @@
+//! Connections that the worker accepts from listeners that all workers share (`shared` mode).
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use herder_sys::epoll::{Epoll, Interest};
+use herder_sys::listener::{AcceptError, Blocking, accept, accept_error, set_blocking};
+
+use crate::worker::acceptor::{Arrival, Look};
+
+/// The kernel wakes the worker that watches a listener for the shortest time. Watching anew every
+/// so many connections lets the others have their turn.
+const TURN: u32 = 16;
+
+pub(crate) struct Listeners {
+    all: Vec<Shared>,
+    /// Those that may have a connection waiting, by place in `all`.
+    promising: VecDeque<usize>,
+    /// The token of the first in the epoll instance that watches them; the others follow.
+    first_token: u64,
+}
+
+struct Shared {
+    socket: OwnedFd,
+    accepted: u32,
+}
+
+impl Listeners {
+    /// Takes listeners over. They become non-blocking, for every holder.
+    pub(crate) fn new(sockets: Vec<OwnedFd>, first_token: u64) -> io::Result<Listeners> {
+        for socket in &sockets {
+            set_blocking(socket.as_fd(), Blocking::No)?;
+        }
+        let all = sockets
+            .into_iter()
+            .map(|socket| Shared {
+                socket,
+                accepted: 0,
+            })
+            .collect();
+        Ok(Listeners {
+            all,
+            promising: VecDeque::new(),
+            first_token,
+        })
+    }
+
+    pub(crate) fn watch(&self, epoll: &Epoll) -> io::Result<()> {
+        (0..self.all.len()).try_for_each(|place| self.watch_one(place, epoll))
+    }
+
+    pub(crate) fn unwatch(&self, epoll: &Epoll) -> io::Result<()> {
+        self.all
+            .iter()
+            .try_for_each(|shared| epoll.remove(shared.socket.as_fd()))
+    }
+
+    /// Something may wait at the listener with this token.
+    pub(crate) fn promise(&mut self, token: u64) {
+        let place = token
+            .checked_sub(self.first_token)
+            .and_then(|place| place.try_into().ok());
+        if let Some(place) = place
+            && place < self.all.len()
+            && !self.promising.contains(&place)
+        {
+            self.promising.push_back(place);
+        }
+    }
+
+    /// Something may wait at each of them.
+    pub(crate) fn promise_all(&mut self) {
+        self.promising = (0..self.all.len()).collect();
+    }
+
+    /// The next connection, of those listeners that promise one.
+    ///
+    /// # Errors
+    /// When a listener is no listener any more.
+    pub(crate) fn next(&mut self, epoll: &Epoll) -> io::Result<Look> {
+        while let Some(place) = self.promising.pop_front() {
+            match accept(self.all[place].socket.as_fd()) {
+                Ok(fd) => {
+                    self.promising.push_back(place);
+                    self.count(place, epoll)?;
+                    let listener = u16::try_from(place).unwrap_or(u16::MAX);
+                    return Ok(Look::Arrived(Arrival { fd, listener }));
+                }
+                Err(error) => match accept_error(&error) {
+                    AcceptError::None => {}
+                    AcceptError::Transient => self.promising.push_back(place),
+                    AcceptError::OutOfDescriptors => return Ok(Look::NoDescriptors),
+                    AcceptError::Broken => return Err(error),
+                },
+            }
+        }
+        Ok(Look::Nothing)
+    }
+
+    fn count(&mut self, place: usize, epoll: &Epoll) -> io::Result<()> {
+        let shared = &mut self.all[place];
+        shared.accepted = shared.accepted.wrapping_add(1);
+        if shared.accepted.is_multiple_of(TURN) {
+            epoll.remove(shared.socket.as_fd())?;
+            self.watch_one(place, epoll)?;
+        }
+        Ok(())
+    }
+
+    fn watch_one(&self, place: usize, epoll: &Epoll) -> io::Result<()> {
+        let token = self.first_token + place as u64;
+        epoll.add(
+            self.all[place].socket.as_fd(),
+            token,
+            Interest::READABLE | Interest::EXCLUSIVE,
+        )
+    }
+}

@@ -1,0 +1,34 @@
+//! What a worker is made of.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `link` | the worker's ties to its master: control channel, signals, heartbeat, counters |
+//! | `outlet` | how messages to the master leave |
+//! | `ending` | whether and why the worker comes to its end |
+//! | `counters` | connections open, connections or requests finished |
+//! | `acceptor` | where connections come from, in either mode, and the wait for the next |
+//! | `conns`, `listeners` | the two modes: passed by the master, accepted here |
+//! | `handle`, `blocking` | what the program sees |
+//! | `finish` | the way out |
+//!
+//! There is no thread behind the program's back: heartbeats and counters are sent, and the
+//! master's word is read, where the worker waits for its next connection. A worker that hangs is
+//! thereby silent.
+
+pub(crate) mod acceptor;
+pub(crate) mod blocking;
+mod conns;
+pub(crate) mod counters;
+pub(crate) mod ending;
+pub(crate) mod finish;
+pub(crate) mod handle;
+pub(crate) mod link;
+mod listeners;
+pub(crate) mod outlet;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks, whoever panicked before: every state behind our locks is whole between statements.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

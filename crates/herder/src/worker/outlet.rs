@@ -1,0 +1,162 @@
+//! How a worker's messages to its master leave.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+
+use herder_sys::socket;
+use herder_wire::control::ToMaster;
+
+use crate::worker::lock;
+
+/// The way to the master.
+pub(crate) enum Outlet {
+    /// A channel to the master's process.
+    Channel(Channel),
+    /// The herd lives in this process: its coordinator is called.
+    Local(Box<dyn Fn(ToMaster) + Send + Sync>),
+}
+
+impl Outlet {
+    pub(crate) fn channel(control: OwnedFd) -> Outlet {
+        Outlet::Channel(Channel {
+            control,
+            waiting: Mutex::new(VecDeque::new()),
+        })
+    }
+
+    /// Sends a message, now or, when the channel is full, with a later [`flush`](Outlet::flush).
+    pub(crate) fn send(&self, message: ToMaster) -> io::Result<Sent> {
+        match self {
+            Outlet::Local(deliver) => {
+                deliver(message);
+                Ok(Sent::Now)
+            }
+            Outlet::Channel(channel) => channel.send(&message),
+        }
+    }
+
+    /// Sends what had to wait.
+    pub(crate) fn flush(&self) -> io::Result<Sent> {
+        match self {
+            Outlet::Local(_) => Ok(Sent::Now),
+            Outlet::Channel(channel) => channel.flush(),
+        }
+    }
+
+    pub(crate) fn control(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Outlet::Local(_) => None,
+            Outlet::Channel(channel) => Some(channel.control.as_fd()),
+        }
+    }
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sent {
+    Now,
+    /// The channel is full: the master does not read at the moment.
+    Later,
+    /// The same, and the message is of the kind that the next one replaces.
+    Dropped,
+}
+
+/// The control channel, with what did not fit into it.
+pub(crate) struct Channel {
+    control: OwnedFd,
+    waiting: Mutex<VecDeque<Vec<u8>>>,
+}
+
+impl Channel {
+    fn send(&self, message: &ToMaster) -> io::Result<Sent> {
+        let mut packet = Vec::with_capacity(32);
+        message.encode(&mut packet).map_err(io::Error::other)?;
+        let mut waiting = lock(&self.waiting);
+        let full = !waiting.is_empty() || !self.try_send(&packet)?;
+        match message {
+            _ if !full => Ok(Sent::Now),
+            ToMaster::Beat | ToMaster::Counters { .. } => Ok(Sent::Dropped),
+            ToMaster::BootExtend { .. }
+            | ToMaster::Hello { .. }
+            | ToMaster::Ready
+            | ToMaster::Retire { .. }
+            | ToMaster::User(_) => {
+                waiting.push_back(packet);
+                Ok(Sent::Later)
+            }
+        }
+    }
+
+    fn flush(&self) -> io::Result<Sent> {
+        let mut waiting = lock(&self.waiting);
+        while let Some(packet) = waiting.front() {
+            if !self.try_send(packet)? {
+                return Ok(Sent::Later);
+            }
+            waiting.pop_front();
+        }
+        Ok(Sent::Now)
+    }
+
+    fn try_send(&self, packet: &[u8]) -> io::Result<bool> {
+        match socket::send(self.control.as_fd(), packet, &[]) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use herder_sys::socket::Wait;
+    use herder_wire::control::Decoder;
+
+    use super::*;
+
+    fn received(master: &OwnedFd) -> Vec<ToMaster> {
+        let (mut decoder, mut messages) = (Decoder::<ToMaster>::new(), Vec::new());
+        let (mut packet, mut none) = ([0; 4096], Vec::new());
+        loop {
+            match socket::receive(master.as_fd(), &mut packet, &mut none, 0, Wait::DontWait) {
+                Ok(got) => decoder.push(&packet[..got.len]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return messages,
+                Err(error) => panic!("{error}"),
+            }
+            while let Some(message) = decoder.next().unwrap() {
+                messages.push(message);
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_channel_drops_beats_and_keeps_what_is_said_once_in_order() {
+        let (master, worker) = socket::seqpacket_pair().unwrap();
+        let outlet = Outlet::channel(worker);
+        while outlet.send(ToMaster::Beat).unwrap() == Sent::Now {}
+        let retire = ToMaster::Retire {
+            reason: "tired".to_owned(),
+        };
+        assert_eq!(outlet.send(ToMaster::Ready).unwrap(), Sent::Later);
+        assert_eq!(outlet.send(retire.clone()).unwrap(), Sent::Later);
+        assert_eq!(outlet.send(ToMaster::Beat).unwrap(), Sent::Dropped);
+        assert_eq!(outlet.flush().unwrap(), Sent::Later);
+        assert!(
+            received(&master)
+                .iter()
+                .all(|message| *message == ToMaster::Beat)
+        );
+        assert_eq!(outlet.flush().unwrap(), Sent::Now);
+        assert_eq!(received(&master), [ToMaster::Ready, retire]);
+    }
+
+    #[test]
+    fn a_master_that_is_gone_is_an_error() {
+        let (master, worker) = socket::seqpacket_pair().unwrap();
+        let outlet = Outlet::channel(worker);
+        drop(master);
+        assert!(outlet.send(ToMaster::Beat).is_err());
+    }
+}
