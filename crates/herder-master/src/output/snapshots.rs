@@ -16,7 +16,7 @@ use super::{json, text};
 use crate::event::{HerdEvent, WorkerInfo};
 
 /// How many kinds of event there are. A new one has to be added below.
-const KINDS: usize = 28;
+const KINDS: usize = 29;
 
 const STAMP: Stamp = Stamp {
     wall_ms: 1_795_227_049_123,
