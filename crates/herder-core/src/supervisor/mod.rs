@@ -3,6 +3,7 @@
 //! [`Supervisor`] is told an [`Event`] and asks for [`Action`]s. An incarnation is in one
 //! [`Phase`]; a slot's [`Seat`] says which incarnation holds it, or why nobody does.
 
+mod invariants;
 mod jitter;
 mod ladder;
 mod message;

@@ -178,20 +178,18 @@ impl Supervisor {
         let Some(phase) = self.phase(worker) else {
             return;
         };
-        let stable = self.spec.restart.stable;
-        let (cause, standing) = match phase {
-            Phase::Aborting { standing, .. } => (Cause::Hang, standing),
+        let cause = match phase {
+            Phase::Aborting { .. } => Cause::Hang,
             Phase::Draining { reason, .. }
             | Phase::Recalled { reason, .. }
-            | Phase::Withdrawing { reason, .. } => (Cause::Planned(reason), Standing::Unready),
-            Phase::Killing {
-                cause, standing, ..
-            } => (cause, standing),
-            Phase::Ready { tenure } => (Cause::Crash, tenure.standing(now, stable)),
-            Phase::Spawning { .. } | Phase::Starting { .. } => (Cause::Crash, Standing::Unready),
-            // Silence is no proof of health: what counts is the time until the last beat.
-            Phase::Suspect { tenure, .. } => (Cause::Crash, tenure.standing(tenure.beat, stable)),
+            | Phase::Withdrawing { reason, .. } => Cause::Planned(reason),
+            Phase::Killing { cause, .. } => cause,
+            Phase::Ready { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Suspect { .. } => Cause::Crash,
         };
+        let standing = phase.standing(now, self.spec.restart.stable);
         self.tell(Notice::Exited {
             worker,
             exit,
@@ -331,33 +329,27 @@ impl Supervisor {
     }
 
     fn retire(&mut self, worker: WorkerId, now: Tick) {
-        match self.phase(worker) {
-            Some(Phase::Ready { tenure }) => {
+        let Some(phase) = self.phase(worker) else {
+            return;
+        };
+        match phase {
+            Phase::Ready { .. } | Phase::Suspect { .. } => {
                 self.tell(Notice::Retired { worker });
-                let standing = tenure.standing(now, self.spec.restart.stable);
-                self.succeed_retired(worker, standing, now);
-                self.leave(worker, DrainReason::Retired, now);
-            }
-            Some(Phase::Suspect { tenure, .. }) => {
-                self.tell(Notice::Retired { worker });
-                let standing = tenure.standing(tenure.beat, self.spec.restart.stable);
+                let standing = phase.standing(now, self.spec.restart.stable);
                 self.succeed_retired(worker, standing, now);
                 self.leave(worker, DrainReason::Retired, now);
             }
             // It keeps the slot: what it leaves behind is a failed start.
-            Some(Phase::Starting { .. }) => {
+            Phase::Starting { .. } => {
                 self.tell(Notice::Retired { worker });
                 self.leave(worker, DrainReason::Retired, now);
             }
-            Some(
-                Phase::Aborting { .. }
-                | Phase::Draining { .. }
-                | Phase::Killing { .. }
-                | Phase::Recalled { .. }
-                | Phase::Spawning { .. }
-                | Phase::Withdrawing { .. },
-            )
-            | None => {}
+            Phase::Aborting { .. }
+            | Phase::Draining { .. }
+            | Phase::Killing { .. }
+            | Phase::Recalled { .. }
+            | Phase::Spawning { .. }
+            | Phase::Withdrawing { .. } => {}
         }
     }
 
@@ -365,23 +357,21 @@ impl Supervisor {
         let Some(phase) = self.phase(worker) else {
             return;
         };
-        let stable = self.spec.restart.stable;
-        let standing = match phase {
-            Phase::Ready { tenure } => tenure.standing(now, stable),
-            Phase::Suspect { tenure, .. } => tenure.standing(tenure.beat, stable),
+        match phase {
+            Phase::Ready { .. } | Phase::Suspect { .. } => {
+                self.tell(Notice::Misbehaved { worker });
+                self.pass_to_replacement(worker);
+                self.act(Action::Withdraw { worker });
+            }
             Phase::Draining { .. }
             | Phase::Recalled { .. }
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
-            | Phase::Withdrawing { .. } => Standing::Unready,
+            | Phase::Withdrawing { .. } => self.tell(Notice::Misbehaved { worker }),
             // It dies already.
             Phase::Aborting { .. } | Phase::Killing { .. } => return,
-        };
-        self.tell(Notice::Misbehaved { worker });
-        if phase.is_serving() {
-            self.pass_to_replacement(worker);
-            self.act(Action::Withdraw { worker });
         }
+        let standing = phase.standing(now, self.spec.restart.stable);
         self.kill(worker, Cause::Protocol, standing, now);
     }
 }

@@ -135,11 +135,26 @@ impl Phase {
             Phase::Suspect { since, .. } => Some(since.after(life.hang_kill)),
         }
     }
+
+    /// What a worker that ends in this phase at `now` had proved.
+    ///
+    /// Silence is no proof of health: a suspect's service ended with its last beat.
+    pub(super) fn standing(&self, now: Tick, stable: Duration) -> Standing {
+        match *self {
+            Phase::Aborting { standing, .. } | Phase::Killing { standing, .. } => standing,
+            Phase::Ready { tenure } => tenure.standing(now, stable),
+            Phase::Suspect { tenure, .. } => tenure.standing(tenure.beat, stable),
+            Phase::Draining { .. }
+            | Phase::Recalled { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Withdrawing { .. } => Standing::Unready,
+        }
+    }
 }
 
 impl Tenure {
-    /// What this service is worth when it ended at `end`.
-    pub(super) fn standing(&self, end: Tick, stable: Duration) -> Standing {
+    fn standing(&self, end: Tick, stable: Duration) -> Standing {
         if end.since(self.since) >= stable {
             Standing::Stable
         } else {

@@ -5,6 +5,7 @@ use super::phase::Phase;
 use super::restart::back_off;
 use super::seat::Seat;
 use super::state::{Run, Supervisor};
+use crate::spec::RecyclePolicy;
 use crate::{Incarnation, Tick, WorkerId};
 
 /// When a worker is to be recycled: the limits of the policy, shortened for it alone.
@@ -71,7 +72,8 @@ impl Supervisor {
 
     /// Starts the replacement of the worker that has waited longest, if nothing stands against it.
     pub(super) fn begin_recycling(&mut self, now: Tick) {
-        if self.run != Run::Running || self.recycling.is_some() || !self.may_drain_more() {
+        let never = self.spec.recycle == RecyclePolicy::default();
+        if never || self.run != Run::Running || self.recycling.is_some() {
             return;
         }
         let longest = self

@@ -100,7 +100,7 @@ impl Supervisor {
 
     /// Starts the successors that waited, who waited longest first.
     pub(super) fn pay_owed(&mut self, now: Tick) {
-        while self.may_drain_more() {
+        loop {
             let owed = self.slots().filter_map(|(slot, seat)| match seat {
                 Seat::Owed { since } => Some((since, slot)),
                 Seat::Backoff { .. }
@@ -108,8 +108,10 @@ impl Supervisor {
                 | Seat::Quarantined { .. }
                 | Seat::Stopped { .. } => None,
             });
-            let Some((_, slot)) = owed.min() else { return };
-            self.fill(slot, Start::Restart, now);
+            match owed.min() {
+                Some((_, slot)) if self.may_drain_more() => self.fill(slot, Start::Restart, now),
+                Some(_) | None => return,
+            }
         }
     }
 

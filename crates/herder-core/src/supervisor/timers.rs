@@ -33,6 +33,15 @@ impl Supervisor {
         self.resume_recycling(now);
     }
 
+    /// When the next deadline passes.
+    pub(super) fn next_deadline(&self) -> Option<Tick> {
+        let workers = self
+            .workers()
+            .filter_map(|(_, phase)| phase.deadline(&self.spec.life));
+        let seats = self.slots().filter_map(|(_, seat)| seat.deadline());
+        workers.chain(seats).chain(self.recycling_deadline()).min()
+    }
+
     /// A master that stood still could not hear its workers: their silence is not held against them.
     ///
     /// The limits of silence move by as much as the master was late, and none lies nearer than half
@@ -89,13 +98,12 @@ impl Supervisor {
                 self.kill(worker, Cause::BootTimeout, Standing::Unready, now);
             }
             Phase::Ready { tenure } => self.service_expired(worker, tenure, now),
-            Phase::Suspect { tenure, .. } => {
+            Phase::Suspect { .. } => {
                 self.pass_to_replacement(worker);
                 self.act(Action::Withdraw { worker });
                 self.act(Action::Abort { worker });
                 let kill_at = now.after(self.spec.life.abort_grace);
-                // Silence is no proof of health: what counts is the time until the last beat.
-                let standing = tenure.standing(tenure.beat, self.spec.restart.stable);
+                let standing = phase.standing(now, self.spec.restart.stable);
                 self.set_phase(worker, Phase::Aborting { kill_at, standing });
             }
             Phase::Aborting { standing, .. } => self.kill(worker, Cause::Hang, standing, now),

@@ -1,0 +1,15 @@
+//! The supervisor, rule by rule, through its public face.
+
+mod boot;
+mod chaos;
+mod harness;
+mod heartbeat;
+mod lifecycle;
+#[cfg(feature = "mutation")]
+mod mutation;
+mod recycle;
+mod restart;
+mod scale;
+mod snapshot;
+mod stop;
+mod suicide;
