@@ -37,8 +37,12 @@ impl Dispatcher {
 
     /// When nobody has room, each receipt by a full worker must wake the shell. The watch ends only
     /// when half of the room is free again: at the limit it would go on and off with each receipt.
+    ///
+    /// Whoever was seen to stand still, and could not be relieved, is watched as well: otherwise its
+    /// receipt would go unnoticed until it is given more.
     fn watch(&mut self) {
         let window = self.window();
+        let steal_after = self.spec.steal_after;
         let room = window
             * self
                 .workers
@@ -57,9 +61,9 @@ impl Dispatcher {
                     worker.standing != Standing::Withdrawing
                 }
                 Receipt::Flowing => {
-                    worker.is_eligible()
-                        && self.supply == Supply::Starved
-                        && (worker.watch == Watch::On || worker.credit(window) == 0)
+                    let full = worker.watch == Watch::On || worker.credit(window) == 0;
+                    let needed = self.supply == Supply::Starved && full;
+                    worker.is_eligible() && (needed || worker.was_seen_still(steal_after))
                 }
                 Receipt::Stealing => worker.watch == Watch::On,
             };

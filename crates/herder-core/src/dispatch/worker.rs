@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +130,12 @@ impl Worker {
     /// Since when the oldest connection in its channel has been there.
     pub(super) fn oldest_sent(&self) -> Option<Tick> {
         (self.sent() > 0).then(|| self.queue.front().expect("what was sent is queued").since)
+    }
+
+    /// Whether its queue was looked at when the oldest connection had been there for `steal_after`.
+    pub(super) fn was_seen_still(&self, steal_after: Duration) -> bool {
+        self.oldest_sent()
+            .is_some_and(|oldest| oldest.after(steal_after) <= self.measured_at)
     }
 
     /// Gives it a connection, to be sent with the next batch.

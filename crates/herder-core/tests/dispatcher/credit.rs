@@ -98,15 +98,19 @@ fn an_idle_dispatcher_has_nothing_to_wait_for() {
 }
 
 #[test]
-fn a_queue_that_nobody_else_could_take_is_looked_at_once() {
+fn a_queue_that_nobody_else_could_take_is_watched_not_polled() {
     let mut desk = Desk::new(1);
     desk.accept(1);
     desk.pass(Duration::from_secs(3600));
+    let measured = desk.count(|action| matches!(action, Action::Measure { .. }));
     assert_eq!(
-        desk.count(|action| matches!(action, Action::Measure { .. })),
-        1
+        measured, 2,
+        "once when it was old, once when the watch began"
     );
     assert_eq!(desk.dispatcher.poll_timeout(), None);
+    desk.receive(worker(0), 1);
+    assert_eq!(desk.dispatcher.received(), 1);
+    assert!(!desk.is_watched(worker(0)));
 }
 
 #[test]
