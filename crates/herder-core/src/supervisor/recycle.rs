@@ -90,7 +90,7 @@ impl Supervisor {
                 | Phase::Withdrawing { .. } => None,
             })
             .min_by_key(|(since, worker, _)| (*since, *worker));
-        let Some((_, old, reason)) = longest else {
+        let Some((_, old, reason)) = longest.filter(|_| self.may_drain_more()) else {
             return;
         };
         self.tell(Notice::Recycling {

@@ -97,11 +97,7 @@ impl Supervisor {
     /// When [`Event::Timer`] is wanted next, if at all. It may lie in the past.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
-        let workers = self
-            .workers()
-            .filter_map(|(_, phase)| phase.deadline(&self.spec.life));
-        let seats = self.slots().filter_map(|(_, seat)| seat.deadline());
-        workers.chain(seats).chain(self.recycling_deadline()).min()
+        self.announced
     }
 
     /// Where an incarnation is in its life; `None` when it is dead or was never born.
