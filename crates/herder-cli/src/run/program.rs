@@ -48,11 +48,7 @@ pub(crate) fn find(words: &[OsString], directory: Option<&Path>) -> Result<Found
 
 /// The herd's name when none is given: the program's, as far as it is one.
 pub(crate) fn default_name(found: &Found) -> AppName {
-    let script = found
-        .argv
-        .iter()
-        .skip(1)
-        .find(|arg| !arg.as_bytes().starts_with(b"-"));
+    let script = script(&found.argv);
     let interpreted = found
         .path
         .file_name()
@@ -73,6 +69,16 @@ pub(crate) fn default_name(found: &Found) -> AppName {
     named
         .and_then(|name: String| name.parse().ok())
         .unwrap_or_else(|| "app".parse().expect("app is a name"))
+}
+
+/// What an interpreter is to run, unless that is a text of its own (`-c TEXT`, `-e TEXT`).
+fn script(argv: &[OsString]) -> Option<&OsString> {
+    let is_option = |arg: &OsString| arg.as_bytes().starts_with(b"-");
+    let place = argv.iter().skip(1).position(|arg| !is_option(arg))? + 1;
+    let is_text = ["-c", "-e", "--eval"]
+        .iter()
+        .any(|option| argv[place - 1] == *option);
+    (!is_text).then(|| &argv[place])
 }
 
 fn is_interpreter(name: &str) -> bool {
@@ -156,6 +162,9 @@ mod tests {
             ),
             ("/opt/server", &["server", "x"], "server"),
             ("/bin/sh", &["sh", "-c"], "sh"),
+            ("/bin/sh", &["sh", "-c", "exec ./a.out"], "sh"),
+            ("/usr/bin/node", &["node", "-e", "listen(1.5)"], "node"),
+            ("/usr/bin/python3", &["python3", "-m", "uvicorn"], "uvicorn"),
             ("/bin/\u{fc}", &["\u{fc}"], "app"),
         ] {
             let found = Found {

@@ -71,7 +71,8 @@ impl Runtime {
     /// The herd's private directory, made when it is first needed.
     pub(super) fn directory(&mut self) -> io::Result<&Path> {
         if self.directory.is_none() {
-            let path = base_directory().join(format!("{}-{:016x}", self.name, random::seed()));
+            let name = format!("herder-{}-{:016x}", process::current_pid(), random::seed());
+            let path = base_directory(candidates()).join(name);
             self.entrust(&ToKeeper::Directory(path.as_os_str().as_bytes().to_vec()))?;
             // Others may pass (a worker of another user finds its socket), but not look around.
             std::fs::DirBuilder::new().mode(0o711).create(&path)?;
@@ -83,17 +84,37 @@ impl Runtime {
     }
 }
 
-/// Where private directories belong: the user's runtime directory, root's, or the one for
+/// The longest base directory, in bytes. A socket's path has 107, of which `/herder-PID-RANDOM/notify-ID` takes
+/// up to 31 + 27.
+const MAX_BASE: usize = 48;
+
+/// Where private directories may belong, the best first: the user's runtime directory, root's, the one for
 /// temporary files.
-fn base_directory() -> PathBuf {
+fn candidates() -> Vec<PathBuf> {
     let given = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let given = given.filter(|path| path.is_absolute() && path.is_dir());
-    given.unwrap_or_else(|| {
-        let run = Path::new("/run");
-        if user::is_root() && run.is_dir() {
-            run.to_owned()
-        } else {
-            std::env::temp_dir()
-        }
-    })
+    let run = user::is_root().then(|| PathBuf::from("/run"));
+    let temporary = [std::env::temp_dir(), PathBuf::from("/tmp")];
+    given.into_iter().chain(run).chain(temporary).collect()
+}
+
+/// The first that is there and leaves room for the rest of a socket's path; the last when none does.
+fn base_directory(mut candidates: Vec<PathBuf>) -> PathBuf {
+    let fits =
+        |path: &PathBuf| path.is_absolute() && path.as_os_str().len() <= MAX_BASE && path.is_dir();
+    let place = candidates.iter().position(fits);
+    candidates.swap_remove(place.unwrap_or(candidates.len() - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_directory_is_there_and_leaves_room_for_a_socket() {
+        let base = |paths: &[&str]| base_directory(paths.iter().map(PathBuf::from).collect());
+        let long = format!("/tmp{}", "/.".repeat(MAX_BASE / 2));
+        assert_eq!(base(&["/run", "/tmp"]), Path::new("/run"));
+        assert_eq!(base(&["run", "/no/such", &long, "/tmp"]), Path::new("/tmp"));
+        assert_eq!(base(&["/no/such", "/neither"]), Path::new("/neither"));
+    }
 }
