@@ -127,6 +127,8 @@ impl Dispatcher {
         self.actions.retain(|action| !is_request_to(action, id));
         if let Some(index) = self.find(id) {
             if self.workers[index].standing == Standing::Withdrawing {
+                // Nobody watches a channel that is gone.
+                self.workers[index].watch = Watch::Off;
                 self.forget(index, conns.len());
             } else {
                 self.workers.remove(index);

@@ -1,6 +1,6 @@
 //! Healthy workers are replaced, one at a time, the replacement ready first.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU16, NonZeroU64};
 use std::time::Duration;
 
 use herder_core::Exit;
@@ -308,6 +308,24 @@ fn a_stop_ends_the_recycling() {
         },
     ];
     assert_eq!(deeds(&herd.tell(Event::Stop)), expected);
+}
+
+#[test]
+fn recycling_waits_while_as_many_drain_as_may() {
+    let mut spec = spec(2);
+    spec.recycle.max_requests = NonZeroU64::new(1_000);
+    spec.life.max_draining = NonZeroU16::new(1).expect("not zero");
+    let mut herd = Herd::ready(spec);
+    herd.tell(Event::Retire { worker: id(0, 1) });
+    let worker = id(1, 2);
+    assert_eq!(
+        herd.tell(Event::Served {
+            worker,
+            total: 1_000
+        }),
+        []
+    );
+    assert_eq!(spawns(&herd.exit(id(0, 1))), [id(1, 4)]);
 }
 
 /// Ready workers that are to be recycled after 900 to 1,000 requests.

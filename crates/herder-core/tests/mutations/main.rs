@@ -1,0 +1,70 @@
+//! The simulator must notice when a safety rule is switched off: otherwise it proves nothing.
+//!
+//! Run with `cargo test -p herder-core --features mutation --test mutations`.
+
+#[path = "../simulation/world/mod.rs"]
+mod world;
+
+use std::time::{Duration, Instant};
+
+use herder_core::mutation::{self, Mutation};
+use world::{Budget, Tally, run, seeds, trace};
+
+/// Another base than the simulation's: what is found there is not found by memory.
+const BASE_SEED: u64 = 0x6D75_7461_7465;
+
+/// Within this time a broken rule must be noticed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Searches for a seed that notices the broken rule.
+fn is_caught(broken: Mutation) {
+    trace::set(trace::Trace::Off);
+    mutation::set(Some(broken));
+    let start = Instant::now();
+    let caught = seeds(BASE_SEED)
+        .take_while(|_| start.elapsed() < PATIENCE)
+        .find_map(|seed| run(seed, Budget::Unbounded).err());
+    mutation::set(None);
+    let failure = caught.unwrap_or_else(|| panic!("{broken:?} was not noticed in {PATIENCE:?}"));
+    println!("{broken:?} in {:?}: {failure}", start.elapsed());
+    let mended = run(failure.seed, Budget::Unbounded);
+    assert!(
+        mended.is_ok(),
+        "seed {} fails without a mutation: {mended:?}",
+        failure.seed
+    );
+}
+
+#[test]
+fn back_off_off_is_caught() {
+    is_caught(Mutation::BackoffOff);
+}
+
+#[test]
+fn credit_off_is_caught() {
+    is_caught(Mutation::CreditOff);
+}
+
+#[test]
+fn incarnation_test_off_is_caught() {
+    is_caught(Mutation::IncarnationTestOff);
+}
+
+#[test]
+fn a_swapped_stop_ladder_is_caught() {
+    is_caught(Mutation::StopLadderSwapped);
+}
+
+#[test]
+fn take_back_off_is_caught() {
+    is_caught(Mutation::TakeBackOff);
+}
+
+#[test]
+fn without_a_mutation_nothing_is_caught() {
+    let mut tally = Tally::default();
+    for seed in seeds(BASE_SEED).take(100) {
+        tally += run(seed, Budget::Unbounded).expect("nothing is broken");
+    }
+    assert!(tally.steps > 0);
+}

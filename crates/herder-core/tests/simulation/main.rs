@@ -1,0 +1,79 @@
+//! The supervisor and the dispatcher in one adversarial world, by the million steps.
+//!
+//! `HERDER_SIM_SEED=n` replays one seed, and with `HERDER_SIM_TRACE=1` prints what happens;
+//! `HERDER_SIM_STEPS=n` sets how long the search is.
+
+mod world;
+
+use std::time::Instant;
+
+use world::{Budget, Tally, run, seeds, trace};
+
+/// Where the search starts: always the same, so that a red run is red for everybody.
+const BASE_SEED: u64 = 0x6865_7264_6572;
+
+/// Seeds that found something once.
+const REGRESSIONS: &[(u64, Budget)] = &[];
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")),
+    )
+}
+
+/// One seed in both budgets.
+fn run_both(seed: u64) -> Tally {
+    let mut tally = Tally::default();
+    for budget in [Budget::Bounded, Budget::Unbounded] {
+        match run(seed, budget) {
+            Ok(more) => tally += more,
+            Err(failure) => panic!("{failure} ({budget:?})"),
+        }
+    }
+    tally
+}
+
+#[test]
+fn simulation_million_steps() {
+    if let Some(seed) = number("HERDER_SIM_SEED") {
+        if number("HERDER_SIM_TRACE").is_some_and(|on| on > 0) {
+            trace::set(trace::Trace::On);
+        }
+        println!("{:?}", run_both(seed));
+        return;
+    }
+    let goal = number("HERDER_SIM_STEPS").unwrap_or(1_000_000);
+    println!("base seed {BASE_SEED}; replay one seed with HERDER_SIM_SEED=n");
+    let start = Instant::now();
+    let mut tally = Tally::default();
+    for seed in seeds(BASE_SEED) {
+        tally += run_both(seed);
+        if tally.steps >= goal {
+            break;
+        }
+    }
+    println!("{tally:?} in {:?}", start.elapsed());
+    assert!(
+        tally.taken_back > 0 && tally.poisoned > 0 && tally.timed_out > 0,
+        "a tame world"
+    );
+}
+
+#[test]
+fn regressions() {
+    for (seed, budget) in REGRESSIONS {
+        if let Err(failure) = run(*seed, *budget) {
+            panic!("{failure} ({budget:?})");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_lives_the_same_life() {
+    let tally = |seed| format!("{:?}", run(seed, Budget::Unbounded).ok());
+    for seed in seeds(BASE_SEED).take(3) {
+        assert_eq!(tally(seed), tally(seed));
+    }
+}

@@ -1,0 +1,23 @@
+//! One adversarial world around a supervisor and a dispatcher.
+//!
+//! The world knows the truth: which processes live, where each connection is. The two machines are
+//! told late and out of order; after each step what they ask for and believe is held against the
+//! truth. One seed decides everything.
+
+mod audit;
+mod calm;
+mod dispatch_thread;
+mod ledger;
+mod mail;
+mod main_thread;
+mod plan;
+mod process;
+mod restarts;
+mod rng;
+mod run;
+mod steps;
+pub(crate) mod trace;
+mod violation;
+
+pub(crate) use plan::Budget;
+pub(crate) use run::{Tally, run, seeds};

@@ -1,0 +1,159 @@
+//! When a slot may be started again, computed a second time and simply: the n-th failure in a row
+//! delays the next start by `first_delay` · 2ⁿ⁻¹, at most `max_delay`, less 10 % of jitter; and no
+//! `window` holds more than `max_restarts` restarts.
+//!
+//! Where the rules leave room (recycling, quarantine) this is the more lenient of the two.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use herder_core::spec::RestartPolicy;
+use herder_core::{Slot, Tick};
+
+use super::audit::Seen;
+use super::violation::{Verdict, ensure};
+
+pub(crate) struct Restarts {
+    policy: RestartPolicy,
+    slots: BTreeMap<Slot, Record>,
+}
+
+#[derive(Debug)]
+struct Record {
+    streak: u32,
+    /// The streak before the last failure.
+    earlier_streak: u32,
+    not_before: Tick,
+    restarts: Vec<Tick>,
+    next: Next,
+}
+
+/// What the next start of a slot is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Next {
+    /// The first one, one after a quarantine, or one after a change of size.
+    Planned,
+    /// The replacement of a worker that serves on, until one is ready.
+    Recycling,
+    Restart,
+}
+
+impl Restarts {
+    pub(super) fn new(policy: &RestartPolicy) -> Restarts {
+        Restarts {
+            policy: policy.clone(),
+            slots: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        for record in self.slots.values_mut() {
+            *record = Record {
+                next: record.next,
+                ..Record::new()
+            };
+        }
+    }
+
+    pub(super) fn expect_planned(&mut self, slot: Slot) {
+        self.record(slot).next = Next::Planned;
+    }
+
+    pub(super) fn recycling(&mut self, slot: Slot) {
+        self.record(slot).next = Next::Recycling;
+    }
+
+    pub(super) fn quarantined(&mut self, slot: Slot, until: Tick) {
+        let record = self.record(slot);
+        record.streak = record.streak.min(record.earlier_streak);
+        record.not_before = until;
+    }
+
+    pub(super) fn ready(&mut self, slot: Slot) {
+        let record = self.record(slot);
+        if record.next == Next::Recycling {
+            record.next = Next::Restart;
+        }
+    }
+
+    pub(super) fn retired(&mut self, slot: Slot, seen: Seen, now: Tick) {
+        let stable = self.policy.stable;
+        if seen
+            .ready_at
+            .is_some_and(|ready| now.since(ready) >= stable)
+        {
+            self.record(slot).streak = 0;
+        }
+    }
+
+    /// A worker that nobody had told to leave came to its end.
+    pub(super) fn ended(&mut self, slot: Slot, seen: Seen, now: Tick) {
+        let policy = self.policy.clone();
+        let record = self.record(slot);
+        if record.next == Next::Recycling {
+            return;
+        }
+        let end = seen.end_began.unwrap_or(now);
+        if seen
+            .ready_at
+            .is_some_and(|ready| end.since(ready) >= policy.stable)
+        {
+            record.streak = 0;
+            return;
+        }
+        record.earlier_streak = record.streak;
+        record.streak += 1;
+        record.not_before = now.after(shortest_delay(&policy, record.streak));
+    }
+
+    pub(super) fn spawned(&mut self, slot: Slot, now: Tick) -> Verdict {
+        let policy = self.policy.clone();
+        let record = self.slots.entry(slot).or_insert_with(Record::new);
+        if record.next == Next::Recycling {
+            return Ok(());
+        }
+        let planned = std::mem::replace(&mut record.next, Next::Restart) == Next::Planned;
+        if planned {
+            return Ok(());
+        }
+        ensure(
+            now >= record.not_before,
+            "7: a restart waits for its back-off",
+            || format!("slot {slot} at {now:?}: {record:?}"),
+        )?;
+        record.restarts.push(now);
+        record.restarts.retain(|at| now.since(*at) <= policy.window);
+        let most = policy
+            .max_restarts
+            .map_or(u64::MAX, |most| u64::from(most.get()));
+        ensure(
+            record.restarts.len() as u64 <= most,
+            "7: a slot is not restarted too often",
+            || format!("slot {slot} at {now:?}: {record:?}"),
+        )
+    }
+
+    fn record(&mut self, slot: Slot) -> &mut Record {
+        self.slots.entry(slot).or_insert_with(Record::new)
+    }
+}
+
+impl Record {
+    fn new() -> Record {
+        Record {
+            streak: 0,
+            earlier_streak: 0,
+            not_before: Tick::ZERO,
+            restarts: Vec::new(),
+            next: Next::Planned,
+        }
+    }
+}
+
+fn shortest_delay(policy: &RestartPolicy, streak: u32) -> Duration {
+    let mut delay = policy.first_delay;
+    for _ in 1..streak {
+        delay = (delay * 2).min(policy.max_delay);
+    }
+    delay.min(policy.max_delay).mul_f64(0.899)
+}

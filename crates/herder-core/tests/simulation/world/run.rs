@@ -1,0 +1,163 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use herder_core::dispatch::Dispatcher;
+use herder_core::supervisor::Supervisor;
+use herder_core::{Tick, WorkerId};
+
+use super::audit::Audit;
+use super::dispatch_thread::Channel;
+use super::ledger::Ledger;
+use super::mail::{Mail, Order};
+use super::plan::{Budget, Faults, Plan};
+use super::process::Process;
+use super::rng::Rng;
+use super::violation::{Verdict, Violation};
+
+/// How many steps of chaos one seed gets, at most.
+const STEPS_PER_SEED: u64 = 3_000;
+
+/// Everything there is.
+pub(crate) struct World {
+    pub(super) rng: Rng,
+    pub(super) faults: Faults,
+    pub(super) plan: Plan,
+    pub(super) now: Tick,
+    pub(super) supervisor: Supervisor,
+    pub(super) dispatcher: Dispatcher,
+    pub(super) audit: Audit,
+    pub(super) ledger: Ledger,
+    pub(super) mail: Mail,
+    /// From the main thread to the dispatch thread, in order.
+    pub(super) orders: VecDeque<(Tick, Order)>,
+    /// Processes that were started and whose death the main thread has not been told.
+    pub(super) processes: BTreeMap<WorkerId, Process>,
+    /// The `conns` channels that the dispatch thread holds.
+    pub(super) channels: BTreeMap<WorkerId, Channel>,
+}
+
+/// What a run went through, to show that it was worth something.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) seeds: u64,
+    pub(crate) steps: u64,
+    pub(crate) spawned: u64,
+    pub(crate) accepted: u64,
+    pub(crate) received: u64,
+    pub(crate) taken_back: u64,
+    pub(crate) poisoned: u64,
+    pub(crate) timed_out: u64,
+}
+
+/// A seed that found a broken invariant.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) seed: u64,
+    pub(crate) step: u64,
+    pub(crate) violation: Violation,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}\n    seed {} breaks it at step {}; replay with HERDER_SIM_SEED={}",
+            self.violation, self.seed, self.step, self.seed
+        )
+    }
+}
+
+/// The seeds that follow from a base seed.
+pub(crate) fn seeds(base: u64) -> impl Iterator<Item = u64> {
+    let mut rng = Rng::new(base);
+    std::iter::once(base).chain(std::iter::from_fn(move || Some(rng.next())))
+}
+
+/// Runs one seed: chaos, then calm in which everything must come right, then a stop. A panic of a
+/// machine is a violation like any other.
+pub(crate) fn run(seed: u64, budget: Budget) -> Result<Tally, Box<Failure>> {
+    let mut step = 0;
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new(seed, budget);
+        world.live_through(&mut step).map(|()| world.tally(step))
+    }));
+    let violation = match outcome {
+        Ok(Ok(tally)) => return Ok(tally),
+        Ok(Err(violation)) => violation,
+        Err(panic) => Violation {
+            rule: "the machines do not panic",
+            detail: panic_text(&*panic),
+        },
+    };
+    Err(Box::new(Failure {
+        seed,
+        step,
+        violation,
+    }))
+}
+
+impl World {
+    fn new(seed: u64, budget: Budget) -> World {
+        let mut rng = Rng::new(seed);
+        let plan = Plan::draw(&mut rng, budget);
+        World {
+            now: Tick::from_micros(rng.below(1_000_000_000)),
+            supervisor: Supervisor::new(plan.spec.clone(), rng.next()),
+            dispatcher: Dispatcher::new(&plan.spec.dispatch),
+            audit: Audit::new(&plan.spec),
+            ledger: Ledger::default(),
+            mail: Mail::default(),
+            orders: VecDeque::new(),
+            processes: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            faults: plan.faults,
+            plan,
+            rng,
+        }
+    }
+
+    fn live_through(&mut self, step: &mut u64) -> Verdict {
+        self.start()?;
+        let steps = self.rng.between(STEPS_PER_SEED / 10, STEPS_PER_SEED);
+        while *step < steps && !self.audit.is_finished() {
+            *step += 1;
+            self.step()?;
+        }
+        self.calm_down()?;
+        self.stop()
+    }
+
+    fn tally(&self, steps: u64) -> Tally {
+        Tally {
+            seeds: 1,
+            steps,
+            spawned: self.audit.spawned(),
+            accepted: self.ledger.accepted(),
+            received: self.ledger.received(),
+            taken_back: self.dispatcher.taken_back(),
+            poisoned: self.dispatcher.closed_poisoned(),
+            timed_out: self.dispatcher.closed_timed_out(),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.seeds += other.seeds;
+        self.steps += other.steps;
+        self.spawned += other.spawned;
+        self.accepted += other.accepted;
+        self.received += other.received;
+        self.taken_back += other.taken_back;
+        self.poisoned += other.poisoned;
+        self.timed_out += other.timed_out;
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no text")
+        .to_owned()
+}
