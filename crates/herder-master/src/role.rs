@@ -92,6 +92,8 @@ pub fn assume() -> Result<Assumed, RoleError> {
     let Some(header) = plan_header_on_stdin()? else {
         return Ok(Assumed::Entry);
     };
+    // What the caller of the herd had open is none of its children's business.
+    apply::close_all_except(&[])?;
     let (plan, descriptors) = receive_plan(&header)?;
     let expected = role_value(plan.role, &plan.app);
     if wanted != *expected.as_str() {
