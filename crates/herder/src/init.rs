@@ -26,9 +26,17 @@ pub(crate) const ENDING_SIGNALS: [Signal; 3] = [Signal::Interrupt, Signal::Quit,
 /// sensible can follow. [`try_init`] leaves that to you.
 ///
 /// ```no_run
-/// fn main() {
+/// use std::process::ExitCode;
+///
+/// fn main() -> Result<ExitCode, herder::ClusterError> {
 ///     herder::init();
 ///     // The rest of main runs in every process of the herd.
+///     herder::Cluster::new().listen(8080).run(|worker| {
+///         while let Some(connection) = worker.accept()? {
+///             drop(connection);
+///         }
+///         Ok::<(), std::io::Error>(())
+///     })
 /// }
 /// ```
 pub fn init() {
@@ -45,14 +53,12 @@ pub fn init() {
 /// `#[tokio::main]` has threads before `main` begins:
 ///
 /// ```
-/// # fn main() {
 /// std::thread::spawn(|| {
 ///     let error = herder::try_init().unwrap_err();
 ///     assert!(error.to_string().contains("#[tokio::main]"));
 /// })
 /// .join()
 /// .unwrap();
-/// # }
 /// ```
 pub fn try_init() -> Result<(), InitError> {
     let mut seat = lock(&SEAT);

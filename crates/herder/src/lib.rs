@@ -5,6 +5,7 @@
 mod asynchronous;
 mod cluster;
 mod connection;
+mod exit;
 mod in_process;
 mod init;
 mod panic;
@@ -20,6 +21,7 @@ pub use cluster::builder::Cluster;
 pub use cluster::error::ClusterError;
 pub use cluster::settings::{Dispatch, Policy};
 pub use connection::{Connection, ConnectionGuard, Peer, Stream};
+pub use exit::signal_name;
 pub use herder_core::Exit;
 pub use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
 pub use herder_master::config::Format;

@@ -66,10 +66,9 @@ impl Listener {
             match shared.look()? {
                 Step::Arrived(arrival) => {
                     shared.taken.fetch_add(1, Ordering::Relaxed);
-                    match AsyncConnection::new(arrival, &shared.link) {
-                        Ok(connection) => return Ok(Some(connection)),
-                        // This one is gone; the next may be fine.
-                        Err(_) => {}
+                    // One that cannot be set up is gone already; the next may be fine.
+                    if let Ok(connection) = AsyncConnection::new(arrival, &shared.link) {
+                        return Ok(Some(connection));
                     }
                 }
                 Step::Exhausted => return Ok(None),
@@ -98,17 +97,26 @@ impl Listener {
 impl Shared {
     fn look(&self) -> io::Result<Step> {
         let mut acceptor = lock(&self.acceptor);
-        match acceptor.step(&self.link)? {
-            Step::Nothing if acceptor.refresh(&self.link)? => acceptor.step(&self.link),
-            step => Ok(step),
+        let step = acceptor.step(&self.link)?;
+        if matches!(step, Step::Nothing) && acceptor.refresh(&self.link)? {
+            return acceptor.step(&self.link);
         }
+        Ok(step)
     }
 
     /// Waits until another look is worth while.
     async fn wait(&self) -> io::Result<Option<AsyncFdReadyGuard<'_, OwnedFd>>> {
         let ending = self.link.ending();
-        let pause = lock(&self.acceptor).pause_left(Instant::now());
+        let (pause, withdrawn) = {
+            let acceptor = lock(&self.acceptor);
+            (acceptor.pause_left(Instant::now()), acceptor.is_withdrawn())
+        };
         let ended = ending.until(|| ending.has_begun());
+        if withdrawn {
+            // The end of a channel is readable for ever; the master's word comes next.
+            ended.await;
+            return Ok(None);
+        }
         if let Some(pause) = pause {
             // The source may be readable all the time.
             tokio::select! {

@@ -200,7 +200,9 @@ fn observer(mut hooks: Vec<Hook>) -> Option<Observer> {
         return None;
     }
     Some(Box::new(move |event| {
-        hooks.iter_mut().for_each(|hook| hook(event))
+        for hook in &mut hooks {
+            hook(event);
+        }
     }))
 }
 

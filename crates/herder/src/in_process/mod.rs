@@ -6,7 +6,6 @@
 mod coordinator;
 mod desk;
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -142,8 +141,7 @@ pub(crate) fn start(
     Role::Master.assign();
     let master = thread::Builder::new()
         .name("herder-master".to_owned())
-        .spawn(move || coordinator.run())
-        .map_err(io::Error::from)?;
+        .spawn(move || coordinator.run())?;
     Ok(Running {
         addresses,
         desk,

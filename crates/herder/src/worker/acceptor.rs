@@ -1,7 +1,7 @@
 //! Where a worker's connections come from, and the wait for the next.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use herder_sys::epoll::{Epoll, Events, Interest};
@@ -122,6 +122,15 @@ impl Acceptor {
         Ok(arrival.map_or(Step::Exhausted, Step::Arrived))
     }
 
+    /// Whether nothing comes any more, though the worker's end has not begun yet.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        match &self.source {
+            Source::Pass(conns) => conns.is_withdrawn(),
+            Source::Shared(_) => false,
+        }
+    }
+
     /// Waits until something may have happened, at most `due`, and takes care of the link.
     pub(crate) fn wait(&mut self, link: &Link, due: Option<Duration>) -> io::Result<()> {
         let before = Instant::now();
@@ -155,7 +164,7 @@ impl Acceptor {
         self.epoll.remove(link.house())?;
         match &self.source {
             Source::Pass(conns) => herder_sys::fd::duplicate(conns.channel()),
-            Source::Shared(_) => herder_sys::fd::duplicate(self.epoll.as_fd()),
+            Source::Shared(_) => herder_sys::fd::duplicate(std::os::fd::AsFd::as_fd(&self.epoll)),
         }
     }
 

@@ -49,11 +49,12 @@ impl Worker {
         loop {
             let due = link.tick(Instant::now());
             match acceptor.step(link)? {
-                Step::Arrived(arrival) => match Connection::new(arrival, link) {
-                    Ok(connection) => return Ok(Some(connection)),
-                    // This one is gone; the next may be fine.
-                    Err(_) => {}
-                },
+                Step::Arrived(arrival) => {
+                    // One that cannot be set up is gone already; the next may be fine.
+                    if let Ok(connection) = Connection::new(arrival, link) {
+                        return Ok(Some(connection));
+                    }
+                }
                 Step::Exhausted => return Ok(None),
                 Step::Nothing => acceptor.wait(link, due)?,
             }

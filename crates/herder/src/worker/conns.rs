@@ -47,6 +47,11 @@ impl Conns {
         self.channel.as_fd()
     }
 
+    /// Whether the master has ended the channel.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.state == State::Withdrawn
+    }
+
     /// A connection that was received before.
     pub(crate) fn received(&mut self) -> Option<Arrival> {
         self.arrived.pop_front()

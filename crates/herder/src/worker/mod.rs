@@ -25,6 +25,10 @@ pub(crate) mod handle;
 pub(crate) mod link;
 mod listeners;
 pub(crate) mod outlet;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,0 +1,5 @@
+//! Workers against a master that the test plays.
+
+mod control;
+mod pass;
+mod shared;
