@@ -91,9 +91,6 @@ impl Pass {
         loop {
             self.epoll.wait(&mut events, self.timeout())?;
             let now = now();
-            if self.dispatcher.poll_timeout().is_some_and(|at| at <= now) {
-                self.dispatcher.handle(Event::Timer, now);
-            }
             for event in events.iter() {
                 match event.token {
                     WAKE => {
@@ -104,6 +101,10 @@ impl Pass {
                     token if self.acceptor.owns(token) => self.accept_from(token, now),
                     token => self.measure(Incarnation(token - FIRST_LINK), now),
                 }
+            }
+            // Last, so that what was received just now is not judged late.
+            if self.dispatcher.poll_timeout().is_some_and(|at| at <= now) {
+                self.dispatcher.handle(Event::Timer, now);
             }
             self.act(now)?;
             let budget = self.dispatcher.accept_budget();
