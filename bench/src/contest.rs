@@ -17,12 +17,17 @@ pub struct Contest {
 }
 
 impl Contest {
-    /// Measures every variant once a round, each round beginning with another one, `time` each time.
-    pub fn hold(pressure: Pressure, rounds: usize, time: Duration) -> Contest {
+    /// Measures each of `variants` once a round, each round beginning with another one, `time` each time.
+    pub fn hold(
+        variants: &[Variant],
+        pressure: Pressure,
+        rounds: usize,
+        time: Duration,
+    ) -> Contest {
         let mut samples: BTreeMap<Variant, Vec<Sample>> = BTreeMap::new();
         for round in 0..rounds {
-            for place in 0..Variant::ALL.len() {
-                let variant = Variant::ALL[(place + round) % Variant::ALL.len()];
+            for place in 0..variants.len() {
+                let variant = variants[(place + round) % variants.len()];
                 samples
                     .entry(variant)
                     .or_default()
@@ -30,6 +35,13 @@ impl Contest {
             }
         }
         Contest { pressure, samples }
+    }
+
+    /// The variants that were measured, in the order of the table.
+    pub fn variants(&self) -> impl Iterator<Item = Variant> {
+        Variant::ALL
+            .into_iter()
+            .filter(|variant| self.samples.contains_key(variant))
     }
 
     /// The median of one figure of one variant.
@@ -55,8 +67,7 @@ impl Contest {
 
     /// Whether every request of every variant had its whole answer.
     pub fn is_clean(&self) -> bool {
-        Variant::ALL
-            .into_iter()
+        self.variants()
             .all(|variant| self.failures(variant).is_empty())
     }
 

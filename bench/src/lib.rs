@@ -7,6 +7,7 @@
 //! - [`bare`]: the loops to compare with;
 //! - [`variant`]: what is compared, and how each is started;
 //! - [`measure`]: one measurement of one variant;
+//! - [`memory`]: what an idle herd needs;
 //! - [`contest`]: all of them, interleaved, and [`statistics`] of them;
 //! - [`report`]: the table and the JSON file.
 
@@ -16,6 +17,7 @@ pub mod answer;
 pub mod bare;
 pub mod contest;
 pub mod measure;
+pub mod memory;
 pub mod report;
 pub mod statistics;
 pub mod variant;

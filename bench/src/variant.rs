@@ -1,6 +1,8 @@
 //! What is compared, and how each is started.
 
 use crate::bare::{Role, WORKERS};
+use clap::ValueEnum;
+use herder_e2e::binary::Binary;
 use herder_e2e::herd::Herd;
 use herder_e2e::process::{self, Process};
 use herder_e2e::scene::Scene;
@@ -12,53 +14,109 @@ use std::time::Duration;
 
 /// How long a server may take to be ready.
 const START: Duration = Duration::from_secs(10);
+/// The herd with native workers.
+const HERD: Binary = Binary::new("herder-bench", "bench-worker");
 
 /// A way to bring connections to workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
-    /// Workers race on one listener (`EPOLLEXCLUSIVE`), no master in the way.
-    BareShared,
     /// A bare accept + sendmsg loop.
     BarePass,
+    /// Workers race on one listener (`EPOLLEXCLUSIVE`), no master in the way.
+    BareShared,
+    /// A herd whose master passes connections to native workers.
+    HerderPass,
+    /// A herd whose native workers race on one listener.
+    HerderShared,
 }
 
 impl Variant {
-    /// All of them; the first is what rates are compared with, the second what a master's work is compared with.
-    pub const ALL: [Variant; 2] = [Variant::BareShared, Variant::BarePass];
+    /// All of them, in the order of the table.
+    pub const ALL: [Variant; 4] = [
+        Variant::BareShared,
+        Variant::BarePass,
+        Variant::HerderShared,
+        Variant::HerderPass,
+    ];
 
     /// Its name in the table.
     pub fn name(self) -> &'static str {
         match self {
-            Variant::BareShared => "bare shared",
             Variant::BarePass => "bare pass",
+            Variant::BareShared => "bare shared",
+            Variant::HerderPass => "herder pass",
+            Variant::HerderShared => "herder shared",
         }
+    }
+
+    /// Whether a master has a hand in every connection.
+    pub fn passes(self) -> bool {
+        matches!(self, Variant::BarePass | Variant::HerderPass)
     }
 
     /// Starts it in `scene`, with two workers, and waits until it serves.
     pub fn start(self, scene: &Scene) -> Server {
-        let own = env::current_exe().expect("/proc is mounted");
-        let (role, worker) = match self {
-            Variant::BareShared => (Role::Shared, Role::Sharing),
-            Variant::BarePass => (Role::Master, Role::Passed),
-        };
-        let herd = scene.program(own).arg(role.name()).start();
-        let address = herd.wait_for_line("where it listens", START, |line| {
-            line.strip_prefix("listening ")?.parse().ok()
-        });
-        let is_worker = |process: &Process| process.title.ends_with(worker.name());
-        let workers = wait::until(START, "all workers run", || {
-            let mut all = herd.descendants();
-            all.retain(is_worker);
-            (all.len() == WORKERS).then_some(all)
-        });
-        Server {
-            master: vec![herd.pid()],
-            workers: pids(&workers),
-            address,
-            herd,
+        match self {
+            Variant::BarePass => start_bare(scene, Role::Master, Role::Passed),
+            Variant::BareShared => start_bare(scene, Role::Shared, Role::Sharing),
+            Variant::HerderPass => start_herd(scene, "pass", WORKERS),
+            Variant::HerderShared => start_herd(scene, "shared", WORKERS),
         }
     }
+}
+
+/// Starts a herd of native workers in `scene` and waits until it serves.
+pub fn start_herd(scene: &Scene, dispatch: &str, workers: usize) -> Server {
+    let herd = scene
+        .herd(HERD)
+        .arg(workers.to_string())
+        .arg(dispatch)
+        .start();
+    let address = address(&herd);
+    let (workers, before) = split(&herd, workers, |process| {
+        process.title.starts_with("herder: worker")
+    });
+    Server {
+        address,
+        herd,
+        before,
+        workers,
+    }
+}
+
+fn start_bare(scene: &Scene, first: Role, worker: Role) -> Server {
+    let own = env::current_exe().expect("/proc is mounted");
+    let herd = scene.program(own).arg(first.name()).start();
+    let address = address(&herd);
+    let (workers, before) = split(&herd, WORKERS, |process| {
+        process.title.ends_with(worker.name())
+    });
+    Server {
+        address,
+        herd,
+        before,
+        workers,
+    }
+}
+
+fn address(herd: &Herd) -> SocketAddr {
+    herd.wait_for_line("where it listens", START, |line| {
+        line.strip_prefix("listening ")?.parse().ok()
+    })
+}
+
+/// The pids of all `count` workers, once they run, and of everything else.
+fn split(herd: &Herd, count: usize, is_worker: impl Fn(&Process) -> bool) -> (Vec<i32>, Vec<i32>) {
+    wait::until(START, "all workers run", || {
+        let (workers, others): (Vec<_>, Vec<_>) =
+            herd.descendants().into_iter().partition(&is_worker);
+        (workers.len() == count).then(|| (pids(&workers), pids(&others)))
+    })
+}
+
+fn pids(processes: &[Process]) -> Vec<i32> {
+    processes.iter().map(|process| process.pid).collect()
 }
 
 /// A variant that serves.
@@ -68,14 +126,14 @@ pub struct Server {
     pub address: SocketAddr,
     /// Its processes.
     pub herd: Herd,
-    master: Vec<i32>,
+    before: Vec<i32>,
     workers: Vec<i32>,
 }
 
 impl Server {
-    /// Processor time used so far by what stands before the workers.
+    /// Processor time used so far by what stands before the workers (a herd's keeper and master).
     pub fn master_time(&self) -> Duration {
-        self.master
+        self.before
             .iter()
             .copied()
             .map(process::processor_time)
@@ -90,8 +148,4 @@ impl Server {
             .map(process::processor_time)
             .sum()
     }
-}
-
-fn pids(processes: &[Process]) -> Vec<i32> {
-    processes.iter().map(|process| process.pid).collect()
 }

@@ -4,10 +4,14 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// The root of the workspace.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// What this process has found fresh: a long benchmark measures one program, whoever edits meanwhile.
+static FOUND: Mutex<Vec<(Binary, PathBuf)>> = Mutex::new(Vec::new());
 
 /// A program that some package of this workspace builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +40,21 @@ impl Binary {
 
     /// Where the program is, in the target directory and profile of the running test or benchmark.
     /// Built first when it is missing or older than one of its sources: cargo builds the programs
-    /// of a package only for that package's own tests. Tests in parallel wait for one build.
+    /// of a package only for that package's own tests. Tests in parallel wait for one build; one process looks once.
     ///
     /// # Panics
     /// When the program cannot be built; the message holds what cargo said.
     pub fn path(self) -> PathBuf {
+        let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, path)) = found.iter().find(|(binary, _)| *binary == self) {
+            return path.clone();
+        }
+        let path = self.find();
+        found.push((self, path.clone()));
+        path
+    }
+
+    fn find(self) -> PathBuf {
         let directory = profile_directory();
         let path = directory.join(self.name);
         if !is_fresh(&path) {
