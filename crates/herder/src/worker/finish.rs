@@ -67,10 +67,12 @@ pub(crate) fn conclude(link: &Link, outcome: &Outcome) -> Instant {
     })
 }
 
-/// 0 after a function that returned without an error and without a panic anywhere.
+/// 0 after a function that returned without an error, with no panic anywhere and no connection that
+/// had to be cut off.
 pub(crate) fn exit_status(link: &Link, outcome: &Outcome) -> i32 {
+    let clean = !link.ending().panicked() && link.tally().open() == 0;
     match outcome {
-        Outcome::Done if !link.ending().panicked() => 0,
+        Outcome::Done if clean => 0,
         Outcome::Done | Outcome::Failed(_) | Outcome::Panicked => FAILED,
     }
 }

@@ -116,7 +116,7 @@ fn draining_is_seen_by_who_does_not_wait_for_connections() {
 }
 
 #[test]
-fn a_panic_is_a_suicide_message() {
+fn a_late_panic_changes_the_status_and_nothing_else() {
     let (mut master, worker) = testing::pass(CALM);
     let link = worker.handle().link().clone();
     link.end(Reason::MasterGone);

@@ -2,4 +2,5 @@
 
 mod control;
 mod pass;
+mod process;
 mod shared;

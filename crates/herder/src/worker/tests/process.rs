@@ -1,0 +1,275 @@
+//! Workers that are a process of their own, as far as their end is concerned.
+//!
+//! The child is this test program again, told to run [`child`] alone; its standard input is the
+//! socket over which it gets its channels.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use herder_sys::apply::{Limit, set_limit};
+use herder_sys::fd::{duplicate, open_count};
+use herder_sys::pidfd::PidFd;
+use herder_sys::signal::{Signal, SignalFd};
+use herder_sys::socket::{self, Wait};
+use herder_wire::control::ToMaster;
+
+use crate::init::ENDING_SIGNALS;
+use crate::worker::acceptor::Acceptor;
+use crate::worker::blocking::Worker;
+use crate::worker::finish;
+use crate::worker::link::{Link, Timing};
+use crate::worker::outlet::Outlet;
+use crate::worker::testing::{self, CALM, Master, PATIENCE};
+use crate::{Connection, panic};
+
+const ROLE: &str = "HERDER_TEST_ROLE";
+
+/// Short enough to wait for.
+const SHORT: Duration = Duration::from_millis(300);
+
+struct Herd {
+    master: Master,
+    child: Child,
+}
+
+impl Herd {
+    fn start(role: &str) -> Herd {
+        let (parent, stdin) = socket::seqpacket_pair().unwrap();
+        let (control, worker_control) = socket::seqpacket_pair().unwrap();
+        let (conns, worker_end) = socket::seqpacket_pair().unwrap();
+        let channels = [worker_control.as_fd(), worker_end.as_fd()];
+        socket::send(parent.as_fd(), b"c", &channels).unwrap();
+        // Inherited by every thread of the child, those of the test harness included.
+        let _blocked = SignalFd::block(&ENDING_SIGNALS).unwrap();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "worker::tests::process::child"])
+            .arg("--nocapture")
+            .env(ROLE, role)
+            .stdin(Stdio::from(stdin))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut master = Master::new(control, Some(conns), worker_end);
+        master.wait_for(|message| *message == ToMaster::Ready);
+        Herd { master, child }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        PidFd::open(pid).unwrap().signal(signal).unwrap();
+    }
+
+    /// What the worker gave as its reason for its own end.
+    fn reason(&mut self) -> String {
+        let heard = self
+            .master
+            .wait_for(|said| matches!(said, ToMaster::Retire { .. }));
+        let reasons = heard.into_iter().filter_map(|message| match message {
+            ToMaster::Retire { reason } => Some(reason),
+            ToMaster::Beat
+            | ToMaster::BootExtend { .. }
+            | ToMaster::Counters { .. }
+            | ToMaster::Hello { .. }
+            | ToMaster::Ready
+            | ToMaster::User(_) => None,
+        });
+        let reasons: Vec<_> = reasons.collect();
+        assert_eq!(reasons.len(), 1, "{reasons:?}");
+        reasons.into_iter().next().unwrap()
+    }
+
+    fn exit(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+/// Asks over a connection, and returns the answer; nothing when it was closed.
+fn ask(client: &mut UnixStream, question: u8) -> Option<u8> {
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.write_all(&[question]).unwrap();
+    let mut answer = [0];
+    match client.read_exact(&mut answer) {
+        Ok(()) => Some(answer[0]),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock) => panic!("no answer"),
+        Err(_) => None,
+    }
+}
+
+#[test]
+fn a_panic_in_a_thread_is_announced_at_once_and_other_connections_finish() {
+    let mut herd = Herd::start("threads");
+    let mut other = herd.master.pass(1).remove(0);
+    assert_eq!(ask(&mut other, b'a'), Some(b'a'));
+    let mut bad = herd.master.pass(1).remove(0);
+    assert_eq!(ask(&mut bad, b'p'), None);
+    let reason = herd.reason();
+    assert!(
+        reason.starts_with("panicked at ") && reason.ends_with("as asked"),
+        "{reason}"
+    );
+    let _late = herd.master.pass(1);
+    assert_eq!(
+        ask(&mut other, b'b'),
+        Some(b'b'),
+        "an open connection goes on"
+    );
+    assert_eq!(herd.master.unreceived(), 1, "and no new one is taken");
+    drop(other);
+    assert_eq!(herd.exit().code(), Some(1));
+}
+
+#[test]
+fn a_panic_ends_the_process_although_a_connection_stays_open() {
+    let mut herd = Herd::start("threads");
+    let mut stubborn = herd.master.pass(1).remove(0);
+    assert_eq!(ask(&mut stubborn, b'a'), Some(b'a'));
+    let mut bad = herd.master.pass(1).remove(0);
+    let asked = Instant::now();
+    assert_eq!(ask(&mut bad, b'p'), None);
+    herd.reason();
+    assert_eq!(herd.exit().code(), Some(1));
+    assert!(asked.elapsed() >= SHORT);
+}
+
+#[test]
+fn a_panic_in_the_worker_function_ends_it_with_1() {
+    let mut herd = Herd::start("inline");
+    let mut bad = herd.master.pass(1).remove(0);
+    assert_eq!(ask(&mut bad, b'p'), None);
+    assert!(herd.reason().ends_with("as asked"));
+    assert_eq!(herd.exit().code(), Some(1));
+}
+
+#[test]
+fn an_error_ends_the_process_with_1() {
+    let herd = Herd::start("inline");
+    let mut bad = herd.master.pass(1).remove(0);
+    assert_eq!(ask(&mut bad, b'e'), None);
+    assert_eq!(herd.exit().code(), Some(1));
+}
+
+#[test]
+fn each_ending_signal_drains_and_the_status_is_0() {
+    for signal in ENDING_SIGNALS {
+        let mut herd = Herd::start("threads");
+        let mut open = herd.master.pass(1).remove(0);
+        assert_eq!(ask(&mut open, b'a'), Some(b'a'));
+        herd.signal(signal);
+        assert_eq!(herd.reason(), format!("received {signal}"));
+        assert_eq!(ask(&mut open, b'b'), Some(b'b'));
+        drop(open);
+        assert_eq!(herd.exit().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_second_signal_is_in_a_hurry() {
+    let mut herd = Herd::start("threads");
+    let mut open = herd.master.pass(1).remove(0);
+    assert_eq!(ask(&mut open, b'a'), Some(b'a'));
+    herd.signal(Signal::Terminate);
+    herd.reason();
+    herd.signal(Signal::Terminate);
+    assert_eq!(herd.exit().code(), Some(1));
+}
+
+#[test]
+fn r28_without_a_master_the_worker_leaves_within_its_grace() {
+    let Herd { master, child } = Herd::start("threads");
+    let mut open = master.pass(1).remove(0);
+    assert_eq!(ask(&mut open, b'a'), Some(b'a'));
+    let lying = master.pass(1);
+    drop(master);
+    assert_eq!(ask(&mut open, b'b'), Some(b'b'), "what is open may finish");
+    for mut client in lying {
+        assert_eq!(
+            ask(&mut client, b'c'),
+            Some(b'c'),
+            "nobody else would serve it"
+        );
+    }
+    let mut child = child;
+    assert_eq!(child.wait().unwrap().code(), Some(1), "it did not finish");
+}
+
+#[test]
+fn r17_a_worker_without_descriptors_loses_no_connection() {
+    let mut herd = Herd::start("few-descriptors");
+    let (first, second) = (herd.master.pass(4), herd.master.pass(4));
+    herd.master
+        .wait_for(|said| matches!(said, ToMaster::Counters { open: 4, .. }));
+    assert_eq!(
+        herd.master.unreceived(),
+        4,
+        "the second message waits until there is room"
+    );
+    for mut client in first.into_iter().chain(second) {
+        assert_eq!(ask(&mut client, b'a'), Some(b'a'));
+    }
+    herd.signal(Signal::Terminate);
+    assert_eq!(herd.exit().code(), Some(0));
+}
+
+/// Not a test by itself: the worker of the tests above.
+#[test]
+fn child() {
+    let Ok(role) = std::env::var(ROLE) else {
+        return;
+    };
+    let signals = SignalFd::block(&ENDING_SIGNALS).unwrap();
+    let (mut byte, mut channels) = ([0], Vec::new());
+    let stdin = io::stdin();
+    let got = socket::receive(stdin.as_fd(), &mut byte, &mut channels, 2, Wait::Block).unwrap();
+    assert_eq!(got.len, 1);
+    let (conns, control) = (channels.pop().unwrap(), channels.pop().unwrap());
+    let timing = Timing {
+        grace: SHORT,
+        close_timeout: SHORT,
+        ..CALM
+    };
+    let outlet = Outlet::channel(control);
+    let link = Arc::new(Link::new(testing::identity(), timing, outlet, Some(signals)).unwrap());
+    let acceptor = Acceptor::pass(&link, conns).unwrap();
+    let worker = Worker::new(Arc::clone(&link), acceptor);
+    panic::watch_process(&link);
+    if role == "few-descriptors" {
+        // Room for one more, beside the worker's own reserve.
+        let last = duplicate(stdin.as_fd()).unwrap();
+        let limit = open_count().unwrap() as u64;
+        drop(last);
+        set_limit(Limit::OpenFiles, limit, limit).unwrap();
+    }
+    let inline = role == "inline";
+    std::process::exit(finish::run(worker, |worker| {
+        serve(&worker, inline).map_err(|error| error.to_string())
+    }));
+}
+
+fn serve(worker: &Worker, inline: bool) -> io::Result<()> {
+    while let Some(connection) = worker.accept()? {
+        if inline {
+            answer(connection)?;
+        } else {
+            thread::spawn(move || answer(connection));
+        }
+    }
+    Ok(())
+}
+
+fn answer(mut connection: Connection) -> io::Result<()> {
+    let mut question = [0];
+    while connection.read(&mut question)? > 0 {
+        match question[0] {
+            b'p' => panic!("as asked"),
+            b'e' => return Err(io::Error::other("as asked")),
+            _ => connection.write_all(&question)?,
+        }
+    }
+    Ok(())
+}
