@@ -91,6 +91,8 @@ impl Control {
                 Ok(Reading::Goes) => continue,
                 Ok(other) => other,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Reading::Goes,
+                // The worker ended without having read our last words; that is no fault of its.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Reading::Ended,
                 Err(error) => Reading::Broken(format!("its channel failed: {error}")),
             };
             return said;
@@ -291,6 +293,14 @@ mod tests {
             let said = control.read(at(0));
             assert!(matches!(said.then, Reading::Broken(_)), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_worker_that_ends_without_reading_has_ended_and_not_misbehaved() {
+        let (mut control, theirs) = Control::new(Incarnation(1)).expect("socketpair");
+        control.send(&ToWorker::Nudge);
+        drop(theirs);
+        assert!(matches!(control.read(at(0)).then, Reading::Ended));
     }
 
     #[test]
