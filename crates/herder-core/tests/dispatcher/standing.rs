@@ -111,3 +111,19 @@ fn a_watched_worker_that_is_withdrawn_is_not_watched_any_more() {
     desk.tell(Event::Withdraw { worker: worker(0) });
     assert!(!desk.is_watched(worker(0)));
 }
+
+#[test]
+fn nobody_unwatches_the_channel_of_the_dead() {
+    let mut desk = Desk::new(1);
+    desk.accept(8);
+    let worker = worker(0);
+    assert!(desk.is_watched(worker));
+    desk.dispatcher
+        .handle(Event::Withdraw { worker }, herder_core::Tick::ZERO);
+    desk.kill(worker);
+    assert_eq!(
+        desk.count(|action| matches!(action, Action::Unwatch { .. })),
+        0
+    );
+    assert_eq!(withdrawals(&desk), [(0, 8)]);
+}

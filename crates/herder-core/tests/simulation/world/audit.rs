@@ -6,7 +6,7 @@ use herder_core::spec::{AppSpec, BootFailure, Readiness};
 use herder_core::supervisor::{Action, Event, Notice, Outcome, Supervisor};
 use herder_core::{Incarnation, Slot, Tick, WorkerId};
 
-use super::restarts::Restarts;
+use super::restarts::{Blame, Restarts};
 use super::violation::{Verdict, Violation, ensure};
 
 /// How many workers an app may have above its size: one replacement at a time.
@@ -55,7 +55,7 @@ pub(super) enum Mark {
     Killed,
     Misbehaved,
     ReadyTold,
-    /// It leaves as planned: its end is nobody's failure.
+    /// It leaves as planned, or another has its slot: its end is nobody's failure.
     Superseded,
     WithdrawAsked,
     WithdrawnTold,
@@ -224,9 +224,11 @@ impl Audit {
             return;
         };
         let wanted = self.is_running() && worker.slot.0 < self.size;
-        if wanted && !seen.has(Mark::Superseded) {
-            self.restarts.ended(worker.slot, seen, now);
-        }
+        let blame = match wanted && !seen.has(Mark::Superseded) {
+            true => Blame::Worker,
+            false => Blame::Nobody,
+        };
+        self.restarts.ended(worker.slot, seen, blame, now);
     }
 
     fn exists(&mut self, worker: WorkerId, now: Tick) {
@@ -360,8 +362,12 @@ impl Audit {
             Notice::Ready { worker, .. } => {
                 self.was_ever_ready = true;
                 self.restarts.ready(worker.slot);
-                if let Some(seen) = self.live.get_mut(&worker) {
-                    seen.ready_at = Some(now);
+                for (id, seen) in &mut self.live {
+                    if *id == worker {
+                        seen.ready_at = Some(now);
+                    } else if id.slot == worker.slot {
+                        seen.set(Mark::Superseded);
+                    }
                 }
             }
             Notice::Recycling { worker, .. } => self.restarts.recycling(worker.slot),

@@ -8,6 +8,7 @@ use herder_core::{Exit, Slot, Tick, WorkerId};
 use super::plan::Faults;
 use super::process::{Deed, Life};
 use super::run::World;
+use super::steps::Firing;
 use super::violation::{Verdict, ensure};
 
 /// The longest step of the clock: short enough that nobody who beats is suspected.
@@ -81,7 +82,7 @@ impl World {
         let next = self.next_timeout().unwrap_or(self.now.after(STEP));
         let soon = self.now.after(Duration::from_micros(1));
         self.now = next.clamp(soon, self.now.after(STEP));
-        self.fire_timers(false)?;
+        self.fire_timers(Firing::WhenDue)?;
         self.check()
     }
 

@@ -19,9 +19,10 @@ impl World {
 
     /// Tells the supervisor, and does what it asks for.
     pub(super) fn tell_supervisor(&mut self, event: Event) -> Verdict {
-        let exited = match event {
-            Event::Exited { worker, .. } => Some(worker),
-            _ => None,
+        let exited = if let Event::Exited { worker, .. } = event {
+            Some(worker)
+        } else {
+            None
         };
         trace::line(|| format!("{:>12} supervisor < {event:?}", self.now.as_micros()));
         self.audit.told(&event, self.now);

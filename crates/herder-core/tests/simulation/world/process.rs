@@ -99,7 +99,9 @@ impl Process {
         }
         match self.life {
             Life::Dead => Deed::Nothing,
-            Life::Booting { ready_at } => self.boot(ready_at <= now, rng),
+            Life::Booting { ready_at } if ready_at <= now => self.finish_boot(rng),
+            Life::Booting { .. } if self.obeys_drain() => Deed::Exit(Exit::Code(0)),
+            Life::Booting { .. } => Deed::Nothing,
             Life::Serving if rng.chance(faults.crash) => Deed::Exit(draw_exit(rng)),
             Life::Serving if rng.chance(faults.retire) => Deed::Retire,
             Life::Serving if rng.chance(faults.misbehave) => Deed::Misbehave,
@@ -107,34 +109,28 @@ impl Process {
         }
     }
 
-    fn boot(&self, done: bool, rng: &mut Rng) -> Deed {
-        if self.drain_asked && !self.temper.deaf {
+    fn finish_boot(&self, rng: &mut Rng) -> Deed {
+        if self.obeys_drain() {
             Deed::Exit(Exit::Code(0))
         } else if self.temper.crashes_on_boot {
-            if done {
-                Deed::Exit(Exit::Code(1))
-            } else {
-                Deed::Nothing
-            }
-        } else if self.temper.never_ready {
-            if rng.chance(20) {
-                Deed::ExtendBoot
-            } else {
-                Deed::Nothing
-            }
-        } else if done {
+            Deed::Exit(Exit::Code(1))
+        } else if !self.temper.never_ready {
             Deed::BecomeReady
+        } else if rng.chance(20) {
+            Deed::ExtendBoot
         } else {
             Deed::Nothing
         }
     }
 
+    fn obeys_drain(&self) -> bool {
+        self.drain_asked && !self.temper.deaf
+    }
+
     fn work(&self, rng: &mut Rng) -> Deed {
         match rng.below(10) {
             0 | 1 if !self.temper.mute => Deed::Beat,
-            2 if self.drain_asked && !self.temper.deaf && self.open.is_empty() => {
-                Deed::Exit(Exit::Code(0))
-            }
+            2 if self.obeys_drain() && self.open.is_empty() => Deed::Exit(Exit::Code(0)),
             3 if rng.chance(100) => Deed::Remember,
             4..=6 => Deed::Receive,
             _ => Deed::Serve,

@@ -28,6 +28,14 @@ struct Record {
     next: Next,
 }
 
+/// Whose failure an end is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Blame {
+    /// It was told to leave, or its slot is not wanted.
+    Nobody,
+    Worker,
+}
+
 /// What the next start of a slot is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Next {
@@ -86,19 +94,19 @@ impl Restarts {
         }
     }
 
-    /// A worker that nobody had told to leave came to its end.
-    pub(super) fn ended(&mut self, slot: Slot, seen: Seen, now: Tick) {
+    /// A worker came to its end.
+    pub(super) fn ended(&mut self, slot: Slot, seen: Seen, blame: Blame, now: Tick) {
         let policy = self.policy.clone();
         let record = self.record(slot);
-        if record.next == Next::Recycling {
-            return;
-        }
         let end = seen.end_began.unwrap_or(now);
         if seen
             .ready_at
             .is_some_and(|ready| end.since(ready) >= policy.stable)
         {
             record.streak = 0;
+            return;
+        }
+        if blame == Blame::Nobody || record.next == Next::Recycling {
             return;
         }
         record.earlier_streak = record.streak;
@@ -114,6 +122,7 @@ impl Restarts {
         }
         let planned = std::mem::replace(&mut record.next, Next::Restart) == Next::Planned;
         if planned {
+            record.not_before = Tick::ZERO;
             return Ok(());
         }
         ensure(

@@ -15,6 +15,14 @@ use super::violation::{Verdict, ensure};
 /// No state of an app of eight slots needs more, serialised.
 const MAX_SNAPSHOT: usize = 32 * 1024;
 
+/// When the timers fire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Firing {
+    /// For nothing, too.
+    Always,
+    WhenDue,
+}
+
 impl World {
     pub(super) fn step(&mut self) -> Verdict {
         match self.rng.below(1000) {
@@ -115,7 +123,12 @@ impl World {
 
     fn clients_arrive(&mut self) -> Verdict {
         let budget = self.dispatcher.accept_budget();
-        let count = self.rng.index(budget.min(self.rng.clone().index(12)) + 1);
+        let most = if self.rng.chance(300) {
+            budget
+        } else {
+            budget.min(3)
+        };
+        let count = self.rng.index(most + 1);
         self.accept(count)
     }
 
@@ -153,21 +166,25 @@ impl World {
 
     /// Timers fire late, and sometimes for nothing.
     fn timers_fire(&mut self) -> Verdict {
-        let spurious = self.rng.chance(50);
-        self.fire_timers(spurious)
+        let firing = if self.rng.chance(50) {
+            Firing::Always
+        } else {
+            Firing::WhenDue
+        };
+        self.fire_timers(firing)
     }
 
-    pub(super) fn fire_timers(&mut self, spurious: bool) -> Verdict {
+    pub(super) fn fire_timers(&mut self, firing: Firing) -> Verdict {
         let due = |at: Option<Tick>| at.is_some_and(|at| at <= self.now);
         let (supervisor, dispatcher) = (
             due(self.supervisor.poll_timeout()),
             due(self.dispatcher.poll_timeout()),
         );
-        if dispatcher || spurious {
+        if dispatcher || firing == Firing::Always {
             self.tell_dispatcher(ToDispatcher::Timer);
             self.drain_dispatcher()?;
         }
-        if supervisor || spurious {
+        if supervisor || firing == Firing::Always {
             self.tell_supervisor(ToSupervisor::Timer)?;
         }
         Ok(())

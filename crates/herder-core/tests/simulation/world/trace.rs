@@ -16,6 +16,10 @@ pub(crate) fn set(trace: Trace) {
     TRACE.set(trace);
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "the trace is for whoever replays a seed"
+)]
 pub(super) fn line(text: impl FnOnce() -> String) {
     if TRACE.get() == Trace::On {
         println!("{}", text());
