@@ -10,7 +10,6 @@ mod dispatch;
 pub mod event;
 mod keeper;
 mod launch;
-mod launcher;
 mod master;
 mod output;
 pub mod role;

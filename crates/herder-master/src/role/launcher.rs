@@ -15,7 +15,8 @@ use herder_sys::{apply, fd, process, socket};
 use herder_wire::plan::{DescriptorUse, Identity, LaunchPlan, LimitKind, ListenFds, Program};
 use herder_wire::report::{LaunchFailure, LaunchStep};
 
-use crate::role::{RoleError, os_pair};
+use super::error::RoleError;
+use super::plan::os_pair;
 
 /// What a shell returns for a command that cannot be executed.
 const CANNOT_EXECUTE: i32 = 126;
@@ -31,7 +32,7 @@ type Failed = (LaunchStep, io::Error);
 ///
 /// # Errors
 /// When the plan names no program.
-pub(crate) fn follow<T>(
+pub(super) fn follow<T>(
     plan: LaunchPlan,
     descriptors: Vec<OwnedFd>,
     plan_socket: OwnedFd,

@@ -1,0 +1,58 @@
+//! The plan that waits on a child's stdin.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+
+use herder_sys::memory;
+use herder_sys::socket::{self, Wait};
+use herder_wire::plan::{LaunchPlan, MAX_PLAN, PlanError, PlanHeader};
+
+use super::error::RoleError;
+
+/// The most descriptors one plan carries, the body's included: what one message can hold.
+const MAX_PLAN_DESCRIPTORS: usize = socket::MAX_FDS_PER_MESSAGE;
+
+/// The header of the plan that waits on stdin, if there is one; blocks until the parent has sent
+/// it. A parent that dies before is an end of file, and so is no plan.
+pub(super) fn header_on_stdin() -> Result<Option<PlanHeader>, RoleError> {
+    let stdin = io::stdin();
+    if !socket::is_socket(stdin.as_fd()) {
+        return Ok(None);
+    }
+    let mut bytes = [0; PlanHeader::SIZE];
+    let len = socket::peek(stdin.as_fd(), &mut bytes, Wait::Block)?;
+    match PlanHeader::decode(&bytes[..len]) {
+        Ok(header) => Ok(Some(header)),
+        Err(PlanError::BadMagic) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Receives the plan and its descriptors.
+pub(super) fn receive(header: &PlanHeader) -> Result<(LaunchPlan, Vec<OwnedFd>), RoleError> {
+    let mut bytes = [0; PlanHeader::SIZE];
+    let mut descriptors = Vec::new();
+    let stdin = io::stdin();
+    let received = socket::receive(
+        stdin.as_fd(),
+        &mut bytes,
+        &mut descriptors,
+        MAX_PLAN_DESCRIPTORS,
+        Wait::Block,
+    )?;
+    let announced = usize::from(header.descriptors) + 1;
+    if received.descriptors_lost || descriptors.len() != announced {
+        let text = format!("{} of {announced} descriptors arrived", descriptors.len());
+        return Err(RoleError::Mismatch(text));
+    }
+    let body = memory::read_sealed(descriptors.remove(0).as_fd(), MAX_PLAN)?;
+    let plan = LaunchPlan::decode(header, &body)?;
+    Ok((plan, descriptors))
+}
+
+/// A variable as the system has it.
+pub(super) fn os_pair((name, value): (Vec<u8>, Vec<u8>)) -> (OsString, OsString) {
+    (OsString::from_vec(name), OsString::from_vec(value))
+}
