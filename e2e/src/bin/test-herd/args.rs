@@ -1,0 +1,108 @@
+//! What the herd can be told: a flag for each setting that a test needs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use herder::{Cluster, Dispatch, Policy};
+
+/// Starts a thread before `herder::init`, which must refuse then. Looked for before anything is parsed.
+pub(crate) const EARLY_THREAD: &str = "--early-thread";
+
+/// Times are in milliseconds.
+#[derive(Clone, Parser)]
+pub(crate) struct Args {
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: Vec<String>,
+    #[arg(long, default_value_t = 2)]
+    workers: usize,
+    #[arg(long, default_value = "pass")]
+    dispatch: Mode,
+    #[arg(long, default_value = "round-robin")]
+    policy: Picker,
+    #[arg(long, default_value_t = 5000)]
+    grace: u64,
+    #[arg(long, default_value_t = 10_000)]
+    hang: u64,
+    #[arg(long, default_value_t = 0)]
+    max_requests: u64,
+    #[arg(long)]
+    max_lifetime: Option<u64>,
+    /// In MiB.
+    #[arg(long, default_value_t = 0)]
+    max_memory: u64,
+    #[arg(long, default_value_t = 0)]
+    max_restarts: u32,
+    #[arg(long)]
+    restart_window: Option<u64>,
+    /// The workers serve one connection at a time, in their main thread.
+    #[arg(long)]
+    blocking: bool,
+    /// The workers do not leave when they are told to.
+    #[arg(long)]
+    pub(crate) ignore_drain: bool,
+    /// Where to note what was received (`got PORT PID`) and read (`saw ID PID`).
+    #[arg(long)]
+    pub(crate) ledger: Option<PathBuf>,
+    /// See [`EARLY_THREAD`].
+    #[arg(long, hide = true)]
+    early_thread: bool,
+}
+
+/// How the workers wait.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Async,
+    Blocking,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    Pass,
+    Shared,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Picker {
+    LeastConnections,
+    RoundRobin,
+}
+
+impl Args {
+    pub(crate) fn kind(&self) -> Kind {
+        if self.blocking {
+            Kind::Blocking
+        } else {
+            Kind::Async
+        }
+    }
+
+    pub(crate) fn cluster(&self) -> Cluster {
+        let mut cluster = Cluster::new()
+            .name("test-herd")
+            .workers(self.workers)
+            .dispatch(match self.dispatch {
+                Mode::Pass => Dispatch::Pass,
+                Mode::Shared => Dispatch::Shared,
+            })
+            .policy(match self.policy {
+                Picker::LeastConnections => Policy::LeastConnections,
+                Picker::RoundRobin => Policy::RoundRobin,
+            })
+            .grace(Duration::from_millis(self.grace))
+            .hang(Some(Duration::from_millis(self.hang)))
+            .max_requests(self.max_requests)
+            .max_memory(self.max_memory * 1024 * 1024)
+            .max_restarts(Some(self.max_restarts));
+        for address in &self.listen {
+            cluster = cluster.listen(address);
+        }
+        if let Some(limit) = self.max_lifetime {
+            cluster = cluster.max_lifetime(Duration::from_millis(limit));
+        }
+        if let Some(window) = self.restart_window {
+            cluster = cluster.restart_window(Duration::from_millis(window));
+        }
+        cluster
+    }
+}
