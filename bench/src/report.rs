@@ -1,7 +1,7 @@
 //! The figures as a table and as JSON.
 
 use crate::contest::Contest;
-use crate::measure::Pressure;
+use crate::measure::{Pressure, Sample};
 use crate::memory::Resident;
 use crate::variant::Variant;
 use std::collections::BTreeMap;
@@ -67,20 +67,22 @@ const HEADINGS: [&str; 9] = [
 ];
 
 fn row(contest: &Contest, variant: Variant) -> Vec<String> {
-    let master = contest.ratio(variant, Variant::BarePass, |sample| sample.master);
+    let ratio = |base, figure: fn(&Sample) -> f64| {
+        let measured = contest.variants().any(|other| other == base);
+        let ratio = measured.then(|| contest.ratio(variant, base, figure));
+        ratio.map_or("-".to_owned(), |ratio| ratio.to_string())
+    };
+    let passes = variant.passes();
     vec![
         variant.name().to_owned(),
         format!(
             "{:.0}",
             contest.median(variant, |sample| sample.rate).median
         ),
-        format!(
-            "{}",
-            contest.ratio(variant, Variant::BareShared, |sample| sample.rate)
-        ),
+        ratio(Variant::BareShared, |sample| sample.rate),
         format!("{:.1}", contest.median(variant, |sample| sample.master)),
-        if variant.passes() {
-            format!("{master}")
+        if passes {
+            ratio(Variant::BarePass, |sample| sample.master)
         } else {
             "-".to_owned()
         },
@@ -127,7 +129,6 @@ fn align(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Sample;
 
     #[test]
     fn the_table_has_a_row_for_each_variant_and_names_failures() {

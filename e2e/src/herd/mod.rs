@@ -6,4 +6,5 @@ mod setup;
 
 pub use output::{Line, Stream};
 pub use run::Herd;
+pub use rustix::process::Signal;
 pub use setup::Setup;
