@@ -1,4 +1,198 @@
-//! Clustered, self-healing network servers.
+//! Clustered, self-healing network servers: one master listens and supervises, many workers serve.
+//!
+//! ```no_run
+//! use std::io::{self, Write};
+//! use std::process::ExitCode;
+//!
+//! use herder::{Cluster, ClusterError, Worker};
+//!
+//! fn main() -> Result<ExitCode, ClusterError> {
+//!     herder::init();
+//!     Cluster::new().listen("0.0.0.0:8080").run(serve)
+//! }
+//!
+//! fn serve(worker: Worker) -> io::Result<()> {
+//!     while let Some(mut connection) = worker.accept()? {
+//!         writeln!(connection, "hello from worker {}", worker.slot())?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! This runs one worker per CPU, each a process of its own. A worker that panics, crashes or hangs
+//! is replaced; what it had not received is served by the others. The master never reads a byte of
+//! a client. SIGTERM, SIGINT and SIGQUIT stop the herd gracefully, a second one at once.
+//!
+//! # Asynchronous workers
+//!
+//! [`Cluster::run_async`] builds a tokio runtime in each worker. The [`Listener`] goes into
+//! `axum::serve` (feature `axum`), its connections into hyper:
+//!
+//! ```no_run
+//! # #[cfg(feature = "axum")]
+//! # mod example {
+//! use std::process::ExitCode;
+//!
+//! use axum::{Router, routing::get};
+//! use herder::{AsyncWorker, Cluster, ClusterError};
+//!
+//! fn main() -> Result<ExitCode, ClusterError> {
+//!     herder::init();
+//!     Cluster::new().listen("0.0.0.0:8080").run_async(serve)
+//! }
+//!
+//! async fn serve(worker: AsyncWorker) -> std::io::Result<()> {
+//!     let router = Router::new().route("/", get(|| async { "hello" }));
+//!     axum::serve(worker.listener(), router)
+//!         .with_graceful_shutdown(worker.draining().wait())
+//!         .await
+//! }
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! ```no_run
+//! # use std::convert::Infallible;
+//! # use herder::AsyncWorker;
+//! # use http_body_util::Full;
+//! # use hyper::{Request, Response, body::{Bytes, Incoming}};
+//! use hyper::server::conn::http1;
+//! use hyper::service::service_fn;
+//! use hyper_util::rt::TokioIo;
+//!
+//! async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+//!     Ok(Response::new(Full::new(Bytes::from_static(b"hello"))))
+//! }
+//!
+//! async fn serve(worker: AsyncWorker) -> std::io::Result<()> {
+//!     let listener = worker.listener();
+//!     while let Some(connection) = listener.accept().await? {
+//!         let io = TokioIo::new(connection);
+//!         let serving = http1::Builder::new().serve_connection(io, service_fn(hello));
+//!         tokio::spawn(serving);
+//!     }
+//!     Ok(())
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! A server with keep-alive connections watches [`draining`](WorkerHandle::draining), as the first
+//! of the two does: else idle connections keep a leaving worker until its
+//! [grace](Cluster::grace) is over.
+//!
+//! # What re-execution means
+//!
+//! The herd is one executable in several roles, and every process of it runs `main`:
+//!
+//! | process | what it does at [`init`] | what it does at [`Cluster::run`] |
+//! |---|---|---|
+//! | the one you start | goes on | becomes the *keeper*: starts the master, passes signals on to it, cleans up after it; returns when all is over |
+//! | *master* | takes its place | listens, starts workers, runs the hooks; returns when the herd has ended, and ends |
+//! | *worker* | takes its channel and its signals | runs the function, then ends the process; never returns |
+//!
+//! So everything before [`Cluster::run`] runs in the keeper, in the master and in every worker, at
+//! every replacement too. Parse arguments and read settings there. Open databases, start threads and
+//! print greetings in the worker function or in a hook. What must happen once per herd belongs where
+//! [`is_master`] holds, in a hook such as [`Cluster::on_event`]. What comes after `run` never runs
+//! in a worker.
+//!
+//! The settings must come out the same in every process. A worker's standard input is `/dev/null`;
+//! what it writes to its standard streams is passed on by the master, line by line.
+//!
+//! # Arguments, and `cargo run`
+//!
+//! Every process gets the arguments of the first, so `std::env::args` answers the same in each. The
+//! executable is opened once: a build that replaces the file while the herd runs does not mix
+//! versions. `cargo run -- 80` therefore just works, and Ctrl-C, which reaches the keeper alone, stops
+//! the herd gracefully.
+//!
+//! ```no_run
+//! # use std::{io, process::ExitCode};
+//! # use herder::{Cluster, ClusterError, Worker};
+//! # fn serve(_: Worker) -> io::Result<()> { Ok(()) }
+//! fn main() -> Result<ExitCode, ClusterError> {
+//!     herder::init();
+//!     let port = std::env::args().nth(1).unwrap_or_else(|| "8080".to_owned());
+//!     Cluster::new().listen(format!("0.0.0.0:{port}")).run(serve)
+//! }
+//! ```
+//!
+//! # `cargo test`
+//!
+//! A test's `main` is the test harness, which knows nothing of [`init`]. Two ways lead around it.
+//! Run the herd in the test's own process, each worker a thread; the worker function is the same:
+//!
+//! ```
+//! use std::io::{self, Read, Write};
+//! use std::net::TcpStream;
+//!
+//! use herder::{Cluster, Worker};
+//!
+//! fn serve(worker: Worker) -> io::Result<()> {
+//!     while let Some(mut connection) = worker.accept()? {
+//!         connection.write_all(b"hello\n")?;
+//!     }
+//!     Ok(())
+//! }
+//!
+//! // #[test]
+//! fn it_serves() -> Result<(), Box<dyn std::error::Error>> {
+//!     let herd = Cluster::new().listen("127.0.0.1:0").workers(2).start_in_process(serve)?;
+//!     let mut answer = String::new();
+//!     TcpStream::connect(herd.tcp_address().unwrap())?.read_to_string(&mut answer)?;
+//!     assert_eq!(answer, "hello\n");
+//!     herd.stop()?;
+//!     Ok(())
+//! }
+//! # it_serves().unwrap();
+//! ```
+//!
+//! Or give the test a `main` of its own (`[[test]] harness = false` in `Cargo.toml`) that begins
+//! with [`init`], or start the program's executable (`env!("CARGO_BIN_EXE_name")`).
+//!
+//! # `#[tokio::main]`
+//!
+//! Roles are taken up before there is a second thread, because a new role means another environment,
+//! other descriptors and another signal mask for the whole process. `#[tokio::main]` starts threads
+//! before the first statement of its function, so [`init`] ends the process with a message that
+//! says so. Write a plain `fn main()` and let [`Cluster::run_async`] build the runtime, in the
+//! workers only. `#[tokio::main(flavor = "current_thread")]` starts no threads and passes, but its
+//! runtime is of no use: `run` blocks.
+//!
+//! ```
+//! // A thread that came before `init`, as it would with `#[tokio::main]`:
+//! let (stop, stopped) = std::sync::mpsc::channel::<()>();
+//! let early = std::thread::spawn(move || stopped.recv());
+//! let error = herder::try_init().unwrap_err();
+//! assert!(error.to_string().contains("instead of #[tokio::main] write `fn main()`"));
+//! drop(stop);
+//! # let _disconnected = early.join().unwrap();
+//! ```
+//!
+//! # The end of a worker
+//!
+//! * **Asked to leave** (stop, [recycling](Cluster::max_requests), SIGTERM to the worker itself):
+//!   [`accept`](Worker::accept) returns `None`, [`draining`](WorkerHandle::draining) says so. When
+//!   the function has returned and its connections are closed, the process ends with 0. What takes
+//!   longer than the [grace](Cluster::grace) is killed.
+//! * **[`retire`](WorkerHandle::retire)**: the same, by the worker's own wish. Its replacement starts
+//!   at once.
+//! * **A panic**, in whatever thread or task, caught or not: the hook that was there before logs it;
+//!   then the master is told and starts a replacement at once; no new connections are taken; the
+//!   open ones have the [close time-out](Cluster::close_timeout); the status is 1. A program that
+//!   sets a panic hook of its own does so before [`Cluster::run`]. With `panic = "abort"` the same
+//!   happens, as long as there are other threads to finish their connections.
+//! * **An error** that the function returns is printed in one line; the status is 1.
+//! * **The master is gone**: as when asked to leave, and it ends with 1 when the grace is over.
+//!
+//! A panic in the function of a [blocking](Cluster::run) worker that serves connections one by one
+//! can cost up to three others: connections arrive in batches of four at most, and those that the
+//! process had received are lost with it. Serve each in a thread or a task to be safe.
+//!
+//! # Features
+//!
+//! `tokio` (default): asynchronous workers. `axum`: [`Listener`] for `axum::serve`. Without either
+//! the crate needs no runtime.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "tokio")]

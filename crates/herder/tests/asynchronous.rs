@@ -1,4 +1,5 @@
 //! Asynchronous workers, and the servers that stand on them.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::convert::Infallible;
 use std::io::{Read, Write};

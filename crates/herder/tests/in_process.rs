@@ -96,11 +96,13 @@ fn a_worker_that_panics_is_replaced() -> Outcome {
     assert!(ask(address, b'p').is_err());
     assert_eq!(ask(address, b'x')?, (0, 2));
     let seen = wait_for(&events, |event| matches!(event, HerdEvent::Exited { .. }));
-    let retired = |event: &HerdEvent| match event {
-        HerdEvent::Retired { reason, .. } => reason.ends_with("as asked"),
-        _ => false,
-    };
-    assert!(seen.iter().any(retired), "{seen:?}");
+    let mut retired = false;
+    for event in &seen {
+        if let HerdEvent::Retired { reason, .. } = event {
+            retired = reason.ends_with("as asked");
+        }
+    }
+    assert!(retired, "{seen:?}");
     assert!(matches!(
         seen.last(),
         Some(HerdEvent::Exited {

@@ -84,8 +84,14 @@ impl Acceptor {
 
     /// Looks for a connection, without waiting.
     pub(crate) fn step(&mut self, link: &Link) -> io::Result<Step> {
-        if link.ending().has_begun() {
-            return self.last_step(link);
+        let nothing = if link.ending().has_begun() {
+            Step::Exhausted
+        } else {
+            Step::Nothing
+        };
+        if matches!(nothing, Step::Exhausted) && !self.is_heir(link) {
+            // Nothing more is received or accepted: the others get it.
+            return Ok(self.received().map_or(nothing, Step::Arrived));
         }
         if self.is_pausing()? {
             return Ok(Step::Nothing);
@@ -101,33 +107,25 @@ impl Acceptor {
             }
         };
         match look {
-            Look::Arrived(arrival) => return Ok(Step::Arrived(arrival)),
-            Look::NoDescriptors => self.pause()?,
-            Look::Nothing => {}
+            Look::Arrived(arrival) => Ok(Step::Arrived(arrival)),
+            Look::Nothing => Ok(nothing),
+            Look::NoDescriptors => {
+                self.pause()?;
+                Ok(Step::Nothing)
+            }
         }
-        Ok(Step::Nothing)
     }
 
-    /// The end has begun: nothing is received or accepted any more, because the master takes back
-    /// what lies in the channel. Without a master nobody else would serve that, so we do.
-    fn last_step(&mut self, link: &Link) -> io::Result<Step> {
-        let arrival = match &mut self.source {
-            Source::Shared(_) => None,
-            Source::Pass(conns) if link.ending().master_gone() => match conns.next(&self.epoll)? {
-                Look::Arrived(arrival) => Some(arrival),
-                Look::NoDescriptors | Look::Nothing => None,
-            },
+    /// Whether nobody else would serve what lies in the channel: the master would take it back, but
+    /// is gone.
+    fn is_heir(&self, link: &Link) -> bool {
+        matches!(self.source, Source::Pass(_)) && link.ending().master_gone()
+    }
+
+    fn received(&mut self) -> Option<Arrival> {
+        match &mut self.source {
             Source::Pass(conns) => conns.received(),
-        };
-        Ok(arrival.map_or(Step::Exhausted, Step::Arrived))
-    }
-
-    /// Whether nothing comes any more, though the worker's end has not begun yet.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn is_withdrawn(&self) -> bool {
-        match &self.source {
-            Source::Pass(conns) => conns.is_withdrawn(),
-            Source::Shared(_) => false,
+            Source::Shared(_) => None,
         }
     }
 
@@ -177,7 +175,7 @@ impl Acceptor {
     /// What waits at a watched source that cannot be taken would wake us without end.
     fn pause(&mut self) -> io::Result<()> {
         self.pause_until = Some(Instant::now() + PAUSE);
-        match &self.source {
+        match &mut self.source {
             Source::Pass(conns) => conns.unwatch(&self.epoll),
             Source::Shared(listeners) => listeners.unwatch(&self.epoll),
         }
@@ -198,8 +196,8 @@ impl Acceptor {
         }
     }
 
-    fn watch(&self) -> io::Result<()> {
-        match &self.source {
+    fn watch(&mut self) -> io::Result<()> {
+        match &mut self.source {
             Source::Pass(conns) => conns.watch(&self.epoll, FIRST_SOURCE),
             Source::Shared(listeners) => listeners.watch(&self.epoll),
         }

@@ -18,6 +18,7 @@ use crate::worker::acceptor::{Arrival, Look};
 pub(crate) struct Conns {
     channel: OwnedFd,
     state: State,
+    watched: Watched,
     reserve: Reserve,
     arrived: VecDeque<Arrival>,
     /// Kept for its memory.
@@ -32,11 +33,19 @@ enum State {
     Withdrawn,
 }
 
+/// Whether the channel can wake us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Watched {
+    No,
+    Yes,
+}
+
 impl Conns {
     pub(crate) fn new(channel: OwnedFd) -> io::Result<Conns> {
         Ok(Conns {
             channel,
             state: State::Open,
+            watched: Watched::No,
             reserve: Reserve::new(MAX_BATCH)?,
             arrived: VecDeque::with_capacity(MAX_BATCH),
             descriptors: Vec::with_capacity(MAX_BATCH),
@@ -85,15 +94,20 @@ impl Conns {
         Ok(self.received().map_or(Look::Nothing, Look::Arrived))
     }
 
-    pub(crate) fn watch(&self, epoll: &Epoll, token: u64) -> io::Result<()> {
-        match self.state {
-            State::Open => epoll.add(self.channel(), token, Interest::READABLE),
-            State::Withdrawn => Ok(()),
+    pub(crate) fn watch(&mut self, epoll: &Epoll, token: u64) -> io::Result<()> {
+        if self.state == State::Open && self.watched == Watched::No {
+            epoll.add(self.channel(), token, Interest::READABLE)?;
+            self.watched = Watched::Yes;
         }
+        Ok(())
     }
 
-    pub(crate) fn unwatch(&self, epoll: &Epoll) -> io::Result<()> {
-        epoll.remove(self.channel())
+    pub(crate) fn unwatch(&mut self, epoll: &Epoll) -> io::Result<()> {
+        if self.watched == Watched::Yes {
+            epoll.remove(self.channel())?;
+            self.watched = Watched::No;
+        }
+        Ok(())
     }
 
     fn receive(&mut self) -> io::Result<()> {

@@ -17,16 +17,16 @@ const DRAIN: ToWorker = ToWorker::Drain {
 #[test]
 fn connections_are_accepted_in_order_and_work() {
     let (mut master, worker) = testing::pass(CALM);
-    for (place, mut client) in master.pass(3).into_iter().enumerate() {
+    for (number, mut client) in (0_u8..).zip(master.pass(3)) {
         let mut connection = worker.accept().unwrap().expect("not draining");
         assert_eq!(connection.listener(), 0);
         assert_eq!(connection.listener_name(), "unix:/run/test.sock");
         assert_eq!(connection.peer().unwrap(), Peer::Unix);
-        client.write_all(&[place as u8]).unwrap();
+        client.write_all(&[number]).unwrap();
         let mut byte = [0];
         // Blocks until the byte is there, although the descriptor may come non-blocking.
         connection.read_exact(&mut byte).unwrap();
-        assert_eq!(byte, [place as u8]);
+        assert_eq!(byte, [number]);
         connection.write_all(b"answer").unwrap();
         drop(connection);
         let mut answer = String::new();
