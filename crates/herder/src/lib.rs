@@ -228,3 +228,12 @@ pub use worker::blocking::Worker;
 pub use worker::counters::{Counters, Request};
 pub use worker::ending::Reason;
 pub use worker::handle::{Draining, WorkerHandle};
+
+/// The programs in the project's documentation, so that they compile.
+#[cfg(all(doctest, feature = "axum"))]
+mod documentation {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/guide/rust-programs.md")]
+    struct RustPrograms;
+}

@@ -118,11 +118,8 @@ impl Shared {
             return Ok(None);
         }
         if let Some(pause) = pause {
-            // The source may be readable all the time.
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = ended => {}
-            }
+            // The source may be readable all the time, and the end may have begun already.
+            tokio::time::sleep(pause).await;
             return Ok(None);
         }
         tokio::select! {

@@ -72,7 +72,7 @@ impl Acceptor {
     fn new(link: &Link, source: Source) -> io::Result<Acceptor> {
         let epoll = Epoll::new()?;
         epoll.add(link.house(), HOUSE, Interest::READABLE)?;
-        let acceptor = Acceptor {
+        let mut acceptor = Acceptor {
             epoll,
             source,
             nudges_seen: 0,
@@ -120,6 +120,15 @@ impl Acceptor {
     /// is gone.
     fn is_heir(&self, link: &Link) -> bool {
         matches!(self.source, Source::Pass(_)) && link.ending().master_gone()
+    }
+
+    /// Whether nothing comes any more, though the worker's end has not begun yet.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        match &self.source {
+            Source::Pass(conns) => conns.is_withdrawn(),
+            Source::Shared(_) => false,
+        }
     }
 
     fn received(&mut self) -> Option<Arrival> {

@@ -57,6 +57,7 @@ impl Conns {
     }
 
     /// Whether the master has ended the channel.
+    #[cfg(feature = "tokio")]
     pub(crate) fn is_withdrawn(&self) -> bool {
         self.state == State::Withdrawn
     }
