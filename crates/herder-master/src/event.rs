@@ -40,8 +40,11 @@ pub enum HerdEvent {
         exit: Exit,
         cause: Cause,
     },
-    /// The herd has ended.
-    Finished { outcome: Outcome },
+    /// The herd has ended. `last_lines`: when no worker ever became ready, what the last one said.
+    Finished {
+        outcome: Outcome,
+        last_lines: Vec<String>,
+    },
     /// A worker process was started.
     Forked { worker: WorkerInfo },
     /// A worker did not leave in time and is killed.

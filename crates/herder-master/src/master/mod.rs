@@ -56,7 +56,6 @@ fn live(setup: Setup) -> u8 {
     let mut master = setup.into_master();
     let outcome = master.live();
     master.dispatch.stop();
-    master.explain_failed_start();
     if master.nursery.spec().dispatch.mode == DispatchMode::Pass {
         master.tell(master.dispatch.totals());
     }
@@ -71,7 +70,11 @@ fn live(setup: Setup) -> u8 {
         }
     };
     if let Ok(outcome) = outcome {
-        master.tell(HerdEvent::Finished { outcome });
+        let last_lines = master.last_lines_before(outcome);
+        master.tell(HerdEvent::Finished {
+            outcome,
+            last_lines,
+        });
     }
     master.output.finish(setup::LAST_WORDS);
     status

@@ -101,23 +101,11 @@ impl Master {
     }
 
     /// Why the first start failed, in the words of the worker that failed last.
-    pub(super) fn explain_failed_start(&self) {
-        if self.outcome != Some(Outcome::BootFailed) {
-            return;
+    pub(super) fn last_lines_before(&self, outcome: Outcome) -> Vec<String> {
+        match (outcome, self.last_exited) {
+            (Outcome::BootFailed, Some(worker)) => self.output.last_lines(worker),
+            (Outcome::BootFailed | Outcome::Stopped, _) => Vec::new(),
         }
-        let lines = self
-            .last_exited
-            .map(|id| self.output.last_lines(id))
-            .unwrap_or_default();
-        let text = if lines.is_empty() {
-            "no worker became ready; none of them printed anything".to_owned()
-        } else {
-            format!(
-                "no worker became ready; the last one said:\n  {}",
-                lines.join("\n  ")
-            )
-        };
-        self.tell(HerdEvent::Warning { text });
     }
 
     fn info(&self, id: WorkerId) -> WorkerInfo {

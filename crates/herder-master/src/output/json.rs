@@ -94,7 +94,9 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
         Is::ConnectionsClosed { poisoned, timed_out } => o.field("poisoned", *poisoned).field("timed_out", *timed_out),
         Is::DispatchChosen { mode, reason } => o.text("mode", mode).text("reason", reason),
         Is::Exited { worker, exit, cause } => o.worker(worker).exit(*exit).cause(*cause),
-        Is::Finished { outcome } => o.text("outcome", outcome_name(*outcome)),
+        Is::Finished { outcome, last_lines } => o
+            .text("outcome", outcome_name(*outcome))
+            .field("last_lines", &**last_lines),
         Is::Forked { worker } => o.worker(worker),
         Is::GraceExpired { worker } => o.worker(worker),
         Is::LaunchFailed { worker, problem } => o.worker(worker).text("problem", problem),

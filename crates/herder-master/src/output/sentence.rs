@@ -26,6 +26,7 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         | HerdEvent::DispatchChosen { .. }
         | HerdEvent::Finished {
             outcome: Outcome::Stopped,
+            ..
         }
         | HerdEvent::Forked { .. }
         | HerdEvent::Listening { .. }
@@ -49,6 +50,7 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         }
         | HerdEvent::Finished {
             outcome: Outcome::BootFailed,
+            ..
         }
         | HerdEvent::GraceExpired { .. }
         | HerdEvent::LaunchFailed { .. }
@@ -79,7 +81,7 @@ pub(super) fn sentence(event: &HerdEvent) -> String {
             exit,
             cause,
         } => exited(worker, *exit, *cause),
-        Is::Finished { outcome } => finished(*outcome),
+        Is::Finished { outcome, .. } => finished(*outcome),
         Is::Forked { worker } => about(worker, "started"),
         Is::GraceExpired { worker } => about(worker, "did not leave in time and is killed"),
         Is::LaunchFailed { worker, problem } => because(worker, "could not be launched", problem),

@@ -147,9 +147,11 @@ fn of_the_herd() -> Vec<HerdEvent> {
         dispatch(""),
         HerdEvent::Finished {
             outcome: Outcome::BootFailed,
+            last_lines: Vec::new(),
         },
         HerdEvent::Finished {
             outcome: Outcome::Stopped,
+            last_lines: Vec::new(),
         },
         HerdEvent::Listening {
             address: "127.0.0.1:3000".to_owned(),
@@ -224,7 +226,7 @@ fn r12_the_last_lines_of_a_worker_stand_below_its_event() {
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "2026-11-21T02:10:49.123Z web: warning: worker 0 #3 [1234] was not ready in time and is \
-         killed; it printed last:\n    | plain\n    | \\x1b[31mred\n"
+         killed; the worker printed last:\n    | plain\n    | \\x1b[31mred\n"
     );
     let mut out = Vec::new();
     json::event("web", STAMP, &event, &mut out);

@@ -45,10 +45,11 @@ pub(super) fn event(app: &str, stamp: Stamp, event: &HerdEvent, into: &mut Vec<u
         text.push_str("warning: ");
     }
     escape(sentence(event).as_bytes(), &mut text);
-    if let HerdEvent::BootTimedOut { last_lines, .. } = event
+    if let HerdEvent::BootTimedOut { last_lines, .. } | HerdEvent::Finished { last_lines, .. } =
+        event
         && !last_lines.is_empty()
     {
-        text.push_str("; it printed last:");
+        text.push_str("; the worker printed last:");
         for line in last_lines {
             text.push_str("\n    | ");
             escape(line.as_bytes(), &mut text);
