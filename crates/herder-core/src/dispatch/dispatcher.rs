@@ -78,11 +78,7 @@ impl Dispatcher {
         match event {
             Event::Accepted { conn } => {
                 self.totals.accepted += 1;
-                self.pending.push_back(Waiting {
-                    conn,
-                    since: self.now,
-                    deaths: 0,
-                });
+                self.pending.push_back(Waiting::new(conn, 0, self.now));
             }
             Event::Admit { worker } => self.admit(worker),
             Event::Gone { worker, conns } => self.gone(worker, &conns),

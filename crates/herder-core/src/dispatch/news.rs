@@ -78,13 +78,9 @@ impl Dispatcher {
             self.keep_unsent(index);
         }
         for &conn in conns.iter().rev() {
-            let deaths = self.reclaim(index, conn);
+            let waiting = self.reclaim(index, conn);
             self.totals.sent -= 1;
-            self.pending.push_front(Waiting {
-                conn,
-                since: self.now,
-                deaths,
-            });
+            self.pending.push_front(waiting);
         }
         if let Some(index) = index {
             let worker = &mut self.workers[index];
@@ -151,10 +147,7 @@ impl Dispatcher {
     fn keep_unsent(&mut self, index: usize) {
         while let Some(waiting) = self.workers[index].pop_unsent() {
             self.unsent -= 1;
-            self.pending.push_front(Waiting {
-                since: self.now,
-                ..waiting
-            });
+            self.pending.push_front(waiting);
         }
     }
 
@@ -168,7 +161,8 @@ impl Dispatcher {
             conns
         };
         for &conn in conns.iter().rev() {
-            let deaths = self.reclaim(index, conn) + u32::from(returned == Returned::ByDeath);
+            let met = u32::from(returned == Returned::ByDeath);
+            let deaths = self.reclaim(index, conn).deaths + met;
             self.totals.taken_back += 1;
             if deaths >= self.spec.poison_deaths.get() {
                 self.totals.closed_poisoned += 1;
@@ -177,11 +171,8 @@ impl Dispatcher {
                     reason: CloseReason::Poisoned,
                 });
             } else {
-                self.pending.push_front(Waiting {
-                    conn,
-                    since: self.now,
-                    deaths,
-                });
+                self.pending
+                    .push_front(Waiting::new(conn, deaths, self.now));
             }
         }
         if let Some(index) = index {
@@ -189,14 +180,14 @@ impl Dispatcher {
         }
     }
 
-    /// Takes a connection out of the worker's queue and says how many deaths it has met. One that
-    /// is not there was wrongly believed to be received.
-    fn reclaim(&mut self, index: Option<usize>, conn: ConnId) -> u32 {
+    /// Takes a connection out of the worker's queue. One that is not there was wrongly believed to be
+    /// received.
+    fn reclaim(&mut self, index: Option<usize>, conn: ConnId) -> Waiting {
         let known = index.and_then(|index| self.workers[index].remove(conn));
-        if known.is_none() {
+        known.unwrap_or_else(|| {
             self.totals.received = self.totals.received.saturating_sub(1);
-        }
-        known.map_or(0, |waiting| waiting.deaths)
+            Waiting::new(conn, 0, self.now)
+        })
     }
 
     fn forget(&mut self, index: usize, taken_back: usize) {

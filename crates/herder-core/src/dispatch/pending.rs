@@ -9,10 +9,24 @@ use crate::{ConnId, Tick};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Waiting {
     pub(super) conn: ConnId,
-    /// Since when it has been in this queue.
+    /// Since when it has been in the master's hand; a refusal does not begin the wait anew.
     pub(super) since: Tick,
+    /// When it was last given to a worker.
+    pub(super) given_at: Tick,
     /// How many workers died while it was in their queues.
     pub(super) deaths: u32,
+}
+
+impl Waiting {
+    /// A connection that comes into the master's hand now.
+    pub(super) fn new(conn: ConnId, deaths: u32, now: Tick) -> Waiting {
+        Waiting {
+            conn,
+            since: now,
+            given_at: now,
+            deaths,
+        }
+    }
 }
 
 /// The connections in the master's own hand, next one first.

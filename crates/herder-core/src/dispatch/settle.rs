@@ -24,7 +24,7 @@ impl Dispatcher {
                 break;
             };
             let mut waiting = self.pending.pop_front().expect("it is not empty");
-            waiting.since = self.now;
+            waiting.given_at = self.now;
             let worker = &mut self.workers[index];
             worker.assign(waiting);
             self.unsent += 1;

@@ -129,7 +129,8 @@ impl Worker {
 
     /// Since when the oldest connection in its channel has been there.
     pub(super) fn oldest_sent(&self) -> Option<Tick> {
-        (self.sent() > 0).then(|| self.queue.front().expect("what was sent is queued").since)
+        let oldest = self.queue.front().filter(|_| self.sent() > 0)?;
+        Some(oldest.given_at)
     }
 
     /// Whether its queue was looked at when the oldest connection had been there for `steal_after`.

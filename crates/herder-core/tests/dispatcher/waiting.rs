@@ -65,3 +65,15 @@ fn the_counters_say_how_much_is_in_the_masters_hand() {
     let in_hand = dispatcher.accepted() + dispatcher.taken_back() - dispatcher.sent() - closed;
     assert_eq!(in_hand, dispatcher.pending() as u64);
 }
+
+#[test]
+fn r25a_a_refusal_does_not_begin_the_wait_anew() {
+    let mut desk = Desk::new(1);
+    desk.refusing.insert(worker(0));
+    desk.accept(1);
+    desk.pass(Duration::from_millis(9_995));
+    assert_eq!(desk.dispatcher.pending(), 1);
+    desk.pass(Duration::from_millis(20));
+    assert_eq!(desk.dispatcher.closed_timed_out(), 1);
+    assert_eq!(desk.dispatcher.poll_timeout(), None);
+}

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use herder_core::dispatch::{Action, Batch, Event, ProbeState};
+use herder_core::dispatch::{Action, Batch, CloseReason, Event, ProbeState};
 use herder_core::{ConnId, WorkerId};
 
 use super::mail::{News, Order, Source};
@@ -77,6 +77,7 @@ impl World {
             Order::Gone(worker) => {
                 let conns = self.empty(worker)?;
                 self.channels.remove(&worker);
+                conns.iter().for_each(|&conn| self.ledger.meet_death(conn));
                 Event::Gone { worker, conns }
             }
             Order::Hold(worker) => {
@@ -177,7 +178,7 @@ impl World {
             }
         }
         for &conn in &conns {
-            self.ledger.take_back(conn, worker)?;
+            self.ledger.take_back(conn, worker, self.now)?;
         }
         Ok(conns)
     }
@@ -193,7 +194,7 @@ impl World {
 
     fn execute_dispatch(&mut self, action: Action) -> Verdict {
         match action {
-            Action::Close { conn, .. } => self.ledger.close(conn),
+            Action::Close { conn, reason } => self.close(conn, reason),
             Action::Measure { worker } => {
                 self.channel(worker, "a measurement")?;
                 self.look(worker)
@@ -239,6 +240,23 @@ impl World {
                 })
             }
         }
+    }
+
+    fn close(&mut self, conn: ConnId, reason: CloseReason) -> Verdict {
+        let spec = &self.plan.spec.dispatch;
+        let deaths = self.ledger.deaths(conn);
+        let waited = self.now.since(self.ledger.since(conn));
+        let right = match reason {
+            CloseReason::Poisoned => deaths == spec.poison_deaths.get(),
+            CloseReason::TimedOut => waited >= spec.pending_timeout,
+        };
+        ensure(right, "2: a connection is closed for its reason", || {
+            format!(
+                "connection {}: {reason:?}, {deaths} deaths, waited {waited:?}",
+                conn.0
+            )
+        })?;
+        self.ledger.close(conn)
     }
 
     fn send(&mut self, worker: WorkerId, conns: Batch) -> Verdict {

@@ -1,4 +1,4 @@
-use herder_core::{ConnId, WorkerId};
+use herder_core::{ConnId, Tick, WorkerId};
 
 use super::violation::{Verdict, Violation, ensure};
 
@@ -19,6 +19,10 @@ enum Place {
 pub(crate) struct Ledger {
     /// By number.
     places: Vec<Place>,
+    /// By number: how many workers died with it in their channels.
+    deaths: Vec<u32>,
+    /// By number: since when it has been in the master's hand, as far as it is.
+    since: Vec<Tick>,
     in_hand: u64,
     in_channels: u64,
     received: u64,
@@ -26,8 +30,10 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn accept(&mut self) -> ConnId {
+    pub(crate) fn accept(&mut self, now: Tick) -> ConnId {
         self.places.push(Place::Hand);
+        self.deaths.push(0);
+        self.since.push(now);
         self.in_hand += 1;
         ConnId(self.places.len() as u64 - 1)
     }
@@ -56,9 +62,24 @@ impl Ledger {
         Ok(())
     }
 
-    pub(crate) fn take_back(&mut self, conn: ConnId, from: WorkerId) -> Verdict {
+    /// A worker died while the connection lay in its channel.
+    pub(crate) fn meet_death(&mut self, conn: ConnId) {
+        self.deaths[index(conn)] += 1;
+    }
+
+    pub(crate) fn deaths(&self, conn: ConnId) -> u32 {
+        self.deaths.get(index(conn)).copied().unwrap_or(0)
+    }
+
+    /// Since when it has been in the master's hand.
+    pub(crate) fn since(&self, conn: ConnId) -> Tick {
+        self.since.get(index(conn)).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn take_back(&mut self, conn: ConnId, from: WorkerId, now: Tick) -> Verdict {
         let rule = "2: only what is in the channel is taken back";
         self.advance(conn, Place::Channel(from), Place::Hand, rule)?;
+        self.since[index(conn)] = now;
         self.in_channels -= 1;
         self.in_hand += 1;
         Ok(())
@@ -107,18 +128,19 @@ impl Ledger {
         ensure(place == from, rule, || {
             format!("connection {} is {place:?}, not {from:?}", conn.0)
         })?;
-        let index = usize::try_from(conn.0).expect("the index was found");
-        self.places[index] = to;
+        self.places[index(conn)] = to;
         Ok(())
     }
 
     fn place(&self, conn: ConnId) -> Result<Place, Violation> {
-        let place = usize::try_from(conn.0)
-            .ok()
-            .and_then(|index| self.places.get(index));
+        let place = self.places.get(index(conn));
         place.copied().ok_or_else(|| Violation {
             rule: "2: only accepted connections exist",
             detail: format!("connection {} was never accepted", conn.0),
         })
     }
+}
+
+fn index(conn: ConnId) -> usize {
+    usize::try_from(conn.0).expect("connections are numbered from 0")
 }

@@ -134,7 +134,7 @@ impl World {
 
     pub(super) fn accept(&mut self, count: usize) -> Verdict {
         for _ in 0..count {
-            let conn = self.ledger.accept();
+            let conn = self.ledger.accept(self.now);
             self.tell_dispatcher(ToDispatcher::Accepted { conn });
         }
         self.drain_dispatcher()
