@@ -119,7 +119,7 @@ impl Cluster {
     /// After how long without a heartbeat a worker counts as hung: it gets no connections, and
     /// after the same time again it is killed. `None` = never. Default: 10 s.
     pub fn hang(mut self, time: Option<Duration>) -> Cluster {
-        self.settings.life.hang = time;
+        self.settings.set_hang(time);
         self
     }
 

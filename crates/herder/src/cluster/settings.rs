@@ -111,6 +111,14 @@ impl Settings {
         self.restart.max_restarts = max.and_then(NonZeroU32::new);
     }
 
+    /// How long a worker may be silent: until it is suspect, and then until it is killed.
+    pub(crate) fn set_hang(&mut self, time: Option<Duration>) {
+        self.life.hang = time;
+        if let Some(time) = time {
+            self.life.hang_kill = time;
+        }
+    }
+
     /// Finds the first setting that cannot be.
     pub(crate) fn check(&self) -> Result<Checked, ClusterError> {
         self.check_times()?;
@@ -290,6 +298,14 @@ mod tests {
         let mut settings = Settings::default();
         settings.set_max_restarts(Some(0));
         assert_eq!(settings.check().unwrap().spec.restart.max_restarts, None);
+    }
+
+    #[test]
+    fn a_suspect_is_killed_after_the_same_time_again() {
+        let mut settings = Settings::default();
+        settings.set_hang(Some(Duration::from_secs(3)));
+        let life = settings.check().unwrap().spec.life;
+        assert_eq!(life.hang_kill, Duration::from_secs(3));
     }
 
     #[test]
