@@ -15,6 +15,7 @@ pub mod client;
 pub mod foreign;
 pub mod herd;
 pub mod lineage;
+pub mod native;
 pub mod process;
 pub mod scene;
 pub mod wait;
