@@ -5,7 +5,9 @@ use crate::herd::{Herd, Setup};
 use crate::process;
 use crate::scene::Scene;
 use crate::wait;
-use rustix::process::Signal;
+use rustix::io::Errno;
+use rustix::net::getpeername;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open};
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
@@ -98,20 +100,32 @@ pub fn installed(name: &str) -> String {
 
 /// The client ports of the TCP connections that a process holds: those that it has accepted.
 /// Connections that still wait in a listener are nobody's.
+///
+/// Each socket is duplicated for a moment and asked: the kernel's table of all connections is neither exact
+/// nor quick to read while others come and go.
+///
+/// # Panics
+/// When the process may not be looked into (it must be of the same user).
 pub fn accepted_by(pid: i32) -> BTreeSet<u16> {
-    let held: BTreeSet<String> = process::descriptors(pid)
-        .unwrap_or_default()
-        .into_values()
-        .collect();
-    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    let port = |line: &str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let socket = format!("socket:[{}]", fields.get(9)?);
-        let (_, port) = fields.get(2)?.rsplit_once(':')?;
-        let port = u16::from_str_radix(port, 16).ok()?;
-        (port > 0 && held.contains(&socket)).then_some(port)
+    let process = Pid::from_raw(pid).expect("pids are positive");
+    let Ok(process) = pidfd_open(process, PidfdFlags::empty()) else {
+        return BTreeSet::new();
     };
-    table.lines().skip(1).filter_map(port).collect()
+    let sockets = process::descriptors(pid).unwrap_or_default();
+    let sockets = sockets
+        .into_iter()
+        .filter(|(_, target)| target.starts_with("socket:"));
+    let port = |number: i32| {
+        let copy = match pidfd_getfd(&process, number, PidfdGetfdFlags::empty()) {
+            Err(Errno::PERM) => panic!("a socket of {pid} may not be looked at"),
+            // Closed since, or the process has ended.
+            copy => copy.ok()?,
+        };
+        // A listener has no peer.
+        let peer = SocketAddr::try_from(getpeername(&copy).ok()??).ok()?;
+        Some(peer.port())
+    };
+    sockets.filter_map(|(number, _)| port(number)).collect()
 }
 
 /// Stops processes of the herd (SIGSTOP), and returns when none of their threads can do anything more.

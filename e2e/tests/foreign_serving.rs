@@ -46,18 +46,22 @@ fn family(herd: &Herd, worker: Seat) -> Vec<i32> {
 /// Kills the worker at a moment when it holds connections, and returns their client ports.
 fn kill_with_connections(herd: &Herd, worker: Seat) -> BTreeSet<u16> {
     let family = family(herd, worker);
-    let held = wait::until(BOOT, "the worker holds a connection", || {
+    let held = || -> BTreeSet<u16> { family.iter().flat_map(|pid| accepted_by(*pid)).collect() };
+    let accepted = wait::until(BOOT, "the worker holds a connection", || {
+        if held().is_empty() {
+            return None;
+        }
         freeze(herd, &family);
-        let held: BTreeSet<u16> = family.iter().flat_map(|pid| accepted_by(*pid)).collect();
-        if held.is_empty() {
+        let accepted = held();
+        if accepted.is_empty() {
             for pid in &family {
                 herd.signal_to(*pid, Signal::CONT);
             }
         }
-        (!held.is_empty()).then_some(held)
+        (!accepted.is_empty()).then_some(accepted)
     });
     herd.signal_to(worker.pid, Signal::KILL);
-    held
+    accepted
 }
 
 /// Every failed request was on a connection that the dead worker had accepted, and none was refused or hung.
