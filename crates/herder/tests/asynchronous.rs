@@ -92,11 +92,13 @@ fn a_panic_in_a_task_replaces_the_worker_and_spares_the_other_connections() {
     other.read_exact(&mut byte).unwrap();
     assert_eq!(byte, *b"b");
     drop(other);
-    let exit =
-        std::iter::from_fn(|| received.recv_timeout(PATIENCE).ok()).find_map(|event| match event {
-            HerdEvent::Exited { worker, exit, .. } => Some((worker.id, exit)),
-            _ => None,
-        });
+    let mut exits = std::iter::from_fn(|| received.recv_timeout(PATIENCE).ok()).map(|event| {
+        let HerdEvent::Exited { worker, exit, .. } = event else {
+            return None;
+        };
+        Some((worker.id, exit))
+    });
+    let exit = exits.find_map(|exit| exit);
     assert_eq!(exit, Some((1, Exit::Code(1))));
     herd.stop().unwrap();
 }

@@ -331,7 +331,10 @@ impl Coordinator {
         {
             self.tell(&HerdEvent::GraceExpired { worker });
         }
-        self.tell(&HerdEvent::Finished { outcome: Outcome::Stopped, last_lines: Vec::new() });
+        self.tell(&HerdEvent::Finished {
+            outcome: Outcome::Stopped,
+            last_lines: Vec::new(),
+        });
         match std::mem::replace(&mut self.stop, Stop::No) {
             Stop::No => Ok(()),
             Stop::By(_, result) => result,
