@@ -76,18 +76,18 @@ impl Control {
         Ok((control, theirs))
     }
 
-    /// Reads what the worker has said, within its allowance.
-    pub(super) fn read(&mut self, now: Tick) -> Said {
+    /// Reads what the worker has said, within its allowance. `room` is lent for the bytes; it must
+    /// hold [`MAX_FRAME`].
+    pub(super) fn read(&mut self, now: Tick, room: &mut [u8]) -> Said {
         let mut said = Said {
             frames: Vec::new(),
             then: Reading::Goes,
         };
-        let mut bytes = vec![0; MAX_FRAME];
         for _ in 0..PER_TURN {
             if !self.allowance.take(now) {
                 return said;
             }
-            said.then = match self.receive(&mut bytes, &mut said.frames) {
+            said.then = match self.receive(room, &mut said.frames) {
                 Ok(Reading::Goes) => continue,
                 Ok(other) => other,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Reading::Goes,
@@ -290,7 +290,7 @@ mod tests {
         for bytes in [&[1_u8, 0, 1][..], &[0xff; 64][..]] {
             let (mut control, theirs) = Control::new(Incarnation(1)).expect("socketpair");
             socket::send(theirs.as_fd(), bytes, &[]).expect("send");
-            let said = control.read(at(0));
+            let said = control.read(at(0), &mut [0; MAX_FRAME]);
             assert!(matches!(said.then, Reading::Broken(_)), "{bytes:?}");
         }
     }
@@ -300,7 +300,7 @@ mod tests {
         let (mut control, theirs) = Control::new(Incarnation(1)).expect("socketpair");
         control.send(&ToWorker::Nudge);
         drop(theirs);
-        assert!(matches!(control.read(at(0)).then, Reading::Ended));
+        assert!(matches!(control.read(at(0), &mut [0; MAX_FRAME]).then, Reading::Ended));
     }
 
     #[test]
@@ -324,7 +324,7 @@ mod tests {
             if socket::send(theirs.as_fd(), &frame, &[gift.as_fd()]).is_err() {
                 return; // The kernel refuses them at the sender: nothing reaches the master.
             }
-            broken += u32::from(matches!(control.read(at(0)).then, Reading::Broken(_)));
+            broken += u32::from(matches!(control.read(at(0), &mut [0; MAX_FRAME]).then, Reading::Broken(_)));
         }
         assert_eq!(broken, 1);
     }

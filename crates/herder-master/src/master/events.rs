@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use herder_core::spec::PickerKind;
 use herder_core::supervisor::Event;
 use herder_core::{Exit, Incarnation, WorkerId};
 use herder_sys::epoll;
@@ -117,7 +118,7 @@ impl Master {
             .get_mut(&id)
             .and_then(|worker| worker.control.as_mut())
         {
-            Some(control) => control.read(now()),
+            Some(control) => control.read(now(), &mut self.room),
             None => return,
         };
         for frame in said.frames {
@@ -139,7 +140,7 @@ impl Master {
         if event.writable {
             control.flush();
         }
-        let said = control.read(now());
+        let said = control.read(now(), &mut self.room);
         for frame in said.frames {
             self.on_frame(id, frame);
         }
@@ -159,7 +160,10 @@ impl Master {
                 self.feed(Event::BootExtended { worker: id, by });
             }
             ToMaster::Counters { open, served, .. } => {
-                self.dispatch.tell(Command::Load(id, open));
+                // Only one policy asks for it, and each command wakes the dispatch thread.
+                if self.nursery.spec().dispatch.picker == PickerKind::LeastConnections {
+                    self.dispatch.tell(Command::Load(id, open));
+                }
                 self.feed(Event::Served {
                     worker: id,
                     total: served,

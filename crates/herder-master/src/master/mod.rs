@@ -90,6 +90,8 @@ struct Master {
     dispatch: Dispatch,
     supervisor: Supervisor,
     workers: BTreeMap<WorkerId, Worker>,
+    /// Where a control channel is read into; one for all, so that it need not be made each time.
+    room: Box<[u8]>,
     nursery: Nursery,
     runtime: Runtime,
     memory: Option<MemoryWatch>,

@@ -10,6 +10,7 @@ use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::listener::{Address, ListenError, ListenOptions, Listener};
 use herder_sys::signal::SignalFd;
 use herder_sys::{fd, limits, random, title, user};
+use herder_wire::control::MAX_FRAME;
 use herder_wire::keeper::ToKeeper;
 
 use super::memory::MemoryWatch;
@@ -103,6 +104,7 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
         dispatch,
         supervisor: Supervisor::new(spec.clone(), random::seed()),
         workers: std::collections::BTreeMap::new(),
+        room: vec![0; MAX_FRAME].into_boxed_slice(),
         nursery,
         runtime,
         memory: spec.recycle.max_memory.map(|_| MemoryWatch::new(now())),
