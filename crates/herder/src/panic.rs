@@ -27,6 +27,13 @@ pub(crate) fn watch_thread(link: &Arc<Link>) {
     install_hook();
 }
 
+/// Whether this process is this worker.
+pub(crate) fn is_process(link: &Link) -> bool {
+    PROCESS
+        .get()
+        .is_some_and(|own| std::ptr::eq(Arc::as_ptr(own), link))
+}
+
 /// Whether this thread is a worker of a herd in one process.
 pub(crate) fn is_worker_thread() -> bool {
     THREAD.with_borrow(|link| link.strong_count() > 0)

@@ -166,7 +166,7 @@ impl Link {
 
     /// Whether this worker has a process of its own, which may be ended with it.
     pub(crate) fn owns_process(&self) -> bool {
-        matches!(self.outlet, Outlet::Channel(_))
+        crate::panic::is_process(self)
     }
 
     /// Says that everything of this worker runs on one thread.
