@@ -17,6 +17,7 @@ pub(crate) enum Deed {
     Answer,
     Beats(Duration),
     Block(Duration),
+    Child,
     Descriptors,
     Eat(usize),
     Exit(i32),
@@ -44,6 +45,7 @@ impl Deed {
         match name {
             "beats" => Deed::Beats(time),
             "block" => Deed::Block(time),
+            "child" => Deed::Child,
             "descriptors" => Deed::Descriptors,
             "eat" => Deed::Eat(usize::try_from(number).unwrap_or(0)),
             "exit" => Deed::Exit(i32::try_from(number).unwrap_or(1)),
@@ -68,6 +70,7 @@ impl Deed {
                 thread::spawn(move || channel.beats(time));
             }
             Deed::Block(time) => thread::sleep(time),
+            Deed::Child => drop(process::Command::new("sleep").arg("300").spawn()?),
             Deed::Descriptors => Channel::find()?.descriptors()?,
             Deed::Eat(mebibytes) => eat(mebibytes),
             Deed::Exit(code) => process::exit(code),

@@ -5,6 +5,7 @@
 //! | `/` | answers `pid:P worker:N` |
 //! | `/slow/MS` | answers after so many milliseconds, serving others meanwhile (unless `--blocking`) |
 //! | `/block/MS` | the same, and does nothing else meanwhile |
+//! | `/child` | answers, and leaves a process running |
 //! | `/hang` | computes for ever |
 //! | `/panic` | answers, then panics |
 //! | `/exit/CODE` | ends the process without an answer |

@@ -1,0 +1,160 @@
+//! Who gets the next connection, and that nothing stays with the master.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use herder_e2e::baseline::Baseline;
+use herder_e2e::binary::Binary;
+use herder_e2e::client::{Load, get};
+use herder_e2e::foreign::{BOOT, address, pid_of_body, wait_for};
+use herder_e2e::native::{Totals, herd};
+use herder_e2e::process::resident_bytes;
+use herder_e2e::scene::Scene;
+use herder_e2e::wait;
+use rustix::process::Signal;
+use std::collections::BTreeSet;
+
+/// The worker of `Request handled by worker-P`.
+fn handled_by(body: &[u8]) -> Option<i32> {
+    let text = std::str::from_utf8(body).ok()?;
+    text.strip_prefix("Request handled by worker-")?
+        .parse()
+        .ok()
+}
+
+/// How many of 400 connections, one after the other, each of four idle workers got, and what the master did.
+fn spread_of_400() -> (Vec<usize>, Totals) {
+    let scene = Scene::new("spread");
+    let options = ["--listen", "127.0.0.1:0", "--workers", "4"];
+    let herd = scene.herd(Binary::NET_CLUSTER).args(options).start();
+    let address = address(&herd);
+    wait_for(&herd, 0, 4, "ready", BOOT);
+    let ledger = Load::plain(address, b"")
+        .count(400)
+        .worker_from(handled_by)
+        .run();
+    ledger.assert_no_failure();
+    herd.signal(Signal::TERM);
+    assert!(herd.wait_for_exit(BOOT).success());
+    (
+        ledger.per_worker().into_values().collect(),
+        Totals::of(&herd),
+    )
+}
+
+#[test]
+fn four_idle_workers_get_a_hundred_of_400_connections_each() {
+    const TRIES: usize = 5;
+    for _ in 0..TRIES {
+        let (spread, totals) = spread_of_400();
+        println!("{spread:?} {totals:?}");
+        assert_eq!(totals.accepted, 400);
+        // A worker that the machine did not run for 10 ms loses its turn to another: rightly so.
+        if totals.taken_back == 0 {
+            assert_eq!(spread, [100; 4]);
+            return;
+        }
+    }
+    panic!("in each of {TRIES} runs some worker was not scheduled for 10 ms");
+}
+
+#[test]
+fn least_connections_spares_the_one_that_is_busy() {
+    let scene = Scene::new("least");
+    let options = ["--workers", "2", "--policy", "least-connections"];
+    let herd = herd(&scene, &options).start();
+    let address = address(&herd);
+    let workers = wait_for(&herd, 0, 2, "ready", BOOT);
+    // Each of them waits where it is; the two workers share them.
+    let slow = Load::http(address, "/slow/60000")
+        .clients(8)
+        .count(8)
+        .timeout(BOOT * 10)
+        .start();
+    let held = |pid| herder_e2e::foreign::accepted_by(pid).len();
+    wait::until(BOOT, "four connections each", || {
+        (held(workers[0].pid) == 4 && held(workers[1].pid) == 4).then_some(())
+    });
+    // One more worker has none, and so gets what comes next.
+    let mark = herd.mark();
+    herd.signal(Signal::TTIN);
+    let third = wait_for(&herd, mark, 1, "ready", BOOT)[0];
+    let load = Load::http(address, "/").count(20).worker_from(pid_of_body);
+    let ledger = load.run();
+    ledger.assert_no_failure();
+    assert_eq!(
+        ledger.per_worker().into_iter().collect::<Vec<_>>(),
+        [(third.pid, 20)]
+    );
+    herd.signal(Signal::TERM);
+    herd.signal(Signal::TERM);
+    herd.wait_for_exit(BOOT);
+    drop(slow);
+}
+
+#[test]
+fn r25_a_served_connection_leaves_nothing_with_the_master() {
+    let scene = Scene::new("leak");
+    let herd = herd(&scene, &["--workers", "2"]).start();
+    let address = address(&herd);
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    get(address, "/").unwrap();
+    let master = herd.master().unwrap().pid;
+    let workers: Vec<i32> = herd.workers().iter().map(|worker| worker.pid).collect();
+    let look = || {
+        let all = workers
+            .iter()
+            .chain([&master, &herd.pid()])
+            .copied()
+            .collect::<Vec<_>>();
+        all.into_iter()
+            .fold(Baseline::of(&scene), Baseline::with_descriptors_of)
+    };
+    let before = look();
+    let memory = resident_bytes(master).unwrap();
+    let load = Load::http(address, "/").clients(8).count(2000);
+    load.run().assert_no_failure();
+    let mut left = Vec::new();
+    let same = wait::attempt(BOOT, || {
+        left = before.difference(&look());
+        left.is_empty().then_some(())
+    });
+    assert!(same.is_some(), "{left:?}");
+    let grown = resident_bytes(master).unwrap().saturating_sub(memory);
+    assert!(grown < 2 << 20, "the master has grown by {grown} bytes");
+    assert!(herd.end().success());
+}
+
+#[test]
+fn four_idle_workers_are_small() {
+    const LIMIT: u64 = 8_000_000;
+    let Some(program) = release_build() else {
+        println!("skipped: there is no release build of net-cluster");
+        return;
+    };
+    let scene = Scene::new("memory");
+    let options = ["--listen", "127.0.0.1:0", "--workers", "4"];
+    let herd = scene.program(program).args(options).start();
+    let address = address(&herd);
+    wait_for(&herd, 0, 4, "ready", BOOT);
+    Load::plain(address, b"")
+        .count(40)
+        .run()
+        .assert_no_failure();
+    let all = herd.descendants();
+    assert_eq!(all.len(), 6, "keeper, master, four workers: {all:?}");
+    let sizes: BTreeSet<(u64, String)> = all
+        .into_iter()
+        .map(|process| (resident_bytes(process.pid).unwrap(), process.title))
+        .collect();
+    println!("{sizes:?}");
+    let (largest, title) = sizes.last().unwrap();
+    assert!(*largest < LIMIT, "{title} has {largest} bytes");
+    assert!(herd.end().success());
+}
+
+/// `net-cluster` as it is shipped. A debug build of it says nothing about its size.
+fn release_build() -> Option<std::path::PathBuf> {
+    let debug = Binary::NET_CLUSTER.path();
+    let release = debug.parent()?.parent()?.join("release/net-cluster");
+    release.is_file().then_some(release)
+}
