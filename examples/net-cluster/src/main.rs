@@ -58,7 +58,12 @@ fn created(worker: &WorkerInfo) {
 
 #[expect(clippy::print_stdout, reason = "the example's own log")]
 fn died(worker: &WorkerInfo, exit: &Exit) {
-    let code = exit.code().map_or("null".to_owned(), |code| code.to_string());
+    let code = exit
+        .code()
+        .map_or("null".to_owned(), |code| code.to_string());
     let signal = herder::signal_name(exit).unwrap_or("null");
-    println!("[Master] worker {} died with code:{code}, and{signal}", worker.pid);
+    println!(
+        "[Master] worker {} died with code:{code}, and{signal}",
+        worker.pid
+    );
 }

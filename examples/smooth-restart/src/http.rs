@@ -19,11 +19,19 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves connections until the worker is to leave.
 pub(crate) async fn serve(worker: AsyncWorker) -> io::Result<()> {
-    let text = format!("I am worker, pid:{}, ppid:{}", worker.pid(), worker.master_pid());
+    let text = format!(
+        "I am worker, pid:{}, ppid:{}",
+        worker.pid(),
+        worker.master_pid()
+    );
     let text = Bytes::from(text);
     let listener = worker.listener();
     while let Some(connection) = listener.accept().await? {
-        tokio::spawn(serve_connection(connection, text.clone(), worker.draining()));
+        tokio::spawn(serve_connection(
+            connection,
+            text.clone(),
+            worker.draining(),
+        ));
     }
     Ok(())
 }
@@ -52,9 +60,13 @@ async fn serve_connection(connection: AsyncConnection, text: Bytes, draining: Dr
 
 fn respond(text: Bytes, draining: &Draining) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(text));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     if draining.is_draining() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     // Runs when the response has been written: the runtime has one thread, and this task goes on
     // until it has nothing more to do.

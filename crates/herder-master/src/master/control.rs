@@ -300,7 +300,10 @@ mod tests {
         let (mut control, theirs) = Control::new(Incarnation(1)).expect("socketpair");
         control.send(&ToWorker::Nudge);
         drop(theirs);
-        assert!(matches!(control.read(at(0), &mut [0; MAX_FRAME]).then, Reading::Ended));
+        assert!(matches!(
+            control.read(at(0), &mut [0; MAX_FRAME]).then,
+            Reading::Ended
+        ));
     }
 
     #[test]
@@ -324,7 +327,10 @@ mod tests {
             if socket::send(theirs.as_fd(), &frame, &[gift.as_fd()]).is_err() {
                 return; // The kernel refuses them at the sender: nothing reaches the master.
             }
-            broken += u32::from(matches!(control.read(at(0), &mut [0; MAX_FRAME]).then, Reading::Broken(_)));
+            broken += u32::from(matches!(
+                control.read(at(0), &mut [0; MAX_FRAME]).then,
+                Reading::Broken(_)
+            ));
         }
         assert_eq!(broken, 1);
     }
