@@ -15,7 +15,7 @@ const MAX_LEFTOVERS: usize = 4096;
 
 /// What to remove when the master has gone.
 #[derive(Default)]
-pub(super) struct Leftovers {
+pub(crate) struct Leftovers {
     cgroups: Vec<PathBuf>,
     directories: Vec<PathBuf>,
     socket_files: BTreeMap<PathBuf, (u64, u64)>,
@@ -23,7 +23,7 @@ pub(super) struct Leftovers {
 
 impl Leftovers {
     /// Remembers one thing.
-    pub(super) fn note(&mut self, frame: ToKeeper) {
+    pub(crate) fn note(&mut self, frame: ToKeeper) {
         let full = self.cgroups.len() + self.directories.len() + self.socket_files.len();
         if full >= MAX_LEFTOVERS {
             return;
@@ -40,7 +40,7 @@ impl Leftovers {
 
     /// Removes what is still there. What cannot be removed is left and named: the herd has ended,
     /// and a remnant must not turn that into a failure.
-    pub(super) fn remove(&self) {
+    pub(crate) fn remove(&self) {
         for path in &self.cgroups {
             say(path, cgroup::remove_tree(path));
         }

@@ -2,14 +2,14 @@
 //! behind, and cleans up. It parses nothing that a worker or a client can write, and has no
 //! threads.
 
-mod cleanup;
-mod orphans;
+pub(crate) mod cleanup;
+pub(crate) mod orphans;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use herder_core::spec::AppSpec;
 use herder_sys::epoll::{Epoll, Events, Interest};
@@ -58,6 +58,18 @@ struct Keeper {
     master: Child,
     leftovers: Leftovers,
     grace: Duration,
+    stop: Stop,
+}
+
+/// What the operator has asked for. It holds for what the master leaves behind as it does for the workers.
+#[derive(Clone, Copy)]
+enum Stop {
+    /// Nothing.
+    Unasked,
+    /// An end in order, at this time.
+    Asked(Instant),
+    /// An end at once.
+    AtOnce,
 }
 
 impl Keeper {
@@ -88,6 +100,7 @@ impl Keeper {
             master: launched.child,
             leftovers: Leftovers::default(),
             grace: spec.life.grace,
+            stop: Stop::Unasked,
         })
     }
 
@@ -112,9 +125,16 @@ impl Keeper {
 
     fn forward(&mut self) -> io::Result<()> {
         while let Some(signal) = self.signals.read()? {
-            if signal != Signal::Child {
-                self.master.pidfd.signal(signal)?;
+            if signal == Signal::Child {
+                continue;
             }
+            if orphans::is_end(signal) {
+                self.stop = match self.stop {
+                    Stop::Unasked => Stop::Asked(Instant::now()),
+                    Stop::Asked(_) | Stop::AtOnce => Stop::AtOnce,
+                };
+            }
+            self.master.pidfd.signal(signal)?;
         }
         Ok(())
     }
@@ -150,6 +170,16 @@ impl Keeper {
         orphans::reap_all_but(self.master.pid)
     }
 
+    /// When what the master has left is killed. What is told to stop has one grace for all of it: the
+    /// workers may have used it up.
+    fn kill_at(&self) -> Instant {
+        match self.stop {
+            Stop::Unasked => Instant::now() + self.grace,
+            Stop::Asked(at) => at + self.grace,
+            Stop::AtOnce => Instant::now(),
+        }
+    }
+
     /// The master is gone: end what it left, clean up.
     fn end(self, exit: ExitStatus) -> io::Result<u8> {
         if let Some(signal) = exit.signal() {
@@ -160,7 +190,7 @@ impl Keeper {
                 self.grace.as_secs_f32()
             ));
         }
-        orphans::end_all(&self.signals, self.grace)?;
+        orphans::end_all(&self.signals, self.kill_at())?;
         self.leftovers.remove();
         let code = exit.code().and_then(|code| u8::try_from(code).ok());
         Ok(code.unwrap_or(status::INTERNAL))

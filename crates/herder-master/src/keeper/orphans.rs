@@ -26,19 +26,18 @@ pub(super) fn reap_all_but(master: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells every child to leave (SIGTERM), kills those that are there after `grace` (at once when
+/// Tells every child to leave (SIGTERM), kills those that are there at `kill_at` (at once when
 /// another ending signal comes), and reaps them all.
 ///
 /// Native workers leave by themselves too, because their channel has ended.
-pub(super) fn end_all(signals: &SignalFd, grace: Duration) -> io::Result<()> {
+pub(crate) fn end_all(signals: &SignalFd, mut kill_at: Instant) -> io::Result<()> {
     for pid in process::children()? {
         end(pid, Signal::Terminate)?;
     }
     let epoll = Epoll::new()?;
     epoll.add(signals.as_fd(), 0, Interest::READABLE)?;
     let mut events = Events::with_capacity(1);
-    let mut kill_at = Instant::now() + grace;
-    let give_up = kill_at + GIVE_UP;
+    let give_up = kill_at.max(Instant::now()) + GIVE_UP;
     loop {
         reap_all_but(0)?;
         if process::children()?.is_empty() || Instant::now() >= give_up {
@@ -55,11 +54,16 @@ pub(super) fn end_all(signals: &SignalFd, grace: Duration) -> io::Result<()> {
             Some(if left.is_zero() { KILL_ROUND } else { left }),
         )?;
         while let Some(signal) = signals.read()? {
-            if matches!(signal, Signal::Interrupt | Signal::Quit | Signal::Terminate) {
+            if is_end(signal) {
                 kill_at = Instant::now();
             }
         }
     }
+}
+
+/// Whether the signal asks a herd to end.
+pub(super) fn is_end(signal: Signal) -> bool {
+    matches!(signal, Signal::Interrupt | Signal::Quit | Signal::Terminate)
 }
 
 /// Signals the process group that a child leads, or the child alone when it leads none (but never

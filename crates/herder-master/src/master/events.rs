@@ -6,13 +6,13 @@ use std::time::Duration;
 use herder_core::spec::PickerKind;
 use herder_core::supervisor::Event;
 use herder_core::{Exit, Incarnation, WorkerId};
-use herder_sys::epoll;
+use herder_sys::{epoll, process};
 use herder_wire::control::ToMaster;
 
 use super::control::Reading;
 use super::notify::Heard;
 use super::token::Source;
-use super::{Master, Stopping, now};
+use super::{Heir, Master, Stopping, now};
 use crate::dispatch::{Command, News};
 use crate::event::HerdEvent;
 
@@ -211,10 +211,13 @@ impl Master {
         }
     }
 
-    /// Without its keeper nobody would clean up after the master: the herd ends in order.
+    /// Without its keeper nobody would clean up after a dead master: the herd ends in order, and the master
+    /// does its keeper's part, as long as it lives.
     fn on_keeper_gone(&mut self) -> io::Result<()> {
         use std::os::fd::AsFd;
         self.epoll.remove(self.keeper.as_fd())?;
+        self.heir = Heir::Master;
+        process::become_subreaper()?;
         if self.stopping == Stopping::No {
             let text = "the keeper is gone: the herd stops".to_owned();
             self.tell(HerdEvent::Warning { text });

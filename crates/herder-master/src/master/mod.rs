@@ -18,6 +18,7 @@ mod worker;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use herder_core::spec::DispatchMode;
 use herder_core::supervisor::{Event, Outcome, Supervisor};
@@ -29,6 +30,7 @@ use herder_sys::signal::SignalFd;
 use crate::config::Config;
 use crate::dispatch::Dispatch;
 use crate::event::HerdEvent;
+use crate::keeper::orphans;
 use crate::output::Output;
 use crate::role::MasterSeat;
 use crate::status;
@@ -76,6 +78,9 @@ fn live(setup: Setup) -> u8 {
             last_lines,
         });
     }
+    if master.heir == Heir::Master {
+        master.clean_up();
+    }
     master.output.finish(setup::LAST_WORDS);
     status
 }
@@ -96,9 +101,18 @@ struct Master {
     runtime: Runtime,
     memory: Option<MemoryWatch>,
     stopping: Stopping,
+    heir: Heir,
     outcome: Option<Outcome>,
     /// The worker that ended last: what it said explains a failed start.
     last_exited: Option<u64>,
+}
+
+/// Who cleans up after the herd.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heir {
+    Keeper,
+    /// The keeper is dead.
+    Master,
 }
 
 /// How far the end of the herd has come.
@@ -127,6 +141,15 @@ impl Master {
             }
             self.on_time();
         }
+    }
+
+    /// Does the keeper's last work: no worker is left, and what they had started had its time with them.
+    fn clean_up(&self) {
+        if let Err(error) = orphans::end_all(&self.signals, Instant::now()) {
+            let text = format!("what the workers have started cannot be ended: {error}");
+            self.tell(HerdEvent::Warning { text });
+        }
+        self.runtime.entrusted().remove();
     }
 
     fn feed(&mut self, event: Event) {

@@ -14,12 +14,16 @@ use herder_sys::listener::{BoundAddress, Listener};
 use herder_sys::{fd, process, random, socket, user};
 use herder_wire::keeper::ToKeeper;
 
+use crate::keeper::cleanup::Leftovers;
+
 /// The places of a herd.
 pub(super) struct Runtime {
     keeper: OwnedFd,
     name: String,
     cgroup: Option<CgroupRoot>,
     directory: Option<PathBuf>,
+    /// What the keeper was asked to remove.
+    entrusted: Leftovers,
 }
 
 impl Runtime {
@@ -30,32 +34,39 @@ impl Runtime {
             name,
             cgroup: None,
             directory: None,
+            entrusted: Leftovers::default(),
         };
         // Without a cgroup the process groups must do; that is no reason not to run.
         runtime.cgroup = CgroupRoot::create(&runtime.name).unwrap_or(None);
         if let Some(root) = &runtime.cgroup {
             let path = root.path().as_os_str().as_bytes().to_vec();
-            runtime.entrust(&ToKeeper::Cgroup(path))?;
+            runtime.entrust(ToKeeper::Cgroup(path))?;
         }
         Ok(runtime)
     }
 
     /// Tells the keeper what to clean up, before it is needed.
-    pub(super) fn entrust(&self, what: &ToKeeper) -> io::Result<()> {
+    pub(super) fn entrust(&mut self, what: ToKeeper) -> io::Result<()> {
         let mut bytes = Vec::new();
         what.encode(&mut bytes).map_err(io::Error::other)?;
+        self.entrusted.note(what);
         socket::send(self.keeper.as_fd(), &bytes, &[])?;
         Ok(())
     }
 
+    /// What the keeper was asked to remove. It is for a master that has outlived its keeper.
+    pub(super) fn entrusted(&self) -> &Leftovers {
+        &self.entrusted
+    }
+
     /// Has the keeper remove a listener's socket file.
-    pub(super) fn entrust_socket(&self, listener: &Listener) -> io::Result<()> {
+    pub(super) fn entrust_socket(&mut self, listener: &Listener) -> io::Result<()> {
         let BoundAddress::Unix(path) = listener.local() else {
             return Ok(());
         };
         let path = std::path::absolute(path)?;
         let found = std::fs::symlink_metadata(&path)?;
-        self.entrust(&ToKeeper::SocketFile {
+        self.entrust(ToKeeper::SocketFile {
             path: path.as_os_str().as_bytes().to_vec(),
             dev: found.dev(),
             inode: found.ino(),
@@ -73,7 +84,7 @@ impl Runtime {
         if self.directory.is_none() {
             let name = format!("herder-{}-{:016x}", process::current_pid(), random::seed());
             let path = base_directory(candidates()).join(name);
-            self.entrust(&ToKeeper::Directory(path.as_os_str().as_bytes().to_vec()))?;
+            self.entrust(ToKeeper::Directory(path.as_os_str().as_bytes().to_vec()))?;
             // Others may pass (a worker of another user finds its socket), but not look around.
             std::fs::DirBuilder::new().mode(0o711).create(&path)?;
             self.directory = Some(path);

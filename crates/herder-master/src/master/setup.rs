@@ -17,7 +17,7 @@ use super::memory::MemoryWatch;
 use super::runtime::Runtime;
 use super::spawn::Nursery;
 use super::token::Source;
-use super::{Master, Stopping, now, signals};
+use super::{Heir, Master, Stopping, now, signals};
 use crate::config::{Config, Program};
 use crate::dispatch::{self, Dispatch, Watch};
 use crate::event::HerdEvent;
@@ -61,9 +61,9 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
     let spec = &config.spec;
     name_process(&config);
     let listeners = bind(&config)?;
-    let runtime = Runtime::new(&spec.name, &seat.keeper)?;
+    let mut runtime = Runtime::new(&spec.name, &seat.keeper)?;
     let grace = u32::try_from(spec.life.grace.as_millis()).unwrap_or(u32::MAX);
-    runtime.entrust(&ToKeeper::Grace { millis: grace })?;
+    runtime.entrust(ToKeeper::Grace { millis: grace })?;
     for listener in &listeners {
         runtime.entrust_socket(listener)?;
     }
@@ -109,6 +109,7 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
         runtime,
         memory: spec.recycle.max_memory.map(|_| MemoryWatch::new(now())),
         stopping: Stopping::No,
+        heir: Heir::Keeper,
         outcome: None,
         last_exited: None,
     }))
