@@ -10,6 +10,7 @@ use herder_e2e::wait;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Long enough for a beat every 250 ms to come in time on a busy machine.
 const HANG: [&str; 4] = ["--workers", "2", "--hang", "1000"];
@@ -110,6 +111,7 @@ fn r19_a_worker_that_takes_nothing_holds_nothing_up() {
     let blocked = blocked.worker_from(pid_of_body).start();
     let load = Load::http(address, "/")
         .clients(8)
+        .think(Duration::from_millis(5))
         .worker_from(pid_of_body)
         .start();
     load.wait_for_answers(1000, BOOT);
