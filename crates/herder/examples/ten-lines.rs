@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-use herder::{Cluster, ClusterError, Worker};
+use herder::{Cluster, ClusterError, Connection, Worker};
 
 fn main() -> Result<ExitCode, ClusterError> {
     herder::init();
@@ -12,14 +12,17 @@ fn main() -> Result<ExitCode, ClusterError> {
 }
 
 fn serve(worker: Worker) -> io::Result<()> {
-    while let Some(mut connection) = worker.accept()? {
-        let _request = connection.read(&mut [0; 4096])?;
-        let body = format!("hello from worker {}\n", worker.slot());
-        write!(
-            connection,
-            "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )?;
+    while let Some(connection) = worker.accept()? {
+        // A client that has gone is no reason to end.
+        let _gone = answer(connection, worker.slot());
     }
     Ok(())
+}
+
+fn answer(mut connection: Connection, slot: u16) -> io::Result<()> {
+    let _request = connection.read(&mut [0; 4096])?;
+    write!(
+        connection,
+        "HTTP/1.0 200 OK\r\n\r\nhello from worker {slot}\n"
+    )
 }

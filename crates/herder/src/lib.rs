@@ -185,9 +185,9 @@
 //! * **An error** that the function returns is printed in one line; the status is 1.
 //! * **The master is gone**: as when asked to leave, and it ends with 1 when the grace is over.
 //!
-//! A panic in the function of a [blocking](Cluster::run) worker that serves connections one by one
-//! can cost up to three others: connections arrive in batches of four at most, and those that the
-//! process had received are lost with it. Serve each in a thread or a task to be safe.
+//! Connections arrive up to four at a time. When the function of a [blocking](Cluster::run) worker
+//! panics, or returns an error, with some of them waiting, it is called again for those: their
+//! clients are not to blame. It then finds no other connection.
 //!
 //! # Features
 //!

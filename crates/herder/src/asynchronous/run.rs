@@ -33,7 +33,8 @@ pub(crate) fn run<E: Display, F: Future<Output = Result<(), E>>>(
             body(worker).await.map_err(|error| format!("{error:#}"))
         })
     });
-    let deadline = finish::conclude(&link, &outcome);
+    let held = link.tally().open() as usize;
+    let deadline = finish::conclude(&link, &outcome, held);
     if let Ok(runtime) = runtime {
         // The connections' tasks live in the runtime: it must go on until they are done.
         let ending = link.ending();

@@ -122,6 +122,14 @@ impl Acceptor {
         matches!(self.source, Source::Pass(_)) && link.ending().master_gone()
     }
 
+    /// How many connections are the worker's own and were not taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        match &self.source {
+            Source::Pass(conns) => conns.waiting(),
+            Source::Shared(_) => 0,
+        }
+    }
+
     /// Whether nothing comes any more, though the worker's end has not begun yet.
     #[cfg(feature = "tokio")]
     pub(crate) fn is_withdrawn(&self) -> bool {

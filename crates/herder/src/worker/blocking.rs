@@ -61,6 +61,11 @@ impl Worker {
         }
     }
 
+    /// How many connections it has received that [`accept`](Worker::accept) has not returned yet.
+    pub(crate) fn waiting(&self) -> usize {
+        lock(&self.acceptor).waiting()
+    }
+
     /// The worker's identity and its word with the master, for other parts of the program.
     #[must_use]
     pub fn handle(&self) -> WorkerHandle {

@@ -62,6 +62,11 @@ impl Conns {
         self.state == State::Withdrawn
     }
 
+    /// How many connections were received and not taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.arrived.len()
+    }
+
     /// A connection that was received before.
     pub(crate) fn received(&mut self) -> Option<Arrival> {
         self.arrived.pop_front()

@@ -15,12 +15,35 @@ pub(crate) const FAILED: i32 = 1;
 
 /// Runs a function that blocks, waits for the connections that it left open, and returns the exit
 /// status.
-pub(crate) fn run(worker: Worker, body: impl FnOnce(Worker) -> Result<(), String>) -> i32 {
+pub(crate) fn run(worker: Worker, body: impl Fn(Worker) -> Result<(), String>) -> i32 {
     let link = Arc::clone(worker.handle().link());
-    let outcome = guarded(|| body(worker));
-    let deadline = conclude(&link, &outcome);
+    let outcome = guarded(|| body(worker.clone()));
+    let held = link.tally().open() as usize + worker.waiting();
+    let deadline = conclude(&link, &outcome, held);
+    serve_what_waits(&worker, &body, deadline);
     wait_for_connections(&link, deadline);
     exit_status(&link, &outcome)
+}
+
+/// Connections come up to four at a time. Those that came together with the one that made the
+/// function fail are the worker's own, nobody else can serve them, and their clients are not to
+/// blame: the function is called again for each, and finds nothing else.
+fn serve_what_waits(
+    worker: &Worker,
+    body: &impl Fn(Worker) -> Result<(), String>,
+    deadline: Instant,
+) {
+    let mut waiting = worker.waiting();
+    while waiting > 0 && Instant::now() < deadline {
+        // What comes of it was said the first time.
+        let _again = guarded(|| body(worker.clone()));
+        let left = worker.waiting();
+        if left == waiting {
+            // It does not accept any more.
+            return;
+        }
+        waiting = left;
+    }
 }
 
 /// What comes of a function of the program's, a panic included.
@@ -40,8 +63,8 @@ pub(crate) enum Outcome {
 }
 
 /// The function is over: says what was wrong, makes sure that no new connections come while old
-/// ones are finished, and returns how long those may take.
-pub(crate) fn conclude(link: &Link, outcome: &Outcome) -> Instant {
+/// ones, `held` of them, are finished, and returns how long those may take.
+pub(crate) fn conclude(link: &Link, outcome: &Outcome, held: usize) -> Instant {
     let (reason, text) = match outcome {
         Outcome::Done => (Reason::Retired, "the worker function returned".to_owned()),
         Outcome::Failed(error) => {
@@ -58,7 +81,7 @@ pub(crate) fn conclude(link: &Link, outcome: &Outcome) -> Instant {
     match outcome {
         Outcome::Panicked => link.panicked(text),
         // With nothing left to wait for, the end of the process says it all.
-        Outcome::Done | Outcome::Failed(_) if link.tally().open() > 0 => link.retire(reason, text),
+        Outcome::Done | Outcome::Failed(_) if held > 0 => link.retire(reason, text),
         Outcome::Done | Outcome::Failed(_) => {}
     }
     link.finish_by(match outcome {

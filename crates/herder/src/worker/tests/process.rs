@@ -147,6 +147,27 @@ fn a_panic_in_the_worker_function_ends_it_with_1() {
 }
 
 #[test]
+fn a_panic_costs_only_the_connection_that_it_met() {
+    for fault in [b'p', b'e'] {
+        let mut herd = Herd::start("inline");
+        let mut clients = herd.master.pass(4);
+        // Each has asked before the first is answered, so that all four lie in the worker's hand.
+        for client in &mut clients[1..] {
+            client.write_all(b"a").unwrap();
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        assert_eq!(ask(&mut clients[0], fault), None);
+        for client in &mut clients[1..] {
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).unwrap();
+            assert_eq!(answer, b"a", "fault {fault}");
+        }
+        herd.reason();
+        assert_eq!(herd.exit().code(), Some(1));
+    }
+}
+
+#[test]
 fn an_error_ends_the_process_with_1() {
     let herd = Herd::start("inline");
     let mut bad = herd.master.pass(1).remove(0);
