@@ -37,6 +37,7 @@ use crate::status;
 use memory::MemoryWatch;
 use runtime::Runtime;
 use setup::Setup;
+use signals::Ending;
 use spawn::Nursery;
 use worker::Worker;
 
@@ -101,6 +102,7 @@ struct Master {
     runtime: Runtime,
     memory: Option<MemoryWatch>,
     stopping: Stopping,
+    ended_by: Option<Ending>,
     heir: Heir,
     outcome: Option<Outcome>,
     /// The worker that ended last: what it said explains a failed start.

@@ -109,6 +109,7 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
         runtime,
         memory: spec.recycle.max_memory.map(|_| MemoryWatch::new(now())),
         stopping: Stopping::No,
+        ended_by: None,
         heir: Heir::Keeper,
         outcome: None,
         last_exited: None,

@@ -1,12 +1,14 @@
 //! What the operator's signals mean.
 
 use std::io;
+use std::time::Duration;
 
+use herder_core::Tick;
 use herder_core::spec::WorkerCount;
 use herder_core::supervisor::Event;
 use herder_sys::signal::Signal;
 
-use super::{Master, Stopping};
+use super::{Master, Stopping, now};
 use crate::dispatch::Command;
 use crate::event::HerdEvent;
 
@@ -50,6 +52,14 @@ impl Master {
 
     /// Stops the herd: in order the first time, at once the second.
     pub(super) fn stop(&mut self, signal: Option<Signal>) {
+        let now = now();
+        let echo = self
+            .ended_by
+            .is_some_and(|first| first.is_echoed_by(signal, now));
+        if echo {
+            return;
+        }
+        self.ended_by.get_or_insert(Ending { signal, at: now });
         let fast = self.stopping != Stopping::No;
         self.tell(HerdEvent::ShuttingDown {
             signal: signal.map(Signal::name),
@@ -91,8 +101,42 @@ impl Master {
     }
 }
 
+/// Two of the same signal within this time are one wish. `timeout`, for one, signals the process
+/// and then its process group, which the process belongs to.
+const ECHO: Duration = Duration::from_millis(50);
+
+/// What asked the herd to end first.
+#[derive(Clone, Copy)]
+pub(super) struct Ending {
+    signal: Option<Signal>,
+    at: Tick,
+}
+
+impl Ending {
+    fn is_echoed_by(self, signal: Option<Signal>, now: Tick) -> bool {
+        self.signal == signal && now.since(self.at) < ECHO
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Direction {
     Up,
     Down,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_signal_twice_at_once_is_one_wish() {
+        let first = Ending {
+            signal: Some(Signal::Terminate),
+            at: Tick::ZERO,
+        };
+        let at = |millis| Tick::ZERO.after(Duration::from_millis(millis));
+        assert!(first.is_echoed_by(Some(Signal::Terminate), at(49)));
+        assert!(!first.is_echoed_by(Some(Signal::Terminate), at(50)));
+        assert!(!first.is_echoed_by(Some(Signal::Interrupt), at(1)));
+    }
 }
