@@ -24,6 +24,11 @@ impl Contest {
         rounds: usize,
         time: Duration,
     ) -> Contest {
+        let variants: Vec<Variant> = variants
+            .iter()
+            .copied()
+            .filter(|variant| pressure.suits(*variant))
+            .collect();
         let mut samples: BTreeMap<Variant, Vec<Sample>> = BTreeMap::new();
         for round in 0..rounds {
             for place in 0..variants.len() {

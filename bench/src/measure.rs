@@ -17,17 +17,32 @@ pub enum Pressure {
     Light,
     /// 128 clients on two threads, each asking as fast as it is answered: what the machine can do.
     Saturated,
+    /// As [`Light`](Pressure::Light), but one of the workers is stopped for the second third of the
+    /// time: how long connections wait that were meant for it.
+    Stopped,
 }
 
 impl Pressure {
     /// All of them, in the order of the report.
-    pub const ALL: [Pressure; 2] = [Pressure::Saturated, Pressure::Light];
+    pub const ALL: [Pressure; 3] = [Pressure::Saturated, Pressure::Light, Pressure::Stopped];
+
+    /// Whether a variant can take part. The bare loop that passes connections takes none back: what
+    /// a stopped worker was given waits until the client gives up.
+    pub fn suits(self, variant: Variant) -> bool {
+        match self {
+            Pressure::Light | Pressure::Saturated => true,
+            Pressure::Stopped => variant != Variant::BarePass,
+        }
+    }
 
     /// A line that says what it is.
     pub fn title(self) -> &'static str {
         match self {
             Pressure::Light => "light: open loop, 1000 connections/s",
             Pressure::Saturated => "saturated: closed loop, 128 clients on 2 threads",
+            Pressure::Stopped => {
+                "stopped: open loop, 1000 connections/s, one worker stopped for a third of the time"
+            }
         }
     }
 
@@ -36,7 +51,7 @@ impl Pressure {
             .lasting(time)
             .worker_from(answer::worker);
         match self {
-            Pressure::Light => load.at_rate(1000),
+            Pressure::Light | Pressure::Stopped => load.at_rate(1000),
             Pressure::Saturated => load.clients(128).threads(2),
         }
     }
@@ -68,7 +83,11 @@ pub fn measure(variant: Variant, pressure: Pressure, time: Duration) -> Sample {
     let warm = Load::http(server.address, "/").clients(16).count(500);
     warm.run().assert_no_failure();
     let before = (server.master_time(), server.worker_time());
-    let ledger = pressure.load(server.address, time).run();
+    let running = pressure.load(server.address, time).start();
+    if pressure == Pressure::Stopped {
+        server.stop_a_worker(time / 3, time / 3);
+    }
+    let ledger = running.finish();
     let after = (server.master_time(), server.worker_time());
     server.herd.end();
     sample(

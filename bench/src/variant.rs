@@ -3,13 +3,14 @@
 use crate::bare::{Role, WORKERS};
 use clap::ValueEnum;
 use herder_e2e::binary::Binary;
-use herder_e2e::herd::Herd;
+use herder_e2e::herd::{Herd, Signal};
 use herder_e2e::process::{self, Process};
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use serde::Serialize;
 use std::env;
 use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
 /// How long a server may take to be ready.
@@ -138,6 +139,17 @@ impl Server {
             .copied()
             .map(process::processor_time)
             .sum()
+    }
+
+    /// Lets `before` pass, then stops one of the workers for `during`.
+    pub fn stop_a_worker(&self, before: Duration, during: Duration) {
+        let Some(&worker) = self.workers.first() else {
+            return;
+        };
+        thread::sleep(before);
+        self.herd.signal_to(worker, Signal::STOP);
+        thread::sleep(during);
+        self.herd.signal_to(worker, Signal::CONT);
     }
 
     /// Processor time used so far by the workers.
