@@ -130,9 +130,10 @@ impl Cluster {
         self
     }
 
-    /// Over what time restarts are counted. Default: 60 s.
+    /// Over what time restarts are counted, and how long a place rests that was restarted too
+    /// often. Default: 60 s.
     pub fn restart_window(mut self, time: Duration) -> Cluster {
-        self.settings.restart.window = time;
+        self.settings.set_restart_window(time);
         self
     }
 

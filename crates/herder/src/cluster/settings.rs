@@ -111,6 +111,12 @@ impl Settings {
         self.restart.max_restarts = max.and_then(NonZeroU32::new);
     }
 
+    /// Over what time restarts are counted, and how long a quarantine lasts.
+    pub(crate) fn set_restart_window(&mut self, time: Duration) {
+        self.restart.window = time;
+        self.restart.retry = time;
+    }
+
     /// How long a worker may be silent: until it is suspect, and then until it is killed.
     pub(crate) fn set_hang(&mut self, time: Option<Duration>) {
         self.life.hang = time;
@@ -298,6 +304,14 @@ mod tests {
         let mut settings = Settings::default();
         settings.set_max_restarts(Some(0));
         assert_eq!(settings.check().unwrap().spec.restart.max_restarts, None);
+    }
+
+    #[test]
+    fn a_quarantine_lasts_as_long_as_the_window() {
+        let mut settings = Settings::default();
+        settings.set_restart_window(Duration::from_secs(2));
+        let restart = settings.check().unwrap().spec.restart;
+        assert_eq!([restart.window, restart.retry], [Duration::from_secs(2); 2]);
     }
 
     #[test]
