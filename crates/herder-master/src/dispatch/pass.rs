@@ -134,6 +134,9 @@ impl Pass {
                 Command::Stop => return Ok(Next::End),
                 Command::Withdraw(worker) => {
                     self.dispatcher.handle(Event::Withdraw { worker }, now);
+                    // Taken back before its death is told, which may be the next command: what
+                    // waits for a worker that leaves has not met a death.
+                    self.act(now)?;
                 }
             }
         }
