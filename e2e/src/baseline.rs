@@ -146,8 +146,12 @@ fn herder_directories(directory: &Path, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// Whether a process that is not of this test lives in the cgroup or below it.
+/// Whether the cgroup is of a herd that is not of this test, or a process that is not of this test lives
+/// in it or below it.
 fn is_foreign_cgroup(path: &Path, after: &Baseline) -> bool {
+    if is_of_a_foreign_master(path, after) {
+        return true;
+    }
     let members = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
     let foreign = |pid: i32| !after.processes.contains_key(&pid);
     members
@@ -162,6 +166,16 @@ fn is_foreign_cgroup(path: &Path, after: &Baseline) -> bool {
                 entry.file_type().is_ok_and(|kind| kind.is_dir())
                     && is_foreign_cgroup(&entry.path(), after)
             })
+}
+
+/// A herd's cgroup is called `herder-NAME-PID` by its master, and is empty while no worker lives.
+fn is_of_a_foreign_master(path: &Path, after: &Baseline) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let master = name
+        .rsplit_once('-')
+        .and_then(|(_, pid)| pid.parse().ok())
+        .and_then(process::Process::of);
+    master.is_some_and(|master| master.is_alive() && !after.processes.contains_key(&master.pid))
 }
 
 fn listening() -> BTreeMap<u64, String> {

@@ -133,7 +133,10 @@ fn a_port_in_use_is_said_so() {
     let herd = herd(&scene, &["--listen", &address]).start();
     assert_eq!(herd.wait_for_exit(BOOT).code(), Some(4));
     let said = herd.texts(Stream::Stderr).join("\n");
-    assert!(said.contains(&address) && said.contains("another process listens there"), "{said}");
+    assert!(
+        said.contains(&address) && said.contains("another process listens there"),
+        "{said}"
+    );
 }
 
 #[test]
