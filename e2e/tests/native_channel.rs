@@ -49,6 +49,7 @@ fn ends_the_worker(name: &str, misdeed: &str, problem: &str) {
     assert!(herd.end().success());
 }
 
+#[expect(clippy::print_stdout, reason = "what a failure is judged by")]
 fn assert_only_its_connections_failed(scene: &Scene, load: Running, pid: i32) {
     load.wait_for_answers(20, BOOT);
     let ledger = load.stop_and_finish();

@@ -1,7 +1,5 @@
 //! Native workers in `pass` mode that die or stop: only what they had received is lost, and the ledgers name it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use herder_e2e::client::{Ledger, Load};
 use herder_e2e::foreign::{BOOT, Seat, accepted_by, address, freeze, pid_of_body, told, wait_for};
 use herder_e2e::herd::{Herd, Line};
@@ -33,6 +31,7 @@ fn freeze_with_connections(herd: &Herd, worker: Seat) -> BTreeSet<u16> {
 }
 
 /// Kills one of three workers under load and accounts for every request.
+#[expect(clippy::print_stdout, reason = "what a failure is judged by")]
 fn a_kill_costs_what_was_received(name: &str, options: &[&str], clients: usize) -> Totals {
     let scene = Scene::new(name);
     let herd = herd(&scene, &[&["--workers", "3"], options].concat()).start();

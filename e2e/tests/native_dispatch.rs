@@ -1,7 +1,5 @@
 //! Who gets the next connection, and that nothing stays with the master.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use herder_e2e::baseline::Baseline;
 use herder_e2e::binary::Binary;
 use herder_e2e::client::{Load, get};

@@ -1,7 +1,5 @@
 //! Every way in which a herd of native workers can end.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use herder_e2e::client::{Load, Outcome, Running, get};
 use herder_e2e::foreign::{BOOT, accepted_by, address, pid_of_body, wait_for};
 use herder_e2e::herd::Herd;

@@ -18,9 +18,7 @@ fn leave_room_for(pid: i32, more: u64) -> Rlimit {
     let open = descriptors(pid).unwrap();
     let mut free = (0..).filter(|number| !open.contains_key(number));
     let limit = u64::try_from(free.nth(usize::try_from(more).unwrap()).unwrap()).unwrap();
-    let old = set_limit(pid, limit);
-    println!("limit {limit} with {} open", open.len());
-    old
+    set_limit(pid, limit)
 }
 
 /// Sets the soft limit; the hard one stays, as only few may raise it.

@@ -1,7 +1,5 @@
 //! Where a herd can listen, and what it leaves there.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use herder_e2e::binary::Binary;
 use herder_e2e::client::{Load, Target};
 use herder_e2e::foreign::{BOOT, pid_of_body, wait_for};

@@ -1,7 +1,5 @@
 //! The example does what it promises, word for word.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use herder_e2e::binary::Binary;
 use herder_e2e::client::{Load, ask};
 use herder_e2e::foreign::{BOOT, address, wait_for};
@@ -12,20 +10,27 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 fn start(scene: &Scene, options: &[&str]) -> Herd {
-    let setup = scene.herd(Binary::NET_CLUSTER).args(["--listen", "127.0.0.1:0"]);
+    let setup = scene
+        .herd(Binary::NET_CLUSTER)
+        .args(["--listen", "127.0.0.1:0"]);
     setup.args(["--workers", "3"]).args(options).start()
 }
 
 fn handled_by(body: &[u8]) -> Option<i32> {
     let text = std::str::from_utf8(body).ok()?;
-    text.strip_prefix("Request handled by worker-")?.parse().ok()
+    text.strip_prefix("Request handled by worker-")?
+        .parse()
+        .ok()
 }
 
 /// Waits for so many lines `Create worker-P` and returns the pids.
 fn created(herd: &Herd, count: usize) -> BTreeSet<i32> {
     let mut pids = BTreeSet::new();
     herd.wait_for_line(&format!("{count} workers are created"), BOOT, |line| {
-        pids.extend(line.strip_prefix("Create worker-").and_then(|pid| pid.parse::<i32>().ok()));
+        pids.extend(
+            line.strip_prefix("Create worker-")
+                .and_then(|pid| pid.parse::<i32>().ok()),
+        );
         (pids.len() == count).then_some(())
     });
     pids
@@ -43,14 +48,20 @@ fn it_answers_after_ten_milliseconds_and_closes() {
     assert_eq!(created(&herd, 3), pids(&herd));
     // Read to the end of the connection, whether or not the client has said something.
     for greeting in [&b""[..], b"GET / HTTP/1.0\r\n\r\n"] {
-        let load = Load::plain(address, greeting).clients(3).count(30).timeout(BOOT);
+        let load = Load::plain(address, greeting)
+            .clients(3)
+            .count(30)
+            .timeout(BOOT);
         let ledger = load.worker_from(handled_by).run();
         println!("{ledger}");
         ledger.assert_no_failure();
         assert_eq!(ledger.notes.unclosed, 0);
         let quick = |entry: &&herder_e2e::client::Entry| entry.latency < Duration::from_millis(10);
         assert_eq!(ledger.entries.iter().find(quick), None);
-        assert_eq!(ledger.per_worker().into_keys().collect::<BTreeSet<_>>(), pids(&herd));
+        assert_eq!(
+            ledger.per_worker().into_keys().collect::<BTreeSet<_>>(),
+            pids(&herd)
+        );
     }
     assert!(herd.end().success());
 }
@@ -67,14 +78,22 @@ fn a_worker_that_exits_is_logged_and_replaced() {
     let all = created(&herd, 4);
     let next = *all.difference(&first).next().unwrap();
     wait_for(&herd, 0, 4, "ready", BOOT);
-    let ledger = Load::plain(address, b"").count(30).worker_from(handled_by).run();
+    let ledger = Load::plain(address, b"")
+        .count(30)
+        .worker_from(handled_by)
+        .run();
     ledger.assert_no_failure();
     assert!(ledger.per_worker().contains_key(&next));
-    let mut expected: Vec<String> = first.iter().map(|pid| format!("Create worker-{pid}")).collect();
+    let mut expected: Vec<String> = first
+        .iter()
+        .map(|pid| format!("Create worker-{pid}"))
+        .collect();
     let mut said = herd.texts(Stream::Stdout);
     said[..3].sort_unstable();
     expected.sort_unstable();
-    expected.push(format!("[Master] worker {victim} died with code:null, andSIGKILL"));
+    expected.push(format!(
+        "[Master] worker {victim} died with code:null, andSIGKILL"
+    ));
     expected.push(format!("Create worker-{next}"));
     assert_eq!(said, expected);
     assert!(herd.end().success());
@@ -91,7 +110,9 @@ fn the_policy_is_chosen_by_flag_or_by_environment() {
         (&["--policy", "rr"], Some("none"), "pass"),
     ] {
         let scene = Scene::new("s4_policy");
-        let setup = scene.herd(Binary::NET_CLUSTER).args(["--listen", "127.0.0.1:0"]);
+        let setup = scene
+            .herd(Binary::NET_CLUSTER)
+            .args(["--listen", "127.0.0.1:0"]);
         let mut setup = setup.args(options);
         if let Some(value) = variable {
             setup = setup.env("NODE_CLUSTER_SCHED_POLICY", value);
@@ -101,7 +122,10 @@ fn the_policy_is_chosen_by_flag_or_by_environment() {
             line.contains(&format!("dispatch: {mode}")).then_some(())
         });
         let answer = ask(address(&herd), b"").unwrap();
-        assert!(pids(&herd).contains(&handled_by(answer.as_bytes()).unwrap()), "{answer}");
+        assert!(
+            pids(&herd).contains(&handled_by(answer.as_bytes()).unwrap()),
+            "{answer}"
+        );
         assert!(herd.end().success());
     }
 }
@@ -110,7 +134,9 @@ fn the_policy_is_chosen_by_flag_or_by_environment() {
 fn an_unknown_policy_is_an_error_that_names_the_known_ones() {
     let scene = Scene::new("s4_wrong");
     let by_flag = scene.herd(Binary::NET_CLUSTER).args(["--policy", "fair"]);
-    let by_environment = scene.herd(Binary::NET_CLUSTER).env("NODE_CLUSTER_SCHED_POLICY", "fair");
+    let by_environment = scene
+        .herd(Binary::NET_CLUSTER)
+        .env("NODE_CLUSTER_SCHED_POLICY", "fair");
     for setup in [by_flag, by_environment] {
         let herd = setup.start();
         assert_eq!(herd.wait_for_exit(BOOT).code(), Some(2));

@@ -1,7 +1,5 @@
 //! The example does what it promises, word for word.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use herder_e2e::binary::Binary;
 use herder_e2e::client::{Ledger, Load};
 use herder_e2e::foreign::{BOOT, address, told, wait_for};
@@ -17,7 +15,9 @@ use std::time::Duration;
 const WORKERS: usize = 4;
 
 fn start(scene: &Scene, options: &[&str]) -> Herd {
-    let setup = scene.herd(Binary::SMOOTH_RESTART).args(["--listen", "127.0.0.1:0"]);
+    let setup = scene
+        .herd(Binary::SMOOTH_RESTART)
+        .args(["--listen", "127.0.0.1:0"]);
     // Each death would print a backtrace, for which the debug information is read.
     let setup = setup.env("RUST_BACKTRACE", "0").patience(BOOT);
     setup.args(["--workers", "4"]).args(options).start()
@@ -26,7 +26,9 @@ fn start(scene: &Scene, options: &[&str]) -> Herd {
 /// The worker and the master of `I am worker, pid:P, ppid:M`.
 fn identity(body: &[u8]) -> Option<(i32, i32)> {
     let text = std::str::from_utf8(body).ok()?;
-    let (pid, ppid) = text.strip_prefix("I am worker, pid:")?.split_once(", ppid:")?;
+    let (pid, ppid) = text
+        .strip_prefix("I am worker, pid:")?
+        .split_once(", ppid:")?;
     Some((pid.parse().ok()?, ppid.parse().ok()?))
 }
 
@@ -52,7 +54,9 @@ fn the_answer_is_the_original_one() {
     let workers: BTreeSet<i32> = herd.titled("node-worker").iter().map(|it| it.pid).collect();
     assert_eq!((master.len(), workers.len()), (1, WORKERS));
     let mut client = TcpStream::connect(address).unwrap();
-    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -72,6 +76,7 @@ fn the_answer_is_the_original_one() {
 }
 
 /// Every request kills its worker; every response is complete.
+#[expect(clippy::print_stdout, reason = "what a failure is judged by")]
 fn survives(name: &str, time: Duration) {
     let scene = Scene::new(name);
     let herd = start(&scene, &[]);
@@ -79,15 +84,30 @@ fn survives(name: &str, time: Duration) {
     wait_for(&herd, 0, WORKERS, "ready", BOOT);
     let master = herd.titled("node-master")[0].pid;
     let single = requests(address).clients(16).lasting(time).start();
-    let kept = requests(address).clients(16).keep_alive().lasting(time).start();
+    let kept = requests(address)
+        .clients(16)
+        .keep_alive()
+        .lasting(time)
+        .start();
     let ledgers = [single.finish(), kept.finish()];
     for ledger in &ledgers {
-        println!("{:?} {:?} {:?}", ledger.outcomes(), ledger.latency(), ledger.notes);
+        println!(
+            "{:?} {:?} {:?}",
+            ledger.outcomes(),
+            ledger.latency(),
+            ledger.notes
+        );
         assert_complete(ledger);
     }
-    let served: BTreeSet<i32> =
-        ledgers.iter().flat_map(|ledger| ledger.per_worker().into_keys()).collect();
-    assert!(served.len() > 2 * WORKERS, "{} workers have served", served.len());
+    let served: BTreeSet<i32> = ledgers
+        .iter()
+        .flat_map(|ledger| ledger.per_worker().into_keys())
+        .collect();
+    assert!(
+        served.len() > 2 * WORKERS,
+        "{} workers have served",
+        served.len()
+    );
     all_that_served_exit(&herd, &served);
     assert_created_before_exited(&herd, master);
     assert_replaced_before_they_ended(&herd);
@@ -119,7 +139,10 @@ fn assert_created_before_exited(herd: &Herd, master: i32) {
         } else {
             assert_eq!(line, "worker process exited, code: 1 signal: null");
             exits += 1;
-            assert!(creations >= WORKERS + exits, "exit {exits} after {creations} creations");
+            assert!(
+                creations >= WORKERS + exits,
+                "exit {exits} after {creations} creations"
+            );
         }
     }
 }
@@ -137,7 +160,10 @@ fn assert_replaced_before_they_ended(herd: &Herd) {
                 announced.remove(&id);
             }
         } else if let Some(seat) = told(&line, "ended") {
-            assert!(!announced.contains_key(&seat.id), "not replaced yet: {line}");
+            assert!(
+                !announced.contains_key(&seat.id),
+                "not replaced yet: {line}"
+            );
         }
     }
 }
@@ -168,8 +194,10 @@ fn each_ending_signal_is_logged_as_the_original_does() {
         herd.signal(signal);
         assert_eq!(herd.wait_for_exit(BOOT).code(), Some(0));
         let said = herd.texts(Stream::Stdout);
-        let pids: BTreeSet<i32> =
-            said[..WORKERS].iter().map(|line| created(line, master).unwrap()).collect();
+        let pids: BTreeSet<i32> = said[..WORKERS]
+            .iter()
+            .map(|line| created(line, master).unwrap())
+            .collect();
         assert_eq!(pids, workers);
         assert_eq!(said[WORKERS], format!("进程退出！ {name}"));
         let killed: BTreeSet<&str> = said[WORKERS + 1..].iter().map(String::as_str).collect();
@@ -185,14 +213,25 @@ fn each_ending_signal_is_logged_as_the_original_does() {
 #[test]
 fn a_quarantine_is_announced_with_its_count_and_ends_by_itself() {
     let scene = Scene::new("s1_quarantine");
-    let options = ["--workers", "1", "--max-restarts", "2", "--restart-window", "2"];
-    let setup = scene.herd(Binary::SMOOTH_RESTART).args(["--listen", "127.0.0.1:0"]);
+    let options = [
+        "--workers",
+        "1",
+        "--max-restarts",
+        "2",
+        "--restart-window",
+        "2",
+    ];
+    let setup = scene
+        .herd(Binary::SMOOTH_RESTART)
+        .args(["--listen", "127.0.0.1:0"]);
     let herd = setup.env("RUST_BACKTRACE", "0").args(options).start();
     let address = address(&herd);
     wait_for(&herd, 0, 1, "ready", BOOT);
     let load = requests(address).start();
     let quarantined = "warning: slot 0 is quarantined: 2 restarts within 2s; next try in ";
-    herd.wait_for_line("the quarantine", BOOT, |line| line.contains(quarantined).then_some(()));
+    herd.wait_for_line("the quarantine", BOOT, |line| {
+        line.contains(quarantined).then_some(())
+    });
     let mark = herd.mark();
     herd.wait_for_line_after(mark, "its end", BOOT, |line| {
         line.contains("slot 0 leaves its quarantine").then_some(())

@@ -66,8 +66,10 @@ pub(crate) fn blocking(worker: &Worker, args: &Args) -> io::Result<()> {
         // What fails here is the client's doing.
         let _gone = serve_blocking(connection, &ledger, &text);
     }
-    while args.ignore_drain {
-        std::thread::park();
+    if args.ignore_drain {
+        loop {
+            std::thread::park();
+        }
     }
     Ok(())
 }
