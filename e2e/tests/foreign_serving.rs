@@ -1,7 +1,5 @@
 //! Programs in another language, behind one address: all serve, and a death costs only what the dead had accepted.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use herder_e2e::client::{Load, Outcome, Running};
 use herder_e2e::foreign::{
     BOOT, Seat, accepted_by, address, examples, freeze, installed, pid_of_body, run, wait_for,

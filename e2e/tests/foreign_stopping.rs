@@ -79,17 +79,47 @@ fn r13_timed_a_worker_that_ignores_term_is_killed_after_its_grace() {
 
 #[test]
 fn r13_a_second_signal_ends_a_worker_that_ignores_the_first() {
-    for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::QUIT)] {
+    for (first, second) in [(Signal::TERM, Signal::INT), (Signal::INT, Signal::QUIT)] {
         let scene = Scene::new("second");
         let herd = ready(&scene, "60s", &STUBBORN);
         herd.signal(first);
         wait_for(&herd, 0, 2, "is told to leave", BOOT);
         herd.signal(second);
-        assert_eq!(herd.wait_for_exit(BOOT).code(), Some(0));
-        herd.wait_for_line("it is said", BOOT, |line| {
-            line.contains("shutting down at once").then_some(())
-        });
+        assert_at_once(&herd);
     }
+}
+
+#[test]
+fn r13_the_same_signal_again_is_a_second_one_unless_it_is_an_echo() {
+    let scene = Scene::new("echo");
+    let herd = ready(&scene, "60s", &STUBBORN);
+    // `timeout` and some shells signal a process and then its group, which the process belongs to.
+    herd.signal(Signal::TERM);
+    herd.signal(Signal::TERM);
+    let begun = Instant::now();
+    wait_for(&herd, 0, 2, "is told to leave", BOOT);
+    wait::until(BOOT, "impatience is heard", || {
+        herd.signal(Signal::TERM);
+        let lines = herd.lines();
+        let mut texts = lines.iter().map(|line| &line.text);
+        texts
+            .any(|text| text.contains("shutting down at once"))
+            .then_some(())
+    });
+    assert!(
+        begun.elapsed() > Duration::from_millis(45),
+        "an echo is no second wish"
+    );
+    assert_at_once(&herd);
+}
+
+/// The herd ends in order, and before any grace of a minute.
+#[track_caller]
+fn assert_at_once(herd: &Herd) {
+    assert_eq!(herd.wait_for_exit(BOOT).code(), Some(0));
+    herd.wait_for_line("it is said", BOOT, |line| {
+        line.contains("shutting down at once").then_some(())
+    });
 }
 
 /// As [`run`], on a machine that has no control groups: there the strays of a worker are found by their parents.
@@ -131,8 +161,8 @@ fn r13_a_second_signal_ends_strays_too() {
     let herd = ready_with_strays(&scene, "60s");
     herd.signal(Signal::TERM);
     wait_for(&herd, 0, 2, "is told to leave", BOOT);
-    herd.signal(Signal::TERM);
-    assert_eq!(herd.wait_for_exit(BOOT).code(), Some(0));
+    herd.signal(Signal::INT);
+    assert_at_once(&herd);
     assert_eq!(herd.descendants(), []);
 }
 
