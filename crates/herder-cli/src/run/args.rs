@@ -61,7 +61,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DURATION", default_value = "30s")]
     pub(crate) grace: Seconds,
 
-    /// Expect WATCHDOG=1 at least this often; a worker that stays silent is replaced.
+    /// Expect WATCHDOG=1 at least this often; a worker that stays silent as long again (10 s at
+    /// most) is replaced.
     #[arg(long, value_name = "DURATION")]
     pub(crate) watchdog: Option<Seconds>,
 

@@ -5,6 +5,7 @@ mod program;
 mod units;
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
 
 use herder_core::spec::{
     AppName, AppSpec, DispatchMode, LifePolicy, NameError, Readiness, RecyclePolicy, RestartPolicy,
@@ -16,6 +17,7 @@ use herder_sys::user;
 pub(crate) use args::RunArgs;
 use args::{DispatchArg, ReadyArg, WorkersArg};
 use program::ProgramError;
+use units::Seconds;
 
 /// Why arguments do not make a herd.
 #[derive(Debug, thiserror::Error)]
@@ -132,9 +134,16 @@ fn spec(args: &RunArgs, name: AppName) -> Result<AppSpec, RunError> {
         boot_timeout: args.boot_timeout.0,
         grace: args.grace.0,
         hang: args.watchdog.map(|watchdog| watchdog.0),
+        hang_kill: hang_kill(args.watchdog),
         ..LifePolicy::default()
     };
     Ok(spec)
+}
+
+/// A silent worker gets as long again to come back, but not longer than usual.
+fn hang_kill(watchdog: Option<Seconds>) -> Duration {
+    let usual = LifePolicy::default().hang_kill;
+    watchdog.map_or(usual, |watchdog| watchdog.0.min(usual))
 }
 
 fn identity(name: &str) -> Result<user::Identity, RunError> {
