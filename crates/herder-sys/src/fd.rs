@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
-use rustix::event::EventfdFlags;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
+use rustix::io::retry_on_intr;
 
 /// Whether calls on a descriptor wait.
 ///
@@ -53,6 +54,19 @@ pub fn set_blocking(fd: BorrowedFd<'_>, blocking: Blocking) -> io::Result<()> {
         rustix::fs::fcntl_setfl(fd, after)?;
     }
     Ok(())
+}
+
+/// Whether a short line (up to 4096 bytes) can be written without waiting.
+#[must_use]
+pub fn has_room(fd: BorrowedFd<'_>) -> bool {
+    let mut asked = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // It can fail for lack of memory only.
+    retry_on_intr(|| poll(&mut asked, Some(&at_once))).is_ok()
+        && asked[0].revents().contains(PollFlags::OUT)
 }
 
 /// `/dev/null`, open for reading and writing.
@@ -160,6 +174,15 @@ mod tests {
                 .unwrap()
                 .contains(OFlags::NONBLOCK)
         );
+    }
+
+    #[test]
+    fn a_full_pipe_has_no_room() {
+        let (_reader, writer) = rustix::pipe::pipe().unwrap();
+        assert!(has_room(writer.as_fd()));
+        set_blocking(writer.as_fd(), Blocking::No).unwrap();
+        while rustix::io::write(&writer, &[0; 4096]).is_ok() {}
+        assert!(!has_room(writer.as_fd()));
     }
 
     #[test]

@@ -211,6 +211,15 @@ impl AsFd for SignalFd {
 /// # Errors
 /// Those of `sigaction(2)`, which has none for the signals asked here.
 pub fn reset_all() -> io::Result<()> {
+    reset_all_but(&[])
+}
+
+/// As [`reset_all`], but these stay blocked, or become so: for a process that is about to open a
+/// [`SignalFd`] for them. What was pending stays pending until then.
+///
+/// # Errors
+/// As [`reset_all`].
+pub fn reset_all_but(blocked: &[Signal]) -> io::Result<()> {
     for number in 1..=libc::SIGRTMAX() {
         // The two that cannot change, and the two between 31 and SIGRTMIN that belong to the C
         // library and that it refuses to touch.
@@ -219,7 +228,7 @@ pub fn reset_all() -> io::Result<()> {
             default_if_ignored(number)?;
         }
     }
-    change_mask(libc::SIG_SETMASK, &set_of(&[]))
+    change_mask(libc::SIG_SETMASK, &set_of(blocked))
 }
 
 /// Makes a write to a closed pipe or socket an `EPIPE` error instead of a death.

@@ -5,7 +5,7 @@
 pub(crate) mod cleanup;
 pub(crate) mod orphans;
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use herder_core::spec::AppSpec;
 use herder_sys::epoll::{Epoll, Events, Interest};
+use herder_sys::fd;
 use herder_sys::process::{self, Child};
 use herder_sys::signal::{Signal, SignalFd};
 use herder_sys::socket::{self, Wait};
@@ -21,11 +22,12 @@ use herder_wire::keeper::{MAX_FRAME, ToKeeper};
 use herder_wire::plan::{DescriptorUse, LaunchPlan, Role};
 
 use crate::launch::{self, Launchpad, Stdio};
+use crate::master;
 use crate::status;
 use cleanup::Leftovers;
 
 /// What is forwarded to the master.
-const FORWARDED: [Signal; 8] = [
+pub(crate) const FORWARDED: [Signal; 8] = [
     Signal::Hangup,
     Signal::Interrupt,
     Signal::Quit,
@@ -35,6 +37,13 @@ const FORWARDED: [Signal; 8] = [
     Signal::User1,
     Signal::User2,
 ];
+
+/// How much longer than its workers a master may take to end before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Two of the same ending signal within this time are one wish. Twice what the master holds for one, so that the
+/// keeper never counts a second that the master does not.
+const ECHO: Duration = master::ECHO.saturating_mul(2);
 
 const SIGNALS: u64 = 0;
 const MASTER: u64 = 1;
@@ -59,6 +68,8 @@ struct Keeper {
     leftovers: Leftovers,
     grace: Duration,
     stop: Stop,
+    /// Children that this process had before it became a keeper: whoever executed it started them.
+    strangers: Vec<i32>,
 }
 
 /// What the operator has asked for. It holds for what the master leaves behind as it does for the workers.
@@ -66,10 +77,10 @@ struct Keeper {
 enum Stop {
     /// Nothing.
     Unasked,
-    /// An end in order, at this time.
-    Asked(Instant),
-    /// An end at once.
-    AtOnce,
+    /// An end in order, at this time, by this signal.
+    Asked(Instant, Signal),
+    /// An end at once, at this time.
+    AtOnce(Instant),
 }
 
 impl Keeper {
@@ -78,6 +89,7 @@ impl Keeper {
         watched.push(Signal::Child);
         let signals = SignalFd::block(&watched)?;
         process::become_subreaper()?;
+        let strangers = process::children()?;
         let (name, launchpad) = (spec.name.as_str(), Launchpad::current()?);
         // Without a title the herd still runs.
         let _untitled =
@@ -101,13 +113,14 @@ impl Keeper {
             leftovers: Leftovers::default(),
             grace: spec.life.grace,
             stop: Stop::Unasked,
+            strangers,
         })
     }
 
     fn watch(mut self) -> io::Result<u8> {
         let mut events = Events::with_capacity(4);
         loop {
-            self.epoll.wait(&mut events, None)?;
+            self.epoll.wait(&mut events, self.timeout())?;
             for event in events.iter() {
                 match event.token {
                     SIGNALS => self.forward()?,
@@ -115,11 +128,10 @@ impl Keeper {
                     _ => {}
                 }
             }
-            self.reap_strangers()?;
-            if let Some(exit) = self.master.pidfd.wait()? {
-                self.listen()?;
-                return self.end(exit);
+            if let Some(exit) = self.reap()? {
+                return Ok(self.end(exit));
             }
+            self.end_hung_master()?;
         }
     }
 
@@ -128,15 +140,25 @@ impl Keeper {
             if signal == Signal::Child {
                 continue;
             }
-            if orphans::is_end(signal) {
-                self.stop = match self.stop {
-                    Stop::Unasked => Stop::Asked(Instant::now()),
-                    Stop::Asked(_) | Stop::AtOnce => Stop::AtOnce,
-                };
+            if orphans::is_end(signal) && !self.is_new_wish(signal) {
+                continue;
             }
             self.master.pidfd.signal(signal)?;
         }
         Ok(())
+    }
+
+    /// Whether an ending signal says more than the one before it, which is then remembered.
+    fn is_new_wish(&mut self, signal: Signal) -> bool {
+        let now = Instant::now();
+        let (stop, is_new) = match self.stop {
+            Stop::Unasked => (Stop::Asked(now, signal), true),
+            Stop::Asked(at, first) if first == signal && now < at + ECHO => (self.stop, false),
+            Stop::Asked(..) => (Stop::AtOnce(now), true),
+            Stop::AtOnce(_) => (self.stop, true),
+        };
+        self.stop = stop;
+        is_new
     }
 
     /// Reads what the master wants to be cleaned up after it.
@@ -165,9 +187,44 @@ impl Keeper {
         }
     }
 
-    /// Reaps adopted orphans; the master itself is reaped through its pidfd.
-    fn reap_strangers(&self) -> io::Result<()> {
-        orphans::reap_all_but(self.master.pid)
+    /// Reaps adopted orphans and the master, whose exit status it returns. (Needs no descriptor, so that it
+    /// works also when the machine has none left.)
+    fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
+        while let Some((pid, status)) = process::reap()? {
+            if pid == self.master.pid {
+                return Ok(Some(status));
+            }
+            self.strangers.retain(|known| *known != pid);
+        }
+        Ok(None)
+    }
+
+    /// When a master that was told to end counts as hung.
+    fn hung_at(&self) -> Option<Instant> {
+        match self.stop {
+            Stop::Unasked => None,
+            Stop::Asked(at, _) => Some(at + self.grace + PATIENCE),
+            Stop::AtOnce(at) => Some(at + PATIENCE),
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.hung_at()
+            .map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Its death ends the herd by the other way: what it leaves is ended here.
+    fn end_hung_master(&mut self) -> io::Result<()> {
+        if self.hung_at().is_none_or(|at| at > Instant::now()) {
+            return Ok(());
+        }
+        complain(&format!(
+            "the master [{}] does not end and is killed",
+            self.master.pid
+        ));
+        // Once: from now on the kernel is at it.
+        self.stop = Stop::AtOnce(Instant::now());
+        self.master.pidfd.signal(Signal::Kill)
     }
 
     /// When what the master has left is killed. What is told to stop has one grace for all of it: the
@@ -175,13 +232,16 @@ impl Keeper {
     fn kill_at(&self) -> Instant {
         match self.stop {
             Stop::Unasked => Instant::now() + self.grace,
-            Stop::Asked(at) => at + self.grace,
-            Stop::AtOnce => Instant::now(),
+            Stop::Asked(at, _) => at + self.grace,
+            Stop::AtOnce(_) => Instant::now(),
         }
     }
 
-    /// The master is gone: end what it left, clean up.
-    fn end(self, exit: ExitStatus) -> io::Result<u8> {
+    /// The master is gone: end what it left, clean up. No failure of the one must prevent the other.
+    fn end(mut self, exit: ExitStatus) -> u8 {
+        if let Err(error) = self.listen() {
+            complain(&format!("the master's last words are lost: {error}"));
+        }
         if let Some(signal) = exit.signal() {
             let name = Signal::from_number(signal).map_or("a signal", Signal::name);
             complain(&format!(
@@ -190,10 +250,13 @@ impl Keeper {
                 self.grace.as_secs_f32()
             ));
         }
-        orphans::end_all(&self.signals, self.kill_at())?;
+        let kill_at = self.kill_at();
+        if let Err(error) = orphans::end_all(&self.signals, kill_at, &mut self.strangers) {
+            complain(&format!("what the master left cannot be ended: {error}"));
+        }
         self.leftovers.remove();
         let code = exit.code().and_then(|code| u8::try_from(code).ok());
-        Ok(code.unwrap_or(status::INTERNAL))
+        code.unwrap_or(status::INTERNAL)
     }
 }
 
@@ -205,10 +268,11 @@ fn ignore_missing(error: io::Error) -> io::Result<()> {
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the keeper has no output thread, and little to say"
-)]
-fn complain(text: &str) {
-    eprintln!("herder: {text}");
+/// Says something, unless nobody takes it: neither a full pipe nor a closed one must keep the keeper
+/// from its work, which is never as needed as after a failure.
+pub(crate) fn complain(text: &str) {
+    let mut stderr = io::stderr();
+    if fd::has_room(stderr.as_fd()) {
+        let _unheard = stderr.write_all(format!("herder: {text}\n").as_bytes());
+    }
 }

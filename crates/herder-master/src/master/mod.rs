@@ -37,6 +37,7 @@ use crate::status;
 use memory::MemoryWatch;
 use runtime::Runtime;
 use setup::Setup;
+pub(crate) use signals::ECHO;
 use signals::Ending;
 use spawn::Nursery;
 use worker::Worker;
@@ -147,7 +148,7 @@ impl Master {
 
     /// Does the keeper's last work: no worker is left, and what they had started had its time with them.
     fn clean_up(&self) {
-        if let Err(error) = orphans::end_all(&self.signals, Instant::now()) {
+        if let Err(error) = orphans::end_all(&self.signals, Instant::now(), &mut Vec::new()) {
             let text = format!("what the workers have started cannot be ended: {error}");
             self.tell(HerdEvent::Warning { text });
         }

@@ -21,6 +21,7 @@ use super::{Heir, Master, Stopping, now, signals};
 use crate::config::{Config, Program};
 use crate::dispatch::{self, Dispatch, Watch};
 use crate::event::HerdEvent;
+use crate::keeper;
 use crate::output::Output;
 use crate::role::MasterSeat;
 use crate::status;
@@ -117,9 +118,8 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
 }
 
 /// Says why there is no master. There is no output thread yet.
-#[expect(clippy::print_stderr, reason = "the output thread does not run yet")]
 pub(super) fn complain(error: &SetupError) {
-    eprintln!("herder: {error}");
+    keeper::complain(&error.to_string());
 }
 
 fn name_process(config: &Config) {

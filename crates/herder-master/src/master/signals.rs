@@ -103,7 +103,7 @@ impl Master {
 
 /// Two of the same signal within this time are one wish. `timeout`, for one, signals the process
 /// and then its process group, which the process belongs to.
-const ECHO: Duration = Duration::from_millis(50);
+pub(crate) const ECHO: Duration = Duration::from_millis(50);
 
 /// What asked the herd to end first.
 #[derive(Clone, Copy)]

@@ -12,6 +12,9 @@ pub enum RoleError {
          that calls herder::init() and Cluster::run_async(), which builds the runtime itself"
     )]
     Threads(usize),
+    /// The parent ended before it said what to do.
+    #[error("the parent has ended without a launch plan")]
+    NoPlan,
     /// The plan is not one that this executable understands.
     #[error("cannot follow the launch plan: {0}")]
     Plan(#[from] PlanError),

@@ -15,14 +15,24 @@ use super::error::RoleError;
 const MAX_PLAN_DESCRIPTORS: usize = socket::MAX_FDS_PER_MESSAGE;
 
 /// The header of the plan that waits on stdin, if there is one; blocks until the parent has sent
-/// it. A parent that dies before is an end of file, and so is no plan.
+/// it.
+///
+/// A parent that dies before is an end of file, and an error: its child must not take itself for
+/// the beginning of a herd of its own.
 pub(super) fn header_on_stdin() -> Result<Option<PlanHeader>, RoleError> {
     let stdin = io::stdin();
     if !socket::is_socket(stdin.as_fd()) {
         return Ok(None);
     }
     let mut bytes = [0; PlanHeader::SIZE];
-    let len = socket::peek(stdin.as_fd(), &mut bytes, Wait::Block)?;
+    let len = match socket::peek(stdin.as_fd(), &mut bytes, Wait::Block) {
+        Ok(0) => return Err(RoleError::NoPlan),
+        Ok(len) => len,
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+            return Err(RoleError::NoPlan);
+        }
+        Err(error) => return Err(error.into()),
+    };
     match PlanHeader::decode(&bytes[..len]) {
         Ok(header) => Ok(Some(header)),
         Err(PlanError::BadMagic) => Ok(None),
