@@ -6,7 +6,7 @@ use herder_core::supervisor::{Action, DrainReason, Event};
 use herder_sys::signal::Signal;
 use herder_wire::control::{self, ToWorker};
 
-use super::Master;
+use super::{Master, spawn};
 use crate::dispatch::Command;
 use crate::event::HerdEvent;
 
@@ -30,10 +30,7 @@ impl Master {
 
     fn spawn(&mut self, id: WorkerId) {
         let born = self.nursery.start(id, &mut self.runtime, &self.dispatch);
-        match born.and_then(|(mut worker, output)| {
-            worker.watch(&self.epoll)?;
-            Ok((worker, output))
-        }) {
+        match born.and_then(|(worker, output)| Ok((spawn::watched(worker, &self.epoll)?, output))) {
             Ok((worker, output)) => {
                 self.output
                     .attach(worker.info(), output.stdout, output.stderr);

@@ -1,10 +1,11 @@
 //! The places that a herd needs for its lifetime: a private directory and a cgroup. The keeper
 //! removes them, however the master ends.
 
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use herder_core::WorkerId;
@@ -80,19 +81,45 @@ impl Runtime {
     }
 
     /// The herd's private directory, made when it is first needed.
-    pub(super) fn directory(&mut self) -> io::Result<&Path> {
+    pub(super) fn directory(&mut self, visitor: Visitor) -> io::Result<&Path> {
         if self.directory.is_none() {
-            let name = format!("herder-{}-{:016x}", process::current_pid(), random::seed());
-            let path = base_directory(candidates()).join(name);
-            self.entrust(ToKeeper::Directory(path.as_os_str().as_bytes().to_vec()))?;
-            // Others may pass (a worker of another user finds its socket), but not look around.
-            std::fs::DirBuilder::new().mode(0o711).create(&path)?;
-            self.directory = Some(path);
+            self.directory = Some(self.make_directory(visitor)?);
         }
         self.directory
             .as_deref()
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+
+    fn make_directory(&mut self, visitor: Visitor) -> io::Result<PathBuf> {
+        let name = format!("herder-{}-{:016x}", process::current_pid(), random::seed());
+        let mut failure = None;
+        // One may be full, or not writable.
+        for base in base_directories(candidates(), visitor) {
+            let path = base.join(&name);
+            self.entrust(ToKeeper::Directory(path.as_os_str().as_bytes().to_vec()))?;
+            match create(&path) {
+                Ok(()) => return Ok(path),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+    }
+}
+
+/// Who comes to the private directory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visitor {
+    /// Another user: the workers have one of their own.
+    Another,
+    /// The master's own user.
+    Ourselves,
+}
+
+/// Others may pass (a worker of another user finds its socket), but not look around, whatever the umask.
+fn create(path: &Path) -> io::Result<()> {
+    const PASS: u32 = 0o711;
+    std::fs::DirBuilder::new().mode(0o700).create(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(PASS))
 }
 
 /// The longest base directory, in bytes. A socket's path has 107, of which `/herder-PID-RANDOM/notify-ID` takes
@@ -108,24 +135,72 @@ fn candidates() -> Vec<PathBuf> {
     given.into_iter().chain(run).chain(temporary).collect()
 }
 
-/// The first that is there and leaves room for the rest of a socket's path; the last when none does.
-fn base_directory(mut candidates: Vec<PathBuf>) -> PathBuf {
-    let fits =
-        |path: &PathBuf| path.is_absolute() && path.as_os_str().len() <= MAX_BASE && path.is_dir();
-    let place = candidates.iter().position(fits);
-    candidates.swap_remove(place.unwrap_or(candidates.len() - 1))
+/// Those that are there, leave room for the rest of a socket's path, and let the visitor pass; the last
+/// when none does.
+fn base_directories(mut candidates: Vec<PathBuf>, visitor: Visitor) -> Vec<PathBuf> {
+    let last = candidates.last().cloned();
+    candidates.retain(|path| {
+        let fits = path.is_absolute() && path.as_os_str().len() <= MAX_BASE && path.is_dir();
+        fits && (visitor == Visitor::Ourselves || lets_others_pass(path))
+    });
+    if candidates.is_empty() {
+        candidates.extend(last);
+    }
+    candidates
+}
+
+fn lets_others_pass(path: &Path) -> bool {
+    const OTHERS_PASS: u32 = 0o001;
+    path.ancestors().all(|directory| {
+        std::fs::metadata(directory).is_ok_and(|found| found.mode() & OTHERS_PASS != 0)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn bases(paths: &[&str], visitor: Visitor) -> Vec<PathBuf> {
+        base_directories(paths.iter().map(PathBuf::from).collect(), visitor)
+    }
+
     #[test]
     fn a_base_directory_is_there_and_leaves_room_for_a_socket() {
-        let base = |paths: &[&str]| base_directory(paths.iter().map(PathBuf::from).collect());
+        let base = |paths: &[&str]| bases(paths, Visitor::Ourselves);
         let long = format!("/tmp{}", "/.".repeat(MAX_BASE / 2));
-        assert_eq!(base(&["/run", "/tmp"]), Path::new("/run"));
-        assert_eq!(base(&["run", "/no/such", &long, "/tmp"]), Path::new("/tmp"));
-        assert_eq!(base(&["/no/such", "/neither"]), Path::new("/neither"));
+        assert_eq!(base(&["/run", "/tmp"]), ["/run", "/tmp"].map(PathBuf::from));
+        assert_eq!(
+            base(&["run", "/no/such", &long, "/tmp"]),
+            [Path::new("/tmp")]
+        );
+        assert_eq!(
+            base(&["/no/such", "/neither"]),
+            [Path::new("/neither")],
+            "an error that names something"
+        );
+    }
+
+    #[test]
+    fn a_worker_of_another_user_can_reach_its_socket() {
+        let private = std::env::temp_dir().join(format!("hr-{}", process::current_pid()));
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&private)
+            .expect("a directory");
+        let inner = private.join("herd");
+        create(&inner).expect("a directory");
+        let mode = std::fs::metadata(&inner).expect("it is there").mode();
+        let text = private.to_str().expect("plain").to_owned();
+        assert_eq!(mode & 0o777, 0o711);
+        assert_eq!(
+            bases(&[&text, "/tmp"], Visitor::Another),
+            [Path::new("/tmp")]
+        );
+        assert_eq!(
+            bases(&[&text], Visitor::Ourselves),
+            [private.as_path()],
+            "who owns it passes"
+        );
+        std::fs::remove_dir_all(&private).expect("ours");
     }
 }
