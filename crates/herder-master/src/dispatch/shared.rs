@@ -91,7 +91,7 @@ impl Shared {
             match command {
                 // Who accepts is the workers' own business here.
                 Command::Admit(_) | Command::Attach(..) | Command::Hold(_) | Command::Load(..) => {}
-                Command::CloseListeners => self.listeners.clear(),
+                Command::CloseListeners => self.close_listeners(),
                 Command::Gone(_) => self.look = Some((now().after(STANDS), LOOKS)),
                 Command::Stop => return false,
                 Command::Withdraw(worker) => {
@@ -101,6 +101,15 @@ impl Shared {
             }
         }
         true
+    }
+
+    /// The workers' duplicates live on: without its removal the epoll would still watch what they
+    /// share, and wake this thread without end when one of them shuts it down on its way out.
+    fn close_listeners(&mut self) {
+        for listener in self.listeners.drain(..) {
+            // It is watched, unless it could not be made to listen again.
+            let _unwatched = self.epoll.remove(listener.as_fd());
+        }
     }
 
     /// Opens and closes a connection to each listener at which somebody waits: it wakes another

@@ -71,6 +71,7 @@ impl Master {
         } else {
             self.stopping = Stopping::Gracefully;
             self.dispatch.tell(Command::CloseListeners);
+            self.nursery.close_listeners();
             self.feed(Event::Stop);
         }
     }

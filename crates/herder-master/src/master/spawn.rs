@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use herder_core::WorkerId;
 use herder_core::spec::{AppSpec, DispatchMode, WorkerCount};
+use herder_sys::epoll::Epoll;
 use herder_sys::{limits, pipe};
 use herder_wire::plan::{
     DescriptorUse, Identity, LaunchPlan, Limit, LimitKind, ListenFds, Program as WireProgram, Role,
@@ -15,7 +16,7 @@ use herder_wire::plan::{
 use super::control::Control;
 use super::environment::{self, Variable};
 use super::notify::NotifySocket;
-use super::runtime::Runtime;
+use super::runtime::{Runtime, Visitor};
 use super::worker::Worker;
 use crate::config::{Command, Program};
 use crate::dispatch::{self, Dispatch, Link};
@@ -72,6 +73,12 @@ impl Nursery {
 
     pub(super) fn resize(&mut self, workers: WorkerCount) {
         self.spec.workers = workers;
+    }
+
+    /// Nobody is started any more: who connects is refused as soon as the workers, too, have closed their
+    /// listeners, and does not wait in a queue that nobody looks at.
+    pub(super) fn close_listeners(&mut self) {
+        self.listeners.clear();
     }
 
     /// Starts a worker. What fails leaves nothing behind: a process without its plan ends.
@@ -170,8 +177,12 @@ impl Nursery {
         draft: &mut Draft,
         runtime: &mut Runtime,
     ) -> io::Result<NotifySocket> {
+        let visitor = match command.identity {
+            Some(_) => Visitor::Another,
+            None => Visitor::Ourselves,
+        };
         let path = runtime
-            .directory()?
+            .directory(visitor)?
             .join(format!("notify-{}", id.incarnation));
         let notify = NotifySocket::bind(path, command.identity.as_ref())?;
         let environment = &mut draft.plan.environment;
@@ -220,6 +231,18 @@ impl Draft {
     }
 }
 
+/// Has the main loop hear of the worker. One that cannot be watched is ended: nobody would notice its
+/// death, nor tell it to leave.
+pub(super) fn watched(mut worker: Worker, epoll: &Epoll) -> io::Result<Worker> {
+    match worker.watch(epoll) {
+        Ok(()) => Ok(worker),
+        Err(error) => {
+            abandon(worker);
+            Err(error)
+        }
+    }
+}
+
 /// The process waits for its plan; before it gets one it is put where it can be killed whole.
 fn send_plan(worker: &Worker, draft: &Draft) -> io::Result<()> {
     if let Some(cgroup) = &worker.cgroup {
@@ -232,14 +255,73 @@ fn send_plan(worker: &Worker, draft: &Draft) -> io::Result<()> {
     }
 }
 
-/// Ends a process that was never told what to be, and waits for it: it has not begun anything.
+/// Ends a process that nobody is going to hear of, and waits for it: it has hardly begun anything.
 fn abandon(mut worker: Worker) {
     worker.plan_socket = None;
     worker.kill();
     // Killed, it is dead as soon as the kernel gets to it; nothing can be done if not.
     let _unreaped = worker.pidfd().wait_until_dead();
+    if let Some(cgroup) = worker.cgroup.take() {
+        // What is still dying in it is removed with the herd's own cgroup.
+        let _busy = cgroup.remove();
+    }
 }
 
 fn bytes(text: &OsStr) -> Vec<u8> {
     text.as_bytes().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use herder_core::{Incarnation, Slot};
+    use herder_sys::epoll::Interest;
+    use herder_sys::process::{self, Executable};
+
+    use super::*;
+
+    fn sleeper() -> Worker {
+        let child = process::launch(process::Launch {
+            executable: &Executable::open("/bin/sleep").expect("there is a sleep"),
+            argv0: "sleep".into(),
+            args: &["600".into()],
+            environment: Vec::new(),
+            stdin: herder_sys::fd::null().expect("/dev/null"),
+            stdout: None,
+            stderr: None,
+        });
+        Worker {
+            id: WorkerId {
+                slot: Slot(0),
+                incarnation: Incarnation(1),
+            },
+            child: child.expect("it starts"),
+            plan_socket: None,
+            control: None,
+            notify: None,
+            cgroup: None,
+            retire_reason: None,
+            problem: None,
+        }
+    }
+
+    #[test]
+    fn r16_a_worker_that_cannot_be_watched_does_not_live_on() {
+        let (worker, epoll) = (sleeper(), Epoll::new().expect("epoll"));
+        let pid = worker.child.pid;
+        // It is there already, so it cannot be added.
+        epoll
+            .add(worker.pidfd().as_fd(), 0, Interest::READABLE)
+            .expect("add");
+        assert!(watched(worker, &epoll).is_err());
+        let lost = process::reap_child(pid).expect_err("ended and reaped");
+        assert_eq!(lost.raw_os_error(), Some(10), "ECHILD");
+    }
+
+    #[test]
+    fn a_worker_that_is_watched_lives() {
+        let epoll = Epoll::new().expect("epoll");
+        let worker = watched(sleeper(), &epoll).expect("watched");
+        assert!(!worker.pidfd().has_ended().expect("a child"));
+        abandon(worker);
+    }
 }
