@@ -212,7 +212,16 @@ fn r54_arguments_go_through_no_shell() {
     let herd = run(&scene, &options, &program).start();
     let worker = wait_for(&herd, 0, 1, "ready", BOOT)[0];
     // What is called python3 may be a script that looks for the real one.
-    assert_eq!(texts(worker, "cmdline")[1..], program[1..]);
+    let found = texts(worker, "cmdline");
+    assert!(
+        found
+            .iter()
+            .skip(1)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .ends_with(&program[1..]),
+        "{found:?}"
+    );
     assert!(!scene.directory().join("x").exists());
     assert!(herd.end().success());
 }

@@ -77,7 +77,7 @@ fn a_program_that_the_kernel_will_not_run_ends_with_3_and_the_reason() {
     std::fs::write(&file, "#!/no/such/interpreter\n").expect("a file in the scene");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&file, mode).expect("our own file");
-    let options = ["-i", "1", "--max-restarts", "1"];
+    let options = ["-i", "1", "--ready", "notify", "--max-restarts", "1"];
     let herd = run(&scene, &options, &["./program"]).start();
     assert_ends(
         &herd,
@@ -94,7 +94,7 @@ fn r12_a_first_start_that_fails_ends_with_3_and_the_last_words() {
         "-c",
         "echo reading the settings; echo cannot find the database >&2; exit 7",
     ];
-    let options = ["-i", "2", "--max-restarts", "2", "--restart-window", "10s"];
+    let options = ["-i", "2", "--ready", "notify", "--max-restarts", "2"];
     let herd = run(&scene, &options, &program).start();
     assert_ends(
         &herd,
@@ -118,7 +118,7 @@ fn r12_a_first_start_that_fails_ends_with_3_and_the_last_words() {
 #[test]
 fn r12_a_program_that_fails_in_silence_ends_with_3() {
     let scene = Scene::new("silent");
-    let options = ["-i", "3", "--max-restarts", "1", "--restart-window", "5s"];
+    let options = ["-i", "3", "--ready", "notify", "--max-restarts", "1"];
     let herd = run(&scene, &options, &["false"]).start();
     assert_ends(
         &herd,
@@ -205,7 +205,7 @@ fn a_herd_may_have_no_listener_and_a_port_from_the_kernel() {
 #[test]
 fn a_program_without_its_listener_says_what_is_wrong() {
     let scene = Scene::new("without");
-    let options = ["-i", "1", "--max-restarts", "1"];
+    let options = ["-i", "1", "--ready", "notify", "--max-restarts", "1"];
     let herd = run(&scene, &options, &["python3", "plain.py"])
         .directory(examples())
         .start();
