@@ -40,8 +40,9 @@ fn spread_of_400() -> (Vec<usize>, Totals) {
 }
 
 #[test]
-fn four_idle_workers_get_a_hundred_of_400_connections_each() {
+fn timed_four_idle_workers_get_a_hundred_of_400_connections_each() {
     const TRIES: usize = 5;
+    let mut explained = 0;
     for _ in 0..TRIES {
         let (spread, totals) = spread_of_400();
         println!("{spread:?} {totals:?}");
@@ -51,8 +52,13 @@ fn four_idle_workers_get_a_hundred_of_400_connections_each() {
             assert_eq!(spread, [100; 4]);
             return;
         }
+        let moved: usize = spread.iter().map(|count| count.saturating_sub(100)).sum();
+        explained += usize::from(moved as u64 <= totals.taken_back);
     }
-    panic!("in each of {TRIES} runs some worker was not scheduled for 10 ms");
+    assert!(
+        explained > 0,
+        "more was moved than taken back, {TRIES} times"
+    );
 }
 
 #[test]

@@ -82,6 +82,32 @@ fn r16_a_worker_that_cannot_be_started_is_tried_again_while_others_serve() {
 }
 
 #[test]
+fn r17_a_worker_without_descriptors_loses_nobody() {
+    let scene = Scene::new("r17");
+    let herd = herd(&scene, &["--workers", "2"]).start();
+    let address = address(&herd);
+    let workers = wait_for(&herd, 0, 2, "ready", BOOT);
+    requests(address, 4).run().assert_no_failure();
+    for worker in &workers {
+        // Nothing above what is open: what it keeps in reserve is all that it can get.
+        let open = descriptors(worker.pid).unwrap();
+        let highest = u64::try_from(*open.last_key_value().unwrap().0).unwrap();
+        set_limit(worker.pid, highest + 1);
+    }
+    // More at a time than both have room for.
+    let load = Load::http(address, "/slow/20")
+        .clients(32)
+        .count(200)
+        .timeout(BOOT);
+    let ledger = load.worker_from(pid_of_body).run();
+    println!("{ledger}");
+    ledger.assert_no_failure();
+    assert_eq!(ledger.per_worker().len(), 2);
+    assert_eq!(count(&herd, "died"), 0);
+    assert!(herd.end().success());
+}
+
+#[test]
 fn r44_without_descriptors_the_master_pauses_and_loses_nobody() {
     let scene = Scene::new("r44");
     let herd = herd(&scene, &["--workers", "2"]).start();

@@ -1,12 +1,12 @@
 //! Native workers that accept for themselves.
 
-use herder_e2e::client::Load;
+use herder_e2e::client::{Load, get};
 use herder_e2e::foreign::{BOOT, accepted_by, address, freeze, pid_of_body, wait_for};
 use herder_e2e::native::{Book, assert_only_these_failed, herd};
 use herder_e2e::scene::Scene;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 const SHARED: [&str; 2] = ["--dispatch", "shared"];
 
@@ -75,6 +75,30 @@ fn r25b_a_wake_up_that_a_dying_worker_swallowed_is_given_to_another() {
         let ledger = load.finish();
         ledger.assert_no_failure();
         victim = wait_for(&herd, mark, 1, "ready", BOOT)[0];
+    }
+    assert!(herd.end().success());
+}
+
+#[test]
+fn r25d_a_listener_that_a_worker_shut_down_listens_again() {
+    let scene = Scene::new("shared_shut");
+    // A port of our own: one that the kernel chose for a listener is lost with it.
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+    let address = free.expect("there is a free port");
+    let listen = address.to_string();
+    let options = [&SHARED[..], &["--workers", "2", "--listen", &listen]].concat();
+    let herd = herd(&scene, &options).start();
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    for _ in 0..3 {
+        let mark = herd.mark();
+        assert!(get(address, "/shut").is_ok());
+        let told = format!("warning: a worker shut the listener on {address} down");
+        herd.wait_for_line_after(mark, &told, BOOT, |line| line.contains(&told).then_some(()));
+        requests(address, "/slow/20")
+            .clients(8)
+            .count(32)
+            .run()
+            .assert_no_failure();
     }
     assert!(herd.end().success());
 }

@@ -38,6 +38,14 @@ pub(crate) struct Args {
     /// The workers serve one connection at a time, in their main thread.
     #[arg(long)]
     blocking: bool,
+    /// The workers end with this status before they are ready.
+    #[arg(long)]
+    pub(crate) exit_at_start: Option<i32>,
+    /// The workers never say that they are ready.
+    #[arg(long)]
+    pub(crate) never_ready: bool,
+    #[arg(long, default_value_t = 60_000)]
+    boot_timeout: u64,
     /// The workers do not leave when they are told to.
     #[arg(long)]
     pub(crate) ignore_drain: bool,
@@ -90,6 +98,7 @@ impl Args {
                 Picker::RoundRobin => Policy::RoundRobin,
             })
             .grace(Duration::from_millis(self.grace))
+            .boot_timeout(Duration::from_millis(self.boot_timeout))
             .hang(Some(Duration::from_millis(self.hang)))
             .max_requests(self.max_requests)
             .max_memory(self.max_memory * 1024 * 1024)

@@ -1,4 +1,4 @@
-//! The worker's own control channel, taken behind the library's back.
+//! The worker's own control channel and listener, taken behind the library's back.
 
 use std::fs;
 use std::io::{self, IoSlice};
@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process;
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::{socket_domain, socket_type};
+use rustix::net::sockopt::{socket_acceptconn, socket_domain, socket_type};
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketType, send, sendmsg,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketType,
+    send, sendmsg, shutdown,
 };
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
@@ -28,21 +29,7 @@ pub(crate) struct Channel(OwnedFd);
 impl Channel {
     /// Finds it: of the two message channels of a worker the one that it was given first.
     pub(crate) fn find() -> io::Result<Channel> {
-        let mut numbers: Vec<i32> = fs::read_dir("/proc/self/fd")?
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .collect();
-        numbers.sort_unstable();
-        let own = pidfd_open(getpid(), PidfdFlags::empty())?;
-        for number in numbers {
-            // A number of the listing may be closed by now.
-            let Ok(fd) = pidfd_getfd(&own, number, PidfdGetfdFlags::empty()) else {
-                continue;
-            };
-            if is_message_channel(&fd) {
-                return Ok(Channel(fd));
-            }
-        }
-        Err(io::ErrorKind::NotFound.into())
+        find(is_message_channel).map(Channel)
     }
 
     pub(crate) fn garbage(&self) -> io::Result<()> {
@@ -98,6 +85,26 @@ impl Channel {
 pub(crate) fn wait_for_the_end() -> ! {
     std::thread::sleep(Duration::from_secs(30));
     process::exit(99)
+}
+
+/// Shuts the first listener of this process down, for everybody who shares it.
+pub(crate) fn shut_listener() -> io::Result<()> {
+    let listener = find(|fd| socket_acceptconn(fd).unwrap_or(false))?;
+    shutdown(listener, Shutdown::Both)?;
+    Ok(())
+}
+
+/// A duplicate of the first of this process' descriptors that is `wanted`.
+fn find(wanted: impl Fn(&OwnedFd) -> bool) -> io::Result<OwnedFd> {
+    let mut numbers: Vec<i32> = fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+    // A number of the listing may be closed by now.
+    let duplicate = |number| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()).ok();
+    let found = numbers.into_iter().filter_map(duplicate).find(wanted);
+    found.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 fn is_message_channel(fd: &OwnedFd) -> bool {

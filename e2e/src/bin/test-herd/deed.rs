@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use crate::channel::{Channel, wait_for_the_end};
+use crate::channel::{self, Channel, wait_for_the_end};
 
 /// Memory that was asked for.
 static EATEN: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
@@ -27,6 +27,7 @@ pub(crate) enum Deed {
     Oversize,
     Panic,
     Print(u64),
+    Shut,
     Slow(Duration),
 }
 
@@ -55,6 +56,7 @@ impl Deed {
             "oversize" => Deed::Oversize,
             "panic" => Deed::Panic,
             "print" => Deed::Print(number.into()),
+            "shut" => Deed::Shut,
             "slow" => Deed::Slow(time),
             _ => Deed::Answer,
         }
@@ -79,6 +81,7 @@ impl Deed {
             Deed::Hang => hang(),
             Deed::Oversize => fatal(Channel::too_much)?,
             Deed::Print(lines) => print(lines),
+            Deed::Shut => channel::shut_listener()?,
             Deed::Slow(time) => return Ok(Answer::After(time)),
         }
         Ok(Answer::Now)

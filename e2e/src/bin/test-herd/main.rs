@@ -12,6 +12,7 @@
 //! | `/eat/MIB` | answers, and keeps so much memory |
 //! | `/print/LINES` | answers, and prints so many lines |
 //! | `/beats/MS` | answers, and floods the master with heartbeats for so long |
+//! | `/shut` | shuts the listener down, which it can when it shares it, and answers |
 //! | `/garbage`, `/half`, `/oversize`, `/descriptors` | answers what came of sending that to the master |
 
 mod args;

@@ -16,6 +16,12 @@ use crate::request::{MAX_HEAD, Request, answer};
 pub(crate) async fn tasks(worker: AsyncWorker, args: Args) -> io::Result<()> {
     let ledger = Arc::new(Ledger::open(args.ledger.as_deref())?);
     let text = Arc::<str>::from(format!("pid:{} worker:{}", worker.pid(), worker.id()));
+    if let Some(status) = args.exit_at_start {
+        std::process::exit(status);
+    }
+    if args.never_ready {
+        std::future::pending::<()>().await;
+    }
     let listener = worker.listener();
     while let Some(connection) = listener.accept().await? {
         ledger.got(port(connection.peer()))?;
