@@ -2,13 +2,17 @@
 
 use herder_e2e::foreign::{BOOT, address, run, wait_for};
 use herder_e2e::herd::Herd;
+use herder_e2e::native;
 use herder_e2e::process::processor_time;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use rustix::process::Signal;
-use std::io::ErrorKind;
-use std::net::TcpStream;
-use std::time::Duration;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 const QUICKLY: Duration = Duration::from_secs(5);
 
@@ -105,4 +109,95 @@ fn r53_workers_of_another_user_reach_their_notify_socket() {
         .start();
     wait_for(&herd, 0, 1, "ready", BOOT);
     assert_eq!(herd.end().code(), Some(0));
+}
+
+/// Asks for `path` and returns what came; nothing when it was refused or cut off.
+fn ask(address: SocketAddr, path: &str) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let asked = TcpStream::connect(address).and_then(|mut stream| {
+        stream.set_read_timeout(Some(BOOT))?;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes())?;
+        stream.read_to_end(&mut answer)
+    });
+    match asked {
+        Ok(_) => answer,
+        Err(_) => Vec::new(),
+    }
+}
+
+fn addresses(herd: &Herd, count: usize) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    herd.wait_for_line("the addresses", BOOT, |line| {
+        found.extend(
+            line.split_once("listening on ")
+                .and_then(|(_, it)| it.parse::<SocketAddr>().ok()),
+        );
+        (found.len() == count).then_some(())
+    });
+    found
+}
+
+#[test]
+fn a_flood_at_one_address_leaves_the_other_its_share() {
+    let scene = Scene::new("two_doors");
+    let doors = [
+        "--listen",
+        "127.0.0.1:0",
+        "--listen",
+        "127.0.0.1:0",
+        "--blocking",
+    ];
+    let herd = native::herd(&scene, &doors).start();
+    let doors = addresses(&herd, 2);
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    // Either may be the one that a master prefers.
+    for (flooded, other) in [(doors[0], doors[1]), (doors[1], doors[0])] {
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..60 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        ask(flooded, "/block/5");
+                    }
+                });
+            }
+            wait::until(QUICKLY, "the flood is on", || {
+                (!ask(flooded, "/").is_empty()).then_some(())
+            });
+            let begun = Instant::now();
+            let answer = ask(other, "/");
+            over.store(true, Ordering::Relaxed);
+            assert!(!answer.is_empty());
+            assert!(begun.elapsed() < QUICKLY, "{:?}", begun.elapsed());
+        });
+    }
+    assert_eq!(herd.end().code(), Some(0));
+}
+
+#[test]
+fn r13_who_had_connected_before_the_stop_is_served() {
+    let scene = Scene::new("last_call");
+    let herd = native::herd(&scene, &["--blocking", "--workers", "2"]).start();
+    let address = addresses(&herd, 1)[0];
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    let connected = Barrier::new(21);
+    let served = thread::scope(|scope| {
+        let clients: Vec<_> = (0..20)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut stream = TcpStream::connect(address).unwrap();
+                    stream.write_all(b"GET /block/10 HTTP/1.1\r\n\r\n").unwrap();
+                    connected.wait();
+                    let mut answer = Vec::new();
+                    stream.read_to_end(&mut answer).map_or(0, |_| answer.len())
+                })
+            })
+            .collect();
+        connected.wait();
+        herd.signal(Signal::TERM);
+        let answers = clients.into_iter().map(|client| client.join().unwrap());
+        answers.filter(|length| *length > 0).count()
+    });
+    assert_eq!(herd.wait_for_exit(BOOT).code(), Some(0));
+    assert_eq!(served, 20);
 }

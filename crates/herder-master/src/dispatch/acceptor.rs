@@ -22,6 +22,8 @@ pub(super) struct Acceptor {
     armed: bool,
     paused_until: Option<Tick>,
     told_at: Option<Tick>,
+    /// After the last call: how many connections are still to be taken from each.
+    left: Option<Vec<u32>>,
 }
 
 /// What one attempt to accept gave.
@@ -50,6 +52,7 @@ impl Acceptor {
             armed: false,
             paused_until: None,
             told_at: None,
+            left: None,
         })
     }
 
@@ -58,23 +61,47 @@ impl Acceptor {
         self.listeners.len()
     }
 
-    /// Whether a token is one of these.
-    pub(super) fn owns(&self, token: u64) -> bool {
-        token >= self.first_token && token - self.first_token < self.listeners.len() as u64
+    /// Which listener a token names; `None` for one that was closed a moment ago.
+    pub(super) fn place_of(&self, token: u64) -> Option<usize> {
+        let place = usize::try_from(token.checked_sub(self.first_token)?).ok()?;
+        (place < self.listeners.len()).then_some(place)
+    }
+
+    /// From now on only those are accepted that wait at this moment.
+    pub(super) fn last_call(&mut self) {
+        // A Unix listener does not tell how many they are: all that come until nobody waits.
+        let waiting = |listener: &Listener| match listener.accept_queue_length() {
+            Ok(Some(waiting)) => waiting,
+            Ok(None) | Err(_) => u32::from(listener.has_waiting()) * u32::MAX,
+        };
+        self.left = Some(self.listeners.iter().map(waiting).collect());
+    }
+
+    /// Whether the last call was heard by everybody.
+    pub(super) fn is_done(&self) -> bool {
+        self.left
+            .as_ref()
+            .is_some_and(|left| left.iter().all(|left| *left == 0))
     }
 
     /// Accepts one connection from the listener at this place.
     pub(super) fn accept(&mut self, place: usize, now: Tick) -> Accepted {
-        if self.is_paused(now) {
+        if self.is_paused(now) || self.left_at(place) == Some(0) {
             return Accepted::Nothing;
         }
         loop {
             let error = match listener::accept(self.listeners[place].as_fd()) {
-                Ok(connection) => return Accepted::Connection(connection),
+                Ok(connection) => {
+                    self.count_down(place, 1);
+                    return Accepted::Connection(connection);
+                }
                 Err(error) => error,
             };
             match listener::accept_error(&error) {
-                AcceptError::None => return Accepted::Nothing,
+                AcceptError::None => {
+                    self.count_down(place, u32::MAX);
+                    return Accepted::Nothing;
+                }
                 AcceptError::Transient => {}
                 AcceptError::OutOfDescriptors | AcceptError::Broken => {
                     self.paused_until = Some(now.after(PAUSE));
@@ -115,8 +142,19 @@ impl Acceptor {
     /// Stops listening.
     pub(super) fn close(&mut self) {
         self.listeners.clear();
+        self.left = Some(Vec::new());
         self.armed = false;
         self.paused_until = None;
+    }
+
+    fn left_at(&self, place: usize) -> Option<u32> {
+        self.left.as_ref().map(|left| left[place])
+    }
+
+    fn count_down(&mut self, place: usize, by: u32) {
+        if let Some(left) = &mut self.left {
+            left[place] = left[place].saturating_sub(by);
+        }
     }
 
     fn is_paused(&mut self, now: Tick) -> bool {

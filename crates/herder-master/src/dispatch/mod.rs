@@ -11,6 +11,7 @@ mod shared;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -31,7 +32,7 @@ pub(crate) enum Command {
     Admit(WorkerId),
     /// A worker was started; this is how connections reach it. (`pass` only.)
     Attach(WorkerId, Link),
-    /// Accept what waits, then stop listening.
+    /// Accept what waits, then stop listening; say [`News::ListenersClosed`].
     CloseListeners,
     /// The worker is dead.
     Gone(WorkerId),
@@ -51,8 +52,12 @@ pub(crate) enum News {
     AcceptPaused(String),
     /// Connections were closed unserved: how many ever, by reason.
     Closed { poisoned: u64, timed_out: u64 },
-    /// The thread cannot go on.
+    /// The thread has ended although nobody told it to.
+    Ended(String),
+    /// Something cannot be done.
     Failed(String),
+    /// Nobody can connect any more, and who had is with a worker, or nobody had the time.
+    ListenersClosed,
     /// So many waiting connections were helped along so far.
     Nudged(u64),
     /// A listener was shut down by a worker, and listens again.
@@ -89,6 +94,7 @@ impl Dispatch {
     ) -> io::Result<Dispatch> {
         let (commands, command_queue) = channel();
         let (news_sender, news) = channel();
+        let witness = news_sender.clone();
         let (wake, news_wake) = (Arc::new(Wake::new()?), Arc::new(Wake::new()?));
         let counters = Arc::new(Counters::default());
         let desk = Desk {
@@ -98,7 +104,7 @@ impl Dispatch {
             news_wake: Arc::clone(&news_wake),
             counters: Arc::clone(&counters),
         };
-        let body: Box<dyn FnOnce() + Send> = match spec.mode {
+        let body: Box<dyn FnOnce() -> io::Result<()> + Send> = match spec.mode {
             DispatchMode::Pass => {
                 let pass = pass::Pass::new(spec, listeners, desk)?;
                 Box::new(move || pass.run())
@@ -108,9 +114,13 @@ impl Dispatch {
                 Box::new(move || shared.run())
             }
         };
+        let witness = Witness {
+            news: witness,
+            wake: Arc::clone(&news_wake),
+        };
         let thread = std::thread::Builder::new()
             .name("herder-dispatch".into())
-            .spawn(body)?;
+            .spawn(move || witness.watch(body))?;
         Ok(Dispatch {
             commands,
             wake,
@@ -160,6 +170,26 @@ impl Dispatch {
     }
 }
 
+/// Tells of a dispatch thread's end that nobody asked for: without the thread the herd serves nobody.
+struct Witness {
+    news: Sender<News>,
+    wake: Arc<Wake>,
+}
+
+impl Witness {
+    fn watch(self, body: impl FnOnce() -> io::Result<()>) {
+        let text = match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => format!("the dispatch thread failed: {error}"),
+            Err(_) => "the dispatch thread panicked".to_owned(),
+        };
+        // The main thread outlives this one; if it does not, nobody is left to hear.
+        if self.news.send(News::Ended(text)).is_ok() {
+            self.wake.wake();
+        }
+    }
+}
+
 /// Whether the waiting connections of a shared listener need the master's eye.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Watch {
@@ -184,4 +214,28 @@ pub(crate) fn duplicates(listeners: &[Listener]) -> io::Result<Vec<OwnedFd>> {
         .iter()
         .map(|listener| herder_sys::fd::duplicate(listener.as_fd()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn news_of(body: impl FnOnce() -> io::Result<()>) -> Option<News> {
+        let (sender, news) = channel();
+        let wake = Arc::new(Wake::new().expect("an eventfd"));
+        let witness = Witness { news: sender, wake };
+        witness.watch(body);
+        news.try_recv().ok()
+    }
+
+    #[test]
+    fn an_end_that_nobody_asked_for_is_told() {
+        assert!(news_of(|| Ok(())).is_none());
+        assert!(matches!(
+            news_of(|| Err(io::ErrorKind::OutOfMemory.into())),
+            Some(News::Ended(_))
+        ));
+        let panic = || std::panic::resume_unwind(Box::new("without a word"));
+        assert!(matches!(news_of(panic), Some(News::Ended(_))));
+    }
 }

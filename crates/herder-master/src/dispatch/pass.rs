@@ -3,7 +3,7 @@
 //! The thread translates between the kernel and the pure `Dispatcher`: it accepts while somebody
 //! has credit, sends what the dispatcher assigns, measures and takes back what it asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -29,6 +29,12 @@ const FIRST_LINK: u64 = 1 << 32;
 /// How many events one turn takes from the kernel.
 const EVENTS: usize = 64;
 
+/// When to look again at what the kernel cannot tell of by itself.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// How long the workers have, when the herd stops, for connections that were made before.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
 /// The dispatch thread of an app in `pass` mode.
 pub(super) struct Pass {
     desk: Desk,
@@ -39,6 +45,14 @@ pub(super) struct Pass {
     /// Connections in the master's own hand.
     hand: BTreeMap<ConnId, Held>,
     next_conn: u64,
+    /// The listeners at which somebody waits in this turn.
+    ready: Vec<usize>,
+    /// Which of them is first.
+    turn: usize,
+    /// Workers whose receipts should wake the thread, but the kernel had no memory for it.
+    unwatchable: BTreeSet<Incarnation>,
+    /// Until when a stopping herd still serves who had connected before.
+    last_call: Option<Tick>,
     /// Room for what is taken back when every other descriptor is in use.
     reserve: Reserve,
     poisoned: u64,
@@ -69,6 +83,10 @@ impl Pass {
             links: BTreeMap::new(),
             hand: BTreeMap::new(),
             next_conn: 1,
+            ready: Vec::new(),
+            turn: 0,
+            unwatchable: BTreeSet::new(),
+            last_call: None,
             reserve: Reserve::new(MAX_BATCH)?,
             poisoned: 0,
             timed_out: 0,
@@ -76,14 +94,14 @@ impl Pass {
     }
 
     /// Runs until told to stop.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(mut self) -> io::Result<()> {
         // It halves the cost per connection: the thread is not run at each handshake, but finds
         // many connections when its turn comes. Refused in some sandboxes; then it costs more.
         let _unbatched = sched::batch_this_thread();
-        if let Err(error) = self.turns() {
-            self.desk
-                .tell(News::Failed(format!("the dispatch thread failed: {error}")));
-        }
+        let ended = self.turns();
+        // Nobody serves what is still here; it is closed with the thread.
+        self.desk.counters.add(Count::Closed, self.hand.len());
+        ended
     }
 
     fn turns(&mut self) -> io::Result<()> {
@@ -94,30 +112,41 @@ impl Pass {
             for event in events.iter() {
                 match event.token {
                     WAKE => {
-                        if self.obey(now)? == Next::End {
+                        if self.obey(now) == Next::End {
                             return Ok(());
                         }
                     }
-                    token if self.acceptor.owns(token) => self.accept_from(token, now),
-                    token => self.measure(Incarnation(token - FIRST_LINK), now),
+                    token if token >= FIRST_LINK => {
+                        self.measure(Incarnation(token - FIRST_LINK), now);
+                    }
+                    token => self.ready.extend(self.acceptor.place_of(token)),
                 }
             }
+            self.accept(now);
+            self.look_again(now);
             // Last, so that what was received just now is not judged late.
             if self.dispatcher.poll_timeout().is_some_and(|at| at <= now) {
                 self.dispatcher.handle(Event::Timer, now);
             }
-            self.act(now)?;
+            self.act(now);
+            self.end_last_call(now);
             let budget = self.dispatcher.accept_budget();
             self.acceptor.arm(&self.epoll, budget, now)?;
         }
     }
 
     fn timeout(&self) -> Option<Duration> {
-        let wishes = [self.dispatcher.poll_timeout(), self.acceptor.timeout()];
+        let look = self.last_call.is_some() || !self.unwatchable.is_empty();
+        let look = look.then(|| now().after(LOOK_AGAIN));
+        let wishes = [
+            self.dispatcher.poll_timeout(),
+            self.acceptor.timeout(),
+            look,
+        ];
         wishes.into_iter().flatten().min().map(|at| at.since(now()))
     }
 
-    fn obey(&mut self, now: Tick) -> io::Result<Next> {
+    fn obey(&mut self, now: Tick) -> Next {
         self.desk.wake.clear();
         while let Ok(command) = self.desk.commands.try_recv() {
             match command {
@@ -125,63 +154,107 @@ impl Pass {
                 Command::Attach(worker, link) => {
                     self.links.insert(worker.incarnation, (worker, link));
                 }
-                Command::CloseListeners => self.close_listeners(now)?,
+                Command::CloseListeners => {
+                    self.acceptor.last_call();
+                    self.last_call = Some(now.after(LAST_CALL));
+                }
                 Command::Gone(worker) => self.gone(worker, now),
                 Command::Hold(worker) => self.dispatcher.handle(Event::Hold { worker }, now),
                 Command::Load(worker, open) => {
                     self.dispatcher.handle(Event::Load { worker, open }, now);
                 }
-                Command::Stop => return Ok(Next::End),
+                Command::Stop => return Next::End,
                 Command::Withdraw(worker) => {
                     self.dispatcher.handle(Event::Withdraw { worker }, now);
                     // Taken back before its death is told, which may be the next command: what
                     // waits for a worker that leaves has not met a death.
-                    self.act(now)?;
+                    self.act(now);
                 }
             }
         }
-        Ok(Next::Continue)
+        Next::Continue
     }
 
-    /// Accepts while there is credit; the listener is level-triggered, so the rest comes next turn.
-    fn accept_from(&mut self, token: u64, now: Tick) {
-        let place = usize::try_from(token - FIRST_LISTENER).unwrap_or(usize::MAX);
-        let budget = self.dispatcher.accept_budget();
-        for _ in 0..budget {
-            match self.acceptor.accept(place, now) {
-                Accepted::Connection(socket) => {
-                    let conn = ConnId(self.next_conn);
-                    self.next_conn += 1;
-                    let listener = u16::try_from(place).unwrap_or(u16::MAX);
-                    self.hand.insert(conn, Held { socket, listener });
-                    self.dispatcher.handle(Event::Accepted { conn }, now);
-                    self.desk.counters.add(Count::Accepted, 1);
-                }
-                Accepted::Nothing => return,
-                Accepted::Paused(error) => {
-                    return self.desk.tell(News::AcceptPaused(error.to_string()));
-                }
+    /// Accepts while there is credit; the listeners are level-triggered, so the rest comes next turn.
+    ///
+    /// One from each in turn, each turn beginning with another: a flood at one address leaves the
+    /// others their share.
+    fn accept(&mut self, now: Tick) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        if ready.len() > 1 {
+            ready.sort_unstable();
+            self.turn = self.turn.wrapping_add(1);
+            let first = self.turn % ready.len();
+            ready.rotate_left(first);
+        }
+        let mut budget = self.dispatcher.accept_budget();
+        while budget > 0 && !ready.is_empty() {
+            ready.retain(|place| {
+                let taken = budget > 0 && self.accept_from(*place, now);
+                budget -= usize::from(taken);
+                taken
+            });
+        }
+        ready.clear();
+        self.ready = ready;
+    }
+
+    /// Takes one connection, if there is one.
+    fn accept_from(&mut self, place: usize, now: Tick) -> bool {
+        match self.acceptor.accept(place, now) {
+            Accepted::Connection(socket) => {
+                let conn = ConnId(self.next_conn);
+                self.next_conn += 1;
+                let listener = u16::try_from(place).unwrap_or(u16::MAX);
+                self.hand.insert(conn, Held { socket, listener });
+                self.dispatcher.handle(Event::Accepted { conn }, now);
+                self.desk.counters.add(Count::Accepted, 1);
+                true
+            }
+            Accepted::Nothing => false,
+            Accepted::Paused(error) => {
+                self.desk.tell(News::AcceptPaused(error.to_string()));
+                false
             }
         }
     }
 
-    /// What the kernel has completed the handshake for is served before the door closes.
-    fn close_listeners(&mut self, now: Tick) -> io::Result<()> {
-        for place in 0..self.acceptor.count() {
-            loop {
-                let before = self.next_conn;
-                self.accept_from(FIRST_LISTENER + place as u64, now);
-                self.act(now)?;
-                if self.next_conn == before {
-                    break;
-                }
-            }
+    /// Looks at what no event tells of: the queues of workers that cannot be watched, and of all of
+    /// them while the last connections are given out.
+    fn look_again(&mut self, now: Tick) {
+        let looked: Vec<Incarnation> = match self.last_call {
+            Some(_) => self.links.keys().copied().collect(),
+            None => self.unwatchable.iter().copied().collect(),
+        };
+        for incarnation in looked {
+            self.measure(incarnation, now);
         }
-        self.acceptor.close();
-        Ok(())
+        let (links, epoll) = (&self.links, &self.epoll);
+        self.unwatchable.retain(|incarnation| {
+            let link = links.get(incarnation);
+            link.is_some_and(|(_, link)| watch_receipts(epoll, *incarnation, link).is_err())
+        });
     }
 
-    fn act(&mut self, now: Tick) -> io::Result<()> {
+    /// Who had connected when the herd was told to stop was received by a worker, or has waited long
+    /// enough: the workers may leave now.
+    fn end_last_call(&mut self, now: Tick) {
+        let Some(until) = self.last_call else { return };
+        if self.acceptor.is_done() || until <= now {
+            self.acceptor.close();
+        }
+        let queued = |(worker, _): &(WorkerId, Link)| self.dispatcher.queued(*worker);
+        let waiting = self.dispatcher.pending() + self.links.values().map(queued).sum::<usize>();
+        if (self.acceptor.count() == 0 && waiting == 0) || until <= now {
+            self.last_call = None;
+            self.desk.tell(News::ListenersClosed);
+        }
+    }
+
+    fn act(&mut self, now: Tick) {
         while let Some(action) = self.dispatcher.poll_action() {
             match action {
                 Action::Close { conn, reason } => self.close(conn, reason),
@@ -189,12 +262,11 @@ impl Pass {
                 Action::Probe { worker } => self.probe(worker),
                 Action::Send { worker, conns } => self.send(worker, conns, now),
                 Action::TakeBack { worker } => self.take_back(worker, now),
-                Action::Unwatch { worker } => self.unwatch(worker)?,
-                Action::Watch { worker } => self.watch(worker)?,
-                Action::Withdrawn { worker, .. } => self.withdrawn(worker)?,
+                Action::Unwatch { worker } => self.unwatch(worker),
+                Action::Watch { worker } => self.watch(worker),
+                Action::Withdrawn { worker, .. } => self.withdrawn(worker),
             }
         }
-        Ok(())
     }
 
     fn send(&mut self, worker: WorkerId, conns: Batch, now: Tick) {
@@ -275,31 +347,32 @@ impl Pass {
         conns
     }
 
-    fn watch(&self, worker: WorkerId) -> io::Result<()> {
-        let Some((_, link)) = self.links.get(&worker.incarnation) else {
-            return Ok(());
+    fn watch(&mut self, worker: WorkerId) {
+        let incarnation = worker.incarnation;
+        let Some((_, link)) = self.links.get(&incarnation) else {
+            return;
         };
-        let token = FIRST_LINK + worker.incarnation.0;
-        self.epoll.add(
-            link.master_end(),
-            token,
-            Interest::WRITABLE | Interest::EDGE,
-        )
+        // The kernel may have no memory for it; that must not cost the other workers their thread.
+        if watch_receipts(&self.epoll, incarnation, link).is_err() {
+            self.unwatchable.insert(incarnation);
+        }
     }
 
-    fn unwatch(&self, worker: WorkerId) -> io::Result<()> {
+    fn unwatch(&mut self, worker: WorkerId) {
         let Some((_, link)) = self.links.get(&worker.incarnation) else {
-            return Ok(());
+            return;
         };
-        self.epoll.remove(link.master_end())
+        if !self.unwatchable.remove(&worker.incarnation) {
+            // Watched and open: this cannot fail.
+            let _unwatched = self.epoll.remove(link.master_end());
+        }
     }
 
-    fn withdrawn(&mut self, worker: WorkerId) -> io::Result<()> {
+    fn withdrawn(&mut self, worker: WorkerId) {
         if let Some((_, link)) = self.links.get(&worker.incarnation) {
             link.end();
         }
         self.desk.tell(News::Withdrawn(worker));
-        Ok(())
     }
 
     fn close(&mut self, conn: ConnId, reason: CloseReason) {
@@ -315,6 +388,16 @@ impl Pass {
         };
         self.desk.tell(news);
     }
+}
+
+/// Each receipt makes room, which is an event.
+fn watch_receipts(epoll: &Epoll, incarnation: Incarnation, link: &Link) -> io::Result<()> {
+    let token = FIRST_LINK + incarnation.0;
+    epoll.add(
+        link.master_end(),
+        token,
+        Interest::WRITABLE | Interest::EDGE,
+    )
 }
 
 fn now() -> Tick {

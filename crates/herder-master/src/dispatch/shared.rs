@@ -58,11 +58,8 @@ impl Shared {
     }
 
     /// Runs until told to stop.
-    pub(super) fn run(mut self) {
-        if let Err(error) = self.turns() {
-            self.desk
-                .tell(News::Failed(format!("the dispatch thread failed: {error}")));
-        }
+    pub(super) fn run(mut self) -> io::Result<()> {
+        self.turns()
     }
 
     fn turns(&mut self) -> io::Result<()> {
@@ -110,6 +107,7 @@ impl Shared {
             // It is watched, unless it could not be made to listen again.
             let _unwatched = self.epoll.remove(listener.as_fd());
         }
+        self.desk.tell(News::ListenersClosed);
     }
 
     /// Opens and closes a connection to each listener at which somebody waits: it wakes another

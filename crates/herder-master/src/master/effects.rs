@@ -6,7 +6,7 @@ use herder_core::supervisor::{Action, DrainReason, Event};
 use herder_sys::signal::Signal;
 use herder_wire::control::{self, ToWorker};
 
-use super::{Master, spawn};
+use super::{Dispatching, Master, spawn};
 use crate::dispatch::Command;
 use crate::event::HerdEvent;
 
@@ -23,7 +23,7 @@ impl Master {
                 Action::Hold { worker } => self.dispatch.tell(Command::Hold(worker)),
                 Action::Kill { worker } => self.kill(worker),
                 Action::Spawn { worker } => self.spawn(worker),
-                Action::Withdraw { worker } => self.dispatch.tell(Command::Withdraw(worker)),
+                Action::Withdraw { worker } => self.withdraw(worker),
             }
         }
     }
@@ -47,6 +47,13 @@ impl Master {
                 let errno = error.raw_os_error().unwrap_or(0);
                 self.feed(Event::SpawnFailed { worker: id, errno });
             }
+        }
+    }
+
+    fn withdraw(&mut self, id: WorkerId) {
+        match self.dispatching {
+            Dispatching::Works => self.dispatch.tell(Command::Withdraw(id)),
+            Dispatching::Broken => self.feed(Event::Withdrawn { worker: id }),
         }
     }
 

@@ -12,7 +12,7 @@ use herder_wire::control::ToMaster;
 use super::control::Reading;
 use super::notify::Heard;
 use super::token::Source;
-use super::{Heir, Master, Stopping, now};
+use super::{Dispatching, Heir, Master, Stopping, now};
 use crate::dispatch::{Command, News};
 use crate::event::HerdEvent;
 
@@ -66,6 +66,8 @@ impl Master {
                         timed_out,
                     });
                 }
+                News::Ended(text) => self.on_dispatch_gone(text),
+                News::ListenersClosed => self.listeners_closed(),
                 News::Failed(text) => self.tell(HerdEvent::Warning { text }),
                 News::Nudged(nudges) => self.tell(HerdEvent::Nudged { nudges }),
                 News::Relistened(address) => self.tell(HerdEvent::Warning {
@@ -79,6 +81,23 @@ impl Master {
                     self.feed(Event::Withdrawn { worker });
                 }
             }
+        }
+    }
+
+    /// Nobody can be served any more: the herd ends in order, and whoever looks after it starts another.
+    fn on_dispatch_gone(&mut self, text: String) {
+        self.tell(HerdEvent::Warning {
+            text: format!("{text}: the herd stops"),
+        });
+        self.dispatching = Dispatching::Broken;
+        if self.stopping == Stopping::No {
+            self.stop(None);
+        }
+        self.listeners_closed();
+        // It owes answers, too.
+        let workers: Vec<_> = self.workers.keys().copied().collect();
+        for worker in workers {
+            self.feed(Event::Withdrawn { worker });
         }
     }
 

@@ -64,6 +64,7 @@ fn live(setup: Setup) -> u8 {
         master.tell(master.dispatch.totals());
     }
     let status = match &outcome {
+        Ok(_) if master.dispatching == Dispatching::Broken => status::INTERNAL,
         Ok(Outcome::Stopped) => status::STOPPED,
         Ok(Outcome::BootFailed) => status::BOOT_FAILED,
         Err(error) => {
@@ -103,11 +104,20 @@ struct Master {
     runtime: Runtime,
     memory: Option<MemoryWatch>,
     stopping: Stopping,
+    dispatching: Dispatching,
     ended_by: Option<Ending>,
     heir: Heir,
     outcome: Option<Outcome>,
     /// The worker that ended last: what it said explains a failed start.
     last_exited: Option<u64>,
+}
+
+/// Whether there is a dispatch thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dispatching {
+    /// It has ended, and nobody is served any more.
+    Broken,
+    Works,
 }
 
 /// Who cleans up after the herd.

@@ -17,7 +17,7 @@ use super::memory::MemoryWatch;
 use super::runtime::Runtime;
 use super::spawn::Nursery;
 use super::token::Source;
-use super::{Heir, Master, Stopping, now, signals};
+use super::{Dispatching, Heir, Master, Stopping, now, signals};
 use crate::config::{Config, Program};
 use crate::dispatch::{self, Dispatch, Watch};
 use crate::event::HerdEvent;
@@ -110,6 +110,7 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
         runtime,
         memory: spec.recycle.max_memory.map(|_| MemoryWatch::new(now())),
         stopping: Stopping::No,
+        dispatching: Dispatching::Works,
         ended_by: None,
         heir: Heir::Keeper,
         outcome: None,

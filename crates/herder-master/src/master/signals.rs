@@ -71,9 +71,13 @@ impl Master {
         } else {
             self.stopping = Stopping::Gracefully;
             self.dispatch.tell(Command::CloseListeners);
-            self.nursery.close_listeners();
-            self.feed(Event::Stop);
         }
+    }
+
+    /// Nobody can connect any more: now the workers are told to leave.
+    pub(super) fn listeners_closed(&mut self) {
+        self.nursery.close_listeners();
+        self.feed(Event::Stop);
     }
 
     fn scale(&mut self, direction: Direction) {
