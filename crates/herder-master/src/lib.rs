@@ -11,6 +11,7 @@ pub mod event;
 mod keeper;
 mod launch;
 mod master;
+mod operator;
 mod output;
 pub mod role;
 pub mod status;

@@ -22,28 +22,16 @@ use herder_wire::keeper::{MAX_FRAME, ToKeeper};
 use herder_wire::plan::{DescriptorUse, LaunchPlan, Role};
 
 use crate::launch::{self, Launchpad, Stdio};
-use crate::master;
+use crate::operator;
 use crate::status;
 use cleanup::Leftovers;
-
-/// What is forwarded to the master.
-pub(crate) const FORWARDED: [Signal; 8] = [
-    Signal::Hangup,
-    Signal::Interrupt,
-    Signal::Quit,
-    Signal::Terminate,
-    Signal::Ttin,
-    Signal::Ttou,
-    Signal::User1,
-    Signal::User2,
-];
 
 /// How much longer than its workers a master may take to end before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Two of the same ending signal within this time are one wish. Twice what the master holds for one, so that the
-/// keeper never counts a second that the master does not.
-const ECHO: Duration = master::ECHO.saturating_mul(2);
+/// Twice what the master holds for one wish, so that the keeper never counts a second that the
+/// master does not.
+const ECHO: Duration = operator::ECHO.saturating_mul(2);
 
 const SIGNALS: u64 = 0;
 const MASTER: u64 = 1;
@@ -85,7 +73,7 @@ enum Stop {
 
 impl Keeper {
     fn start(spec: &AppSpec) -> io::Result<Keeper> {
-        let mut watched = FORWARDED.to_vec();
+        let mut watched = operator::SIGNALS.to_vec();
         watched.push(Signal::Child);
         let signals = SignalFd::block(&watched)?;
         process::become_subreaper()?;
@@ -140,7 +128,7 @@ impl Keeper {
             if signal == Signal::Child {
                 continue;
             }
-            if orphans::is_end(signal) && !self.is_new_wish(signal) {
+            if operator::is_end(signal) && !self.is_new_wish(signal) {
                 continue;
             }
             self.master.pidfd.signal(signal)?;

@@ -9,6 +9,8 @@ use herder_sys::pidfd::PidFd;
 use herder_sys::process;
 use herder_sys::signal::{Signal, SignalFd};
 
+use crate::operator;
+
 /// How often survivors of a SIGKILL are looked for again: a process that was being born while the
 /// first round went by becomes the keeper's child only when its parent is gone.
 const KILL_ROUND: Duration = Duration::from_millis(50);
@@ -57,7 +59,7 @@ pub(crate) fn end_all(
         };
         epoll.wait(&mut events, Some(pause))?;
         while let Some(signal) = signals.read()? {
-            if is_end(signal) {
+            if operator::is_end(signal) {
                 kill_at = Instant::now();
             }
         }
@@ -72,11 +74,6 @@ fn living(spared: &mut Vec<i32>) -> io::Result<Vec<i32>> {
     let mut children = process::children()?;
     children.retain(|pid| !spared.contains(pid));
     Ok(children)
-}
-
-/// Whether the signal asks a herd to end.
-pub(super) fn is_end(signal: Signal) -> bool {
-    matches!(signal, Signal::Interrupt | Signal::Quit | Signal::Terminate)
 }
 
 /// Signals the process group that each child leads, or the child alone when it leads none (but never

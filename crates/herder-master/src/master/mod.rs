@@ -37,7 +37,6 @@ use crate::status;
 use memory::MemoryWatch;
 use runtime::Runtime;
 use setup::Setup;
-pub(crate) use signals::ECHO;
 use signals::Ending;
 use spawn::Nursery;
 use worker::Worker;

@@ -17,11 +17,12 @@ use super::memory::MemoryWatch;
 use super::runtime::Runtime;
 use super::spawn::Nursery;
 use super::token::Source;
-use super::{Dispatching, Heir, Master, Stopping, now, signals};
+use super::{Dispatching, Heir, Master, Stopping, now};
 use crate::config::{Config, Program};
 use crate::dispatch::{self, Dispatch, Watch};
 use crate::event::HerdEvent;
 use crate::keeper;
+use crate::operator;
 use crate::output::Output;
 use crate::role::MasterSeat;
 use crate::status;
@@ -58,7 +59,7 @@ impl Setup {
 
 /// Opens everything. Signals first: threads inherit the mask, and none may be lost.
 pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupError> {
-    let signals = SignalFd::block(&signals::WATCHED)?;
+    let signals = SignalFd::block(&operator::SIGNALS)?;
     let spec = &config.spec;
     name_process(&config);
     let listeners = bind(&config)?;

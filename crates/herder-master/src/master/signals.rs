@@ -1,7 +1,6 @@
 //! What the operator's signals mean.
 
 use std::io;
-use std::time::Duration;
 
 use herder_core::Tick;
 use herder_core::spec::WorkerCount;
@@ -11,21 +10,7 @@ use herder_sys::signal::Signal;
 use super::{Master, Stopping, now};
 use crate::dispatch::Command;
 use crate::event::HerdEvent;
-
-/// What the master listens to.
-pub(super) const WATCHED: [Signal; 8] = [
-    Signal::Hangup,
-    Signal::Interrupt,
-    Signal::Quit,
-    Signal::Terminate,
-    Signal::Ttin,
-    Signal::Ttou,
-    Signal::User1,
-    Signal::User2,
-];
-
-/// What ends the herd.
-const ENDING: [Signal; 3] = [Signal::Interrupt, Signal::Quit, Signal::Terminate];
+use crate::operator;
 
 impl Master {
     pub(super) fn on_signals(&mut self) -> io::Result<()> {
@@ -37,7 +22,7 @@ impl Master {
 
     /// (USR1 asks for log files to be opened again. There are none: the log goes to stderr.)
     fn on_signal(&mut self, signal: Signal) {
-        if ENDING.contains(&signal) {
+        if operator::is_end(signal) {
             self.stop(Some(signal));
         } else if signal == Signal::Ttin {
             self.scale(Direction::Up);
@@ -106,10 +91,6 @@ impl Master {
     }
 }
 
-/// Two of the same signal within this time are one wish. `timeout`, for one, signals the process
-/// and then its process group, which the process belongs to.
-pub(crate) const ECHO: Duration = Duration::from_millis(50);
-
 /// What asked the herd to end first.
 #[derive(Clone, Copy)]
 pub(super) struct Ending {
@@ -119,7 +100,7 @@ pub(super) struct Ending {
 
 impl Ending {
     fn is_echoed_by(self, signal: Option<Signal>, now: Tick) -> bool {
-        self.signal == signal && now.since(self.at) < ECHO
+        self.signal == signal && now.since(self.at) < operator::ECHO
     }
 }
 
@@ -131,6 +112,8 @@ enum Direction {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

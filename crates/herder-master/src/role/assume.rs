@@ -7,7 +7,7 @@ use herder_wire::plan::Role;
 use super::error::RoleError;
 use super::seat::{MasterSeat, WorkerSeat};
 use super::{launcher, plan, seat};
-use crate::keeper;
+use crate::operator;
 
 /// Names the role of a child: `ROLE@APP`.
 pub(crate) const ROLE_VARIABLE: &str = "HERDER_ROLE";
@@ -53,7 +53,7 @@ pub fn assume() -> Result<Assumed, RoleError> {
     match plan.role {
         // What the keeper passes on before the master listens waits for it: none is lost, and none
         // acts in the old, deadly way.
-        Role::Master => signal::reset_all_but(&keeper::FORWARDED)?,
+        Role::Master => signal::reset_all_but(&operator::SIGNALS)?,
         Role::Gateway | Role::Launcher | Role::Worker => signal::reset_all()?,
     }
     // Executed through a descriptor, it would be called by the descriptor's number.
