@@ -180,13 +180,13 @@ fn r13_who_had_connected_before_the_stop_is_served() {
     let herd = native::herd(&scene, &["--blocking", "--workers", "2"]).start();
     let address = addresses(&herd, 1)[0];
     wait_for(&herd, 0, 2, "ready", BOOT);
-    let connected = Barrier::new(21);
+    let connected = Barrier::new(61);
     let served = thread::scope(|scope| {
-        let clients: Vec<_> = (0..20)
+        let clients: Vec<_> = (0..60)
             .map(|_| {
                 scope.spawn(|| {
                     let mut stream = TcpStream::connect(address).unwrap();
-                    stream.write_all(b"GET /block/10 HTTP/1.1\r\n\r\n").unwrap();
+                    stream.write_all(b"GET /block/40 HTTP/1.1\r\n\r\n").unwrap();
                     connected.wait();
                     let mut answer = Vec::new();
                     stream.read_to_end(&mut answer).map_or(0, |_| answer.len())
@@ -199,5 +199,5 @@ fn r13_who_had_connected_before_the_stop_is_served() {
         answers.filter(|length| *length > 0).count()
     });
     assert_eq!(herd.wait_for_exit(BOOT).code(), Some(0));
-    assert_eq!(served, 20);
+    assert_eq!(served, 60);
 }

@@ -56,9 +56,9 @@ impl Acceptor {
         })
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.listeners.len()
+    /// Whether any listens still.
+    pub(super) fn is_open(&self) -> bool {
+        !self.listeners.is_empty()
     }
 
     /// Which listener a token names; `None` for one that was closed a moment ago.

@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use counters::{Count, Counters};
 use herder_core::WorkerId;
@@ -32,8 +33,9 @@ pub(crate) enum Command {
     Admit(WorkerId),
     /// A worker was started; this is how connections reach it. (`pass` only.)
     Attach(WorkerId, Link),
-    /// Accept what waits, then stop listening; say [`News::ListenersClosed`].
-    CloseListeners,
+    /// Accept who waits, then stop listening and say [`News::ListenersClosed`]. Withdrawals wait until
+    /// everybody was received, at most so long.
+    CloseListeners(Duration),
     /// The worker is dead.
     Gone(WorkerId),
     /// No new connection for the worker, for now.

@@ -32,8 +32,8 @@ const EVENTS: usize = 64;
 /// When to look again at what the kernel cannot tell of by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// How long the workers have, when the herd stops, for connections that were made before.
-const LAST_CALL: Duration = Duration::from_millis(500);
+/// How long the door stays open, when the herd stops, for connections that were made before.
+const DOOR: Duration = Duration::from_millis(500);
 
 /// The dispatch thread of an app in `pass` mode.
 pub(super) struct Pass {
@@ -51,12 +51,22 @@ pub(super) struct Pass {
     turn: usize,
     /// Workers whose receipts should wake the thread, but the kernel had no memory for it.
     unwatchable: BTreeSet<Incarnation>,
-    /// Until when a stopping herd still serves who had connected before.
-    last_call: Option<Tick>,
+    last_call: Option<LastCall>,
     /// Room for what is taken back when every other descriptor is in use.
     reserve: Reserve,
     poisoned: u64,
     timed_out: u64,
+}
+
+/// A stopping herd serves who had connected before. Nobody else could, so the workers go on receiving
+/// until nothing waits; only then are they withdrawn.
+struct LastCall {
+    /// Until when the door stays open.
+    door: Tick,
+    /// Until when connections may wait.
+    until: Tick,
+    /// Workers that are to be withdrawn.
+    withheld: Vec<WorkerId>,
 }
 
 /// Whether the thread goes on.
@@ -130,8 +140,7 @@ impl Pass {
             }
             self.act(now);
             self.end_last_call(now);
-            let budget = self.dispatcher.accept_budget();
-            self.acceptor.arm(&self.epoll, budget, now)?;
+            self.acceptor.arm(&self.epoll, self.budget(), now)?;
         }
     }
 
@@ -154,9 +163,13 @@ impl Pass {
                 Command::Attach(worker, link) => {
                     self.links.insert(worker.incarnation, (worker, link));
                 }
-                Command::CloseListeners => {
+                Command::CloseListeners(within) => {
                     self.acceptor.last_call();
-                    self.last_call = Some(now.after(LAST_CALL));
+                    self.last_call = Some(LastCall {
+                        door: now.after(DOOR.min(within)),
+                        until: now.after(within),
+                        withheld: Vec::new(),
+                    });
                 }
                 Command::Gone(worker) => self.gone(worker, now),
                 Command::Hold(worker) => self.dispatcher.handle(Event::Hold { worker }, now),
@@ -164,12 +177,10 @@ impl Pass {
                     self.dispatcher.handle(Event::Load { worker, open }, now);
                 }
                 Command::Stop => return Next::End,
-                Command::Withdraw(worker) => {
-                    self.dispatcher.handle(Event::Withdraw { worker }, now);
-                    // Taken back before its death is told, which may be the next command: what
-                    // waits for a worker that leaves has not met a death.
-                    self.act(now);
-                }
+                Command::Withdraw(worker) => match &mut self.last_call {
+                    Some(call) => call.withheld.push(worker),
+                    None => self.withdraw(worker, now),
+                },
             }
         }
         Next::Continue
@@ -190,7 +201,7 @@ impl Pass {
             let first = self.turn % ready.len();
             ready.rotate_left(first);
         }
-        let mut budget = self.dispatcher.accept_budget();
+        let mut budget = self.budget();
         while budget > 0 && !ready.is_empty() {
             ready.retain(|place| {
                 let taken = budget > 0 && self.accept_from(*place, now);
@@ -200,6 +211,14 @@ impl Pass {
         }
         ready.clear();
         self.ready = ready;
+    }
+
+    /// How many connections may be taken now. At the last call all that wait: there is no other time.
+    fn budget(&self) -> usize {
+        match self.last_call {
+            Some(_) => EVENTS,
+            None => self.dispatcher.accept_budget(),
+        }
     }
 
     /// Takes one connection, if there is one.
@@ -239,19 +258,30 @@ impl Pass {
         });
     }
 
-    /// Who had connected when the herd was told to stop was received by a worker, or has waited long
-    /// enough: the workers may leave now.
+    /// Closes the door when everybody who had connected is in; lets the workers go when all of them
+    /// were received, or have waited long enough.
     fn end_last_call(&mut self, now: Tick) {
-        let Some(until) = self.last_call else { return };
-        if self.acceptor.is_done() || until <= now {
+        let Some(call) = &self.last_call else { return };
+        if self.acceptor.is_open() && (self.acceptor.is_done() || call.door <= now) {
             self.acceptor.close();
+            self.desk.tell(News::ListenersClosed);
         }
         let queued = |(worker, _): &(WorkerId, Link)| self.dispatcher.queued(*worker);
         let waiting = self.dispatcher.pending() + self.links.values().map(queued).sum::<usize>();
-        if (self.acceptor.count() == 0 && waiting == 0) || until <= now {
-            self.last_call = None;
-            self.desk.tell(News::ListenersClosed);
+        let served = !self.acceptor.is_open() && waiting == 0;
+        if served || self.links.is_empty() || call.until <= now {
+            let withheld = self.last_call.take().map(|call| call.withheld);
+            for worker in withheld.unwrap_or_default() {
+                self.withdraw(worker, now);
+            }
         }
+    }
+
+    fn withdraw(&mut self, worker: WorkerId, now: Tick) {
+        self.dispatcher.handle(Event::Withdraw { worker }, now);
+        // Taken back before its death is told, which may be the next command: what waits for a
+        // worker that leaves has not met a death.
+        self.act(now);
     }
 
     fn act(&mut self, now: Tick) {

@@ -88,7 +88,7 @@ impl Shared {
             match command {
                 // Who accepts is the workers' own business here.
                 Command::Admit(_) | Command::Attach(..) | Command::Hold(_) | Command::Load(..) => {}
-                Command::CloseListeners => self.close_listeners(),
+                Command::CloseListeners(_) => self.close_listeners(),
                 Command::Gone(_) => self.look = Some((now().after(STANDS), LOOKS)),
                 Command::Stop => return false,
                 Command::Withdraw(worker) => {

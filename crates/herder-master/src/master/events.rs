@@ -67,7 +67,7 @@ impl Master {
                     });
                 }
                 News::Ended(text) => self.on_dispatch_gone(text),
-                News::ListenersClosed => self.listeners_closed(),
+                News::ListenersClosed => self.nursery.close_listeners(),
                 News::Failed(text) => self.tell(HerdEvent::Warning { text }),
                 News::Nudged(nudges) => self.tell(HerdEvent::Nudged { nudges }),
                 News::Relistened(address) => self.tell(HerdEvent::Warning {
@@ -93,7 +93,7 @@ impl Master {
         if self.stopping == Stopping::No {
             self.stop(None);
         }
-        self.listeners_closed();
+        self.nursery.close_listeners();
         // It owes answers, too.
         let workers: Vec<_> = self.workers.keys().copied().collect();
         for worker in workers {

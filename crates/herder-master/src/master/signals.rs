@@ -55,14 +55,11 @@ impl Master {
             self.feed(Event::StopNow);
         } else {
             self.stopping = Stopping::Gracefully;
-            self.dispatch.tell(Command::CloseListeners);
+            // The rest of the grace is for what the workers have received by then.
+            let within = self.nursery.spec().life.grace / 4 * 3;
+            self.dispatch.tell(Command::CloseListeners(within));
+            self.feed(Event::Stop);
         }
-    }
-
-    /// Nobody can connect any more: now the workers are told to leave.
-    pub(super) fn listeners_closed(&mut self) {
-        self.nursery.close_listeners();
-        self.feed(Event::Stop);
     }
 
     fn scale(&mut self, direction: Direction) {
