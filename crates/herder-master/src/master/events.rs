@@ -16,6 +16,9 @@ use super::{Dispatching, Heir, Master, Stopping, now};
 use crate::dispatch::{Command, News};
 use crate::event::HerdEvent;
 
+/// How often the channel of a dead worker is read at most. A socket's buffer holds less.
+const LAST_READINGS: usize = 256;
+
 impl Master {
     pub(super) fn on_ready(&mut self, event: &epoll::Event) -> io::Result<()> {
         match Source::of(event.token) {
@@ -132,16 +135,21 @@ impl Master {
 
     /// Reads what a dead worker had still said: its last message may explain its end.
     fn drain_control(&mut self, id: WorkerId) {
-        let said = match self
-            .workers
-            .get_mut(&id)
-            .and_then(|worker| worker.control.as_mut())
-        {
-            Some(control) => control.read(now(), &mut self.room),
-            None => return,
-        };
-        for frame in said.frames {
-            self.on_frame(id, frame);
+        for _ in 0..LAST_READINGS {
+            let said = match self
+                .workers
+                .get_mut(&id)
+                .and_then(|worker| worker.control.as_mut())
+            {
+                Some(control) => control.read(now(), &mut self.room),
+                None => return,
+            };
+            if said.frames.is_empty() {
+                return;
+            }
+            for frame in said.frames {
+                self.on_frame(id, frame);
+            }
         }
     }
 

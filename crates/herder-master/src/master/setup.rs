@@ -30,6 +30,10 @@ use crate::status;
 /// How long the last lines of the workers and the log may take at the end.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// The most addresses of a herd. A worker gets its listeners with its plan in one message, which
+/// holds 253 descriptors.
+const MAX_ADDRESSES: usize = 240;
+
 /// A master that is ready to live.
 pub(super) struct Setup(Master);
 
@@ -40,6 +44,8 @@ pub(super) enum SetupError {
     Listen(#[from] ListenError),
     #[error("the master cannot start: {0}")]
     Io(#[from] io::Error),
+    #[error("a herd listens on at most {MAX_ADDRESSES} addresses, not {0}")]
+    TooManyAddresses(usize),
 }
 
 impl SetupError {
@@ -47,6 +53,7 @@ impl SetupError {
         match self {
             SetupError::Listen(_) => status::CANNOT_LISTEN,
             SetupError::Io(_) => status::INTERNAL,
+            SetupError::TooManyAddresses(_) => status::USAGE,
         }
     }
 }
@@ -62,6 +69,9 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
     let signals = SignalFd::block(&operator::SIGNALS)?;
     let spec = &config.spec;
     name_process(&config);
+    if config.listen.len() > MAX_ADDRESSES {
+        return Err(SetupError::TooManyAddresses(config.listen.len()));
+    }
     let listeners = bind(&config)?;
     let mut runtime = Runtime::new(&spec.name, &seat.keeper)?;
     let grace = u32::try_from(spec.life.grace.as_millis()).unwrap_or(u32::MAX);

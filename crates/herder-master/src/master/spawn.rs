@@ -107,7 +107,7 @@ impl Nursery {
         };
         let app = self.spec.name.as_str();
         let launched = self.launchpad.start(draft.plan.role, app, stdio)?;
-        let worker = Worker {
+        let mut worker = Worker {
             id,
             child: launched.child,
             plan_socket: Some(launched.plan_socket),
@@ -117,7 +117,7 @@ impl Nursery {
             retire_reason: None,
             problem: None,
         };
-        match send_plan(&worker, &draft) {
+        match send_plan(&mut worker, &draft) {
             Ok(()) => Ok((worker, WorkerOutput { stdout, stderr })),
             Err(error) => {
                 abandon(worker);
@@ -244,9 +244,14 @@ pub(super) fn watched(mut worker: Worker, epoll: &Epoll) -> io::Result<Worker> {
 }
 
 /// The process waits for its plan; before it gets one it is put where it can be killed whole.
-fn send_plan(worker: &Worker, draft: &Draft) -> io::Result<()> {
-    if let Some(cgroup) = &worker.cgroup {
-        cgroup.add(worker.child.pid)?;
+fn send_plan(worker: &mut Worker, draft: &Draft) -> io::Result<()> {
+    let joined = worker
+        .cgroup
+        .as_ref()
+        .is_none_or(|cgroup| cgroup.add(worker.child.pid).is_ok());
+    if !joined && let Some(cgroup) = worker.cgroup.take() {
+        // Then the process group must do, as it does where there are no cgroups.
+        let _left = cgroup.remove();
     }
     let fds: Vec<BorrowedFd<'_>> = draft.descriptors.iter().map(AsFd::as_fd).collect();
     match &worker.plan_socket {

@@ -17,6 +17,9 @@ use super::token::Source;
 use crate::event::WorkerInfo;
 use crate::launch::PlanSocket;
 
+/// What the kernel says of a child that was reaped already.
+const ECHILD: i32 = 10;
+
 /// One worker process.
 pub(super) struct Worker {
     pub(super) id: WorkerId,
@@ -95,10 +98,17 @@ impl Worker {
     /// Reaps it if it has ended, after ending everything that it leaves behind: while it is not
     /// reaped, its number cannot be somebody else's.
     pub(super) fn bury(&mut self) -> io::Result<Option<Exit>> {
-        if !self.pidfd().has_ended()? {
-            return Ok(None);
+        match self.pidfd().has_ended() {
+            Ok(true) => self.kill(),
+            Ok(false) => return Ok(None),
+            // Somebody else took its status, a hook that waits for any child perhaps. Its number
+            // may be another's by now, so that only the cgroup can be killed.
+            Err(error) if error.raw_os_error() == Some(ECHILD) => {
+                let _unkillable = self.cgroup.as_ref().map(Cgroup::kill);
+                return Ok(Some(Exit::Unknown));
+            }
+            Err(error) => return Err(error),
         }
-        self.kill();
         let Some(status) = self.pidfd().wait()? else {
             return Ok(None);
         };

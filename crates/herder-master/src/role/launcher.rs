@@ -10,13 +10,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use herder_sys::limits::Limit;
 use herder_sys::{apply, fd, process, socket};
-use herder_wire::plan::{DescriptorUse, Identity, LaunchPlan, LimitKind, ListenFds, Program};
+use herder_wire::plan::{DescriptorUse, Identity, LaunchPlan, ListenFds, Program};
 use herder_wire::report::{LaunchFailure, LaunchStep};
 
 use super::error::RoleError;
-use super::plan::os_pair;
+use super::plan::{apply_limits, os_pair};
 
 /// What a shell returns for a command that cannot be executed.
 const CANNOT_EXECUTE: i32 = 126;
@@ -77,10 +76,7 @@ fn become_program(plan: LaunchPlan, program: &Program, descriptors: Vec<OwnedFd>
 fn prepare(plan: LaunchPlan, descriptors: Vec<OwnedFd>) -> Result<(), Failed> {
     let at = |step: LaunchStep| move |error: io::Error| (step, error);
     apply::reset_scheduling().map_err(at(LaunchStep::Limits))?;
-    for limit in &plan.limits {
-        apply::set_limit(sys_limit(limit.kind), limit.soft, limit.hard)
-            .map_err(at(LaunchStep::Limits))?;
-    }
+    apply_limits(&plan).map_err(at(LaunchStep::Limits))?;
     if let Some(umask) = plan.umask {
         apply::set_umask(umask);
     }
@@ -145,20 +141,6 @@ fn own_environment(plan: &LaunchPlan, program: &Program) -> Vec<(OsString, OsStr
         environment.push(("LISTEN_FDNAMES".into(), names.join(":").into()));
     }
     environment
-}
-
-fn sys_limit(kind: LimitKind) -> Limit {
-    match kind {
-        LimitKind::AddressSpace => Limit::AddressSpace,
-        LimitKind::Core => Limit::Core,
-        LimitKind::Cpu => Limit::CpuSeconds,
-        LimitKind::Data => Limit::Data,
-        LimitKind::FileSize => Limit::FileSize,
-        LimitKind::LockedMemory => Limit::LockedMemory,
-        LimitKind::OpenFiles => Limit::OpenFiles,
-        LimitKind::Processes => Limit::Processes,
-        LimitKind::Stack => Limit::Stack,
-    }
 }
 
 fn sys_identity(identity: &Identity) -> herder_sys::user::Identity {

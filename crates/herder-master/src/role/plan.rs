@@ -5,9 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
-use herder_sys::memory;
+use herder_sys::limits::Limit;
 use herder_sys::socket::{self, Wait};
-use herder_wire::plan::{LaunchPlan, MAX_PLAN, PlanError, PlanHeader};
+use herder_sys::{apply, memory};
+use herder_wire::plan::{LaunchPlan, LimitKind, MAX_PLAN, PlanError, PlanHeader};
 
 use super::error::RoleError;
 
@@ -65,4 +66,25 @@ pub(super) fn receive(header: &PlanHeader) -> Result<(LaunchPlan, Vec<OwnedFd>),
 /// A variable as the system has it.
 pub(super) fn os_pair((name, value): (Vec<u8>, Vec<u8>)) -> (OsString, OsString) {
     (OsString::from_vec(name), OsString::from_vec(value))
+}
+
+/// Sets the limits that the plan names.
+pub(super) fn apply_limits(plan: &LaunchPlan) -> io::Result<()> {
+    plan.limits
+        .iter()
+        .try_for_each(|limit| apply::set_limit(sys_limit(limit.kind), limit.soft, limit.hard))
+}
+
+fn sys_limit(kind: LimitKind) -> Limit {
+    match kind {
+        LimitKind::AddressSpace => Limit::AddressSpace,
+        LimitKind::Core => Limit::Core,
+        LimitKind::Cpu => Limit::CpuSeconds,
+        LimitKind::Data => Limit::Data,
+        LimitKind::FileSize => Limit::FileSize,
+        LimitKind::LockedMemory => Limit::LockedMemory,
+        LimitKind::OpenFiles => Limit::OpenFiles,
+        LimitKind::Processes => Limit::Processes,
+        LimitKind::Stack => Limit::Stack,
+    }
 }

@@ -6,7 +6,7 @@ use herder_sys::{env, signal, title};
 use herder_wire::plan::{DescriptorUse, LaunchPlan};
 
 use super::error::RoleError;
-use super::plan::os_pair;
+use super::plan::{apply_limits, os_pair};
 
 /// What a master gets from its keeper.
 pub struct MasterSeat {
@@ -57,6 +57,7 @@ pub(super) fn seat_worker(
     plan: LaunchPlan,
     descriptors: Vec<OwnedFd>,
 ) -> Result<WorkerSeat, RoleError> {
+    apply_limits(&plan)?;
     env::replace_environment(plan.environment.into_iter().map(os_pair))?;
     title::prepare()?;
     title::set(&plan.title)?;
