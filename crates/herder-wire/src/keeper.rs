@@ -17,11 +17,6 @@ pub enum ToKeeper {
     Cgroup(Vec<u8>),
     /// This private runtime directory is to be removed.
     Directory(Vec<u8>),
-    /// The master has ended its work in order; the keeper exits with this status.
-    Ended {
-        /// Exit status.
-        status: u8,
-    },
     /// How long the processes of a dead master have between SIGTERM and SIGKILL.
     Grace {
         /// In milliseconds.
@@ -43,7 +38,6 @@ mod kind {
     pub(super) const DIRECTORY: u16 = 0x0202;
     pub(super) const SOCKET_FILE: u16 = 0x0203;
     pub(super) const GRACE: u16 = 0x0204;
-    pub(super) const ENDED: u16 = 0x0205;
 }
 
 impl ToKeeper {
@@ -74,7 +68,6 @@ impl Message for ToKeeper {
         let kind = match self {
             ToKeeper::Cgroup(_) => kind::CGROUP,
             ToKeeper::Directory(_) => kind::DIRECTORY,
-            ToKeeper::Ended { .. } => kind::ENDED,
             ToKeeper::Grace { .. } => kind::GRACE,
             ToKeeper::SocketFile { .. } => kind::SOCKET_FILE,
         };
@@ -87,7 +80,6 @@ impl Message for ToKeeper {
             ToKeeper::Cgroup(path) | ToKeeper::Directory(path) => {
                 out.extend_from_slice(usable(path).ok_or(FrameError::BadBody { kind })?);
             }
-            ToKeeper::Ended { status } => out.push(*status),
             ToKeeper::Grace { millis } => out.extend_from_slice(&millis.to_le_bytes()),
             ToKeeper::SocketFile { path, dev, inode } => {
                 out.extend_from_slice(&dev.to_le_bytes());
@@ -102,7 +94,6 @@ impl Message for ToKeeper {
         let message = match kind {
             kind::CGROUP => usable(body).map(|path| ToKeeper::Cgroup(path.to_vec())),
             kind::DIRECTORY => usable(body).map(|path| ToKeeper::Directory(path.to_vec())),
-            kind::ENDED => read_ended(body),
             kind::GRACE => read_grace(body),
             kind::SOCKET_FILE => read_socket_file(body),
             _ => return Ok(None),
@@ -114,14 +105,6 @@ impl Message for ToKeeper {
 /// `path`, if the kernel could take it: an empty one or one with a NUL names no file.
 fn usable(path: &[u8]) -> Option<&[u8]> {
     (!path.is_empty() && !path.contains(&0)).then_some(path)
-}
-
-fn read_ended(body: &[u8]) -> Option<ToKeeper> {
-    let mut fields = Reader::new(body);
-    let message = ToKeeper::Ended {
-        status: fields.u8()?,
-    };
-    fields.finish(message)
 }
 
 fn read_grace(body: &[u8]) -> Option<ToKeeper> {

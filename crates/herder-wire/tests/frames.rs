@@ -269,8 +269,8 @@ fn the_layout_is_what_the_documentation_says() {
     assert_eq!(encoded(&drain), [2, 1, 1, 0, 5, 0, 0, 0, 4, 1, 0, 0, 0]);
     assert_eq!(encoded(&ToWorker::Nudge), [3, 1, 0, 0, 0, 0, 0, 0]);
     assert_eq!(
-        encoded(&ToKeeper::Ended { status: 9 }),
-        [5, 2, 1, 0, 1, 0, 0, 0, 9]
+        encoded(&ToKeeper::Grace { millis: 9 }),
+        [4, 2, 1, 0, 4, 0, 0, 0, 9, 0, 0, 0]
     );
 }
 
@@ -325,7 +325,6 @@ fn every_to_keeper() -> Vec<ToKeeper> {
     vec![
         ToKeeper::Cgroup(b"/sys/fs/cgroup/x".to_vec()),
         ToKeeper::Directory(b"/run/\xff".to_vec()),
-        ToKeeper::Ended { status: 255 },
         ToKeeper::Grace { millis: 0 },
         ToKeeper::SocketFile {
             path: b"s".to_vec(),

@@ -34,7 +34,7 @@ impl Leftovers {
             ToKeeper::SocketFile { path, dev, inode } => {
                 self.socket_files.insert(to_path(&path), (dev, inode));
             }
-            ToKeeper::Ended { .. } | ToKeeper::Grace { .. } => {}
+            ToKeeper::Grace { .. } => {}
         }
     }
 

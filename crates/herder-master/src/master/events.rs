@@ -204,6 +204,7 @@ impl Master {
                 }
                 self.feed(Event::Retire { worker: id });
             }
+            // No part of a herd takes messages of the application yet.
             ToMaster::User(_) => {}
         }
         self.act();

@@ -13,7 +13,7 @@ const KEEPER_ONE_TOO_LONG: u32 = 8 * 1024 - 7;
 const MANDATORY: u16 = 1;
 const RETIRE: u16 = 0x0005;
 const DRAIN: u16 = 0x0102;
-const ENDED: u16 = 0x0205;
+const GRACE: u16 = 0x0204;
 
 pub(super) fn control() -> Vec<Seed> {
     let target = "control_frames";
@@ -191,7 +191,6 @@ pub(super) fn keeper() -> Vec<Seed> {
         ),
         seed(target, "socket-file", socket.clone()),
         seed(target, "grace", good(&ToKeeper::Grace { millis: 30_000 })),
-        seed(target, "ended", good(&ToKeeper::Ended { status: 0 })),
         seed(
             target,
             "two-in-one-packet",
@@ -216,7 +215,7 @@ pub(super) fn keeper() -> Vec<Seed> {
             "path-with-nul",
             raw(0x0202, MANDATORY, b"/run/a\0/etc"),
         ),
-        seed(target, "ended-long", raw(ENDED, MANDATORY, &[0, 0])),
+        seed(target, "grace-long", raw(GRACE, MANDATORY, &[0; 5])),
         seed(
             target,
             "one-too-long",
@@ -224,7 +223,7 @@ pub(super) fn keeper() -> Vec<Seed> {
         ),
         seed(target, "unknown-mandatory", raw(0x02ff, MANDATORY, b"new")),
         seed(target, "unknown-optional", raw(0x02ff, 0, b"new")),
-        seed(target, "reserved-flags", raw(ENDED, 2, &[0])),
+        seed(target, "reserved-flags", raw(GRACE, 2, &[0; 4])),
         seed(target, "wrong-channel", good(&ToMaster::Ready)),
     ]
 }
