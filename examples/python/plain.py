@@ -80,6 +80,8 @@ def main() -> None:
     notify("STOPPING=1")
     for thread in connections:
         thread.join()
+    # An interpreter that is on its way out would die of the next one.
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 if __name__ == "__main__":
