@@ -69,11 +69,12 @@ impl Supervisor {
         };
         self.set_phase(worker, Phase::Ready { tenure });
         self.note_ready(worker.slot);
+        // Before anybody is told: who acts on the news must find it true.
+        self.act(Action::Admit { worker });
         self.tell(Notice::Ready {
             worker,
             guessed: guess == Guess::Guessed,
         });
-        self.act(Action::Admit { worker });
         self.complete_recycling(worker, now);
     }
 

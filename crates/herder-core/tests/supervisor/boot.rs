@@ -96,7 +96,7 @@ fn a_program_that_says_nothing_is_taken_for_ready_after_a_while() {
         worker,
         guessed: true,
     });
-    let expected = [ready, Action::Admit { worker }].map(|a| (spawned.after(SECOND), a));
+    let expected = [Action::Admit { worker }, ready].map(|a| (spawned.after(SECOND), a));
     assert_eq!(seen, expected);
     assert_eq!(
         herd.tell(Event::Ready { worker }),
