@@ -22,7 +22,7 @@ pub enum Event {
     /// The worker may get connections (again).
     Admit { worker: WorkerId },
     /// The worker is dead. These, oldest first, it had not received: they are in the master's hand
-    /// again, and each has met one more death. What was queued and is not among them, the worker
+    /// again, and each has met one more death (unless the worker was to be withdrawn). What was queued and is not among them, the worker
     /// had received.
     Gone {
         worker: WorkerId,

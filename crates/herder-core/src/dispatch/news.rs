@@ -116,10 +116,15 @@ impl Dispatcher {
     }
 
     pub(super) fn gone(&mut self, id: WorkerId, conns: &[ConnId]) {
+        let mut returned = Returned::ByDeath;
         if let Some(index) = self.find(id) {
             self.keep_unsent(index);
+            // They were to be taken back anyway: its end, which was planned, is none of their doing.
+            if self.workers[index].standing == Standing::Withdrawing {
+                returned = Returned::Peacefully;
+            }
         }
-        self.bring_back(id, conns, Returned::ByDeath);
+        self.bring_back(id, conns, returned);
         self.actions.retain(|action| !is_request_to(action, id));
         if let Some(index) = self.find(id) {
             if self.workers[index].standing == Standing::Withdrawing {

@@ -58,6 +58,25 @@ fn r24_what_a_dead_worker_had_received_goes_to_nobody_else() {
 }
 
 #[test]
+fn r23_the_end_of_a_worker_that_was_to_leave_is_no_death_that_its_queue_met() {
+    let mut desk = Desk::new(1);
+    desk.accept(1);
+    for number in 1..=4 {
+        let leaving = incarnation(0, number);
+        // The end is known before the queue was asked for.
+        desk.dispatcher
+            .handle(Event::Withdraw { worker: leaving }, Tick::ZERO);
+        desk.tell(Event::Gone {
+            worker: leaving,
+            conns: conns(0..1),
+        });
+        assert_eq!(desk.dispatcher.closed_poisoned(), 0, "end {number}");
+        desk.admit(incarnation(0, number + 1));
+        assert_eq!(desk.channel(incarnation(0, number + 1)), conns(0..1));
+    }
+}
+
+#[test]
 fn a_death_does_not_lose_what_was_refused() {
     let mut desk = Desk::new(1);
     desk.refusing.insert(worker(0));
