@@ -1,6 +1,7 @@
 //! Herds of programs that know nothing of herder: starting them, and reading what `herder run` tells of them.
 
 use crate::binary::Binary;
+use crate::client::{Load, Running};
 use crate::herd::{Herd, Setup};
 use crate::process;
 use crate::scene::Scene;
@@ -40,6 +41,27 @@ pub fn address(herd: &Herd) -> SocketAddr {
     herd.wait_for_line("the address", BOOT, |line| {
         line.split_once("listening on ")?.1.parse().ok()
     })
+}
+
+/// Starts two `plain.py` and asks one of them for what takes it half a second; it has begun.
+pub fn busy_herd(scene: &Scene) -> (Herd, Running) {
+    let options = ["-l", "127.0.0.1:0", "-i", "2", "--grace", "10s"];
+    let herd = run(scene, &options, &["python3", "plain.py"])
+        .directory(examples())
+        .start();
+    let workers = wait_for(&herd, 0, 2, "ready", BOOT);
+    let load = Load::http(address(&herd), "/slow/500")
+        .count(1)
+        .timeout(BOOT)
+        .worker_from(pid_of_body)
+        .start();
+    wait::until(BOOT, "the request is with a worker", || {
+        workers
+            .iter()
+            .any(|seat| !accepted_by(seat.pid).is_empty())
+            .then_some(())
+    });
+    (herd, load)
 }
 
 /// The worker of a line that tells `what` of one, for instance `ready` or `died`.

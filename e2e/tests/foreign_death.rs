@@ -1,8 +1,7 @@
 //! What becomes of foreign programs when herder itself is killed: they leave, and nothing is left behind.
 
 use herder_e2e::baseline::{Baseline, assert_same};
-use herder_e2e::client::Load;
-use herder_e2e::foreign::{BOOT, Seat, accepted_by, address, examples, pid_of_body, run, wait_for};
+use herder_e2e::foreign::{BOOT, Seat, busy_herd, run, wait_for};
 use herder_e2e::herd::Herd;
 use herder_e2e::process::Process;
 use herder_e2e::scene::Scene;
@@ -86,23 +85,7 @@ fn r28_timed_a_killed_master_leaves_nothing_behind() {
 #[test]
 fn r28_workers_of_a_killed_master_finish_what_they_have() {
     let scene = Scene::new("master_grace");
-    let options = ["-l", "127.0.0.1:0", "-i", "2", "--grace", "10s"];
-    let herd = run(&scene, &options, &["python3", "plain.py"])
-        .directory(examples())
-        .start();
-    let address = address(&herd);
-    let workers = wait_for(&herd, 0, 2, "ready", BOOT);
-    let load = Load::http(address, "/slow/500")
-        .count(1)
-        .timeout(BOOT)
-        .worker_from(pid_of_body)
-        .start();
-    wait::until(BOOT, "the request is with a worker", || {
-        workers
-            .iter()
-            .any(|seat| !accepted_by(seat.pid).is_empty())
-            .then_some(())
-    });
+    let (herd, load) = busy_herd(&scene);
     herd.signal_to(master(&herd).pid, Signal::KILL);
     load.finish().assert_no_failure();
     assert_eq!(herd.wait_for_exit(BOOT).code(), Some(70));

@@ -1,8 +1,7 @@
 //! How a herd of foreign programs is stopped: in order, or at once, and always in time.
 
 use herder_e2e::binary::Binary;
-use herder_e2e::client::Load;
-use herder_e2e::foreign::{BOOT, accepted_by, address, examples, pid_of_body, run, wait_for};
+use herder_e2e::foreign::{BOOT, busy_herd, run, wait_for};
 use herder_e2e::herd::{Herd, Setup};
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
@@ -31,23 +30,7 @@ fn ready(scene: &Scene, grace: &str, program: &[&str]) -> Herd {
 
 fn finishes_what_it_has(signal: Signal, name: &str) {
     let scene = Scene::new("graceful");
-    let options = ["-l", "127.0.0.1:0", "-i", "2", "--grace", "10s"];
-    let herd = run(&scene, &options, &["python3", "plain.py"])
-        .directory(examples())
-        .start();
-    let address = address(&herd);
-    let workers = wait_for(&herd, 0, 2, "ready", BOOT);
-    let load = Load::http(address, "/slow/500")
-        .count(1)
-        .timeout(BOOT)
-        .worker_from(pid_of_body)
-        .start();
-    wait::until(BOOT, "the request is with a worker", || {
-        workers
-            .iter()
-            .any(|seat| !accepted_by(seat.pid).is_empty())
-            .then_some(())
-    });
+    let (herd, load) = busy_herd(&scene);
     herd.signal(signal);
     assert_eq!(herd.wait_for_exit(BOOT).code(), Some(0));
     load.finish().assert_no_failure();
