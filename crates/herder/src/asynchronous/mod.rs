@@ -6,6 +6,8 @@ pub(crate) mod connection;
 mod keeping;
 pub(crate) mod listener;
 pub(crate) mod run;
+#[cfg(test)]
+mod tests;
 pub(crate) mod worker;
 
 use std::io;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::error::Elapsed;
 
 use crate::asynchronous::worker::AsyncWorker;
 use crate::worker::blocking::Worker;
-use crate::worker::finish;
+use crate::worker::finish::{self, Outcome};
 use crate::worker::link::Link;
 
 /// How many threads a worker's runtime has: `None` = one, and tasks need not be `Send`.
@@ -20,33 +21,47 @@ pub(crate) type Threads = Option<std::num::NonZeroUsize>;
 pub(crate) fn run<E: Display, F: Future<Output = Result<(), E>>>(
     worker: Worker,
     threads: Threads,
-    body: impl FnOnce(AsyncWorker) -> F,
+    body: impl Fn(AsyncWorker) -> F,
 ) -> i32 {
     let link = Arc::clone(worker.handle().link());
-    let runtime = build(threads, &link);
-    let outcome = finish::guarded(|| {
-        let runtime = runtime
-            .as_ref()
-            .map_err(|error| format!("no runtime: {error}"))?;
-        runtime.block_on(async {
-            let worker = worker.into_async().map_err(|error| error.to_string())?;
-            body(worker).await.map_err(|error| format!("{error:#}"))
-        })
+    let prepared = build(threads, &link).and_then(|runtime| {
+        let entered = runtime.enter();
+        let asynchronous = worker.clone().into_async()?;
+        drop(entered);
+        Ok((runtime, asynchronous))
     });
-    let held = link.tally().open() as usize;
-    let deadline = finish::conclude(&link, &outcome, held);
-    if let Ok(runtime) = runtime {
-        // The connections' tasks live in the runtime: it must go on until they are done.
-        let ending = link.ending();
-        runtime.block_on(async {
-            let closed = ending.until(|| link.tally().open() == 0);
-            let left = deadline.saturating_duration_since(Instant::now());
-            // Whoever is late is cut off: that is what the deadline says.
-            let _late = tokio::time::timeout(left, closed).await;
-        });
-        runtime.shutdown_background();
-    }
-    finish::exit_status(&link, &outcome)
+    let (runtime, asynchronous) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let outcome = Outcome::Failed(format!("no runtime: {error}"));
+            finish::conclude(&worker, &outcome);
+            return finish::exit_status(&link, &outcome);
+        }
+    };
+    let call = async || {
+        let done = body(asynchronous.clone()).await;
+        done.map_err(|error| format!("{error:#}"))
+    };
+    let outcome = finish::guarded(|| runtime.block_on(call()));
+    let deadline = finish::conclude(&worker, &outcome);
+    // Whoever is late is cut off: that is what the deadline says.
+    let late = |_| "it was late".to_owned();
+    finish::serve_what_waits(&worker, deadline, || {
+        finish::guarded(|| runtime.block_on(in_time(deadline, call())).map_err(late)?)
+    });
+    // The connections' tasks live in the runtime: it must go on until they are done.
+    let ending = link.ending();
+    let closed = ending.until(|| link.tally().open() == 0);
+    let _late = runtime.block_on(in_time(deadline, closed));
+    // Before the runtime drops the tasks that are left, and their connections with them.
+    let status = finish::exit_status(&link, &outcome);
+    runtime.shutdown_background();
+    status
+}
+
+async fn in_time<F: Future>(deadline: Instant, future: F) -> Result<F::Output, Elapsed> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    tokio::time::timeout(left, future).await
 }
 
 fn build(threads: Threads, link: &Arc<Link>) -> io::Result<Runtime> {

@@ -22,6 +22,7 @@ use crate::in_process::Body;
 use crate::in_process::desk::{Desk, News};
 use crate::worker::acceptor::Acceptor;
 use crate::worker::blocking::Worker;
+use crate::worker::deadline_in;
 use crate::worker::ending::Reason;
 use crate::worker::link::{Identity, Link};
 use crate::worker::outlet::Outlet;
@@ -59,6 +60,15 @@ enum Phase {
     Ready,
     /// It announced its own end; the replacement was started.
     Retired,
+}
+
+/// Why a worker is to be replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Why {
+    /// It asked for it.
+    Announced,
+    /// Its function is over.
+    Over,
 }
 
 /// What happened at one place.
@@ -232,7 +242,7 @@ impl Coordinator {
             }
             ToMaster::Retire { reason } => {
                 self.tell(&HerdEvent::Retired { worker, reason });
-                self.replace(place);
+                self.replace(place, Why::Announced);
                 self.alive[place].phase = Phase::Retired;
                 self.nudge_all();
             }
@@ -251,7 +261,7 @@ impl Coordinator {
             (Stop::By(..), _) => Cause::Planned(DrainReason::Stop),
             (Stop::No, Phase::Retired) => Cause::Planned(DrainReason::Retired),
             (Stop::No, Phase::Starting | Phase::Ready) => {
-                self.replace(place);
+                self.replace(place, Why::Over);
                 Cause::Crash
             }
         };
@@ -265,7 +275,7 @@ impl Coordinator {
     }
 
     /// Plans the replacement of a worker, unless there were too many.
-    fn replace(&mut self, place: usize) {
+    fn replace(&mut self, place: usize, why: Why) {
         if matches!(self.stop, Stop::By(..)) {
             return;
         }
@@ -287,7 +297,7 @@ impl Coordinator {
             return;
         }
         let healthy = phase == Phase::Ready
-            && (now.duration_since(since) >= policy.stable || self.alive[place].link.has_ended());
+            && (now.duration_since(since) >= policy.stable || why == Why::Announced);
         history.failures = if healthy { 0 } else { history.failures + 1 };
         let delay = match history.failures {
             0 => Duration::ZERO,
@@ -308,7 +318,7 @@ impl Coordinator {
         if matches!(self.stop, Stop::By(..)) {
             return;
         }
-        let deadline = Instant::now() + self.checked.spec.life.grace;
+        let deadline = deadline_in(self.checked.spec.life.grace);
         self.stop = Stop::By(deadline, result);
         self.places
             .iter_mut()

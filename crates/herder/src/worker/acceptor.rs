@@ -176,7 +176,11 @@ impl Acceptor {
     /// caller that waits elsewhere, and that takes care of the link by other means.
     #[cfg(feature = "tokio")]
     pub(crate) fn detach(&self, link: &Link) -> io::Result<OwnedFd> {
-        self.epoll.remove(link.house())?;
+        match self.epoll.remove(link.house()) {
+            // It was detached before, for a runtime that is gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
         match &self.source {
             Source::Pass(conns) => herder_sys::fd::duplicate(conns.channel()),
             Source::Shared(_) => herder_sys::fd::duplicate(std::os::fd::AsFd::as_fd(&self.epoll)),

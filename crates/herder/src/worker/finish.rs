@@ -7,7 +7,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::worker::blocking::Worker;
-use crate::worker::ending::Reason;
 use crate::worker::link::Link;
 
 /// The exit status after an error or a panic.
@@ -17,10 +16,10 @@ pub(crate) const FAILED: i32 = 1;
 /// status.
 pub(crate) fn run(worker: Worker, body: impl Fn(Worker) -> Result<(), String>) -> i32 {
     let link = Arc::clone(worker.handle().link());
-    let outcome = guarded(|| body(worker.clone()));
-    let held = link.tally().open() as usize + worker.waiting();
-    let deadline = conclude(&link, &outcome, held);
-    serve_what_waits(&worker, &body, deadline);
+    let call = || guarded(|| body(worker.clone()));
+    let outcome = call();
+    let deadline = conclude(&worker, &outcome);
+    serve_what_waits(&worker, deadline, call);
     wait_for_connections(&link, deadline);
     exit_status(&link, &outcome)
 }
@@ -28,15 +27,11 @@ pub(crate) fn run(worker: Worker, body: impl Fn(Worker) -> Result<(), String>) -
 /// Connections come up to four at a time. Those that came together with the one that made the
 /// function fail are the worker's own, nobody else can serve them, and their clients are not to
 /// blame: the function is called again for each, and finds nothing else.
-fn serve_what_waits(
-    worker: &Worker,
-    body: &impl Fn(Worker) -> Result<(), String>,
-    deadline: Instant,
-) {
+pub(crate) fn serve_what_waits(worker: &Worker, deadline: Instant, call: impl Fn() -> Outcome) {
     let mut waiting = worker.waiting();
     while waiting > 0 && Instant::now() < deadline {
         // What comes of it was said the first time.
-        let _again = guarded(|| body(worker.clone()));
+        let _again = call();
         let left = worker.waiting();
         if left == waiting {
             // It does not accept any more.
@@ -63,26 +58,26 @@ pub(crate) enum Outcome {
 }
 
 /// The function is over: says what was wrong, makes sure that no new connections come while old
-/// ones, `held` of them, are finished, and returns how long those may take.
-pub(crate) fn conclude(link: &Link, outcome: &Outcome, held: usize) -> Instant {
-    let (reason, text) = match outcome {
-        Outcome::Done => (Reason::Retired, "the worker function returned".to_owned()),
+/// ones are finished, and returns until when those may take.
+pub(crate) fn conclude(worker: &Worker, outcome: &Outcome) -> Instant {
+    let link = worker.handle().link().clone();
+    let text = match outcome {
+        Outcome::Done => "the worker function returned".to_owned(),
         Outcome::Failed(error) => {
             let error = error.replace(['\n', '\r'], " ");
             say(&format!("worker {} failed: {error}", link.identity().slot));
-            (
-                Reason::Retired,
-                format!("the worker function failed: {error}"),
-            )
+            format!("the worker function failed: {error}")
         }
         // The panic hook has logged it, unless the program replaced the hook.
-        Outcome::Panicked => (Reason::Panicked, "the worker function panicked".to_owned()),
+        Outcome::Panicked => "the worker function panicked".to_owned(),
     };
     match outcome {
         Outcome::Panicked => link.panicked(text),
-        // With nothing left to wait for, the end of the process says it all.
-        Outcome::Done | Outcome::Failed(_) if held > 0 => link.retire(reason, text),
-        Outcome::Done | Outcome::Failed(_) => {}
+        // Another thread may hold the acceptor while it waits, until the end has begun. With
+        // nothing left to wait for, the end of the process says it all.
+        Outcome::Done | Outcome::Failed(_) => {
+            link.retire_if(text, || worker.waiting() > 0 || link.tally().open() > 0);
+        }
     }
     link.finish_by(match outcome {
         Outcome::Done => link.timing().grace,

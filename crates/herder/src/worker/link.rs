@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, TryLockError};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use herder_sys::epoll::{Epoll, Events, Interest};
@@ -20,7 +20,7 @@ use herder_wire::control::{Decoder, DrainReason, MAX_FRAME, ToMaster, ToWorker, 
 use crate::worker::counters::Tally;
 use crate::worker::ending::{Began, Ending, Reason};
 use crate::worker::outlet::{Outlet, Sent};
-use crate::worker::{finish, lock};
+use crate::worker::{deadline_in, finish, lock};
 
 /// How often the counters may be sent, and the master's word be looked for under full load.
 const PACE: Duration = Duration::from_millis(10);
@@ -180,11 +180,6 @@ impl Link {
         !self.single_threaded.load(Ordering::Acquire)
     }
 
-    /// Whether the end of this worker has begun.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ending.has_begun()
-    }
-
     /// How often the worker was told to look at shared listeners again.
     pub(crate) fn nudges(&self) -> u64 {
         self.nudges.load(Ordering::Acquire)
@@ -216,6 +211,16 @@ impl Link {
         self.wake.wake();
     }
 
+    /// As [`retire`](Link::retire), but asks for a replacement only if that is worth while once
+    /// nothing new is taken any more: who sees the process end at once starts one anyway.
+    pub(crate) fn retire_if(&self, text: String, worthwhile: impl FnOnce() -> bool) {
+        let began = self.ending.begin(Reason::Retired);
+        self.wake.wake();
+        if worthwhile() && began == Began::Now {
+            self.send(ToMaster::Retire { reason: text });
+        }
+    }
+
     /// Begins the end for a reason of somebody else's.
     pub(crate) fn end(&self, reason: Reason) {
         self.ending.begin(reason);
@@ -243,10 +248,11 @@ impl Link {
 
     /// The master is gone: what is open has `grace`, then the process ends.
     fn master_gone(&self) {
-        self.end(Reason::MasterGone);
         if self.said_gone.swap(true, Ordering::AcqRel) {
+            // Every later attempt to reach it fails; that is no news, and must not wake the loop.
             return;
         }
+        self.end(Reason::MasterGone);
         if let Some(control) = self.outlet.control() {
             // Readable for ever from now on; the removal can only fail when it is done already.
             let _already = self.house.remove(control);
@@ -259,7 +265,7 @@ impl Link {
     /// When a worker that has nothing more to do but wait for its open connections gives up.
     /// The first caller says how long that is.
     pub(crate) fn finish_by(&self, limit: Duration) -> Instant {
-        *self.finish_by.get_or_init(|| Instant::now() + limit)
+        *self.finish_by.get_or_init(|| deadline_in(limit))
     }
 
     pub(crate) fn connection_opened(&self) {
@@ -326,20 +332,27 @@ impl Link {
     }
 
     /// Reads what the master, the operator and other threads have to say. Never waits.
+    ///
+    /// Only the worker's own loop calls this: the bell is rung for it.
     pub(crate) fn read(&self) {
-        lock(&self.schedule).last_look = Instant::now();
         self.wake.clear();
+        self.hear();
+    }
+
+    fn hear(&self) {
+        lock(&self.schedule).last_look = Instant::now();
         self.read_signals();
         if self.read_control().is_err() {
             self.master_gone();
         }
     }
 
-    /// [`read`](Link::read), unless that was done a moment ago.
+    /// What the master and the operator have to say, for any thread, unless somebody has looked a
+    /// moment ago.
     pub(crate) fn look(&self) {
         let last = lock(&self.schedule).last_look;
         if last.elapsed() >= PACE {
-            self.read();
+            self.hear();
         }
     }
 
@@ -358,12 +371,11 @@ impl Link {
         let Some(control) = self.outlet.control() else {
             return Ok(());
         };
-        let mut inlet = match self.inlet.try_lock() {
-            Ok(inlet) => inlet,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Another thread is reading at this moment.
-            Err(TryLockError::WouldBlock) => return Ok(()),
-        };
+        if self.said_gone.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // Another thread may be reading. Whether it still sees what woke us, nobody knows.
+        let mut inlet = lock(&self.inlet);
         inlet.packet.resize(MAX_FRAME, 0);
         loop {
             let (mut none, Inlet { decoder, packet }) = (Vec::new(), &mut *inlet);
@@ -418,7 +430,7 @@ impl Link {
         let sent = self.send(ToMaster::Counters { open, served, busy });
         schedule.last_report = now;
         schedule.idle_at_report = idle;
-        schedule.asked = sent != Sent::Now;
+        schedule.asked = sent != Sent::Now && !self.said_gone.load(Ordering::Acquire);
         if sent == Sent::Now {
             schedule.reported = (open, served);
         }

@@ -31,8 +31,18 @@ pub(crate) mod testing;
 mod tests;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Longer than any herd runs.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Locks, whoever panicked before: every state behind our locks is whole between statements.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When a time limit that begins now is over. `Duration::MAX` is a limit, too, but the clock does
+/// not reach that far.
+pub(crate) fn deadline_in(limit: Duration) -> Instant {
+    Instant::now() + limit.min(CENTURY)
 }

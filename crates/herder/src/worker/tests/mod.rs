@@ -1,6 +1,7 @@
 //! Workers against a master that the test plays.
 
 mod control;
+mod leaving;
 mod pass;
 mod process;
 mod shared;
