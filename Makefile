@@ -15,7 +15,7 @@ build: ## Build target/release/{herder,smooth-restart,net-cluster}
 	@scripts/setup build
 	$(CARGO) build --release -p herder-cli -p smooth-restart -p net-cluster
 
-test: ## Install what is missing (asks first, except when CI is set), then run the tests
+test: ## Install what is missing (asks first, if CI is unset and there is a terminal), then run the tests
 	@scripts/setup test
 	@scripts/test short
 
