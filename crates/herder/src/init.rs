@@ -1,5 +1,6 @@
 //! Which part of the herd this process is.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -105,10 +106,11 @@ pub enum InitError {
 /// Whether this process is the master of a herd: the one that listens, and in which the hooks run.
 ///
 /// Exactly one process of a herd is. The process that was started is not: it is the keeper, which
-/// only looks after the master.
+/// only looks after the master. [In one process](crate::Cluster::in_process) the thread is meant
+/// that stands for it.
 #[must_use]
 pub fn is_master() -> bool {
-    ROLE.load(Ordering::Acquire) == Role::Master as u8 && !crate::panic::is_worker_thread()
+    ROLE.load(Ordering::Acquire) == Role::Master as u8 || IS_MASTER.get()
 }
 
 /// Whether this process (or, [in one process](crate::Cluster::in_process), this thread) is a
@@ -138,6 +140,11 @@ pub(crate) fn take_seat() -> Seat {
     }
 }
 
+/// From now on this thread is the master of a herd in one process.
+pub(crate) fn become_master_thread() {
+    IS_MASTER.set(true);
+}
+
 /// The role of this process.
 #[derive(Clone, Copy)]
 pub(crate) enum Role {
@@ -150,6 +157,10 @@ impl Role {
     pub(crate) fn assign(self) {
         ROLE.store(self as u8, Ordering::Release);
     }
+}
+
+thread_local! {
+    static IS_MASTER: Cell<bool> = const { Cell::new(false) };
 }
 
 static SEAT: Mutex<Seat> = Mutex::new(Seat::NotAsked);

@@ -208,6 +208,8 @@ mod worker;
 #[cfg(feature = "tokio")]
 pub use asynchronous::connection::{AsyncConnection, AsyncStream};
 #[cfg(feature = "tokio")]
+pub use asynchronous::incoming::Incoming;
+#[cfg(feature = "tokio")]
 pub use asynchronous::listener::Listener;
 #[cfg(feature = "tokio")]
 pub use asynchronous::worker::AsyncWorker;

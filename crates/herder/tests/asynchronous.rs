@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
+use futures_core::Stream;
 use herder::{AsyncWorker, Cluster, Exit, HerdEvent, Peer};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -67,6 +69,37 @@ fn tasks_accept_read_and_write() {
         }
         herd.stop().unwrap();
     }
+}
+
+/// As [`echo`], once for each connection of the stream.
+async fn echo_once(worker: AsyncWorker) -> std::io::Result<()> {
+    let mut incoming = std::pin::pin!(worker.listener().incoming());
+    while let Some(connection) = poll_fn(|context| incoming.as_mut().poll_next(context)).await {
+        let mut connection = connection?;
+        let byte = connection.read_u8().await?;
+        connection.write_all(&[byte]).await?;
+        connection.shutdown().await?;
+    }
+    // It stays at its end.
+    assert!(
+        poll_fn(|context| incoming.as_mut().poll_next(context))
+            .await
+            .is_none()
+    );
+    Ok(())
+}
+
+#[test]
+fn the_connections_are_a_stream_that_ends_with_the_worker() {
+    let (exits, exited) = mpsc::channel();
+    let cluster = Cluster::new().listen("127.0.0.1:0").workers(1);
+    let cluster = cluster.on_exit(move |_, exit| exits.send(*exit).unwrap());
+    let herd = cluster.start_in_process_async(echo_once).unwrap();
+    for byte in ["a", "b", "c"] {
+        assert_eq!(exchange(herd.tcp_address().unwrap(), byte.as_bytes()), byte);
+    }
+    herd.stop().unwrap();
+    assert_eq!(exited.recv_timeout(PATIENCE), Ok(Exit::Code(0)));
 }
 
 #[test]

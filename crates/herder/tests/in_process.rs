@@ -68,6 +68,25 @@ fn wait_for(events: &Receiver<HerdEvent>, wanted: impl Fn(&HerdEvent) -> bool) -
 }
 
 #[test]
+fn the_connections_are_an_iterator_that_ends_with_the_worker() -> Outcome {
+    fn count(worker: Worker) -> io::Result<()> {
+        for (number, connection) in worker.incoming().enumerate() {
+            write!(connection?, "{number} {}", worker.id())?;
+        }
+        Ok(())
+    }
+    let cluster = Cluster::new().listen("127.0.0.1:0").workers(1);
+    let herd = cluster.start_in_process(count)?;
+    let address = herd.tcp_address().expect("it listens on TCP");
+    for number in 0..3 {
+        let mut answer = String::new();
+        TcpStream::connect(address)?.read_to_string(&mut answer)?;
+        assert_eq!(answer, format!("{number} 1"));
+    }
+    Ok(herd.stop()?)
+}
+
+#[test]
 fn the_workers_serve_and_stop() -> Outcome {
     let (herd, address, events) = start(Cluster::new().name("serve").workers(3))?;
     let slots: io::Result<HashSet<_>> = (0..60).map(|_| Ok(ask(address, b'x')?.0)).collect();
@@ -176,6 +195,26 @@ fn the_hooks_are_called() -> Outcome {
 }
 
 #[test]
+fn a_hook_that_panics_leaves_no_worker_behind() -> Outcome {
+    let (over, end) = mpsc::channel();
+    let herd = Cluster::new()
+        .workers(1)
+        .on_online(|_| panic!("as asked"))
+        .start_in_process(move |worker| {
+            let connection = worker.accept()?;
+            // The test may be over.
+            let _gone = over.send((connection.is_none(), worker.draining().reason()));
+            Ok::<(), io::Error>(())
+        })?;
+    assert!(!herder::is_master(), "that is another thread");
+    let leaves = (true, Some(herder::Reason::MasterGone));
+    assert_eq!(end.recv_timeout(PATIENCE), Ok(leaves));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| herd.wait()));
+    assert!(outcome.is_err(), "who waits for the herd is told");
+    Ok(())
+}
+
+#[test]
 fn several_addresses_of_both_kinds() -> Outcome {
     let directory = std::env::temp_dir().join(format!("herder-in-process-{}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
@@ -231,6 +270,14 @@ fn what_cannot_be_is_said_before_anything_starts() {
     assert_eq!(
         format!("{error:?}"),
         "Cluster::workers: an app has 1 to 256 workers, not 0"
+    );
+    let error = Cluster::new()
+        .threads(2)
+        .start_in_process(serve)
+        .unwrap_err();
+    assert!(
+        error.to_string().starts_with("Cluster::threads: "),
+        "{error}"
     );
     let error = Cluster::new().listen(8080).run(serve).unwrap_err();
     assert!(matches!(error, ClusterError::NotInitialised), "{error}");

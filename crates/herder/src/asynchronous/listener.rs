@@ -11,6 +11,7 @@ use herder_wire::record::MAX_BATCH;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use crate::asynchronous::connection::AsyncConnection;
+use crate::asynchronous::incoming::Incoming;
 use crate::connection::Peer;
 use crate::worker::acceptor::{Acceptor, Step};
 use crate::worker::link::Link;
@@ -80,6 +81,12 @@ impl Listener {
                 }
             }
         }
+    }
+
+    /// The connections as a stream.
+    #[must_use]
+    pub fn incoming(&self) -> Incoming {
+        Incoming::new(self.clone())
     }
 
     /// Where the first of the worker's listeners listens. In `pass` mode it is known as it was

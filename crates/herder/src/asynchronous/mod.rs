@@ -3,6 +3,7 @@
 #[cfg(feature = "axum")]
 mod axum;
 pub(crate) mod connection;
+pub(crate) mod incoming;
 mod keeping;
 pub(crate) mod listener;
 pub(crate) mod run;

@@ -147,3 +147,43 @@ fn a_runtime_of_the_programs_own_can_be_followed_by_another() {
     assert!(clients.iter_mut().all(is_answered));
     assert_eq!((status, calls.into_inner()), (finish::FAILED, 3));
 }
+
+#[cfg(feature = "axum")]
+async fn serve_axum(worker: AsyncWorker) -> Result<(), String> {
+    let router = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }));
+    axum::serve(worker.listener(), router)
+        .with_graceful_shutdown(worker.draining().wait())
+        .await
+        .map_err(|error| error.to_string())
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn axum_answers_what_had_come_when_the_end_begins() {
+    for (threads, _) in BOTH
+        .into_iter()
+        .flat_map(|threads| (0..5).map(move |n| (threads, n)))
+    {
+        let (mut master, worker) = testing::pass(CALM);
+        let running = start(worker, threads, serve_axum);
+        master.wait_for(|message| *message == ToMaster::Ready);
+        let mut clients = master.pass(4);
+        for client in &mut clients {
+            client
+                .write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+                .unwrap();
+        }
+        master.wait_for(|message| matches!(message, ToMaster::Counters { .. }));
+        master.tell(&ToWorker::Drain {
+            reason: DrainReason::Stop,
+            grace_millis: 1000,
+        });
+        for client in &mut clients {
+            client.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut answer = String::new();
+            let _reset = client.read_to_string(&mut answer);
+            assert!(answer.ends_with("hello"), "{threads:?}: {answer:?}");
+        }
+        assert_eq!(running.join().unwrap(), 0);
+    }
+}

@@ -98,7 +98,7 @@ impl Cluster {
         self
     }
 
-    /// Which worker gets the next connection.
+    /// Which worker gets the next connection; not with [`Dispatch::Shared`].
     pub fn policy(mut self, policy: Policy) -> Cluster {
         self.settings.policy = policy;
         self
@@ -117,7 +117,7 @@ impl Cluster {
     }
 
     /// After how long without a heartbeat a worker counts as hung: it gets no connections, and
-    /// after the same time again it is killed. `None` = never. Default: 10 s.
+    /// after the same time again it is killed. `None` = never; at least 10 ms. Default: 10 s.
     pub fn hang(mut self, time: Option<Duration>) -> Cluster {
         self.settings.set_hang(time);
         self
@@ -183,7 +183,7 @@ impl Cluster {
     /// Calls this in the master when a worker is up.
     ///
     /// Hooks run in order on a thread that does nothing else, so they may print and be slow. In
-    /// them, and only in them, [`is_master`](crate::is_master) is true.
+    /// them [`is_master`](crate::is_master) is true.
     pub fn on_online(self, mut hook: impl FnMut(&WorkerInfo) + Send + 'static) -> Cluster {
         self.on_event(move |event| {
             if let HerdEvent::Online { worker } = event {

@@ -36,6 +36,7 @@ impl Cluster {
         F: Fn(Worker) -> Result<(), E> + Send + Sync + 'static,
         E: Display,
     {
+        self.settings.check_blocking()?;
         self.run_body(|_| blocking_body(worker))
     }
 
@@ -105,6 +106,7 @@ impl Cluster {
         F: Fn(Worker) -> Result<(), E> + Send + Sync + 'static,
         E: Display,
     {
+        self.settings.check_blocking()?;
         let checked = self.settings.check()?;
         in_process::start(
             checked,

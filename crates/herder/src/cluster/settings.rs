@@ -14,6 +14,9 @@ use herder_sys::listener::ListenOptions;
 use crate::cluster::error::ClusterError;
 use crate::worker::link::Timing;
 
+/// Heartbeats come four times as often, and the loop that sends them has other things to do.
+const SHORTEST_HANG: Duration = Duration::from_millis(10);
+
 /// How connections reach the workers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
@@ -128,6 +131,7 @@ impl Settings {
     /// Finds the first setting that cannot be.
     pub(crate) fn check(&self) -> Result<Checked, ClusterError> {
         self.check_times()?;
+        self.check_dispatch()?;
         let mut spec = AppSpec::new(self.app_name()?, self.worker_count()?);
         spec.life = self.life.clone();
         spec.restart = self.restart.clone();
@@ -174,6 +178,35 @@ impl Settings {
             if time.is_some_and(|time| time.is_zero()) {
                 return Err(wrong(method, "a time limit of zero leaves no time"));
             }
+        }
+        match life.hang {
+            Some(hang) if hang < SHORTEST_HANG => Err(wrong(
+                "hang",
+                format!("{hang:?} is too short to show a sign of life in; 10ms is the least"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_dispatch(&self) -> Result<(), ClusterError> {
+        match (self.dispatch, self.policy) {
+            (Dispatch::Shared, Policy::LeastConnections) => Err(wrong(
+                "policy",
+                "with Dispatch::Shared the workers accept by themselves and nobody picks one; \
+                 LeastConnections needs Dispatch::Pass",
+            )),
+            (Dispatch::Auto | Dispatch::Pass | Dispatch::Shared, _) => Ok(()),
+        }
+    }
+
+    /// Finds a setting that has no meaning for a function that blocks.
+    pub(crate) fn check_blocking(&self) -> Result<(), ClusterError> {
+        #[cfg(feature = "tokio")]
+        if self.threads.is_some() {
+            return Err(wrong(
+                "threads",
+                "a function that blocks has no runtime; threads are for run_async",
+            ));
         }
         Ok(())
     }
@@ -292,6 +325,17 @@ mod tests {
             (
                 problem(|s| s.life.hang = Some(Duration::ZERO)),
                 "Cluster::hang: a time limit of zero",
+            ),
+            (
+                problem(|s| s.life.hang = Some(Duration::from_nanos(1))),
+                "Cluster::hang: 1ns is too short",
+            ),
+            (
+                problem(|s| {
+                    s.dispatch = Dispatch::Shared;
+                    s.policy = Policy::LeastConnections;
+                }),
+                "Cluster::policy: with Dispatch::Shared",
             ),
         ];
         for (text, expected) in cases {

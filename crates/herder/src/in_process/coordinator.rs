@@ -109,14 +109,7 @@ impl Coordinator {
 
     /// Runs the herd to its end.
     pub(crate) fn run(mut self) -> Result<(), ClusterError> {
-        let desk = Arc::clone(&self.desk);
-        let result = self.supervise();
-        for listener in &self.listeners {
-            // Somebody else has removed the file: that is what we wanted.
-            let _gone = listener.unlink();
-        }
-        desk.ended().wake();
-        result
+        self.supervise()
     }
 
     fn supervise(&mut self) -> Result<(), ClusterError> {
@@ -353,5 +346,19 @@ impl Coordinator {
 
     fn tell(&mut self, event: &HerdEvent) {
         self.hooks.iter_mut().for_each(|hook| hook(event));
+    }
+}
+
+/// However the herd ends: by its owner's word, by an error, or because a hook panicked.
+impl Drop for Coordinator {
+    fn drop(&mut self) {
+        for member in &self.alive {
+            member.link.end(Reason::MasterGone);
+        }
+        for listener in &self.listeners {
+            // Somebody else has removed the file: that is what we wanted.
+            let _gone = listener.unlink();
+        }
+        self.desk.ended().wake();
     }
 }

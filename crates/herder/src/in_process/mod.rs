@@ -21,7 +21,7 @@ use crate::cluster::error::ClusterError;
 use crate::cluster::settings::Checked;
 use crate::in_process::coordinator::Coordinator;
 use crate::in_process::desk::{Desk, News};
-use crate::init::Role;
+use crate::init;
 use crate::worker::blocking::Worker;
 
 /// What a worker does, from its start to its exit status.
@@ -138,10 +138,12 @@ pub(crate) fn start(
         .collect();
     let desk = Arc::new(Desk::new()?);
     let coordinator = Coordinator::new(checked, listeners, hooks, body, Arc::clone(&desk));
-    Role::Master.assign();
     let master = thread::Builder::new()
         .name("herder-master".to_owned())
-        .spawn(move || coordinator.run())?;
+        .spawn(move || {
+            init::become_master_thread();
+            coordinator.run()
+        })?;
     Ok(Running {
         addresses,
         desk,

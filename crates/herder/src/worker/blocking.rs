@@ -61,6 +61,32 @@ impl Worker {
         }
     }
 
+    /// The connections, one after the other: what [`accept`](Worker::accept) returns until it returns
+    /// `None`, or after an error.
+    ///
+    /// ```no_run
+    /// # fn serve(worker: herder::Worker) -> std::io::Result<()> {
+    /// use std::io::Write;
+    ///
+    /// for connection in worker.incoming() {
+    ///     // A client that has gone is no reason to end.
+    ///     let _gone = connection?.write_all(b"hello");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn incoming(&self) -> impl Iterator<Item = io::Result<Connection>> + '_ {
+        let mut over = false;
+        std::iter::from_fn(move || {
+            if over {
+                return None;
+            }
+            let next = self.accept().transpose();
+            over = !matches!(next, Some(Ok(_)));
+            next
+        })
+    }
+
     /// How many connections it has received that [`accept`](Worker::accept) has not returned yet.
     pub(crate) fn waiting(&self) -> usize {
         lock(&self.acceptor).waiting()
