@@ -43,6 +43,20 @@ fn a_wrong_option_ends_with_2_and_is_named() {
 }
 
 #[test]
+fn what_contradicts_itself_is_refused_and_named() {
+    refused(
+        &["--ready-after", "10s", "--boot-timeout", "1s"],
+        &["sleep", "60"],
+        &["--ready-after 10s", "--boot-timeout (1s)"],
+    );
+    refused(
+        &["-l", "unix:/tmp/twice", "-l", "unix:/tmp/twice"],
+        &["sleep", "60"],
+        &["unix:/tmp/twice is given twice"],
+    );
+}
+
+#[test]
 fn what_a_foreign_program_cannot_have_is_refused_with_the_reason() {
     refused(
         &["--dispatch", "pass"],

@@ -43,6 +43,11 @@ pub(crate) enum RunError {
          --max-lifetime or --max-memory"
     )]
     NoCount,
+    #[error(
+        "--ready-after {after:?}: a worker that is not ready within --boot-timeout ({limit:?}) is \
+         killed; make one shorter or the other longer"
+    )]
+    ReadyTooLate { after: Duration, limit: Duration },
     #[error("--user {name:?}: {problem}")]
     User { name: String, problem: String },
     #[error("--cwd {path:?}: {problem}")]
@@ -93,6 +98,10 @@ fn check_possible(args: &RunArgs) -> Result<(), RunError> {
     }
     if args.max_requests.is_some() {
         return Err(RunError::NoCount);
+    }
+    let (after, limit) = (args.ready_after.0, args.boot_timeout.0);
+    if args.ready == ReadyArg::Alive && after >= limit {
+        return Err(RunError::ReadyTooLate { after, limit });
     }
     if let Some(path) = &args.cwd {
         let problem = match std::fs::metadata(path) {

@@ -44,6 +44,8 @@ pub(super) enum SetupError {
     Listen(#[from] ListenError),
     #[error("the master cannot start: {0}")]
     Io(#[from] io::Error),
+    #[error("the address {0} is given twice; leave one out")]
+    GivenTwice(ListenAddress),
     #[error("a herd listens on at most {MAX_ADDRESSES} addresses, not {0}")]
     TooManyAddresses(usize),
 }
@@ -53,7 +55,7 @@ impl SetupError {
         match self {
             SetupError::Listen(_) => status::CANNOT_LISTEN,
             SetupError::Io(_) => status::INTERNAL,
-            SetupError::TooManyAddresses(_) => status::USAGE,
+            SetupError::GivenTwice(_) | SetupError::TooManyAddresses(_) => status::USAGE,
         }
     }
 }
@@ -69,9 +71,7 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
     let signals = SignalFd::block(&operator::SIGNALS)?;
     let spec = &config.spec;
     name_process(&config);
-    if config.listen.len() > MAX_ADDRESSES {
-        return Err(SetupError::TooManyAddresses(config.listen.len()));
-    }
+    check_addresses(&config.listen)?;
     let listeners = bind(&config)?;
     let mut runtime = Runtime::new(&spec.name, &seat.keeper)?;
     let grace = u32::try_from(spec.life.grace.as_millis()).unwrap_or(u32::MAX);
@@ -127,6 +127,24 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
         outcome: None,
         last_exited: None,
     }))
+}
+
+/// What the kernel would refuse with a misleading reason, or only later.
+fn check_addresses(addresses: &[ListenAddress]) -> Result<(), SetupError> {
+    if addresses.len() > MAX_ADDRESSES {
+        return Err(SetupError::TooManyAddresses(addresses.len()));
+    }
+    let is_fixed =
+        |address: &&ListenAddress| !matches!(address, ListenAddress::Tcp { port: 0, .. });
+    let mut seen = std::collections::BTreeSet::new();
+    match addresses
+        .iter()
+        .filter(is_fixed)
+        .find(|address| !seen.insert(address.to_string()))
+    {
+        Some(twice) => Err(SetupError::GivenTwice(twice.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Says why there is no master. There is no output thread yet.

@@ -199,6 +199,9 @@ fn exited(worker: &WorkerInfo, exit: Exit, cause: Cause) -> String {
     let how = how(exit);
     match cause {
         Cause::BootTimeout => format!("{who} died: {how} (it was not ready in time)"),
+        Cause::Crash if exit == Exit::Code(0) => {
+            format!("{who} ended: {how}, though nobody had told it to leave")
+        }
         Cause::Crash => format!("{who} died: {how} (crash)"),
         Cause::Hang => format!("{who} died: {how} (it hung)"),
         Cause::Planned(reason) => format!("{who} ended: {how} ({})", planned(reason)),

@@ -58,6 +58,7 @@ fn life_and_death() -> Vec<HerdEvent> {
             guessed: true,
         },
         exited(Exit::Code(1), Cause::Crash),
+        exited(Exit::Code(0), Cause::Crash),
         exited(Exit::OutOfMemory, Cause::Crash),
         exited(Exit::Unknown, Cause::Crash),
         exited(Exit::Signal(40), Cause::Crash),
