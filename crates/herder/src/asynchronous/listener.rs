@@ -33,6 +33,13 @@ struct Shared {
     taken: AtomicUsize,
 }
 
+/// What one look brought; see [`Step`].
+enum Look {
+    Connection(AsyncConnection),
+    Exhausted,
+    Nothing,
+}
+
 impl Listener {
     pub(crate) fn new(link: Arc<Link>, acceptor: Arc<Mutex<Acceptor>>) -> io::Result<Listener> {
         let source = lock(&acceptor).detach(&link)?;
@@ -65,15 +72,12 @@ impl Listener {
         let mut readable: Option<AsyncFdReadyGuard<'_, OwnedFd>> = None;
         loop {
             match shared.look()? {
-                Step::Arrived(arrival) => {
+                Look::Connection(connection) => {
                     shared.taken.fetch_add(1, Ordering::Relaxed);
-                    // One that cannot be set up is gone already; the next may be fine.
-                    if let Ok(connection) = AsyncConnection::new(arrival, &shared.link) {
-                        return Ok(Some(connection));
-                    }
+                    return Ok(Some(connection));
                 }
-                Step::Exhausted => return Ok(None),
-                Step::Nothing => {
+                Look::Exhausted => return Ok(None),
+                Look::Nothing => {
                     if let Some(mut readable) = readable.take() {
                         readable.clear_ready();
                     }
@@ -102,13 +106,26 @@ impl Listener {
 }
 
 impl Shared {
-    fn look(&self) -> io::Result<Step> {
+    /// A connection is counted as open before the acceptor is given up: a worker that leaves sees
+    /// it at every moment, as waiting or as open.
+    fn look(&self) -> io::Result<Look> {
         let mut acceptor = lock(&self.acceptor);
-        let step = acceptor.step(&self.link)?;
-        if matches!(step, Step::Nothing) && acceptor.refresh(&self.link)? {
-            return acceptor.step(&self.link);
+        loop {
+            let mut step = acceptor.step(&self.link)?;
+            if matches!(step, Step::Nothing) && acceptor.refresh(&self.link)? {
+                step = acceptor.step(&self.link)?;
+            }
+            match step {
+                // One that cannot be set up is gone already; the next may be fine.
+                Step::Arrived(arrival) => {
+                    if let Ok(connection) = AsyncConnection::new(arrival, &self.link) {
+                        return Ok(Look::Connection(connection));
+                    }
+                }
+                Step::Exhausted => return Ok(Look::Exhausted),
+                Step::Nothing => return Ok(Look::Nothing),
+            }
         }
-        Ok(step)
     }
 
     /// Waits until another look is worth while.

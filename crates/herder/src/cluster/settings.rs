@@ -27,7 +27,8 @@ pub enum Dispatch {
     /// The master accepts and passes each connection to a worker: exactly even, and what a dead or
     /// stopped worker had not received is given to another.
     Pass,
-    /// The workers accept from the same listeners, whoever is first.
+    /// The workers accept from the same listeners, whoever is first. Workers that block are woken
+    /// one per connection; of those on a runtime, all that wait are, and one gets it.
     Shared,
 }
 
