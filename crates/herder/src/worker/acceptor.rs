@@ -207,6 +207,13 @@ impl Acceptor {
             None => Ok(false),
             Some(until) if Instant::now() < until => Ok(true),
             Some(_) => {
+                if let Source::Shared(listeners) = &mut self.source
+                    && !listeners.has_room()
+                {
+                    // Who watches is woken, in the place of one who could accept.
+                    self.pause_until = Some(Instant::now() + PAUSE);
+                    return Ok(true);
+                }
                 self.pause_until = None;
                 self.watch()?;
                 if let Source::Shared(listeners) = &mut self.source {

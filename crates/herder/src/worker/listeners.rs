@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use herder_sys::epoll::{Epoll, Interest};
+use herder_sys::fd::Reserve;
 use herder_sys::listener::{AcceptError, Blocking, accept, accept_error, set_blocking};
 
 use crate::worker::acceptor::{Arrival, Look};
@@ -19,6 +20,9 @@ pub(crate) struct Listeners {
     promising: VecDeque<usize>,
     /// The token of the first in the epoll instance that watches them; the others follow.
     first_token: u64,
+    /// The kernel wakes one worker for a connection. If that one has no descriptor left, nobody
+    /// else hears of it: so a place is kept for it, and without one no listener is watched.
+    reserve: Reserve,
 }
 
 struct Shared {
@@ -43,6 +47,7 @@ impl Listeners {
             all,
             promising: VecDeque::new(),
             first_token,
+            reserve: Reserve::new(1)?,
         })
     }
 
@@ -74,13 +79,21 @@ impl Listeners {
         self.promising = (0..self.all.len()).collect();
     }
 
+    /// Whether the process has a descriptor to spare.
+    pub(crate) fn has_room(&mut self) -> bool {
+        self.reserve.refill() == 0
+    }
+
     /// The next connection, of those listeners that promise one.
     ///
     /// # Errors
     /// When a listener is no listener any more.
     pub(crate) fn next(&mut self, epoll: &Epoll) -> io::Result<Look> {
+        if !self.has_room() {
+            return Ok(Look::NoDescriptors);
+        }
         while let Some(place) = self.promising.pop_front() {
-            match accept(self.all[place].socket.as_fd()) {
+            match self.accept(place) {
                 Ok(fd) => {
                     self.promising.push_back(place);
                     self.count(place, epoll)?;
@@ -96,6 +109,21 @@ impl Listeners {
             }
         }
         Ok(Look::Nothing)
+    }
+
+    fn accept(&mut self, place: usize) -> io::Result<OwnedFd> {
+        let socket = self.all[place].socket.as_fd();
+        match accept(socket) {
+            Err(error) if matches!(accept_error(&error), AcceptError::OutOfDescriptors) => {
+                self.reserve.release();
+                let last = accept(socket);
+                if last.is_err() {
+                    self.reserve.refill();
+                }
+                last
+            }
+            accepted => accepted,
+        }
     }
 
     fn count(&mut self, place: usize, epoll: &Epoll) -> io::Result<()> {

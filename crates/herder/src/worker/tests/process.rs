@@ -5,7 +5,8 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -34,6 +35,8 @@ const SHORT: Duration = Duration::from_millis(300);
 
 struct Herd {
     master: Master,
+    /// For those roles that accept by themselves.
+    listener: UnixListener,
     child: Child,
 }
 
@@ -42,7 +45,10 @@ impl Herd {
         let (parent, stdin) = socket::seqpacket_pair().unwrap();
         let (control, worker_control) = socket::seqpacket_pair().unwrap();
         let (conns, worker_end) = socket::seqpacket_pair().unwrap();
-        let channels = [worker_control.as_fd(), worker_end.as_fd()];
+        let name = format!("herder-test-{role}-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(name).unwrap();
+        let listener = UnixListener::bind_addr(&address).unwrap();
+        let channels = [worker_control.as_fd(), worker_end.as_fd(), listener.as_fd()];
         socket::send(parent.as_fd(), b"c", &channels).unwrap();
         // Inherited by every thread of the child, those of the test harness included.
         let _blocked = SignalFd::block(&ENDING_SIGNALS).unwrap();
@@ -57,7 +63,15 @@ impl Herd {
             .unwrap();
         let mut master = Master::new(control, Some(conns), worker_end);
         master.wait_for(|message| *message == ToMaster::Ready);
-        Herd { master, child }
+        Herd {
+            master,
+            listener,
+            child,
+        }
+    }
+
+    fn connect(&self) -> UnixStream {
+        UnixStream::connect_addr(&self.listener.local_addr().unwrap()).unwrap()
     }
 
     fn signal(&self, signal: Signal) {
@@ -202,7 +216,7 @@ fn a_second_signal_is_in_a_hurry() {
 
 #[test]
 fn r28_without_a_master_the_worker_leaves_within_its_grace() {
-    let Herd { master, child } = Herd::start("threads");
+    let Herd { master, child, .. } = Herd::start("threads");
     let mut open = master.pass(1).remove(0);
     assert_eq!(ask(&mut open, b'a'), Some(b'a'));
     let lying = master.pass(1);
@@ -237,6 +251,21 @@ fn r17_a_worker_without_descriptors_loses_no_connection() {
     assert_eq!(herd.exit().code(), Some(0));
 }
 
+#[test]
+fn r44_a_worker_without_descriptors_serves_whom_it_was_woken_for_and_leaves_the_next_to_others() {
+    let mut herd = Herd::start("shared-no-descriptors");
+    let mut first = herd.connect();
+    assert_eq!(ask(&mut first, b'a'), Some(b'a'), "nobody else was woken");
+    let mut second = herd.connect();
+    assert_eq!(ask(&mut first, b'b'), Some(b'b'));
+    drop(first);
+    assert_eq!(ask(&mut second, b'c'), Some(b'c'), "now there is room");
+    drop(second);
+    herd.signal(Signal::Terminate);
+    herd.reason();
+    assert_eq!(herd.exit().code(), Some(0));
+}
+
 /// Not a test by itself: the worker of the tests above.
 #[test]
 fn child() {
@@ -246,8 +275,9 @@ fn child() {
     let signals = SignalFd::block(&ENDING_SIGNALS).unwrap();
     let (mut byte, mut channels) = ([0], Vec::new());
     let stdin = io::stdin();
-    let got = socket::receive(stdin.as_fd(), &mut byte, &mut channels, 2, Wait::Block).unwrap();
+    let got = socket::receive(stdin.as_fd(), &mut byte, &mut channels, 3, Wait::Block).unwrap();
     assert_eq!(got.len, 1);
+    let listener = channels.pop().unwrap();
     let (conns, control) = (channels.pop().unwrap(), channels.pop().unwrap());
     let timing = Timing {
         grace: SHORT,
@@ -256,7 +286,11 @@ fn child() {
     };
     let outlet = Outlet::channel(control);
     let link = Arc::new(Link::new(testing::identity(), timing, outlet, Some(signals)).unwrap());
-    let acceptor = Acceptor::pass(&link, conns).unwrap();
+    let acceptor = if role == "shared-no-descriptors" {
+        Acceptor::shared(&link, vec![listener]).unwrap()
+    } else {
+        Acceptor::pass(&link, conns).unwrap()
+    };
     let worker = Worker::new(Arc::clone(&link), acceptor);
     panic::watch_process(&link);
     if role == "few-descriptors" {
@@ -265,6 +299,13 @@ fn child() {
         let limit = open_count().unwrap() as u64;
         drop(last);
         set_limit(Limit::OpenFiles, limit, limit).unwrap();
+    }
+    let mut fillers = Vec::new();
+    if role == "shared-no-descriptors" {
+        let limit = open_count().unwrap() as u64;
+        set_limit(Limit::OpenFiles, limit, limit).unwrap();
+        // There may be gaps.
+        fillers.extend(std::iter::from_fn(|| duplicate(stdin.as_fd()).ok()));
     }
     let inline = role == "inline";
     std::process::exit(finish::run(worker, |worker| {
