@@ -25,9 +25,6 @@ const LOOKS: u8 = 4;
 /// How many connections the kernel queues when a listener has to listen again.
 const BACKLOG: u32 = 4096;
 
-/// How long a listener that cannot be made to listen again is left alone.
-const RELISTEN_PAUSE: Duration = Duration::from_millis(100);
-
 /// The dispatch thread of an app in `shared` mode.
 pub(super) struct Shared {
     desk: Desk,
@@ -147,7 +144,6 @@ impl Shared {
                 )));
                 // Its readiness would never end; nothing more can be done for it.
                 self.epoll.remove(listener.as_fd())?;
-                self.look = Some((now().after(RELISTEN_PAUSE), 1));
             }
         }
         Ok(())
