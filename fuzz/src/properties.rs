@@ -212,6 +212,7 @@ fn footprint(plan: &LaunchPlan) -> usize {
         DescriptorUse::Conns
         | DescriptorUse::Control
         | DescriptorUse::Keeper
+        | DescriptorUse::Page
         | DescriptorUse::Place { .. } => 0,
     });
     plan.app.capacity()

@@ -1,4 +1,4 @@
-//! The frame that `control` and `keeper` messages travel in.
+//! The frame that the messages of `control`, `gateway`, `keeper` and `link` travel in.
 //!
 //! ```text
 //! offset 0  u16  kind

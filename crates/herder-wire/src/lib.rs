@@ -4,6 +4,8 @@
 //! | module | who talks | carrier |
 //! |---|---|---|
 //! | [`control`] | master and native worker | frames, both ways, over a socket pair |
+//! | [`gateway`] | master to gateway, which answers with [`control`] | frames over a socket pair |
+//! | [`link`] | gateway and native worker | frames, both ways, over a socket pair of packets |
 //! | [`record`] | master to native worker | one 16-byte record for each connection |
 //! | [`plan`] | master to a child that is being started | one header, a sealed memory file, descriptors |
 //! | [`report`] | a child that could not follow its plan, to the master | one message |
@@ -21,7 +23,9 @@
 
 pub mod control;
 pub mod frame;
+pub mod gateway;
 pub mod keeper;
+pub mod link;
 pub mod notify;
 pub mod plan;
 pub mod record;

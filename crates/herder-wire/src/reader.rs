@@ -62,3 +62,10 @@ impl<'a> Reader<'a> {
         Some(*head)
     }
 }
+
+/// A body that is one number.
+pub(crate) fn read_number(body: &[u8]) -> Option<u64> {
+    let mut fields = Reader::new(body);
+    let number = fields.u64()?;
+    fields.finish(number)
+}

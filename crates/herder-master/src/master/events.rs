@@ -204,8 +204,16 @@ impl Master {
                 }
                 self.feed(Event::Retire { worker: id });
             }
-            // No part of a herd takes messages of the application yet.
-            ToMaster::User(_) => {}
+            // No part of a herd takes messages of the application yet, and no worker is counted
+            // as exhausted before it exits.
+            ToMaster::Spent | ToMaster::User(_) => {}
+            ToMaster::Dispatched { .. }
+            | ToMaster::Empty
+            | ToMaster::Exhausted { .. }
+            | ToMaster::Withdrawn { .. } => {
+                let problem = "it sent a message that only a gateway sends".to_owned();
+                self.misbehaved(id, problem);
+            }
         }
         self.act();
     }

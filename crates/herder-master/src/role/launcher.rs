@@ -108,9 +108,12 @@ fn targets(plan: &LaunchPlan) -> io::Result<Vec<i32>> {
             next += 1;
             Ok(next - 1)
         }
-        DescriptorUse::Conns | DescriptorUse::Control | DescriptorUse::Keeper => Err(
-            io::Error::other(format!("a program has no use for {usage:?}")),
-        ),
+        DescriptorUse::Conns
+        | DescriptorUse::Control
+        | DescriptorUse::Keeper
+        | DescriptorUse::Page => Err(io::Error::other(format!(
+            "a program has no use for {usage:?}"
+        ))),
     };
     plan.descriptors.iter().map(target).collect()
 }
@@ -131,6 +134,7 @@ fn own_environment(plan: &LaunchPlan, program: &Program) -> Vec<(OsString, OsStr
             DescriptorUse::Conns
             | DescriptorUse::Control
             | DescriptorUse::Keeper
+            | DescriptorUse::Page
             | DescriptorUse::Place { .. } => None,
         };
         let names: Vec<_> = plan.descriptors.iter().filter_map(name).collect();

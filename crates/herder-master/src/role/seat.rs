@@ -46,6 +46,7 @@ pub(super) fn seat_master(
             DescriptorUse::Conns
             | DescriptorUse::Control
             | DescriptorUse::Listener { .. }
+            | DescriptorUse::Page
             | DescriptorUse::Place { .. } => None,
         });
     let keeper = keeper.ok_or_else(|| RoleError::Mismatch("no keeper's channel".into()))?;
@@ -68,7 +69,7 @@ pub(super) fn seat_worker(
             DescriptorUse::Conns => conns = Some(fd),
             DescriptorUse::Control => control = Some(fd),
             DescriptorUse::Listener { name } => listeners.push((name, fd)),
-            DescriptorUse::Keeper | DescriptorUse::Place { .. } => {
+            DescriptorUse::Keeper | DescriptorUse::Page | DescriptorUse::Place { .. } => {
                 return Err(RoleError::Mismatch(format!(
                     "a worker has no use for {usage:?}"
                 )));

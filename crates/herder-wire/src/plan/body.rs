@@ -153,6 +153,7 @@ fn write_descriptor(out: &mut Writer, descriptor: &DescriptorUse) -> Result<(), 
         DescriptorUse::Conns => (3, 0, ""),
         DescriptorUse::Listener { name } => (4, 0, name.as_str()),
         DescriptorUse::Place { target } => (5, *target, ""),
+        DescriptorUse::Page => (6, 0, ""),
     };
     let length = u32::try_from(name.len()).map_err(|_| PlanError::TooLong {
         length: name.len() as u64,
@@ -175,6 +176,7 @@ fn read_descriptor(reader: &mut Reader<'_>) -> Option<DescriptorUse> {
             name: std::str::from_utf8(name).ok()?.to_owned(),
         }),
         (5, target, b"") => Some(DescriptorUse::Place { target }),
+        (6, 0, b"") => Some(DescriptorUse::Page),
         _ => None,
     }
 }

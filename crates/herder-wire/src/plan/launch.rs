@@ -137,6 +137,8 @@ pub enum DescriptorUse {
         /// Its name, as `LISTEN_FDNAMES` gives it.
         name: String,
     },
+    /// The open directory of the files that a gateway serves.
+    Page,
     /// Whatever shall stand at this descriptor number: output, a protocol's fixed place.
     Place {
         /// The descriptor number.

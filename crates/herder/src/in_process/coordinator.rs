@@ -239,10 +239,16 @@ impl Coordinator {
                 self.alive[place].phase = Phase::Retired;
                 self.nudge_all();
             }
+            // Nothing inside one process is a gateway, or is exhausted by one.
             ToMaster::Beat
             | ToMaster::BootExtend { .. }
             | ToMaster::Counters { .. }
-            | ToMaster::User(_) => {}
+            | ToMaster::Dispatched { .. }
+            | ToMaster::Empty
+            | ToMaster::Exhausted { .. }
+            | ToMaster::Spent
+            | ToMaster::User(_)
+            | ToMaster::Withdrawn { .. } => {}
         }
     }
 

@@ -11,6 +11,8 @@ use crate::worker::lock;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Reason {
+    /// The worker got the last of the jobs that it was to get in its life.
+    Exhausted,
     /// The master is gone, or its channel is unusable.
     MasterGone,
     /// Something in the worker panicked.
@@ -30,6 +32,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Reason::Exhausted => "the worker has served its jobs",
             Reason::MasterGone => "the master is gone",
             Reason::Panicked => "the worker panicked",
             Reason::Recycled => "the worker is replaced as planned",
@@ -66,7 +69,8 @@ impl Ending {
         match reason {
             Reason::MasterGone => self.master_gone.store(true, Ordering::Release),
             Reason::Panicked => self.panicked.store(true, Ordering::Release),
-            Reason::Recycled
+            Reason::Exhausted
+            | Reason::Recycled
             | Reason::Retired
             | Reason::ScaledDown
             | Reason::Signal

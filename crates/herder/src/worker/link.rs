@@ -395,13 +395,15 @@ impl Link {
     fn obey(&self, message: &ToWorker) {
         match message {
             ToWorker::Drain { reason, .. } => self.end(match reason {
+                DrainReason::Exhausted => Reason::Exhausted,
                 DrainReason::Stop => Reason::Stopped,
                 DrainReason::Retired => Reason::Retired,
                 DrainReason::Recycle => Reason::Recycled,
                 DrainReason::ScaledDown => Reason::ScaledDown,
             }),
             ToWorker::Nudge => self.nudge(),
-            ToWorker::User(_) | ToWorker::Welcome { .. } => {}
+            // A link is of no use to a worker of connections.
+            ToWorker::Link { .. } | ToWorker::User(_) | ToWorker::Welcome { .. } => {}
         }
     }
 

@@ -82,7 +82,12 @@ impl Channel {
             | ToMaster::Hello { .. }
             | ToMaster::Ready
             | ToMaster::Retire { .. }
-            | ToMaster::User(_) => {
+            | ToMaster::Spent
+            | ToMaster::User(_)
+            | ToMaster::Dispatched { .. }
+            | ToMaster::Empty
+            | ToMaster::Exhausted { .. }
+            | ToMaster::Withdrawn { .. } => {
                 waiting.push_back(packet);
                 Ok(Sent::Later)
             }

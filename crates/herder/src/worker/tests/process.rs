@@ -89,9 +89,14 @@ impl Herd {
             ToMaster::Beat
             | ToMaster::BootExtend { .. }
             | ToMaster::Counters { .. }
+            | ToMaster::Dispatched { .. }
+            | ToMaster::Empty
+            | ToMaster::Exhausted { .. }
             | ToMaster::Hello { .. }
             | ToMaster::Ready
-            | ToMaster::User(_) => None,
+            | ToMaster::Spent
+            | ToMaster::User(_)
+            | ToMaster::Withdrawn { .. } => None,
         });
         let reasons: Vec<_> = reasons.collect();
         assert_eq!(reasons.len(), 1, "{reasons:?}");

@@ -1,0 +1,196 @@
+//! What a worker or a gateway says to the master.
+
+use super::{MAX_FRAME, MAX_REASON, read_greeting, write_greeting};
+use crate::frame::{self, FrameError, Message, Necessity};
+use crate::reader::{Reader, read_number};
+use crate::text::truncate;
+
+/// From a worker, or a gateway, to the master.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ToMaster {
+    /// The worker's event loop turns.
+    Beat,
+    /// The worker needs longer than configured until it is ready.
+    BootExtend {
+        /// How much longer from now, in milliseconds.
+        millis: u32,
+    },
+    /// The worker's load; sent on change, at most every 10 ms.
+    Counters {
+        /// Connections open now.
+        open: u32,
+        /// Connections, or requests where the worker counts them, finished since its start.
+        served: u64,
+        /// How busy the event loop is, in thousandths.
+        busy: u32,
+    },
+    /// The first frame.
+    Hello {
+        /// The worker's [`VERSION`].
+        version: u16,
+        /// What the worker can do beyond that version, one bit each.
+        capabilities: u32,
+    },
+    /// The worker can take connections.
+    Ready,
+    /// The worker is about to end and wants a replacement now.
+    Retire {
+        /// Why, for the log. What exceeds [`MAX_REASON`] is cut off when it is encoded.
+        reason: String,
+    },
+    /// The worker was exhausted, and everything it had is finished. Sent once, before it exits.
+    Spent,
+    /// A message of the application.
+    User(Vec<u8>),
+    /// From a gateway: no job waits for a worker any more. The answer to
+    /// [`ToGateway::CloseListeners`](crate::gateway::ToGateway::CloseListeners).
+    Empty,
+    /// From a gateway: this job goes out to this worker.
+    Dispatched {
+        /// Number of the job within its gateway.
+        job: u64,
+        /// Incarnation of the worker.
+        worker: u64,
+    },
+    /// From a gateway: the last job of this worker's life was assigned to it.
+    Exhausted {
+        /// Incarnation of the worker.
+        worker: u64,
+    },
+    /// From a gateway: this worker has what it will ever get. The answer to
+    /// [`ToGateway::Withdraw`](crate::gateway::ToGateway::Withdraw).
+    Withdrawn {
+        /// Incarnation of the worker.
+        worker: u64,
+    },
+}
+
+mod kind {
+    pub(super) const HELLO: u16 = 0x0001;
+    pub(super) const READY: u16 = 0x0002;
+    pub(super) const BEAT: u16 = 0x0003;
+    pub(super) const COUNTERS: u16 = 0x0004;
+    pub(super) const RETIRE: u16 = 0x0005;
+    pub(super) const BOOT_EXTEND: u16 = 0x0006;
+    pub(super) const USER_TO_MASTER: u16 = 0x0007;
+    pub(super) const SPENT: u16 = 0x0008;
+    pub(super) const DISPATCHED: u16 = 0x0009;
+    pub(super) const EXHAUSTED: u16 = 0x000a;
+    pub(super) const WITHDRAWN: u16 = 0x000b;
+    pub(super) const EMPTY: u16 = 0x000c;
+}
+
+impl ToMaster {
+    /// Appends this message as one frame. On error `out` is as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::TooLong`] when a user message exceeds [`MAX_USER`](super::MAX_USER).
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), FrameError> {
+        frame::encode(self, out)
+    }
+}
+
+impl Message for ToMaster {
+    const MAX_FRAME: usize = MAX_FRAME;
+
+    fn kind(&self) -> (u16, Necessity) {
+        match self {
+            ToMaster::Beat => (kind::BEAT, Necessity::Mandatory),
+            ToMaster::BootExtend { .. } => (kind::BOOT_EXTEND, Necessity::Optional),
+            ToMaster::Counters { .. } => (kind::COUNTERS, Necessity::Optional),
+            ToMaster::Hello { .. } => (kind::HELLO, Necessity::Mandatory),
+            ToMaster::Ready => (kind::READY, Necessity::Mandatory),
+            ToMaster::Retire { .. } => (kind::RETIRE, Necessity::Mandatory),
+            ToMaster::Spent => (kind::SPENT, Necessity::Mandatory),
+            ToMaster::User(_) => (kind::USER_TO_MASTER, Necessity::Mandatory),
+            ToMaster::Empty => (kind::EMPTY, Necessity::Mandatory),
+            ToMaster::Dispatched { .. } => (kind::DISPATCHED, Necessity::Optional),
+            ToMaster::Exhausted { .. } => (kind::EXHAUSTED, Necessity::Mandatory),
+            ToMaster::Withdrawn { .. } => (kind::WITHDRAWN, Necessity::Mandatory),
+        }
+    }
+
+    fn write_body(&self, out: &mut Vec<u8>) -> Result<(), FrameError> {
+        match self {
+            ToMaster::Beat | ToMaster::Empty | ToMaster::Ready | ToMaster::Spent => {}
+            ToMaster::BootExtend { millis } => out.extend_from_slice(&millis.to_le_bytes()),
+            ToMaster::Counters { open, served, busy } => {
+                out.extend_from_slice(&open.to_le_bytes());
+                out.extend_from_slice(&served.to_le_bytes());
+                out.extend_from_slice(&busy.to_le_bytes());
+            }
+            ToMaster::Hello {
+                version,
+                capabilities,
+            } => {
+                write_greeting(*version, *capabilities, out);
+            }
+            ToMaster::Retire { reason } => {
+                out.extend_from_slice(truncate(reason, MAX_REASON).as_bytes());
+            }
+            ToMaster::User(payload) => out.extend_from_slice(payload),
+            ToMaster::Dispatched { job, worker } => {
+                out.extend_from_slice(&job.to_le_bytes());
+                out.extend_from_slice(&worker.to_le_bytes());
+            }
+            ToMaster::Exhausted { worker } | ToMaster::Withdrawn { worker } => {
+                out.extend_from_slice(&worker.to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn read_body(kind: u16, body: &[u8]) -> Result<Option<Self>, FrameError> {
+        let message = match kind {
+            kind::BEAT => Reader::new(body).finish(ToMaster::Beat),
+            kind::BOOT_EXTEND => read_boot_extend(body),
+            kind::COUNTERS => read_counters(body),
+            kind::HELLO => read_greeting(body).map(|(version, capabilities)| ToMaster::Hello {
+                version,
+                capabilities,
+            }),
+            kind::READY => Reader::new(body).finish(ToMaster::Ready),
+            kind::RETIRE => read_retire(body),
+            kind::SPENT => Reader::new(body).finish(ToMaster::Spent),
+            kind::EMPTY => Reader::new(body).finish(ToMaster::Empty),
+            kind::DISPATCHED => read_dispatched(body),
+            kind::EXHAUSTED => read_number(body).map(|worker| ToMaster::Exhausted { worker }),
+            kind::WITHDRAWN => read_number(body).map(|worker| ToMaster::Withdrawn { worker }),
+            kind::USER_TO_MASTER => Some(ToMaster::User(body.to_vec())),
+            _ => return Ok(None),
+        };
+        message.map(Some).ok_or(FrameError::BadBody { kind })
+    }
+}
+
+fn read_boot_extend(body: &[u8]) -> Option<ToMaster> {
+    let mut fields = Reader::new(body);
+    let message = ToMaster::BootExtend {
+        millis: fields.u32()?,
+    };
+    fields.finish(message)
+}
+
+fn read_counters(body: &[u8]) -> Option<ToMaster> {
+    let mut fields = Reader::new(body);
+    let (open, served, busy) = (fields.u32()?, fields.u64()?, fields.u32()?);
+    fields.finish(ToMaster::Counters { open, served, busy })
+}
+
+fn read_retire(body: &[u8]) -> Option<ToMaster> {
+    if body.len() > MAX_REASON {
+        return None;
+    }
+    let reason = std::str::from_utf8(body).ok()?.to_owned();
+    Some(ToMaster::Retire { reason })
+}
+
+fn read_dispatched(body: &[u8]) -> Option<ToMaster> {
+    let mut fields = Reader::new(body);
+    let message = ToMaster::Dispatched {
+        job: fields.u64()?,
+        worker: fields.u64()?,
+    };
+    fields.finish(message)
+}

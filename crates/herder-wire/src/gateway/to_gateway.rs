@@ -1,0 +1,194 @@
+//! The messages to a gateway.
+
+use super::config::GatewayConfig;
+use super::{MAX_FRAME, codec};
+use crate::control::{read_greeting, write_greeting};
+use crate::frame::{self, FrameError, Message, Necessity};
+use crate::reader::{Reader, read_number};
+
+/// From the master to a gateway.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ToGateway {
+    /// The answer to [`ToMaster::Hello`](crate::control::ToMaster::Hello).
+    Welcome {
+        /// The master's [`VERSION`](super::VERSION).
+        version: u16,
+        /// What the master can do beyond that version, one bit each.
+        capabilities: u32,
+    },
+    /// How to work; sent once, after `Welcome`.
+    Configure(Box<GatewayConfig>),
+    /// A worker is being started.
+    Expect {
+        /// Incarnation of the worker.
+        worker: u64,
+        /// Place of the worker within its application, from 0.
+        slot: u16,
+        /// Process number of the worker.
+        pid: u32,
+    },
+    /// The link to a worker: the two descriptors of the packet in which this frame is alone. The
+    /// first is the gateway's end. The second is a duplicate of the worker's end, with which the
+    /// gateway takes back what the worker has not received.
+    Link {
+        /// Incarnation of the worker.
+        worker: u64,
+    },
+    /// The worker takes jobs, from its link's `Hello` on.
+    Admit {
+        /// Incarnation of the worker.
+        worker: u64,
+    },
+    /// The worker gets no new job for now, and those that it has not started go to others.
+    Hold {
+        /// Incarnation of the worker.
+        worker: u64,
+    },
+    /// The worker gets no new job ever; answered by
+    /// [`ToMaster::Withdrawn`](crate::control::ToMaster::Withdrawn).
+    Withdraw {
+        /// Incarnation of the worker.
+        worker: u64,
+    },
+    /// The worker is dead.
+    Gone {
+        /// Incarnation of the worker.
+        worker: u64,
+    },
+    /// Accept clients from now on.
+    Open,
+    /// The herd stops: accept no client and read no message any more, and say
+    /// [`ToMaster::Empty`](crate::control::ToMaster::Empty) once no job waits for a worker.
+    CloseListeners {
+        /// How long jobs may go on waiting, in milliseconds.
+        within_millis: u32,
+    },
+    /// Close what is left, then end.
+    Drain {
+        /// How long the gateway has before it is killed, in milliseconds.
+        grace_millis: u32,
+    },
+}
+
+mod kind {
+    pub(super) const WELCOME: u16 = 0x0301;
+    pub(super) const CONFIGURE: u16 = 0x0302;
+    pub(super) const EXPECT: u16 = 0x0303;
+    pub(super) const LINK: u16 = 0x0304;
+    pub(super) const ADMIT: u16 = 0x0305;
+    pub(super) const HOLD: u16 = 0x0306;
+    pub(super) const WITHDRAW: u16 = 0x0307;
+    pub(super) const GONE: u16 = 0x0308;
+    pub(super) const OPEN: u16 = 0x0309;
+    pub(super) const CLOSE_LISTENERS: u16 = 0x030a;
+    pub(super) const DRAIN: u16 = 0x030b;
+}
+
+impl ToGateway {
+    /// Appends this message as one frame. On error `out` is as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError::BadBody`] for a configuration that fails [`GatewayConfig::check`],
+    /// [`FrameError::TooLong`] for one whose texts do not fit into one frame.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), FrameError> {
+        frame::encode(self, out)
+    }
+}
+
+impl Message for ToGateway {
+    const MAX_FRAME: usize = MAX_FRAME;
+
+    fn kind(&self) -> (u16, Necessity) {
+        let kind = match self {
+            ToGateway::Welcome { .. } => kind::WELCOME,
+            ToGateway::Configure(_) => kind::CONFIGURE,
+            ToGateway::Expect { .. } => kind::EXPECT,
+            ToGateway::Link { .. } => kind::LINK,
+            ToGateway::Admit { .. } => kind::ADMIT,
+            ToGateway::Hold { .. } => kind::HOLD,
+            ToGateway::Withdraw { .. } => kind::WITHDRAW,
+            ToGateway::Gone { .. } => kind::GONE,
+            ToGateway::Open => kind::OPEN,
+            ToGateway::CloseListeners { .. } => kind::CLOSE_LISTENERS,
+            ToGateway::Drain { .. } => kind::DRAIN,
+        };
+        (kind, Necessity::Mandatory)
+    }
+
+    fn write_body(&self, out: &mut Vec<u8>) -> Result<(), FrameError> {
+        match self {
+            ToGateway::Welcome {
+                version,
+                capabilities,
+            } => write_greeting(*version, *capabilities, out),
+            ToGateway::Configure(config) => {
+                let kind = kind::CONFIGURE;
+                codec::write(config, out).ok_or(FrameError::BadBody { kind })?;
+            }
+            ToGateway::Expect { worker, slot, pid } => {
+                out.extend_from_slice(&worker.to_le_bytes());
+                out.extend_from_slice(&slot.to_le_bytes());
+                out.extend_from_slice(&pid.to_le_bytes());
+            }
+            ToGateway::Link { worker }
+            | ToGateway::Admit { worker }
+            | ToGateway::Hold { worker }
+            | ToGateway::Withdraw { worker }
+            | ToGateway::Gone { worker } => out.extend_from_slice(&worker.to_le_bytes()),
+            ToGateway::Open => {}
+            ToGateway::CloseListeners {
+                within_millis: millis,
+            }
+            | ToGateway::Drain {
+                grace_millis: millis,
+            } => {
+                out.extend_from_slice(&millis.to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn read_body(kind: u16, body: &[u8]) -> Result<Option<Self>, FrameError> {
+        let message = match kind {
+            kind::WELCOME => {
+                read_greeting(body).map(|(version, capabilities)| ToGateway::Welcome {
+                    version,
+                    capabilities,
+                })
+            }
+            kind::CONFIGURE => {
+                codec::read(body).map(|config| ToGateway::Configure(Box::new(config)))
+            }
+            kind::EXPECT => read_expect(body),
+            kind::LINK => read_number(body).map(|worker| ToGateway::Link { worker }),
+            kind::ADMIT => read_number(body).map(|worker| ToGateway::Admit { worker }),
+            kind::HOLD => read_number(body).map(|worker| ToGateway::Hold { worker }),
+            kind::WITHDRAW => read_number(body).map(|worker| ToGateway::Withdraw { worker }),
+            kind::GONE => read_number(body).map(|worker| ToGateway::Gone { worker }),
+            kind::OPEN => Reader::new(body).finish(ToGateway::Open),
+            kind::CLOSE_LISTENERS => {
+                read_millis(body).map(|within_millis| ToGateway::CloseListeners { within_millis })
+            }
+            kind::DRAIN => read_millis(body).map(|grace_millis| ToGateway::Drain { grace_millis }),
+            _ => return Ok(None),
+        };
+        message.map(Some).ok_or(FrameError::BadBody { kind })
+    }
+}
+
+fn read_expect(body: &[u8]) -> Option<ToGateway> {
+    let mut fields = Reader::new(body);
+    let message = ToGateway::Expect {
+        worker: fields.u64()?,
+        slot: fields.u16()?,
+        pid: fields.u32()?,
+    };
+    fields.finish(message)
+}
+
+fn read_millis(body: &[u8]) -> Option<u32> {
+    let mut fields = Reader::new(body);
+    let millis = fields.u32()?;
+    fields.finish(millis)
+}
