@@ -1,8 +1,8 @@
 //! The decisions of herder, without I/O.
 //!
-//! Two state machines decide everything: the [`Supervisor`](supervisor::Supervisor) says which
-//! workers live, and the [`Dispatcher`](dispatch::Dispatcher) says who gets a connection. Both have
-//! the same face:
+//! Three state machines decide everything: the [`Supervisor`](supervisor::Supervisor) says which
+//! workers live, the [`Dispatcher`](dispatch::Dispatcher) says who gets a connection, and the
+//! [`JobDispatcher`](jobs::JobDispatcher) says who gets a client's message. All have the same face:
 //!
 //! * `handle(event, now)` is the only way in,
 //! * `poll_action()` is drained after every `handle`,
@@ -21,11 +21,12 @@
 pub mod dispatch;
 mod exit;
 mod id;
+pub mod jobs;
 pub mod mutation;
 pub mod spec;
 pub mod supervisor;
 mod time;
 
 pub use exit::Exit;
-pub use id::{ConnId, Incarnation, Slot, WorkerId};
+pub use id::{ClientId, ConnId, Incarnation, JobId, Slot, WorkerId};
 pub use time::Tick;
