@@ -1,8 +1,8 @@
 //! The kit of the tests that run real processes.
 //!
 //! A test makes a [`scene::Scene`], which has a private directory and an identity; starts herds in it
-//! ([`herd::Herd`]); sends them traffic whose every request is accounted for ([`client::Load`]); and
-//! when the scene is dropped, it fails the test if anything was left behind ([`baseline`]).
+//! ([`herd::Herd`]); sends them traffic whose every request ([`client::Load`]) or message ([`message::Crowd`])
+//! is accounted for; and when the scene is dropped, it fails the test if anything was left behind ([`baseline`]).
 //!
 //! Every wait has a deadline and a name ([`mod@wait`]), so that a test that hangs says on what.
 //! The kit is for tests and benchmarks: where a test would have to give up, it panics with the reason.
@@ -14,7 +14,9 @@ pub mod binary;
 pub mod client;
 pub mod foreign;
 pub mod herd;
+pub mod jobs;
 pub mod lineage;
+pub mod message;
 pub mod native;
 pub mod process;
 pub mod scene;
