@@ -158,6 +158,8 @@ impl Default for LifePolicy {
 /// Who accepts a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum DispatchMode {
+    /// A gateway accepts and keeps the connection, and passes each message of it to a worker.
+    Message,
     /// The master accepts and passes the connection to a worker.
     Pass,
     /// The workers accept from one listener that they share.
@@ -176,6 +178,7 @@ pub enum PickerKind {
 impl fmt::Display for DispatchMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            DispatchMode::Message => "message",
             DispatchMode::Pass => "pass",
             DispatchMode::Shared => "shared",
         })

@@ -14,6 +14,8 @@ pub enum Event {
     Beat { worker: WorkerId },
     /// The worker needs `by` more before it can be ready, counted from now.
     BootExtended { worker: WorkerId, by: Duration },
+    /// The worker was given the last job of its life.
+    Exhausted { worker: WorkerId },
     /// The process is gone.
     Exited { worker: WorkerId, exit: Exit },
     /// The worker's resident memory.
@@ -75,7 +77,7 @@ pub enum Action {
 /// Why a worker is told to leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum DrainReason {
-    /// A limit of the recycle policy was reached.
+    /// A limit was reached.
     Recycle(RecycleReason),
     /// It announced its own end.
     Retired,
@@ -85,9 +87,11 @@ pub enum DrainReason {
     Stop,
 }
 
-/// Which limit of the recycle policy was reached.
+/// Which limit was reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum RecycleReason {
+    /// `max_jobs`
+    Jobs,
     /// `max_lifetime`
     Lifetime,
     /// `max_memory`
@@ -135,7 +139,8 @@ pub enum Notice {
     },
     /// A worker is ready. `guessed`: it did not say so, it merely lived long enough.
     Ready { worker: WorkerId, guessed: bool },
-    /// A worker reached a limit; its replacement is started first.
+    /// A worker reached a limit; its replacement is started first, and, unless the limit is
+    /// `max_jobs`, it serves until that one is ready.
     Recycling {
         worker: WorkerId,
         reason: RecycleReason,

@@ -20,5 +20,5 @@ mod timers;
 pub use message::{Action, Cause, DrainReason, Event, Notice, Outcome, RecycleReason};
 pub use phase::{Phase, Standing, Tenure};
 pub use recycle::{Due, Limits};
-pub use seat::Seat;
+pub use seat::{Seat, Start};
 pub use state::Supervisor;

@@ -15,6 +15,7 @@ use crate::{Exit, Tick, WorkerId};
 pub(super) enum News {
     Beat,
     BootExtended(Duration),
+    Exhausted,
     Exited(Exit),
     Memory(u64),
     Misbehaved,
@@ -34,6 +35,8 @@ impl Supervisor {
             return self.count_stale();
         }
         match news {
+            // Not the worker says so, hence it is no sign of its life.
+            News::Exhausted => return self.exhausted(worker, now),
             News::Exited(exit) => return self.exited(worker, exit, now),
             News::SpawnFailed(errno) => return self.spawn_failed(worker, errno, now),
             News::Spawned => return self.spawned(worker, now),
@@ -54,7 +57,11 @@ impl Supervisor {
             News::Ready => self.ready(worker, now),
             News::Retire => self.retire(worker, now),
             News::Served(total) => self.served(worker, total, now),
-            News::Exited(_) | News::SpawnFailed(_) | News::Spawned | News::Withdrawn => {}
+            News::Exhausted
+            | News::Exited(_)
+            | News::SpawnFailed(_)
+            | News::Spawned
+            | News::Withdrawn => {}
         }
     }
 
@@ -351,6 +358,27 @@ impl Supervisor {
             | Phase::Recalled { .. }
             | Phase::Spawning { .. }
             | Phase::Withdrawing { .. } => {}
+        }
+    }
+
+    fn exhausted(&mut self, worker: WorkerId, now: Tick) {
+        match self.phase(worker) {
+            Some(Phase::Ready { .. } | Phase::Suspect { .. }) => {
+                let reason = RecycleReason::Jobs;
+                self.tell(Notice::Recycling { worker, reason });
+                self.succeed_exhausted(worker, now);
+                self.leave(worker, DrainReason::Recycle(reason), now);
+            }
+            Some(
+                Phase::Aborting { .. }
+                | Phase::Draining { .. }
+                | Phase::Killing { .. }
+                | Phase::Recalled { .. }
+                | Phase::Spawning { .. }
+                | Phase::Starting { .. }
+                | Phase::Withdrawing { .. },
+            )
+            | None => {}
         }
     }
 

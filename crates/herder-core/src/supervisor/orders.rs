@@ -3,9 +3,8 @@
 use super::message::{DrainReason, Notice, Outcome};
 use super::phase::Phase;
 use super::restart::History;
-use super::seat::{Place, Seat};
+use super::seat::{Place, Seat, Start};
 use super::state::{Run, Supervisor, id};
-use super::succession::Start;
 use crate::spec::WorkerCount;
 use crate::{Slot, Tick, WorkerId};
 

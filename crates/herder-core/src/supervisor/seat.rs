@@ -25,6 +25,8 @@ pub enum Seat {
     Owed {
         /// Since then: who waits longest is first.
         since: Tick,
+        /// What kind of start.
+        start: Start,
     },
     /// It was restarted too often and rests.
     Quarantined {
@@ -36,6 +38,15 @@ pub enum Seat {
         /// How its last worker ended.
         last: Option<Exit>,
     },
+}
+
+/// Whether a start is limited by `max_restarts`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Start {
+    /// A first start, or a planned one: it is not counted.
+    Planned,
+    /// It replaces a worker that died or announced its end, or follows a quarantine.
+    Restart,
 }
 
 impl Seat {

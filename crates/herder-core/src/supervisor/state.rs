@@ -198,6 +198,7 @@ impl Supervisor {
         let (worker, news) = match event {
             Event::Beat { worker } => (worker, News::Beat),
             Event::BootExtended { worker, by } => (worker, News::BootExtended(by)),
+            Event::Exhausted { worker } => (worker, News::Exhausted),
             Event::Exited { worker, exit } => (worker, News::Exited(exit)),
             Event::Memory { worker, bytes } => (worker, News::Memory(bytes)),
             Event::Misbehaved { worker } => (worker, News::Misbehaved),

@@ -4,20 +4,11 @@ use super::message::{Action, DrainReason, Notice, Outcome};
 use super::phase::{Phase, Standing};
 use super::recycle::Inheritance;
 use super::restart::{Trust, back_off};
-use super::seat::Seat;
+use super::seat::{Seat, Start};
 use super::state::{ReadinessSeen, Run, Supervisor, id};
 use crate::mutation::{self, Mutation};
 use crate::spec::BootFailure;
 use crate::{Exit, Incarnation, Slot, Tick, WorkerId};
-
-/// Whether a start is limited by `max_restarts`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Start {
-    /// A first start, or a planned one.
-    Planned,
-    /// It replaces a worker that died, or follows a quarantine.
-    Restart,
-}
 
 impl Supervisor {
     /// Asks for a new process in a slot.
@@ -76,13 +67,19 @@ impl Supervisor {
         self.credit(slot, standing);
         match self.pass_to_replacement(worker) {
             Inheritance::Replacement => {}
-            Inheritance::Nobody if self.is_exhausted(slot, now) => self.quarantine(slot, now),
-            Inheritance::Nobody if self.may_drain_more() => self.fill(slot, Start::Restart, now),
-            Inheritance::Nobody => {
-                let draining = u16::try_from(self.leaving_count()).unwrap_or(u16::MAX);
-                self.place_mut(slot).seat = Seat::Owed { since: now };
-                self.tell(Notice::ReplacementWaits { slot, draining });
-            }
+            Inheritance::Nobody if self.is_over_limit(slot, now) => self.quarantine(slot, now),
+            Inheritance::Nobody => self.fill_or_owe(slot, Start::Restart, now),
+        }
+    }
+
+    /// A worker has had the last job of its life: its successor starts at once. This is what the
+    /// worker was there for, however short its life was, so it clears the count of failures.
+    pub(super) fn succeed_exhausted(&mut self, worker: WorkerId, now: Tick) {
+        let slot = worker.slot;
+        self.credit(slot, Standing::Stable);
+        match self.pass_to_replacement(worker) {
+            Inheritance::Replacement => {}
+            Inheritance::Nobody => self.fill_or_owe(slot, Start::Planned, now),
         }
     }
 
@@ -102,14 +99,14 @@ impl Supervisor {
     pub(super) fn pay_owed(&mut self, now: Tick) {
         loop {
             let owed = self.slots().filter_map(|(slot, seat)| match seat {
-                Seat::Owed { since } => Some((since, slot)),
+                Seat::Owed { since, start } => Some((since, slot, start)),
                 Seat::Backoff { .. }
                 | Seat::Held { .. }
                 | Seat::Quarantined { .. }
                 | Seat::Stopped { .. } => None,
             });
-            match owed.min() {
-                Some((_, slot)) if self.may_drain_more() => self.fill(slot, Start::Restart, now),
+            match owed.min_by_key(|(since, slot, _)| (*since, *slot)) {
+                Some((_, slot, start)) if self.may_drain_more() => self.fill(slot, start, now),
                 Some(_) | None => return,
             }
         }
@@ -182,6 +179,16 @@ impl Supervisor {
         self.run == Run::Running && slot.0 < self.size
     }
 
+    /// Starts a successor, or remembers it while too many workers drain.
+    fn fill_or_owe(&mut self, slot: Slot, start: Start, now: Tick) {
+        if self.may_drain_more() {
+            return self.fill(slot, start, now);
+        }
+        let draining = u16::try_from(self.leaving_count()).unwrap_or(u16::MAX);
+        self.place_mut(slot).seat = Seat::Owed { since: now, start };
+        self.tell(Notice::ReplacementWaits { slot, draining });
+    }
+
     /// The worker of a slot is gone, and not by its own announcement.
     fn replace(&mut self, slot: Slot, standing: Standing, now: Tick) {
         self.credit(slot, standing);
@@ -190,7 +197,7 @@ impl Supervisor {
         }
         let trust = self.place(slot).history.trust;
         match standing {
-            Standing::Stable if self.is_exhausted(slot, now) => return self.quarantine(slot, now),
+            Standing::Stable if self.is_over_limit(slot, now) => return self.quarantine(slot, now),
             Standing::Stable => return self.fill(slot, Start::Restart, now),
             Standing::Unready if trust == Trust::Probation => return self.quarantine(slot, now),
             Standing::Brief | Standing::Unready => {}
@@ -200,7 +207,7 @@ impl Supervisor {
         let failures = history.failures;
         let delay = self.jitter.spread(back_off(&self.spec.restart, failures));
         let until = now.after(delay);
-        if self.is_exhausted(slot, until) {
+        if self.is_over_limit(slot, until) {
             return self.quarantine(slot, now);
         }
         self.place_mut(slot).seat = Seat::Backoff { until, failures };
@@ -236,7 +243,8 @@ impl Supervisor {
         });
     }
 
-    fn is_exhausted(&self, slot: Slot, at: Tick) -> bool {
+    /// Whether one more restart of the slot at that moment would be too many.
+    fn is_over_limit(&self, slot: Slot, at: Tick) -> bool {
         !mutation::is(Mutation::BackoffOff)
             && self
                 .place(slot)

@@ -8,7 +8,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use herder_core::mutation::{self, Mutation};
-use world::{Budget, Tally, run, seeds, trace};
+use world::{Budget, Lives, Tally, run, seeds, trace};
 
 /// Another base than the simulation's: what is found there is not found by memory.
 const BASE_SEED: u64 = 0x6D75_7461_7465;
@@ -29,11 +29,11 @@ fn is_caught(broken: Mutation) {
     let start = Instant::now();
     let caught = seeds(BASE_SEED)
         .take_while(|_| start.elapsed() < PATIENCE)
-        .find_map(|seed| run(seed, Budget::Unbounded).err());
+        .find_map(|seed| run(seed, Budget::Unbounded, Lives::Endless).err());
     mutation::set(None);
     let failure = caught.unwrap_or_else(|| panic!("{broken:?} was not noticed in {PATIENCE:?}"));
     println!("{broken:?} in {:?}: {failure}", start.elapsed());
-    let mended = run(failure.seed, Budget::Unbounded);
+    let mended = run(failure.seed, Budget::Unbounded, Lives::Endless);
     assert!(
         mended.is_ok(),
         "seed {} fails without a mutation: {mended:?}",
@@ -71,8 +71,10 @@ fn without_a_mutation_nothing_is_caught() {
     let mut tally = Tally::default();
     for seed in seeds(BASE_SEED).take(100) {
         for budget in [Budget::Bounded, Budget::Unbounded] {
-            tally += run(seed, budget).expect("nothing is broken");
+            for lives in [Lives::Endless, Lives::Exhaustible] {
+                tally += run(seed, budget, lives).expect("nothing is broken");
+            }
         }
     }
-    assert_eq!(tally.seeds, 200, "{tally:?}");
+    assert_eq!(tally.seeds, 400, "{tally:?}");
 }

@@ -7,7 +7,7 @@ mod world;
 
 use std::time::Instant;
 
-use world::{Budget, Tally, run, seeds, trace};
+use world::{Budget, Lives, Tally, run, seeds, trace};
 
 /// Where the search starts: always the same, so that a red run is red for everybody.
 const BASE_SEED: u64 = 0x6865_7264_6572;
@@ -37,13 +37,15 @@ fn number(variable: &str) -> Option<u64> {
     )
 }
 
-/// One seed in both budgets.
-fn run_both(seed: u64) -> Tally {
+/// One seed in every kind of world.
+fn run_all(seed: u64) -> Tally {
     let mut tally = Tally::default();
     for budget in [Budget::Bounded, Budget::Unbounded] {
-        match run(seed, budget) {
-            Ok(more) => tally += more,
-            Err(failure) => panic!("{failure} ({budget:?})"),
+        for lives in [Lives::Endless, Lives::Exhaustible] {
+            match run(seed, budget, lives) {
+                Ok(more) => tally += more,
+                Err(failure) => panic!("{failure} ({budget:?}, {lives:?})"),
+            }
         }
     }
     tally
@@ -59,7 +61,7 @@ fn simulation_million_steps() {
         if number("HERDER_SIM_TRACE").is_some_and(|on| on > 0) {
             trace::set(trace::Trace::On);
         }
-        println!("{:?}", run_both(seed));
+        println!("{:?}", run_all(seed));
         return;
     }
     let goal = number("HERDER_SIM_STEPS").unwrap_or(1_000_000);
@@ -67,14 +69,14 @@ fn simulation_million_steps() {
     let start = Instant::now();
     let mut tally = Tally::default();
     for seed in seeds(BASE_SEED) {
-        tally += run_both(seed);
+        tally += run_all(seed);
         if tally.steps >= goal {
             break;
         }
     }
     println!("{tally:?} in {:?}", start.elapsed());
     assert!(
-        tally.taken_back > 0 && tally.poisoned > 0 && tally.timed_out > 0,
+        tally.taken_back > 0 && tally.poisoned > 0 && tally.timed_out > 0 && tally.exhausted > 0,
         "a tame world"
     );
 }
@@ -82,7 +84,7 @@ fn simulation_million_steps() {
 #[test]
 fn regressions() {
     for (seed, budget) in REGRESSIONS {
-        if let Err(failure) = run(*seed, *budget) {
+        if let Err(failure) = run(*seed, *budget, Lives::Endless) {
             panic!("{failure} ({budget:?})");
         }
     }
@@ -90,7 +92,12 @@ fn regressions() {
 
 #[test]
 fn the_same_seed_lives_the_same_life() {
-    let tally = |seed| format!("{:?}", run(seed, Budget::Unbounded).ok());
+    let tally = |seed| {
+        format!(
+            "{:?}",
+            run(seed, Budget::Unbounded, Lives::Exhaustible).ok()
+        )
+    };
     for seed in seeds(BASE_SEED).take(3) {
         assert_eq!(tally(seed), tally(seed));
     }

@@ -101,6 +101,7 @@ fn random_event(dice: &mut Dice, core: &Supervisor) -> Event {
         39..=44 => Event::Spawned { worker },
         45..=47 => Event::Withdrawn { worker },
         48 => Event::Start,
+        49..=52 => Event::Exhausted { worker },
         _ => Event::Timer,
     }
 }

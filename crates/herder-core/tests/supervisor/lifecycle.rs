@@ -39,7 +39,7 @@ const SEATS: [&str; 6] = [
 #[test]
 fn every_phase_answers_every_event_as_written() {
     let cells = cells("phase");
-    assert_eq!(cells.len(), PHASES.len() * (7 + 4 + 7), "a cell is missing");
+    assert_eq!(cells.len(), PHASES.len() * (7 + 5 + 7), "a cell is missing");
     for phase in PHASES {
         for (_, event, expected) in cells.iter().filter(|(row, _, _)| row == phase) {
             let mut herd = in_phase(phase);
@@ -227,6 +227,7 @@ fn news(worker: WorkerId) -> Vec<Event> {
     vec![
         Event::Beat { worker },
         Event::BootExtended { worker, by: SECOND },
+        Event::Exhausted { worker },
         Event::Exited {
             worker,
             exit: Exit::Code(0),

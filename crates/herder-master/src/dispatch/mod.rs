@@ -111,7 +111,8 @@ impl Dispatch {
                 let pass = pass::Pass::new(spec, listeners, desk)?;
                 Box::new(move || pass.run())
             }
-            DispatchMode::Shared => {
+            // With a gateway there is no listener here, and nothing to do but obey.
+            DispatchMode::Message | DispatchMode::Shared => {
                 let shared = shared::Shared::new(listeners, desk, watch)?;
                 Box::new(move || shared.run())
             }

@@ -2,7 +2,7 @@
 
 use herder_core::WorkerId;
 use herder_core::spec::DispatchMode;
-use herder_core::supervisor::{Action, DrainReason, Event};
+use herder_core::supervisor::{Action, DrainReason, Event, RecycleReason};
 use herder_sys::signal::Signal;
 use herder_wire::control::{self, ToWorker};
 
@@ -180,7 +180,10 @@ impl Master {
 
 fn wire_reason(reason: DrainReason) -> control::DrainReason {
     match reason {
-        DrainReason::Recycle(_) => control::DrainReason::Recycle,
+        DrainReason::Recycle(RecycleReason::Jobs) => control::DrainReason::Exhausted,
+        DrainReason::Recycle(
+            RecycleReason::Lifetime | RecycleReason::Memory | RecycleReason::Requests,
+        ) => control::DrainReason::Recycle,
         DrainReason::Retired => control::DrainReason::Retired,
         DrainReason::ScaledDown => control::DrainReason::ScaledDown,
         DrainReason::Stop => control::DrainReason::Stop,

@@ -164,6 +164,8 @@ impl Nursery {
                 draft.give(DescriptorUse::Conns, theirs);
                 dispatch.tell(dispatch::Command::Attach(id, link));
             }
+            // What it works on comes by a link to the gateway, once it has said hello.
+            DispatchMode::Message => {}
             DispatchMode::Shared => self.give_listeners(draft)?,
         }
         Ok(control)

@@ -231,12 +231,18 @@ fn planned(reason: DrainReason) -> String {
 }
 
 fn reached(reason: RecycleReason) -> String {
-    format!("it reached {}", limit(reason))
+    match reason {
+        RecycleReason::Jobs => "it has served its jobs (max_jobs)".to_owned(),
+        RecycleReason::Lifetime | RecycleReason::Memory | RecycleReason::Requests => {
+            format!("it reached {}", limit(reason))
+        }
+    }
 }
 
 /// The name of the setting, as the operator wrote it.
 pub(super) fn limit(reason: RecycleReason) -> &'static str {
     match reason {
+        RecycleReason::Jobs => "max_jobs",
         RecycleReason::Lifetime => "max_lifetime",
         RecycleReason::Memory => "max_memory",
         RecycleReason::Requests => "max_requests",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use herder_core::spec::{AppSpec, BootFailure, Readiness};
-use herder_core::supervisor::{Action, Event, Notice, Outcome, Supervisor};
+use herder_core::supervisor::{Action, Event, Notice, Outcome, RecycleReason, Supervisor};
 use herder_core::{Incarnation, Slot, Tick, WorkerId};
 
 use super::restarts::{Blame, Restarts};
@@ -23,6 +23,10 @@ pub(crate) struct Audit {
     quarantined: BTreeSet<Slot>,
     restarts: Restarts,
     was_ever_ready: bool,
+    /// How many were exhausted while they served.
+    exhausted_in_all: u64,
+    /// Who had its last job, until the supervisor has answered.
+    exhausted: Option<WorkerId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -86,11 +90,17 @@ impl Audit {
             quarantined: BTreeSet::new(),
             restarts: Restarts::new(&spec.restart),
             was_ever_ready: false,
+            exhausted_in_all: 0,
+            exhausted: None,
         }
     }
 
     pub(super) fn spawned(&self) -> u64 {
         self.last_born.0
+    }
+
+    pub(super) fn exhausted_in_all(&self) -> u64 {
+        self.exhausted_in_all
     }
 
     pub(super) fn size(&self) -> u16 {
@@ -132,6 +142,9 @@ impl Audit {
             Event::Ready { worker } => {
                 self.exists(worker, now);
                 self.mark(worker, Mark::ReadyTold);
+            }
+            Event::Exhausted { worker } => {
+                self.exhausted = Some(worker).filter(|worker| self.is_admitted(*worker));
             }
             Event::Withdrawn { worker } => self.mark(worker, Mark::WithdrawnTold),
             Event::Reset => self.restarts.reset(),
@@ -176,7 +189,16 @@ impl Audit {
     }
 
     /// After everything the supervisor asked for.
-    pub(super) fn settled(&self) -> Verdict {
+    pub(super) fn settled(&mut self) -> Verdict {
+        if let Some(worker) = self.exhausted.take() {
+            self.exhausted_in_all += 1;
+            let leaves = self.live.get(&worker).is_some_and(|seen| seen.is_leaving());
+            ensure(leaves, "13: the exhausted leave", || worker.to_string())?;
+            let rests = self.is_quarantined(worker.slot);
+            ensure(!rests, "13: an exhausted worker is no failure", || {
+                worker.to_string()
+            })?;
+        }
         if self.run != Run::Running {
             return Ok(());
         }
@@ -370,7 +392,12 @@ impl Audit {
                     }
                 }
             }
-            Notice::Recycling { worker, .. } => self.restarts.recycling(worker.slot),
+            Notice::Recycling { worker, reason } => match reason {
+                RecycleReason::Jobs => self.restarts.exhausted(worker.slot),
+                RecycleReason::Lifetime | RecycleReason::Memory | RecycleReason::Requests => {
+                    self.restarts.recycling(worker.slot);
+                }
+            },
             Notice::Released { slot } => self.restarts.expect_planned(slot),
             Notice::Retired { worker } => {
                 self.mark(worker, Mark::Superseded);

@@ -19,5 +19,5 @@ mod steps;
 pub(crate) mod trace;
 mod violation;
 
-pub(crate) use plan::Budget;
+pub(crate) use plan::{Budget, Lives};
 pub(crate) use run::{Tally, run, seeds};

@@ -17,6 +17,15 @@ pub(crate) enum Budget {
     Unbounded,
 }
 
+/// How long a life may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lives {
+    /// No worker has a last job.
+    Endless,
+    /// Workers are given the last jobs of their lives.
+    Exhaustible,
+}
+
 /// What may go wrong, each per thousand opportunities.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Faults {

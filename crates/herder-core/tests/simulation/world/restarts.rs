@@ -39,7 +39,7 @@ pub(super) enum Blame {
 /// What the next start of a slot is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Next {
-    /// The first one, one after a quarantine, or one after a change of size.
+    /// The first one, one after a quarantine, after a change of size, or after an exhausted worker.
     Planned,
     /// The replacement of a worker that serves on, until one is ready.
     Recycling,
@@ -69,6 +69,15 @@ impl Restarts {
 
     pub(super) fn recycling(&mut self, slot: Slot) {
         self.record(slot).next = Next::Recycling;
+    }
+
+    /// Its worker did what it was there for: what follows is no restart, unless it fails.
+    pub(super) fn exhausted(&mut self, slot: Slot) {
+        let record = self.record(slot);
+        record.streak = 0;
+        if record.next != Next::Recycling {
+            record.next = Next::Planned;
+        }
     }
 
     pub(super) fn quarantined(&mut self, slot: Slot, until: Tick) {

@@ -10,7 +10,7 @@ use super::audit::Audit;
 use super::dispatch_thread::Channel;
 use super::ledger::Ledger;
 use super::mail::{Mail, Order};
-use super::plan::{Budget, Faults, Plan};
+use super::plan::{Budget, Faults, Lives, Plan};
 use super::process::Process;
 use super::rng::Rng;
 use super::violation::{Verdict, Violation};
@@ -21,6 +21,11 @@ const STEPS_PER_SEED: u64 = 3_000;
 /// Everything there is.
 pub(crate) struct World {
     pub(super) rng: Rng,
+    /// Decides who is exhausted. It is apart, so that a world without exhausted workers is the same
+    /// as one in which nobody knows of them.
+    pub(super) jobs: Rng,
+    /// How often a worker gets its last job, per thousand steps.
+    pub(super) exhaustion: u64,
     pub(super) faults: Faults,
     pub(super) plan: Plan,
     pub(super) now: Tick,
@@ -48,6 +53,7 @@ pub(crate) struct Tally {
     pub(crate) taken_back: u64,
     pub(crate) poisoned: u64,
     pub(crate) timed_out: u64,
+    pub(crate) exhausted: u64,
 }
 
 /// A seed that found a broken invariant.
@@ -76,10 +82,10 @@ pub(crate) fn seeds(base: u64) -> impl Iterator<Item = u64> {
 
 /// Runs one seed: chaos, then calm in which everything must come right, then a stop. A panic of a
 /// machine is a violation like any other.
-pub(crate) fn run(seed: u64, budget: Budget) -> Result<Tally, Box<Failure>> {
+pub(crate) fn run(seed: u64, budget: Budget, lives: Lives) -> Result<Tally, Box<Failure>> {
     let mut step = 0;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(seed, budget);
+        let mut world = World::new(seed, budget, lives);
         world.live_through(&mut step).map(|()| world.tally(step))
     }));
     let violation = match outcome {
@@ -98,8 +104,13 @@ pub(crate) fn run(seed: u64, budget: Budget) -> Result<Tally, Box<Failure>> {
 }
 
 impl World {
-    fn new(seed: u64, budget: Budget) -> World {
+    fn new(seed: u64, budget: Budget, lives: Lives) -> World {
         let mut rng = Rng::new(seed);
+        let mut jobs = Rng::new(!seed);
+        let exhaustion = match lives {
+            Lives::Endless => 0,
+            Lives::Exhaustible => jobs.between(1, 50),
+        };
         let plan = Plan::draw(&mut rng, budget);
         World {
             now: Tick::from_micros(rng.below(1_000_000_000)),
@@ -114,6 +125,8 @@ impl World {
             faults: plan.faults,
             plan,
             rng,
+            jobs,
+            exhaustion,
         }
     }
 
@@ -138,6 +151,7 @@ impl World {
             taken_back: self.dispatcher.taken_back(),
             poisoned: self.dispatcher.closed_poisoned(),
             timed_out: self.dispatcher.closed_timed_out(),
+            exhausted: self.audit.exhausted_in_all(),
         }
     }
 }
@@ -152,6 +166,7 @@ impl std::ops::AddAssign for Tally {
         self.taken_back += other.taken_back;
         self.poisoned += other.poisoned;
         self.timed_out += other.timed_out;
+        self.exhausted += other.exhausted;
     }
 }
 

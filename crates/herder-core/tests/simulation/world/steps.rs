@@ -25,6 +25,7 @@ pub(super) enum Firing {
 
 impl World {
     pub(super) fn step(&mut self) -> Verdict {
+        self.jobs_run_out();
         match self.rng.below(1000) {
             0..300 => self.deliver_mail()?,
             300..400 => self.deliver_order()?,
@@ -119,6 +120,25 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Somebody gets the last job of its life, mostly somebody who serves.
+    fn jobs_run_out(&mut self) {
+        if !self.jobs.chance(self.exhaustion) {
+            return;
+        }
+        let ids: Vec<WorkerId> = self.processes.keys().copied().collect();
+        let anybody = self.jobs.chance(100);
+        let admitted = |id: &WorkerId| anybody || self.audit.is_admitted(*id);
+        let ids: Vec<WorkerId> = ids.into_iter().filter(admitted).collect();
+        let Some(worker) = self.jobs.pick(&ids) else {
+            return;
+        };
+        let at = self
+            .now
+            .after(Duration::from_micros(self.jobs.below(50_000)));
+        let news = News::Supervisor(ToSupervisor::Exhausted { worker });
+        self.mail.post(Source::Dispatch, at, news);
     }
 
     fn clients_arrive(&mut self) -> Verdict {
