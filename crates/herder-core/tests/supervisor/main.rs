@@ -2,6 +2,7 @@
 
 mod boot;
 mod chaos;
+mod exhausted;
 mod harness;
 mod heartbeat;
 mod lifecycle;
