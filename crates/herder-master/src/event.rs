@@ -45,10 +45,18 @@ pub enum HerdEvent {
         outcome: Outcome,
         last_lines: Vec<String>,
     },
+    /// A worker has done the jobs that it may have in its life, and ends.
+    Exhausted { worker: WorkerInfo },
     /// A worker process was started.
     Forked { worker: WorkerInfo },
+    /// Something that happened to the gateway: any event that tells of a worker or of the herd, said
+    /// of the gateway instead. Its lives are counted for themselves: 1, 2, 3 …
+    Gateway(Box<HerdEvent>),
     /// A worker did not leave in time and is killed.
     GraceExpired { worker: WorkerInfo },
+    /// A message of a client became a job of a worker. (As often as it is given to one: again after
+    /// it was taken back.)
+    JobDispatched { job: u64, worker: WorkerInfo },
     /// A child could not follow its launch plan.
     LaunchFailed { worker: WorkerInfo, problem: String },
     /// Lines of a worker's output were lost: nobody took them.

@@ -13,6 +13,7 @@ mod launch;
 mod master;
 mod operator;
 mod output;
+mod part;
 pub mod role;
 pub mod status;
 

@@ -8,11 +8,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use herder_core::{Incarnation, Tick};
+use herder_core::Tick;
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::socket::{self, Wait};
 use herder_wire::control::{Decoder, MAX_FRAME, ToMaster, ToWorker};
 
+use super::crew::MemberId;
 use super::token::Source;
 
 /// How many messages one turn reads from one worker, so that a loud one does not starve the rest.
@@ -58,14 +59,14 @@ pub(super) enum Reading {
 }
 
 impl Control {
-    /// A new channel, and the end that the worker gets.
-    pub(super) fn new(incarnation: Incarnation) -> io::Result<(Control, OwnedFd)> {
+    /// A new channel, and the end that the member gets.
+    pub(super) fn new(id: MemberId) -> io::Result<(Control, OwnedFd)> {
         let (socket, theirs) = socket::seqpacket_pair()?;
         // Older kernels cannot refuse them at the sender; then they are counted and closed here.
         let _unsupported = socket::refuse_descriptors(socket.as_fd());
         let control = Control {
             socket,
-            token: Source::Control(incarnation).token(),
+            token: Source::Control(id.part, id.worker.incarnation).token(),
             decoder: Decoder::new(),
             unsent: VecDeque::new(),
             unsent_bytes: 0,
@@ -258,7 +259,19 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
+    use herder_core::{Incarnation, Slot, WorkerId};
+
     use super::*;
+    use crate::part::Part;
+
+    fn channel() -> (Control, OwnedFd) {
+        let worker = WorkerId {
+            slot: Slot(0),
+            incarnation: Incarnation(1),
+        };
+        let part = Part::Workers;
+        Control::new(MemberId { part, worker }).expect("socketpair")
+    }
 
     fn at(millis: u64) -> Tick {
         Tick::from_micros(millis * 1000)
@@ -288,7 +301,7 @@ mod tests {
     #[test]
     fn r18_half_a_frame_and_nonsense_are_broken() {
         for bytes in [&[1_u8, 0, 1][..], &[0xff; 64][..]] {
-            let (mut control, theirs) = Control::new(Incarnation(1)).expect("socketpair");
+            let (mut control, theirs) = channel();
             socket::send(theirs.as_fd(), bytes, &[]).expect("send");
             let said = control.read(at(0), &mut [0; MAX_FRAME]);
             assert!(matches!(said.then, Reading::Broken(_)), "{bytes:?}");
@@ -297,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_ends_without_reading_has_ended_and_not_misbehaved() {
-        let (mut control, theirs) = Control::new(Incarnation(1)).expect("socketpair");
+        let (mut control, theirs) = channel();
         control.send(&ToWorker::Nudge);
         drop(theirs);
         assert!(matches!(
@@ -308,7 +321,7 @@ mod tests {
 
     #[test]
     fn r19_what_a_deaf_worker_does_not_read_is_bounded() {
-        let (mut control, _theirs) = Control::new(Incarnation(1)).expect("socketpair");
+        let (mut control, _theirs) = channel();
         for _ in 0..1_000_000 {
             control.send(&ToWorker::Nudge);
         }
@@ -318,7 +331,7 @@ mod tests {
 
     #[test]
     fn r20_uninvited_descriptors_are_closed_and_the_second_is_one_too_many() {
-        let (mut control, theirs) = Control::new(Incarnation(1)).expect("socketpair");
+        let (mut control, theirs) = channel();
         let gift = herder_sys::fd::null().expect("/dev/null");
         let mut frame = Vec::new();
         ToMaster::Beat.encode(&mut frame).expect("fits");

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use herder_core::spec::PickerKind;
 use herder_core::supervisor::Event;
-use herder_core::{Exit, Incarnation, WorkerId};
+use herder_core::{Exit, Incarnation};
 use herder_sys::{epoll, process};
 use herder_wire::control::ToMaster;
 
 use super::control::Reading;
+use super::crew::MemberId;
 use super::notify::Heard;
 use super::token::Source;
 use super::{Dispatching, Heir, Master, Stopping, now};
 use crate::dispatch::{Command, News};
 use crate::event::HerdEvent;
+use crate::part::Part;
 
 /// How often the channel of a dead worker is read at most. A socket's buffer holds less.
 const LAST_READINGS: usize = 256;
@@ -22,11 +24,11 @@ const LAST_READINGS: usize = 256;
 impl Master {
     pub(super) fn on_ready(&mut self, event: &epoll::Event) -> io::Result<()> {
         match Source::of(event.token) {
-            Some(Source::Control(incarnation)) => self.on_control(incarnation, event),
+            Some(Source::Control(part, life)) => self.on_control(part, life, event),
             Some(Source::Dispatch) => self.on_dispatch_news(),
-            Some(Source::Exit(incarnation)) => self.on_exit(incarnation)?,
+            Some(Source::Exit(part, life)) => self.on_exit(part, life)?,
             Some(Source::Keeper) => self.on_keeper_gone()?,
-            Some(Source::Notify(incarnation)) => self.on_notification(incarnation),
+            Some(Source::Notify(part, life)) => self.on_notification(part, life),
             Some(Source::Signal) => self.on_signals()?,
             None => {}
         }
@@ -36,8 +38,10 @@ impl Master {
     /// What is due by the clock.
     pub(super) fn on_time(&mut self) {
         let now = now();
-        if self.supervisor.poll_timeout().is_some_and(|at| at <= now) {
-            self.feed(Event::Timer);
+        for part in self.crews.parts() {
+            if self.crews.is_due(part, now) {
+                self.feed(part, Event::Timer);
+            }
         }
         self.sample_memory(now);
         self.resume_throttled(now);
@@ -46,12 +50,7 @@ impl Master {
     /// How long nothing is due.
     pub(super) fn timeout(&self) -> Option<Duration> {
         let sample = self.memory.as_ref().map(|watch| watch.due());
-        let throttled = self
-            .workers
-            .values()
-            .filter_map(|worker| worker.throttled_until())
-            .min();
-        let wishes = [self.supervisor.poll_timeout(), sample, throttled];
+        let wishes = [self.crews.poll_timeout(), sample];
         let now = now();
         wishes.into_iter().flatten().min().map(|at| at.since(now))
     }
@@ -70,7 +69,7 @@ impl Master {
                     });
                 }
                 News::Ended(text) => self.on_dispatch_gone(text),
-                News::ListenersClosed => self.nursery.close_listeners(),
+                News::ListenersClosed => self.close_listeners(),
                 News::Failed(text) => self.tell(HerdEvent::Warning { text }),
                 News::Nudged(nudges) => self.tell(HerdEvent::Nudged { nudges }),
                 News::Relistened(address) => self.tell(HerdEvent::Warning {
@@ -81,9 +80,15 @@ impl Master {
                 }),
                 News::Withdrawn(worker) => {
                     self.nudge_others(worker);
-                    self.feed(Event::Withdrawn { worker });
+                    self.feed(Part::Workers, Event::Withdrawn { worker });
                 }
             }
+        }
+    }
+
+    fn close_listeners(&mut self) {
+        if let Some(crew) = self.crews.get_mut(Part::Workers) {
+            crew.recipe.close_listeners();
         }
     }
 
@@ -96,51 +101,51 @@ impl Master {
         if self.stopping == Stopping::No {
             self.stop(None);
         }
-        self.nursery.close_listeners();
+        self.close_listeners();
         // It owes answers, too.
-        let workers: Vec<_> = self.workers.keys().copied().collect();
-        for worker in workers {
-            self.feed(Event::Withdrawn { worker });
+        for id in self.crews.living(Part::Workers) {
+            self.feed(Part::Workers, Event::Withdrawn { worker: id.worker });
         }
     }
 
-    fn on_exit(&mut self, incarnation: Incarnation) -> io::Result<()> {
-        let Some(id) = self.worker_id(incarnation) else {
+    fn on_exit(&mut self, part: Part, life: Incarnation) -> io::Result<()> {
+        let Some(id) = self.crews.find(part, life) else {
             return Ok(());
         };
-        self.drain_control(id);
-        let Some(worker) = self.workers.get_mut(&id) else {
+        self.read_last_words(id);
+        let Some(member) = self.crews.member_mut(id) else {
             return Ok(());
         };
-        let Some(exit) = worker.bury()? else {
+        let Some(exit) = member.bury()? else {
             return Ok(());
         };
-        if let Some(failure) = worker.launch_failure() {
-            let worker = worker.info();
-            self.tell(HerdEvent::LaunchFailed {
-                worker,
-                problem: failure,
-            });
+        if let Some(problem) = member.launch_failure() {
+            let worker = member.info();
+            self.tell_of(part, HerdEvent::LaunchFailed { worker, problem });
         }
-        self.last_exited = Some(incarnation.0);
-        self.dispatch.tell(Command::Gone(id));
-        self.nudge_others(id);
-        self.feed(Event::Exited { worker: id, exit });
+        self.part_with(id, exit);
         self.act();
-        if let Some(worker) = self.workers.remove(&id) {
-            worker.forget(&self.epoll);
+        if let Some(member) = self.crews.remove(id) {
+            member.forget(&self.epoll);
         }
         Ok(())
     }
 
-    /// Reads what a dead worker had still said: its last message may explain its end.
-    fn drain_control(&mut self, id: WorkerId) {
+    /// A process is dead: everybody hears who has to do with it.
+    fn part_with(&mut self, id: MemberId, exit: Exit) {
+        if let Some(crew) = self.crews.get_mut(id.part) {
+            crew.last_ended = Some(id.worker.incarnation.0);
+        }
+        self.dispatch.tell(Command::Gone(id.worker));
+        self.nudge_others(id.worker);
+        let worker = id.worker;
+        self.feed(id.part, Event::Exited { worker, exit });
+    }
+
+    /// Reads what a dead process had still said: its last message may explain its end.
+    fn read_last_words(&mut self, id: MemberId) {
         for _ in 0..LAST_READINGS {
-            let said = match self
-                .workers
-                .get_mut(&id)
-                .and_then(|worker| worker.control.as_mut())
-            {
+            let said = match self.crews.member_mut(id).and_then(|m| m.control.as_mut()) {
                 Some(control) => control.read(now(), &mut self.room),
                 None => return,
             };
@@ -153,15 +158,11 @@ impl Master {
         }
     }
 
-    fn on_control(&mut self, incarnation: Incarnation, event: &epoll::Event) {
-        let Some(id) = self.worker_id(incarnation) else {
+    fn on_control(&mut self, part: Part, life: Incarnation, event: &epoll::Event) {
+        let Some(id) = self.crews.find(part, life) else {
             return;
         };
-        let Some(control) = self
-            .workers
-            .get_mut(&id)
-            .and_then(|worker| worker.control.as_mut())
-        else {
+        let Some(control) = self.crews.member_mut(id).and_then(|m| m.control.as_mut()) else {
             return;
         };
         if event.writable {
@@ -179,30 +180,29 @@ impl Master {
         self.watch_control(id);
     }
 
-    fn on_frame(&mut self, id: WorkerId, frame: ToMaster) {
+    fn on_frame(&mut self, id: MemberId, frame: ToMaster) {
+        let (part, worker) = (id.part, id.worker);
         match frame {
-            ToMaster::Beat => self.feed(Event::Beat { worker: id }),
+            ToMaster::Beat => self.feed(part, Event::Beat { worker }),
             ToMaster::BootExtend { millis } => {
                 let by = Duration::from_millis(u64::from(millis));
-                self.feed(Event::BootExtended { worker: id, by });
+                self.feed(part, Event::BootExtended { worker, by });
             }
             ToMaster::Counters { open, served, .. } => {
                 // Only one policy asks for it, and each command wakes the dispatch thread.
-                if self.nursery.spec().dispatch.picker == PickerKind::LeastConnections {
-                    self.dispatch.tell(Command::Load(id, open));
+                if self.spec.dispatch.picker == PickerKind::LeastConnections {
+                    self.dispatch.tell(Command::Load(worker, open));
                 }
-                self.feed(Event::Served {
-                    worker: id,
-                    total: served,
-                });
+                let total = served;
+                self.feed(part, Event::Served { worker, total });
             }
             ToMaster::Hello { version, .. } => self.greet(id, version),
-            ToMaster::Ready => self.feed(Event::Ready { worker: id }),
+            ToMaster::Ready => self.feed(part, Event::Ready { worker }),
             ToMaster::Retire { reason } => {
-                if let Some(worker) = self.workers.get_mut(&id) {
-                    worker.retire_reason = Some(reason);
+                if let Some(member) = self.crews.member_mut(id) {
+                    member.retire_reason = Some(reason);
                 }
-                self.feed(Event::Retire { worker: id });
+                self.feed(part, Event::Retire { worker });
             }
             // No part of a herd takes messages of the application yet, and no worker is counted
             // as exhausted before it exits.
@@ -218,31 +218,28 @@ impl Master {
         self.act();
     }
 
-    fn on_notification(&mut self, incarnation: Incarnation) {
-        let Some(id) = self.worker_id(incarnation) else {
+    fn on_notification(&mut self, part: Part, life: Incarnation) {
+        let Some(id) = self.crews.find(part, life) else {
             return;
         };
-        let Some(notify) = self
-            .workers
-            .get(&id)
-            .and_then(|worker| worker.notify.as_ref())
-        else {
+        let Some(notify) = self.crews.member(id).and_then(|m| m.notify.as_ref()) else {
             return;
         };
+        let worker = id.worker;
         for heard in notify.read() {
             let event = match heard {
-                Heard::Beat => Event::Beat { worker: id },
-                Heard::Extend(by) => Event::BootExtended { worker: id, by },
-                Heard::Hung => Event::Misbehaved { worker: id },
-                Heard::Ready => Event::Ready { worker: id },
+                Heard::Beat => Event::Beat { worker },
+                Heard::Extend(by) => Event::BootExtended { worker, by },
+                Heard::Hung => Event::Misbehaved { worker },
+                Heard::Ready => Event::Ready { worker },
             };
             if heard == Heard::Hung {
                 let problem = "it asked to be treated as hung (WATCHDOG=trigger)".to_owned();
-                if let Some(worker) = self.workers.get_mut(&id) {
-                    worker.problem = Some(problem);
+                if let Some(member) = self.crews.member_mut(id) {
+                    member.problem = Some(problem);
                 }
             }
-            self.feed(event);
+            self.feed(part, event);
             self.act();
         }
     }
@@ -260,13 +257,6 @@ impl Master {
             self.stop(None);
         }
         Ok(())
-    }
-
-    fn worker_id(&self, incarnation: Incarnation) -> Option<WorkerId> {
-        self.workers
-            .keys()
-            .find(|id| id.incarnation == incarnation)
-            .copied()
     }
 }
 

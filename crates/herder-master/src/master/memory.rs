@@ -7,6 +7,7 @@ use herder_core::supervisor::Event;
 use herder_sys::proc;
 
 use super::Master;
+use crate::part::Part;
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -34,11 +35,15 @@ impl Master {
             return;
         };
         watch.due = now.after(EVERY);
-        let pids: Vec<_> = self.workers.values().map(|w| (w.id, w.child.pid)).collect();
+        let workers = self
+            .crews
+            .members()
+            .filter(|(id, _)| id.part == Part::Workers);
+        let pids: Vec<_> = workers.map(|(id, m)| (id.worker, m.child.pid)).collect();
         for (worker, pid) in pids {
             // A worker that has just ended has no memory to speak of.
             if let Ok(bytes) = proc::resident_bytes(pid) {
-                self.feed(Event::Memory { worker, bytes });
+                self.feed(Part::Workers, Event::Memory { worker, bytes });
                 self.act();
             }
         }

@@ -2,27 +2,27 @@
 //! reads a client's byte.
 
 mod control;
+mod crew;
 mod effects;
 mod environment;
 mod events;
+mod member;
 mod memory;
 mod notices;
 mod notify;
+mod nursery;
 mod runtime;
 mod setup;
 mod signals;
-mod spawn;
 mod token;
-mod worker;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use herder_core::spec::DispatchMode;
-use herder_core::supervisor::{Event, Outcome, Supervisor};
-use herder_core::{Tick, WorkerId};
+use herder_core::Tick;
+use herder_core::spec::{AppSpec, DispatchMode};
+use herder_core::supervisor::{Event, Outcome};
 use herder_sys::clock;
 use herder_sys::epoll::{Epoll, Events};
 use herder_sys::signal::SignalFd;
@@ -32,14 +32,15 @@ use crate::dispatch::Dispatch;
 use crate::event::HerdEvent;
 use crate::keeper::orphans;
 use crate::output::Output;
+use crate::part::Part;
 use crate::role::MasterSeat;
 use crate::status;
+use crew::Crews;
 use memory::MemoryWatch;
+use nursery::Nursery;
 use runtime::Runtime;
 use setup::Setup;
 use signals::Ending;
-use spawn::Nursery;
-use worker::Worker;
 
 /// How many events one turn takes from the kernel.
 const EVENTS: usize = 64;
@@ -59,7 +60,7 @@ fn live(setup: Setup) -> u8 {
     let mut master = setup.into_master();
     let outcome = master.live();
     master.dispatch.stop();
-    if master.nursery.spec().dispatch.mode == DispatchMode::Pass {
+    if master.spec.dispatch.mode == DispatchMode::Pass {
         master.tell(master.dispatch.totals());
     }
     let status = match &outcome {
@@ -74,7 +75,7 @@ fn live(setup: Setup) -> u8 {
         }
     };
     if let Ok(outcome) = outcome {
-        let last_lines = master.last_lines_before(outcome);
+        let last_lines = master.last_lines_before(Part::Workers, outcome);
         master.tell(HerdEvent::Finished {
             outcome,
             last_lines,
@@ -94,9 +95,9 @@ struct Master {
     /// Ends when the keeper ends; otherwise only written to.
     keeper: OwnedFd,
     output: Output,
+    spec: AppSpec,
     dispatch: Dispatch,
-    supervisor: Supervisor,
-    workers: BTreeMap<WorkerId, Worker>,
+    crews: Crews,
     /// Where a control channel is read into; one for all, so that it need not be made each time.
     room: Box<[u8]>,
     nursery: Nursery,
@@ -106,9 +107,6 @@ struct Master {
     dispatching: Dispatching,
     ended_by: Option<Ending>,
     heir: Heir,
-    outcome: Option<Outcome>,
-    /// The worker that ended last: what it said explains a failed start.
-    last_exited: Option<u64>,
 }
 
 /// Whether there is a dispatch thread.
@@ -138,11 +136,13 @@ enum Stopping {
 impl Master {
     /// One turn per wake-up, until nothing is left to supervise.
     fn live(&mut self) -> io::Result<Outcome> {
-        self.feed(Event::Start);
+        for part in self.crews.parts() {
+            self.feed(part, Event::Start);
+        }
         let mut events = Events::with_capacity(EVENTS);
         loop {
             self.act();
-            if let Some(outcome) = self.outcome {
+            if let Some(outcome) = self.outcome() {
                 return Ok(outcome);
             }
             self.epoll.wait(&mut events, self.timeout())?;
@@ -155,6 +155,12 @@ impl Master {
         }
     }
 
+    /// How the herd ended, when every part of it has.
+    fn outcome(&self) -> Option<Outcome> {
+        let workers = self.crews.get(Part::Workers)?;
+        workers.outcome.filter(|_| self.crews.have_ended())
+    }
+
     /// Does the keeper's last work: no worker is left, and what they had started had its time with them.
     fn clean_up(&self) {
         if let Err(error) = orphans::end_all(&self.signals, Instant::now(), &mut Vec::new()) {
@@ -164,8 +170,13 @@ impl Master {
         self.runtime.entrusted().remove();
     }
 
-    fn feed(&mut self, event: Event) {
-        self.supervisor.handle(event, now());
+    fn feed(&mut self, part: Part, event: Event) {
+        self.crews.feed(part, event);
+    }
+
+    /// Tells what happened to a part.
+    fn tell_of(&self, part: Part, event: HerdEvent) {
+        self.tell(part.said(event));
     }
 
     fn tell(&self, event: HerdEvent) {

@@ -4,39 +4,42 @@ use herder_core::WorkerId;
 use herder_core::supervisor::{Notice, Outcome};
 
 use super::Master;
+use super::crew::MemberId;
 use crate::event::{HerdEvent, WorkerInfo};
+use crate::part::Part;
 
 impl Master {
-    pub(super) fn announce(&mut self, notice: Notice) {
-        if let Some(event) = self.event_of(notice) {
-            self.tell(event);
+    pub(super) fn announce(&mut self, part: Part, notice: Notice) {
+        if let Some(event) = self.event_of(part, notice) {
+            self.tell_of(part, event);
         }
     }
 
-    fn event_of(&mut self, notice: Notice) -> Option<HerdEvent> {
+    fn event_of(&mut self, part: Part, notice: Notice) -> Option<HerdEvent> {
+        let member = |worker: WorkerId| MemberId { part, worker };
         Some(match notice {
             Notice::BootTimedOut { worker } => HerdEvent::BootTimedOut {
-                worker: self.info(worker),
-                last_lines: self.output.last_lines(worker.incarnation.0),
+                worker: self.info(member(worker)),
+                last_lines: self.output.last_lines(part, worker.incarnation.0),
             },
             Notice::Exited {
                 worker,
                 exit,
                 cause,
             } => HerdEvent::Exited {
-                worker: self.info(worker),
+                worker: self.info(member(worker)),
                 exit,
                 cause,
             },
             Notice::GraceExpired { worker } => HerdEvent::GraceExpired {
-                worker: self.info(worker),
+                worker: self.info(member(worker)),
             },
             Notice::Misbehaved { worker } => HerdEvent::Misbehaved {
-                worker: self.info(worker),
+                worker: self.info(member(worker)),
                 problem: self
-                    .workers
-                    .get_mut(&worker)
-                    .and_then(|worker| worker.problem.take())
+                    .crews
+                    .member_mut(member(worker))
+                    .and_then(|member| member.problem.take())
                     .unwrap_or_default(),
             },
             Notice::Quarantined {
@@ -51,11 +54,11 @@ impl Master {
                 retry_in,
             },
             Notice::Ready { worker, guessed } => HerdEvent::Ready {
-                worker: self.info(worker),
+                worker: self.info(member(worker)),
                 guessed,
             },
             Notice::Recycling { worker, reason } => HerdEvent::Recycling {
-                worker: self.info(worker),
+                worker: self.info(member(worker)),
                 reason,
             },
             Notice::Released { slot } => HerdEvent::Released { slot: slot.0 },
@@ -73,50 +76,51 @@ impl Master {
                 failures,
             },
             Notice::Restored { worker } => HerdEvent::Restored {
-                worker: self.info(worker),
+                worker: self.info(member(worker)),
             },
             Notice::Retired { worker } => HerdEvent::Retired {
-                worker: self.info(worker),
+                worker: self.info(member(worker)),
                 reason: self
-                    .workers
-                    .get(&worker)
-                    .and_then(|worker| worker.retire_reason.clone())
+                    .crews
+                    .member(member(worker))
+                    .and_then(|member| member.retire_reason.clone())
                     .unwrap_or_default(),
             },
             Notice::Scaled { from, to } => HerdEvent::Scaled { from, to },
             // Told where it failed, with the error's own words.
             Notice::SpawnFailed { .. } => return None,
             Notice::Started { worker } => HerdEvent::Forked {
-                worker: self.info(worker),
+                worker: self.info(member(worker)),
             },
             Notice::Stopping { worker, reason } => HerdEvent::Stopping {
-                worker: self.info(worker),
+                worker: self.info(member(worker)),
                 reason,
             },
             Notice::Suspected { worker, silent } => HerdEvent::Suspected {
-                worker: self.info(worker),
+                worker: self.info(member(worker)),
                 silent,
             },
         })
     }
 
-    /// Why the first start failed, in the words of the worker that failed last.
-    pub(super) fn last_lines_before(&self, outcome: Outcome) -> Vec<String> {
-        match (outcome, self.last_exited) {
-            (Outcome::BootFailed, Some(worker)) => self.output.last_lines(worker),
+    /// Why the first start of a part failed, in the words of the process that failed last.
+    pub(super) fn last_lines_before(&self, part: Part, outcome: Outcome) -> Vec<String> {
+        let last = self.crews.get(part).and_then(|crew| crew.last_ended);
+        match (outcome, last) {
+            (Outcome::BootFailed, Some(life)) => self.output.last_lines(part, life),
             (Outcome::BootFailed | Outcome::Stopped, _) => Vec::new(),
         }
     }
 
-    fn info(&self, id: WorkerId) -> WorkerInfo {
-        // A worker is announced only while the master holds it; a pid of 0 says that it does not.
-        self.workers.get(&id).map_or(
+    fn info(&self, id: MemberId) -> WorkerInfo {
+        // Who is announced is held by the master; a pid of 0 says that it is not.
+        self.crews.member(id).map_or(
             WorkerInfo {
-                slot: id.slot.0,
-                id: id.incarnation.0,
+                slot: id.worker.slot.0,
+                id: id.worker.incarnation.0,
                 pid: 0,
             },
-            super::worker::Worker::info,
+            super::member::Member::info,
         )
     }
 }

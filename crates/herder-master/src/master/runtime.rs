@@ -8,14 +8,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use herder_core::WorkerId;
 use herder_core::spec::AppName;
 use herder_sys::cgroup::{Cgroup, CgroupRoot};
 use herder_sys::listener::{BoundAddress, Listener};
 use herder_sys::{fd, process, random, socket, user};
 use herder_wire::keeper::ToKeeper;
 
+use super::crew::MemberId;
 use crate::keeper::cleanup::Leftovers;
+use crate::part::Part;
 
 /// The places of a herd.
 pub(super) struct Runtime {
@@ -74,10 +75,15 @@ impl Runtime {
         })
     }
 
-    /// A cgroup for one worker, where there are cgroups.
-    pub(super) fn worker_cgroup(&self, id: WorkerId) -> Option<Cgroup> {
+    /// A cgroup for one member, where there are cgroups.
+    pub(super) fn member_cgroup(&self, id: MemberId) -> Option<Cgroup> {
         let root = self.cgroup.as_ref()?;
-        root.child(&format!("worker-{}", id.incarnation)).ok()
+        let kind = match id.part {
+            Part::Gateway => "gateway",
+            Part::Workers => "worker",
+        };
+        root.child(&format!("{kind}-{}", id.worker.incarnation))
+            .ok()
     }
 
     /// The herd's private directory, made when it is first needed.

@@ -13,9 +13,10 @@ use herder_sys::{fd, limits, random, title, user};
 use herder_wire::control::MAX_FRAME;
 use herder_wire::keeper::ToKeeper;
 
+use super::crew::{Crew, Crews};
 use super::memory::MemoryWatch;
+use super::nursery::{Nursery, Recipe, WorkerRecipe};
 use super::runtime::Runtime;
-use super::spawn::Nursery;
 use super::token::Source;
 use super::{Dispatching, Heir, Master, Stopping, now};
 use crate::config::{Config, Program};
@@ -24,6 +25,7 @@ use crate::event::HerdEvent;
 use crate::keeper;
 use crate::operator;
 use crate::output::Output;
+use crate::part::Part;
 use crate::role::MasterSeat;
 use crate::status;
 
@@ -92,7 +94,8 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
         Program::Itself => Watch::WorkersNudged,
         Program::Command(_) => Watch::NudgeByConnection,
     };
-    let nursery = Nursery::new(spec, config.program, config.titles.worker, shared)?;
+    let recipe = WorkerRecipe::new(spec, config.program, config.titles.worker, shared);
+    let nursery = Nursery::new(&spec.name)?;
     // The workers keep the limit that they were born to; the master holds for all of them.
     limits::raise_open_files()?;
     let dispatch = Dispatch::start(&spec.dispatch, listeners, watch)?;
@@ -114,8 +117,13 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
         keeper: seat.keeper,
         output,
         dispatch,
-        supervisor: Supervisor::new(spec.clone(), random::seed()),
-        workers: std::collections::BTreeMap::new(),
+        crews: Crews::new([(
+            Part::Workers,
+            Crew::new(
+                Supervisor::new(spec.clone(), random::seed()),
+                Recipe::Workers(recipe),
+            ),
+        )]),
         room: vec![0; MAX_FRAME].into_boxed_slice(),
         nursery,
         runtime,
@@ -124,8 +132,7 @@ pub(super) fn set_up(config: Config, seat: MasterSeat) -> Result<Setup, SetupErr
         dispatching: Dispatching::Works,
         ended_by: None,
         heir: Heir::Keeper,
-        outcome: None,
-        last_exited: None,
+        spec: config.spec,
     }))
 }
 

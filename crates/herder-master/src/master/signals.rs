@@ -11,6 +11,7 @@ use super::{Master, Stopping, now};
 use crate::dispatch::Command;
 use crate::event::HerdEvent;
 use crate::operator;
+use crate::part::Part;
 
 impl Master {
     pub(super) fn on_signals(&mut self) -> io::Result<()> {
@@ -52,26 +53,28 @@ impl Master {
         });
         if fast {
             self.stopping = Stopping::AtOnce;
-            self.feed(Event::StopNow);
+            for part in self.crews.parts() {
+                self.feed(part, Event::StopNow);
+            }
         } else {
             self.stopping = Stopping::Gracefully;
             // The rest of the grace is for what the workers have received by then.
-            let within = self.nursery.spec().life.grace / 4 * 3;
+            let within = self.spec.life.grace / 4 * 3;
             self.dispatch.tell(Command::CloseListeners(within));
-            self.feed(Event::Stop);
+            self.feed(Part::Workers, Event::Stop);
         }
     }
 
     fn scale(&mut self, direction: Direction) {
-        let count = usize::from(self.nursery.spec().workers.count());
+        let count = usize::from(self.spec.workers.count());
         let wanted = match direction {
             Direction::Up => count + 1,
             Direction::Down => count.saturating_sub(1),
         };
         match WorkerCount::new(wanted) {
             Ok(workers) => {
-                self.nursery.resize(workers);
-                self.feed(Event::Scale(workers));
+                self.spec.workers = workers;
+                self.feed(Part::Workers, Event::Scale(workers));
             }
             Err(error) => self.tell(HerdEvent::Warning {
                 text: error.to_string(),

@@ -2,53 +2,71 @@
 
 use herder_core::Incarnation;
 
+use crate::part::Part;
+
 /// Where an event comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Source {
-    /// A worker's control channel.
-    Control(Incarnation),
+    /// A member's control channel.
+    Control(Part, Incarnation),
     /// The dispatch thread.
     Dispatch,
-    /// A worker's end.
-    Exit(Incarnation),
+    /// A member's end.
+    Exit(Part, Incarnation),
     /// The keeper's end.
     Keeper,
-    /// A worker's notify socket.
-    Notify(Incarnation),
+    /// A member's notify socket.
+    Notify(Part, Incarnation),
     /// A signal.
     Signal,
 }
 
+/// A token is the kind of its source, the part, and the life within the part.
 const KIND_SHIFT: u32 = 60;
-const INCARNATION: u64 = (1 << KIND_SHIFT) - 1;
+const PART_SHIFT: u32 = 56;
+const INCARNATION: u64 = (1 << PART_SHIFT) - 1;
+const PART: u64 = (1 << (KIND_SHIFT - PART_SHIFT)) - 1;
 
 impl Source {
     /// The source as a token.
     pub(super) fn token(self) -> u64 {
-        let (kind, incarnation) = match self {
+        let (kind, member) = match self {
             Source::Signal => (0, 0),
             Source::Dispatch => (1, 0),
             Source::Keeper => (2, 0),
-            Source::Exit(Incarnation(number)) => (3, number),
-            Source::Control(Incarnation(number)) => (4, number),
-            Source::Notify(Incarnation(number)) => (5, number),
+            Source::Exit(part, life) => (3, member(part, life)),
+            Source::Control(part, life) => (4, member(part, life)),
+            Source::Notify(part, life) => (5, member(part, life)),
         };
-        (kind << KIND_SHIFT) | incarnation
+        (kind << KIND_SHIFT) | member
     }
 
     /// The source that a token stands for; `None` for a number that is none.
     pub(super) fn of(token: u64) -> Option<Source> {
-        let incarnation = Incarnation(token & INCARNATION);
+        let life = Incarnation(token & INCARNATION);
+        let part = match (token >> PART_SHIFT) & PART {
+            0 => Part::Workers,
+            1 => Part::Gateway,
+            _ => return None,
+        };
         match token >> KIND_SHIFT {
             0 => Some(Source::Signal),
             1 => Some(Source::Dispatch),
             2 => Some(Source::Keeper),
-            3 => Some(Source::Exit(incarnation)),
-            4 => Some(Source::Control(incarnation)),
-            5 => Some(Source::Notify(incarnation)),
+            3 => Some(Source::Exit(part, life)),
+            4 => Some(Source::Control(part, life)),
+            5 => Some(Source::Notify(part, life)),
             _ => None,
         }
     }
+}
+
+fn member(part: Part, life: Incarnation) -> u64 {
+    let part = match part {
+        Part::Workers => 0,
+        Part::Gateway => 1,
+    };
+    (part << PART_SHIFT) | life.0
 }
 
 #[cfg(test)]
@@ -57,15 +75,19 @@ mod tests {
 
     #[test]
     fn tokens_read_back() {
+        let mut tokens = std::collections::BTreeSet::new();
         for source in [
-            Source::Control(Incarnation(7)),
+            Source::Control(Part::Workers, Incarnation(7)),
+            Source::Control(Part::Gateway, Incarnation(7)),
             Source::Dispatch,
-            Source::Exit(Incarnation(INCARNATION)),
+            Source::Exit(Part::Workers, Incarnation(INCARNATION)),
+            Source::Exit(Part::Gateway, Incarnation(1)),
             Source::Keeper,
-            Source::Notify(Incarnation(1)),
+            Source::Notify(Part::Workers, Incarnation(1)),
             Source::Signal,
         ] {
             assert_eq!(Source::of(source.token()), Some(source));
+            assert!(tokens.insert(source.token()), "{source:?} has its own");
         }
         assert_eq!(Source::of(u64::MAX), None);
     }

@@ -14,9 +14,11 @@ use herder_core::spec::AppName;
 use super::narrator::Narrator;
 use super::pipes::Pipes;
 use super::queue::Queue;
+use super::sentence::Who;
 use super::standard::Targets;
 use crate::config::{Format, Observer};
-use crate::event::{HerdEvent, WorkerInfo};
+use crate::event::HerdEvent;
+use crate::part::{Part, Process, ProcessId};
 
 /// The output of one app: its events, and what its workers print.
 ///
@@ -69,12 +71,11 @@ impl Output {
         })
     }
 
-    /// Passes on what `worker` prints from now on. The descriptors are the ends to read of pipes
+    /// Passes on what `process` prints from now on. The descriptors are the ends to read of pipes
     /// (or sockets) that this process alone holds; they become non-blocking.
-    pub(crate) fn attach(&self, worker: WorkerInfo, stdout: OwnedFd, stderr: OwnedFd) {
-        if let Err(error) = self.pipes.attach(worker, [stdout, stderr]) {
-            let WorkerInfo { slot, id, pid } = worker;
-            let text = format!("the output of worker {slot} #{id} [{pid}] cannot be read: {error}");
+    pub(crate) fn attach(&self, process: Process, stdout: OwnedFd, stderr: OwnedFd) {
+        if let Err(error) = self.pipes.attach(process, [stdout, stderr]) {
+            let text = format!("the output of {} cannot be read: {error}", Who(process));
             self.tell(HerdEvent::Warning { text });
         }
     }
@@ -82,17 +83,18 @@ impl Output {
     /// Tells an event, in the order of the calls. The news of a worker's end stands after what the
     /// worker has printed.
     pub(crate) fn tell(&self, event: HerdEvent) {
-        if let HerdEvent::Exited { worker, .. } = &event {
-            self.pipes.exited(worker.id);
+        if let Some(process) = ended(&event, Part::Workers) {
+            self.pipes.exited(process);
         }
         self.queue.tell(event);
     }
 
-    /// Up to 20 of the last lines that a worker has printed up to this moment, on both streams, of
-    /// any length up to 1 KiB. They are as the worker wrote them: escape them before they are
-    /// shown. Kept for every living worker and for the 64 that ended last.
-    pub(crate) fn last_lines(&self, worker: u64) -> Vec<String> {
-        self.pipes.last_lines(worker)
+    /// Up to 20 of the last lines that a process has printed up to this moment, on both streams, of
+    /// any length up to 1 KiB. They are as the process wrote them: escape them before they are
+    /// shown. Kept for every living process and for the 64 that ended last. A process is named by
+    /// its part and its life.
+    pub(crate) fn last_lines(&self, part: Part, life: u64) -> Vec<String> {
+        self.pipes.last_lines(ProcessId { part, life })
     }
 
     /// Reads what is left in the pipes, tells everything and ends the threads. After `deadline` it
@@ -123,6 +125,18 @@ impl Drop for Output {
         self.pipes.end();
         self.queue.close();
     }
+}
+
+/// The process whose end an event tells.
+fn ended(event: &HerdEvent, part: Part) -> Option<ProcessId> {
+    if let HerdEvent::Gateway(event) = event {
+        return ended(event, Part::Gateway);
+    }
+    if let HerdEvent::Exited { worker, .. } = event {
+        let life = worker.id;
+        return Some(ProcessId { part, life });
+    }
+    None
 }
 
 /// A thread whose end can be waited for with a deadline.

@@ -15,11 +15,12 @@ use super::queue::{Line, Stream};
 use super::sentence::{Level, level, limit, sentence};
 use super::wall::Stamp;
 use crate::event::{HerdEvent, WorkerInfo};
+use crate::part::Part;
 
 /// Appends a worker's line. Bytes that are no UTF-8 become U+FFFD.
 pub(super) fn line(app: &str, stamp: Stamp, line: &Line, into: &mut Vec<u8>) {
     let mut object = Object::begin(app, stamp, "line", into);
-    object.worker(&line.worker);
+    object.part(line.printer.part).worker(&line.printer.info);
     object.field(
         "stream",
         match line.stream {
@@ -37,7 +38,12 @@ pub(super) fn line(app: &str, stamp: Stamp, line: &Line, into: &mut Vec<u8>) {
 /// Appends an event.
 pub(super) fn event(app: &str, stamp: Stamp, event: &HerdEvent, into: &mut Vec<u8>) {
     let mut object = Object::begin(app, stamp, name(event), into);
-    fields(event, &mut object);
+    if let HerdEvent::Gateway(event) = event {
+        object.part(Part::Gateway);
+        fields(event, &mut object);
+    } else {
+        fields(event, &mut object);
+    }
     object.field(
         "level",
         match level(event) {
@@ -56,10 +62,13 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::BootTimedOut { .. } => "boot_timed_out",
         Is::ConnectionsClosed { .. } => "connections_closed",
         Is::DispatchChosen { .. } => "dispatch_chosen",
+        Is::Exhausted { .. } => "exhausted",
         Is::Exited { .. } => "exited",
         Is::Finished { .. } => "finished",
         Is::Forked { .. } => "forked",
+        Is::Gateway(event) => name(event),
         Is::GraceExpired { .. } => "grace_expired",
+        Is::JobDispatched { .. } => "job_dispatched",
         Is::LaunchFailed { .. } => "launch_failed",
         Is::LinesDropped { .. } => "lines_dropped",
         Is::Listening { .. } => "listening",
@@ -93,12 +102,18 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
         Is::BootTimedOut { worker, last_lines } => o.worker(worker).field("last_lines", &**last_lines),
         Is::ConnectionsClosed { poisoned, timed_out } => o.field("poisoned", *poisoned).field("timed_out", *timed_out),
         Is::DispatchChosen { mode, reason } => o.text("mode", mode).text("reason", reason),
+        Is::Exhausted { worker } => o.worker(worker),
         Is::Exited { worker, exit, cause } => o.worker(worker).exit(*exit).cause(*cause),
         Is::Finished { outcome, last_lines } => o
             .text("outcome", outcome_name(*outcome))
             .field("last_lines", &**last_lines),
         Is::Forked { worker } => o.worker(worker),
+        Is::Gateway(event) => {
+            fields(event, o);
+            o
+        }
         Is::GraceExpired { worker } => o.worker(worker),
+        Is::JobDispatched { job, worker } => o.field("job", *job).worker(worker),
         Is::LaunchFailed { worker, problem } => o.worker(worker).text("problem", problem),
         Is::LinesDropped { worker, lines } => o.worker(worker).field("lines", *lines),
         Is::Listening { address } => o.text("address", address),
@@ -167,6 +182,14 @@ impl<'a> Object<'a> {
 
     fn text(&mut self, key: &str, value: &str) -> &mut Self {
         self.field(key, value)
+    }
+
+    /// Workers are what a herd is made of: only another part is named.
+    fn part(&mut self, part: Part) -> &mut Self {
+        match part {
+            Part::Gateway => self.field("part", "gateway"),
+            Part::Workers => self,
+        }
     }
 
     fn worker(&mut self, worker: &WorkerInfo) -> &mut Self {

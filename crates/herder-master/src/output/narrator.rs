@@ -97,6 +97,8 @@ impl Narrator {
                 stderr.push(Entry::Event, |into| json::event(app, stamp, event, into));
             }
             Format::Quiet => return,
+            // Too many for people; who wants each has it by the observer, or as JSON.
+            Format::Text if matches!(event, HerdEvent::JobDispatched { .. }) => return,
             Format::Text => {
                 stderr.push(Entry::Event, |into| text::event(app, stamp, event, into));
             }
@@ -118,7 +120,7 @@ impl Narrator {
             Stream::Stdout => stdout,
         };
         let terminal = sink.terminal();
-        sink.push(Entry::LineOf(line.worker), |into| match format {
+        sink.push(Entry::LineOf(line.printer), |into| match format {
             Format::Json => json::line(app, stamp, line, into),
             Format::Quiet => text::bare_line(line, into),
             Format::Text => text::line(app, line, terminal, into),

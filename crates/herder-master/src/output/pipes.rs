@@ -12,7 +12,8 @@ use herder_sys::wake::Wake;
 
 use super::queue::{Queue, Stream};
 use super::source::{Source, Turn};
-use crate::event::{HerdEvent, WorkerInfo};
+use crate::event::HerdEvent;
+use crate::part::{Part, Process, ProcessId};
 
 /// How much is read from one pipe before the next has its turn: all that a pipe usually holds.
 const CHUNK: usize = 64 * 1024;
@@ -25,8 +26,10 @@ const REPORT: usize = 1024 * 1024;
 /// are kept. It bounds the descriptors that a crash loop of a daemonizing program can cost.
 pub(super) const KEPT: usize = 64;
 
-/// The token of the bell; a worker's tokens are twice its id, plus one for its stderr.
+/// The token of the bell; a process's tokens are twice its life, plus one for its stderr, below the
+/// bits that name its part.
 const BELL: u64 = u64::MAX;
+const PART_SHIFT: u32 = 62;
 
 /// The workers' pipes. One thread [`run`](Pipes::run)s; others attach workers and ask about them.
 ///
@@ -37,7 +40,7 @@ pub(super) struct Pipes {
     bell: Wake,
     ending: AtomicBool,
     queue: Arc<Queue>,
-    sources: Mutex<BTreeMap<u64, Arc<Mutex<Source>>>>,
+    sources: Mutex<BTreeMap<ProcessId, Arc<Mutex<Source>>>>,
 }
 
 impl Pipes {
@@ -59,12 +62,12 @@ impl Pipes {
         })
     }
 
-    /// Reads what `worker` prints from now on.
+    /// Reads what `process` prints from now on.
     ///
     /// # Errors
     ///
     /// When the pipes cannot be watched. They are closed then.
-    pub(super) fn attach(&self, worker: WorkerInfo, pipes: [OwnedFd; 2]) -> io::Result<()> {
+    pub(super) fn attach(&self, process: Process, pipes: [OwnedFd; 2]) -> io::Result<()> {
         for pipe in &pipes {
             set_blocking(pipe.as_fd(), Blocking::No)?;
         }
@@ -73,27 +76,27 @@ impl Pipes {
         let [stdout, stderr] = pipes;
         self.epoll.add(
             stdout.as_fd(),
-            token(worker.id, Stream::Stdout),
+            token(process.id(), Stream::Stdout),
             Interest::READABLE,
         )?;
         if let Err(error) = self.epoll.add(
             stderr.as_fd(),
-            token(worker.id, Stream::Stderr),
+            token(process.id(), Stream::Stderr),
             Interest::READABLE,
         ) {
             self.forget(stdout);
             return Err(error);
         }
-        let source = Source::new(worker, stdout, stderr);
-        sources.insert(worker.id, Arc::new(Mutex::new(source)));
+        let source = Source::new(process, stdout, stderr);
+        sources.insert(process.id(), Arc::new(Mutex::new(source)));
         self.prune(&mut sources);
         Ok(())
     }
 
-    /// The worker is gone: what it printed before is put into the queue now, so that it stands
+    /// The process is gone: what it printed before is put into the queue now, so that it stands
     /// before the news of its end.
-    pub(super) fn exited(&self, worker: u64) {
-        if let Some(source) = self.find(worker) {
+    pub(super) fn exited(&self, process: ProcessId) {
+        if let Some(source) = self.find(process) {
             let mut source = lock(&source);
             self.drain(&mut source);
             source.exited = true;
@@ -101,9 +104,9 @@ impl Pipes {
         self.prune(&mut lock(&self.sources));
     }
 
-    /// The last lines that the worker printed, up to this moment.
-    pub(super) fn last_lines(&self, worker: u64) -> Vec<String> {
-        let Some(source) = self.find(worker) else {
+    /// The last lines that the process printed, up to this moment.
+    pub(super) fn last_lines(&self, process: ProcessId) -> Vec<String> {
+        let Some(source) = self.find(process) else {
             return Vec::new();
         };
         let mut source = lock(&source);
@@ -124,7 +127,7 @@ impl Pipes {
             for event in events.iter() {
                 if event.token == BELL {
                     self.bell.clear();
-                } else if let Some(source) = self.find(event.token / 2) {
+                } else if let Some(source) = self.find(owner(event.token)) {
                     self.turn(&mut lock(&source), stream(event.token), &mut buffer);
                 }
             }
@@ -143,8 +146,8 @@ impl Pipes {
         self.bell.wake();
     }
 
-    fn find(&self, worker: u64) -> Option<Arc<Mutex<Source>>> {
-        lock(&self.sources).get(&worker).cloned()
+    fn find(&self, process: ProcessId) -> Option<Arc<Mutex<Source>>> {
+        lock(&self.sources).get(&process).cloned()
     }
 
     /// Reads once from one stream; gives how much it was, `None` when there is nothing.
@@ -173,14 +176,14 @@ impl Pipes {
     }
 
     /// Gives up the oldest of the workers that are gone, beyond [`KEPT`].
-    fn prune(&self, sources: &mut BTreeMap<u64, Arc<Mutex<Source>>>) {
-        let gone: Vec<u64> = sources
+    fn prune(&self, sources: &mut BTreeMap<ProcessId, Arc<Mutex<Source>>>) {
+        let gone: Vec<_> = sources
             .iter()
             .filter(|(_, source)| lock(source).is_over())
-            .map(|(&worker, _)| worker)
+            .map(|(&process, _)| process)
             .collect();
-        for worker in &gone[..gone.len().saturating_sub(KEPT)] {
-            if let Some(source) = sources.remove(worker) {
+        for process in &gone[..gone.len().saturating_sub(KEPT)] {
+            if let Some(source) = sources.remove(process) {
                 self.close(&mut lock(&source));
             }
         }
@@ -201,11 +204,25 @@ impl Pipes {
     }
 }
 
-fn token(worker: u64, stream: Stream) -> u64 {
-    match stream {
-        Stream::Stdout => worker * 2,
-        Stream::Stderr => worker * 2 + 1,
-    }
+fn token(ProcessId { part, life }: ProcessId, stream: Stream) -> u64 {
+    let part = match part {
+        Part::Workers => 0,
+        Part::Gateway => 1,
+    };
+    let stream = match stream {
+        Stream::Stdout => 0,
+        Stream::Stderr => 1,
+    };
+    (part << PART_SHIFT) | (life * 2 + stream)
+}
+
+fn owner(token: u64) -> ProcessId {
+    let part = match token >> PART_SHIFT {
+        0 => Part::Workers,
+        _ => Part::Gateway,
+    };
+    let life = (token & ((1 << PART_SHIFT) - 1)) / 2;
+    ProcessId { part, life }
 }
 
 fn stream(token: u64) -> Stream {

@@ -5,10 +5,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::lines::Ending;
 use super::wall::Stamp;
-use crate::event::{HerdEvent, WorkerInfo};
+use crate::event::HerdEvent;
+use crate::part::{Process, ProcessId};
 
-/// How much of one worker's output may wait, in bytes of memory.
-pub(super) const WORKER_LIMIT: usize = 1024 * 1024;
+/// How much of one process's output may wait, in bytes of memory.
+pub(super) const PRINTER_LIMIT: usize = 1024 * 1024;
 
 /// How many events may wait. They are few and matter more than lines, so the limit is only there
 /// for a reader that is stuck for days.
@@ -20,17 +21,17 @@ pub(super) const LINE_OVERHEAD: usize = size_of::<Item>();
 /// An emptied queue with room for more items than this gives its memory back.
 const ROOM_KEPT: usize = 4096;
 
-/// Where a worker printed.
+/// Where a process printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Stream {
     Stderr,
     Stdout,
 }
 
-/// A line of a worker, or a piece of a long one.
+/// A line of a process, or a piece of a long one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Line {
-    pub(super) worker: WorkerInfo,
+    pub(super) printer: Process,
     pub(super) stream: Stream,
     pub(super) bytes: Box<[u8]>,
     pub(super) ending: Ending,
@@ -53,16 +54,15 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Inner {
     items: VecDeque<Item>,
-    /// One for each worker that has lines here or has lost some.
-    accounts: BTreeMap<u64, Account>,
+    /// One for each process that has lines here or has lost some.
+    accounts: BTreeMap<ProcessId, Account>,
     events: usize,
     events_dropped: u64,
     closed: bool,
 }
 
 struct Account {
-    worker: WorkerInfo,
-    /// Memory of this worker's lines in the queue.
+    /// Memory of this process's lines in the queue.
     bytes: usize,
     /// Lines lost since the loss was last told.
     dropped: u64,
@@ -85,8 +85,8 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Adds a line. Beyond [`WORKER_LIMIT`] it is dropped and counted; then everything of this
-    /// worker is dropped until half of its memory is free again, so that the loss is one gap, told
+    /// Adds a line. Beyond [`PRINTER_LIMIT`] it is dropped and counted; then everything of this
+    /// process is dropped until half of its memory is free again, so that the loss is one gap, told
     /// once, and not a sieve.
     pub(super) fn print(&self, stamp: Stamp, line: Line) {
         let mut inner = self.lock();
@@ -94,16 +94,15 @@ impl Queue {
             return;
         }
         let cost = line.bytes.len() + LINE_OVERHEAD;
-        let worker = line.worker;
-        let account = inner.accounts.entry(worker.id).or_insert(Account {
-            worker,
+        let printer = line.printer;
+        let account = inner.accounts.entry(printer.id()).or_insert(Account {
             bytes: 0,
             dropped: 0,
         });
         let limit = if account.dropped > 0 {
-            WORKER_LIMIT / 2
+            PRINTER_LIMIT / 2
         } else {
-            WORKER_LIMIT
+            PRINTER_LIMIT
         };
         if account.bytes + cost > limit {
             account.dropped += 1;
@@ -112,10 +111,7 @@ impl Queue {
         account.bytes += cost;
         let lost = std::mem::take(&mut account.dropped);
         if lost > 0 {
-            inner.push_event(HerdEvent::LinesDropped {
-                worker,
-                lines: lost,
-            });
+            inner.push_event(lost_lines(printer, lost));
         }
         inner.items.push_back(Item::Line(stamp, line));
         drop(inner);
@@ -193,30 +189,31 @@ impl Inner {
                     self.tell_lost_events();
                 }
             }
-            Item::Line(_, line) => self.settle(line.worker.id, line.bytes.len() + LINE_OVERHEAD),
+            Item::Line(_, line) => self.settle(line.printer, line.bytes.len() + LINE_OVERHEAD),
         }
         Some(item)
     }
 
-    /// Takes a line off its worker's account. With the last one the loss is told, because there
+    /// Takes a line off its printer's account. With the last one the loss is told, because there
     /// may never be a next line to tell it before.
-    fn settle(&mut self, worker: u64, cost: usize) {
-        let Some(account) = self.accounts.get_mut(&worker) else {
+    fn settle(&mut self, printer: Process, cost: usize) {
+        let Some(account) = self.accounts.get_mut(&printer.id()) else {
             return;
         };
         account.bytes -= cost;
         if account.bytes == 0
-            && let Some(Account {
-                worker, dropped, ..
-            }) = self.accounts.remove(&worker)
+            && let Some(Account { dropped, .. }) = self.accounts.remove(&printer.id())
             && dropped > 0
         {
-            self.push_event(HerdEvent::LinesDropped {
-                worker,
-                lines: dropped,
-            });
+            self.push_event(lost_lines(printer, dropped));
         }
     }
+}
+
+/// How it is told that lines of a process are missing.
+pub(super) fn lost_lines(printer: Process, lines: u64) -> HerdEvent {
+    let worker = printer.info;
+    printer.part.said(HerdEvent::LinesDropped { worker, lines })
 }
 
 /// How it is told that `lost` events are missing.
@@ -230,34 +227,47 @@ pub(super) fn lost_events(lost: u64) -> HerdEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::WorkerInfo;
+    use crate::part::Part;
 
-    const WEB: WorkerInfo = WorkerInfo {
-        slot: 0,
-        id: 1,
-        pid: 100,
+    const WEB: Process = Process {
+        part: Part::Workers,
+        info: WorkerInfo {
+            slot: 0,
+            id: 1,
+            pid: 100,
+        },
     };
-    const OTHER: WorkerInfo = WorkerInfo {
-        slot: 1,
-        id: 2,
-        pid: 200,
+    const OTHER: Process = Process {
+        part: Part::Workers,
+        info: WorkerInfo {
+            slot: 1,
+            id: 2,
+            pid: 200,
+        },
+    };
+    /// It has the number of a worker, and an account of its own.
+    const GATEWAY: Process = Process {
+        part: Part::Gateway,
+        info: WEB.info,
     };
 
-    fn line(worker: WorkerInfo, bytes: &[u8]) -> Line {
+    fn line(printer: Process, bytes: &[u8]) -> Line {
         Line {
-            worker,
+            printer,
             stream: Stream::Stdout,
             bytes: bytes.into(),
             ending: Ending::Whole,
         }
     }
 
-    fn print(queue: &Queue, worker: WorkerInfo, bytes: &[u8]) {
+    fn print(queue: &Queue, printer: Process, bytes: &[u8]) {
         queue.print(
             Stamp {
                 wall_ms: 0,
                 mono_us: 0,
             },
-            line(worker, bytes),
+            line(printer, bytes),
         );
     }
 
@@ -267,11 +277,12 @@ mod tests {
                 Item::Event(_, HerdEvent::LinesDropped { worker, lines }) => {
                     format!("lost {}:{lines}", worker.id)
                 }
+                Item::Event(_, HerdEvent::Gateway(event)) => format!("gateway {event:?}"),
                 Item::Event(_, event) => format!("{event:?}"),
                 Item::Line(_, line) => {
                     format!(
                         "{}:{}",
-                        line.worker.id,
+                        line.printer.info.id,
                         String::from_utf8_lossy(&line.bytes)
                     )
                 }
@@ -293,14 +304,14 @@ mod tests {
     #[test]
     fn r43_a_full_account_drops_and_counts_and_leaves_the_others_alone() {
         let queue = Queue::default();
-        let big = vec![b'x'; WORKER_LIMIT / 4 - LINE_OVERHEAD];
+        let big = vec![b'x'; PRINTER_LIMIT / 4 - LINE_OVERHEAD];
         for _ in 0..10 {
             print(&queue, WEB, &big);
         }
         print(&queue, WEB, b"");
         print(&queue, OTHER, b"b");
         queue.tell(HerdEvent::Released { slot: 3 });
-        assert_eq!(queue.line_bytes(), WORKER_LIMIT + LINE_OVERHEAD + 1);
+        assert_eq!(queue.line_bytes(), PRINTER_LIMIT + LINE_OVERHEAD + 1);
 
         let told = everything(&queue);
         let big = format!("1:{}", String::from_utf8(big).unwrap());
@@ -310,9 +321,22 @@ mod tests {
     }
 
     #[test]
+    fn r43_a_gateway_has_an_account_of_its_own_whatever_its_number() {
+        let queue = Queue::default();
+        let big = vec![b'x'; PRINTER_LIMIT - LINE_OVERHEAD];
+        print(&queue, WEB, &big);
+        print(&queue, GATEWAY, &big);
+        print(&queue, GATEWAY, b"one too many");
+        assert_eq!(queue.line_bytes(), 2 * PRINTER_LIMIT);
+        let told = everything(&queue);
+        assert_eq!(told.len(), 3);
+        assert!(told[2].starts_with("gateway LinesDropped"), "{}", told[2]);
+    }
+
+    #[test]
     fn r43_the_loss_stands_before_the_next_line_that_is_taken() {
         let queue = Queue::default();
-        let quarter = vec![b'x'; WORKER_LIMIT / 4 - LINE_OVERHEAD];
+        let quarter = vec![b'x'; PRINTER_LIMIT / 4 - LINE_OVERHEAD];
         for _ in 0..6 {
             print(&queue, WEB, &quarter);
         }
@@ -329,12 +353,12 @@ mod tests {
     #[test]
     fn r43_empty_lines_cost_memory_too() {
         let queue = Queue::default();
-        for _ in 0..2 * WORKER_LIMIT / LINE_OVERHEAD {
+        for _ in 0..2 * PRINTER_LIMIT / LINE_OVERHEAD {
             print(&queue, WEB, b"");
         }
-        assert!(queue.line_bytes() <= WORKER_LIMIT);
+        assert!(queue.line_bytes() <= PRINTER_LIMIT);
         let told = everything(&queue);
-        let lost = 2 * WORKER_LIMIT / LINE_OVERHEAD - (told.len() - 1);
+        let lost = 2 * PRINTER_LIMIT / LINE_OVERHEAD - (told.len() - 1);
         assert_eq!(told.last().unwrap(), &format!("lost 1:{lost}"));
     }
 

@@ -8,6 +8,7 @@ use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
 use herder_sys::signal::Signal;
 
 use crate::event::{HerdEvent, WorkerInfo};
+use crate::part::{Part, Process};
 
 /// How much an event asks for the operator's eye.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +20,7 @@ pub(super) enum Level {
 /// How much this event asks for the operator's eye.
 pub(super) fn level(event: &HerdEvent) -> Level {
     match event {
+        HerdEvent::Gateway(event) => level(event),
         HerdEvent::Exited {
             cause: Cause::Planned(_),
             ..
@@ -28,7 +30,9 @@ pub(super) fn level(event: &HerdEvent) -> Level {
             outcome: Outcome::Stopped,
             ..
         }
+        | HerdEvent::Exhausted { .. }
         | HerdEvent::Forked { .. }
+        | HerdEvent::JobDispatched { .. }
         | HerdEvent::Listening { .. }
         | HerdEvent::Dispatched { .. }
         | HerdEvent::Nudged { .. }
@@ -67,10 +71,23 @@ pub(super) fn level(event: &HerdEvent) -> Level {
 
 /// The event as one sentence. What strangers wrote in it is not escaped yet.
 pub(super) fn sentence(event: &HerdEvent) -> String {
+    of(Part::Workers, event)
+}
+
+fn of(part: Part, event: &HerdEvent) -> String {
     use HerdEvent as Is;
+    let who = |worker: &WorkerInfo| {
+        Who(Process {
+            part,
+            info: *worker,
+        })
+    };
+    let place = |slot: &u16| Place(part, *slot);
     match event {
         Is::AcceptPaused { reason } => format!("accepting pauses: {reason}"),
-        Is::BootTimedOut { worker, .. } => about(worker, "was not ready in time and is killed"),
+        Is::BootTimedOut { worker, .. } => {
+            about(who(worker), "was not ready in time and is killed")
+        }
         Is::ConnectionsClosed {
             poisoned,
             timed_out,
@@ -80,14 +97,19 @@ pub(super) fn sentence(event: &HerdEvent) -> String {
             worker,
             exit,
             cause,
-        } => exited(worker, *exit, *cause),
-        Is::Finished { outcome, .. } => finished(*outcome),
-        Is::Forked { worker } => about(worker, "started"),
-        Is::GraceExpired { worker } => about(worker, "did not leave in time and is killed"),
-        Is::LaunchFailed { worker, problem } => because(worker, "could not be launched", problem),
-        Is::LinesDropped { worker, lines } => lost_lines(worker, *lines),
+        } => exited(who(worker), *exit, *cause),
+        Is::Finished { outcome, .. } => finished(part, *outcome),
+        Is::Exhausted { worker } => about(who(worker), "has served its jobs"),
+        Is::Forked { worker } => about(who(worker), "started"),
+        Is::Gateway(event) => of(Part::Gateway, event),
+        Is::GraceExpired { worker } => about(who(worker), "did not leave in time and is killed"),
+        Is::JobDispatched { job, worker } => format!("job {job} goes to {}", who(worker)),
+        Is::LaunchFailed { worker, problem } => {
+            because(who(worker), "could not be launched", problem)
+        }
+        Is::LinesDropped { worker, lines } => lost_lines(who(worker), *lines),
         Is::Listening { address } => format!("listening on {address}"),
-        Is::Misbehaved { worker, problem } => because(worker, BROKE_PROTOCOL, problem),
+        Is::Misbehaved { worker, problem } => because(who(worker), BROKE_PROTOCOL, problem),
         Is::Dispatched {
             accepted,
             handed,
@@ -98,38 +120,43 @@ pub(super) fn sentence(event: &HerdEvent) -> String {
              back, {closed} closed unserved"
         ),
         Is::Nudged { nudges } => nudged(*nudges),
-        Is::Online { worker } => about(worker, "online"),
+        Is::Online { worker } => about(who(worker), "online"),
         Is::Quarantined {
             slot,
             restarts,
             window,
             retry_in,
-        } => quarantined(*slot, *restarts, *window, *retry_in),
+        } => quarantined(place(slot), *restarts, *window, *retry_in),
         Is::Ready {
             worker,
             guessed: false,
-        } => about(worker, "ready"),
+        } => about(who(worker), "ready"),
         Is::Ready {
             worker,
             guessed: true,
-        } => about(worker, GUESSED_READY),
-        Is::Recycling { worker, reason } => because(worker, "is to be replaced", &reached(*reason)),
-        Is::Released { slot } => format!("slot {slot} leaves its quarantine"),
-        Is::ReplacementWaits { slot, draining } => waits(*slot, *draining),
+        } => about(who(worker), GUESSED_READY),
+        Is::Recycling { worker, reason } => {
+            because(who(worker), "is to be replaced", &reached(*reason))
+        }
+        Is::Released { slot } => format!("{} leaves its quarantine", place(slot)),
+        Is::ReplacementWaits { slot, draining } => waits(place(slot), *draining),
         Is::RestartDelayed {
             slot,
             delay,
             failures,
-        } => delayed(*slot, *delay, *failures),
-        Is::Restored { worker } => about(worker, "answers again"),
-        Is::Retired { worker, reason } => because(worker, "announces its own end", reason),
+        } => delayed(place(slot), *delay, *failures),
+        Is::Restored { worker } => about(who(worker), "answers again"),
+        Is::Retired { worker, reason } => because(who(worker), "announces its own end", reason),
         Is::Scaled { from, to } => format!("the number of workers changes from {from} to {to}"),
         Is::ShuttingDown { signal, fast } => shutting_down(*signal, *fast),
         Is::SpawnFailed { slot, id, error } => {
-            format!("worker {slot} #{id} could not be started: {error}")
+            let newborn = Newborn(part, *slot, *id);
+            format!("{newborn} could not be started: {error}")
         }
-        Is::Stopping { worker, reason } => because(worker, "is told to leave", &planned(*reason)),
-        Is::Suspected { worker, silent } => suspected(worker, *silent),
+        Is::Stopping { worker, reason } => {
+            because(who(worker), "is told to leave", &planned(*reason))
+        }
+        Is::Suspected { worker, silent } => suspected(who(worker), *silent),
         Is::Warning { text } => text.clone(),
     }
 }
@@ -137,13 +164,13 @@ pub(super) fn sentence(event: &HerdEvent) -> String {
 const BROKE_PROTOCOL: &str = "broke the protocol of its channel and is killed";
 const GUESSED_READY: &str = "ready (a guess: it reports nothing, but it is alive)";
 
-fn about(worker: &WorkerInfo, what: &str) -> String {
-    format!("{} {what}", Who(worker))
+fn about(who: Who, what: &str) -> String {
+    format!("{who} {what}")
 }
 
-fn because(worker: &WorkerInfo, what: &str, why: &str) -> String {
+fn because(who: Who, what: &str, why: &str) -> String {
     let colon = if why.is_empty() { "" } else { ": " };
-    format!("{} {what}{colon}{why}", Who(worker))
+    format!("{who} {what}{colon}{why}")
 }
 
 fn dispatch(mode: &str, reason: &str) -> String {
@@ -154,28 +181,54 @@ fn dispatch(mode: &str, reason: &str) -> String {
     }
 }
 
-fn finished(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::BootFailed => "no worker became ready".to_owned(),
-        Outcome::Stopped => "every worker has ended".to_owned(),
+fn finished(part: Part, outcome: Outcome) -> String {
+    match (part, outcome) {
+        (Part::Gateway, Outcome::BootFailed) => "the gateway did not become ready",
+        (Part::Gateway, Outcome::Stopped) => "the gateway has ended",
+        (Part::Workers, Outcome::BootFailed) => "no worker became ready",
+        (Part::Workers, Outcome::Stopped) => "every worker has ended",
+    }
+    .to_owned()
+}
+
+fn suspected(who: Who, silent: Duration) -> String {
+    format!("{who} may hang: no heartbeat for {}", Span(silent))
+}
+
+/// Displays a process as `worker 0 #3 [1234]` (slot, life, process) or `gateway #1 [1234]`.
+#[derive(Clone, Copy)]
+pub(super) struct Who(pub(super) Process);
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let WorkerInfo { slot, id, pid } = self.0.info;
+        write!(f, "{} [{pid}]", Newborn(self.0.part, slot, id))
     }
 }
 
-fn suspected(worker: &WorkerInfo, silent: Duration) -> String {
-    format!(
-        "{} may hang: no heartbeat for {}",
-        Who(worker),
-        Span(silent)
-    )
+/// Displays a process that has no number yet as `worker 0 #3` or `gateway #1`.
+struct Newborn(Part, u16, u64);
+
+impl fmt::Display for Newborn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Newborn(part, slot, id) = self;
+        match part {
+            Part::Gateway => write!(f, "gateway #{id}"),
+            Part::Workers => write!(f, "worker {slot} #{id}"),
+        }
+    }
 }
 
-/// Displays a worker as `worker 0 #3 [1234]`: slot, life, process.
-struct Who<'a>(&'a WorkerInfo);
+/// Displays a place as `slot 0`; there is but one place for a gateway.
+#[derive(Clone, Copy)]
+struct Place(Part, u16);
 
-impl fmt::Display for Who<'_> {
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let WorkerInfo { slot, id, pid } = self.0;
-        write!(f, "worker {slot} #{id} [{pid}]")
+        match self {
+            Place(Part::Gateway, _) => f.write_str("the gateway"),
+            Place(Part::Workers, slot) => write!(f, "slot {slot}"),
+        }
     }
 }
 
@@ -194,8 +247,7 @@ impl fmt::Display for Span {
 }
 
 /// The end of a worker that was told to leave is no news; every other one is a death.
-fn exited(worker: &WorkerInfo, exit: Exit, cause: Cause) -> String {
-    let who = Who(worker);
+fn exited(who: Who, exit: Exit, cause: Cause) -> String {
     let how = how(exit);
     match cause {
         Cause::BootTimeout => format!("{who} died: {how} (it was not ready in time)"),
@@ -231,12 +283,7 @@ fn planned(reason: DrainReason) -> String {
 }
 
 fn reached(reason: RecycleReason) -> String {
-    match reason {
-        RecycleReason::Jobs => "it has served its jobs (max_jobs)".to_owned(),
-        RecycleReason::Lifetime | RecycleReason::Memory | RecycleReason::Requests => {
-            format!("it reached {}", limit(reason))
-        }
-    }
+    format!("it reached {}", limit(reason))
 }
 
 /// The name of the setting, as the operator wrote it.
@@ -260,12 +307,9 @@ fn unserved(poisoned: u64, timed_out: u64) -> String {
     format!("connections closed because nobody could serve them: {which}")
 }
 
-fn lost_lines(worker: &WorkerInfo, lines: u64) -> String {
+fn lost_lines(who: Who, lines: u64) -> String {
     let lines = count(lines, "line", "lines");
-    format!(
-        "output of {} was lost: {lines} could not be written",
-        Who(worker)
-    )
+    format!("output of {who} was lost: {lines} could not be written")
 }
 
 fn nudged(nudges: u64) -> String {
@@ -273,23 +317,20 @@ fn nudged(nudges: u64) -> String {
     format!("a waiting connection was helped along ({times} so far)")
 }
 
-fn quarantined(slot: u16, restarts: u32, window: Duration, retry_in: Duration) -> String {
+fn quarantined(place: Place, restarts: u32, window: Duration, retry_in: Duration) -> String {
     let restarts = count(restarts.into(), "restart", "restarts");
     let (window, retry_in) = (Span(window), Span(retry_in));
-    format!("slot {slot} is quarantined: {restarts} within {window}; next try in {retry_in}")
+    format!("{place} is quarantined: {restarts} within {window}; next try in {retry_in}")
 }
 
-fn waits(slot: u16, draining: u16) -> String {
+fn waits(place: Place, draining: u16) -> String {
     let draining = count(draining.into(), "worker is", "workers are");
-    format!("the replacement for slot {slot} waits: {draining} still leaving")
+    format!("the replacement for {place} waits: {draining} still leaving")
 }
 
-fn delayed(slot: u16, delay: Duration, failures: u32) -> String {
+fn delayed(place: Place, delay: Duration, failures: u32) -> String {
     let failures = count(failures.into(), "failure", "failures in a row");
-    format!(
-        "slot {slot} starts again in {}, after {failures}",
-        Span(delay)
-    )
+    format!("{place} starts again in {}, after {failures}", Span(delay))
 }
 
 fn shutting_down(signal: Option<&str>, fast: bool) -> String {

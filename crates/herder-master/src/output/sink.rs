@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::queue::lost_events;
+use super::queue::{lost_events, lost_lines};
 use super::standard::{Target, Terminal};
-use crate::event::{HerdEvent, WorkerInfo};
+use crate::event::HerdEvent;
+use crate::part::{Process, ProcessId};
 
 /// A full buffer is written without waiting for more.
 const FULL: usize = 32 * 1024;
@@ -17,7 +18,7 @@ const COMPLAIN_EVERY_US: u64 = 60_000_000;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Entry {
     Event,
-    LineOf(WorkerInfo),
+    LineOf(Process),
 }
 
 /// What a half-written line is ended with when writing works again.
@@ -41,7 +42,7 @@ pub(super) struct Sink {
     torn: bool,
     failing: bool,
     complained_us: Option<u64>,
-    lost_lines: BTreeMap<u64, (WorkerInfo, u64)>,
+    lost_lines: BTreeMap<ProcessId, (Process, u64)>,
     lost_events: u64,
 }
 
@@ -100,7 +101,7 @@ impl Sink {
     pub(super) fn losses(&mut self) -> Vec<HerdEvent> {
         let lines = std::mem::take(&mut self.lost_lines)
             .into_values()
-            .map(|(worker, lines)| HerdEvent::LinesDropped { worker, lines });
+            .map(|(printer, lines)| lost_lines(printer, lines));
         let events = std::mem::take(&mut self.lost_events);
         lines
             .chain((events > 0).then(|| lost_events(events)))
@@ -133,8 +134,9 @@ impl Sink {
         for (_, entry) in self.entries.drain(whole..) {
             match entry {
                 Entry::Event => self.lost_events += 1,
-                Entry::LineOf(worker) => {
-                    self.lost_lines.entry(worker.id).or_insert((worker, 0)).1 += 1;
+                Entry::LineOf(printer) => {
+                    let lost = self.lost_lines.entry(printer.id()).or_insert((printer, 0));
+                    lost.1 += 1;
                 }
             }
         }
@@ -172,31 +174,39 @@ fn write_counted(writer: &mut dyn Write, bytes: &[u8]) -> (usize, Option<io::Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::WorkerInfo;
     use crate::output::tests::{Disk, ENOSPC};
+    use crate::part::Part;
 
-    const WEB: WorkerInfo = WorkerInfo {
-        slot: 0,
-        id: 1,
-        pid: 100,
+    const WEB: Process = Process {
+        part: Part::Workers,
+        info: WorkerInfo {
+            slot: 0,
+            id: 1,
+            pid: 100,
+        },
     };
-    const OTHER: WorkerInfo = WorkerInfo {
-        slot: 1,
-        id: 2,
-        pid: 200,
+    const OTHER: Process = Process {
+        part: Part::Workers,
+        info: WorkerInfo {
+            slot: 1,
+            id: 2,
+            pid: 200,
+        },
     };
 
     fn sink(disk: &Disk, mend: Mend) -> Sink {
         Sink::new(disk.target("stdout"), mend)
     }
 
-    fn push(sink: &mut Sink, worker: WorkerInfo, text: &str) {
-        sink.push(Entry::LineOf(worker), |into| {
+    fn push(sink: &mut Sink, printer: Process, text: &str) {
+        sink.push(Entry::LineOf(printer), |into| {
             into.extend_from_slice(text.as_bytes());
         });
     }
 
-    fn lost(worker: WorkerInfo, lines: u64) -> HerdEvent {
-        HerdEvent::LinesDropped { worker, lines }
+    fn lost(printer: Process, lines: u64) -> HerdEvent {
+        lost_lines(printer, lines)
     }
 
     #[test]

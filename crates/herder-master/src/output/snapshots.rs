@@ -14,9 +14,10 @@ use super::standard::Terminal;
 use super::wall::Stamp;
 use super::{json, text};
 use crate::event::{HerdEvent, WorkerInfo};
+use crate::part::{Part, Process};
 
 /// How many kinds of event there are. A new one has to be added below.
-const KINDS: usize = 29;
+const KINDS: usize = 31;
 
 const STAMP: Stamp = Stamp {
     wall_ms: 1_795_227_049_123,
@@ -66,6 +67,7 @@ fn life_and_death() -> Vec<HerdEvent> {
         killed(Cause::Hang),
         killed(Cause::Protocol),
         planned(DrainReason::Recycle(RecycleReason::Requests)),
+        planned(DrainReason::Recycle(RecycleReason::Jobs)),
         planned(DrainReason::Retired),
         planned(DrainReason::ScaledDown),
         planned(DrainReason::Stop),
@@ -79,7 +81,12 @@ fn life_and_death() -> Vec<HerdEvent> {
 fn of_a_worker() -> Vec<HerdEvent> {
     let text = || "it said so".to_owned();
     vec![
+        HerdEvent::Exhausted { worker: WEB },
         HerdEvent::GraceExpired { worker: WEB },
+        HerdEvent::JobDispatched {
+            job: 17,
+            worker: WEB,
+        },
         HerdEvent::LaunchFailed {
             worker: WEB,
             problem: text(),
@@ -192,6 +199,47 @@ fn of_the_herd() -> Vec<HerdEvent> {
     ]
 }
 
+fn of_the_gateway() -> Vec<HerdEvent> {
+    let (error, window) = ("it said so".to_owned(), Duration::from_secs(60));
+    let events = vec![
+        HerdEvent::Forked { worker: WEB },
+        exited(Exit::Signal(9), Cause::Crash),
+        HerdEvent::LinesDropped {
+            worker: WEB,
+            lines: 7,
+        },
+        HerdEvent::Suspected {
+            worker: WEB,
+            silent: Duration::from_secs(5),
+        },
+        HerdEvent::SpawnFailed {
+            slot: 0,
+            id: 3,
+            error,
+        },
+        HerdEvent::RestartDelayed {
+            slot: 0,
+            delay: Duration::from_millis(200),
+            failures: 1,
+        },
+        HerdEvent::Quarantined {
+            slot: 0,
+            restarts: 6,
+            window,
+            retry_in: window,
+        },
+        HerdEvent::Released { slot: 0 },
+        HerdEvent::Finished {
+            outcome: Outcome::BootFailed,
+            last_lines: Vec::new(),
+        },
+    ];
+    events
+        .into_iter()
+        .map(|event| Part::Gateway.said(event))
+        .collect()
+}
+
 #[test]
 fn every_event_looks_like_this_in_text_and_json() {
     let mut expected = include_str!("snapshots.txt").lines();
@@ -200,6 +248,7 @@ fn every_event_looks_like_this_in_text_and_json() {
         .into_iter()
         .chain(of_a_worker())
         .chain(of_the_herd())
+        .chain(of_the_gateway())
     {
         let (mut as_text, mut as_json) = (Vec::new(), Vec::new());
         text::event("web", STAMP, &event, &mut as_text);
@@ -264,7 +313,10 @@ fn a_line_looks_like_this_everywhere() {
         ),
     ] {
         let line = Line {
-            worker: WEB,
+            printer: Process {
+                part: Part::Workers,
+                info: WEB,
+            },
             stream: Stream::Stdout,
             bytes: bytes.into(),
             ending,

@@ -1,4 +1,4 @@
-//! What one worker prints.
+//! What one process of the herd prints.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,17 +9,17 @@ use herder_sys::pipe;
 use super::lines::{Ending, Splitter};
 use super::queue::{Line, Queue, Stream};
 use super::wall::Stamp;
-use crate::event::WorkerInfo;
+use crate::part::Process;
 
-/// How many of a worker's last lines are kept for a report about its end.
+/// How many of a process's last lines are kept for a report about its end.
 pub(super) const TAIL_LINES: usize = 20;
 
 /// How much of each of them is kept, in bytes: a report is read by people.
 pub(super) const TAIL_LINE_LIMIT: usize = 1024;
 
-/// The two pipes of a worker, and the last it printed.
+/// The two pipes of a process, and the last it printed.
 pub(super) struct Source {
-    pub(super) worker: WorkerInfo,
+    process: Process,
     stdout: Tube,
     stderr: Tube,
     tail: VecDeque<Vec<u8>>,
@@ -44,14 +44,14 @@ pub(super) enum Turn {
 }
 
 impl Source {
-    /// The pipes of `worker`; both ends to read are non-blocking.
-    pub(super) fn new(worker: WorkerInfo, stdout: OwnedFd, stderr: OwnedFd) -> Source {
+    /// The pipes of `process`; both ends to read are non-blocking.
+    pub(super) fn new(process: Process, stdout: OwnedFd, stderr: OwnedFd) -> Source {
         let tube = |fd| Tube {
             fd: Some(fd),
             splitter: Splitter::default(),
         };
         Source {
-            worker,
+            process,
             stdout: tube(stdout),
             stderr: tube(stderr),
             tail: VecDeque::new(),
@@ -59,7 +59,7 @@ impl Source {
         }
     }
 
-    /// Whether nothing more is expected of this worker.
+    /// Whether nothing more is expected of this process.
     pub(super) fn is_over(&self) -> bool {
         self.exited || (self.stdout.fd.is_none() && self.stderr.fd.is_none())
     }
@@ -105,7 +105,7 @@ impl Source {
     /// Cuts `bytes` (or what is left at the end of the stream) into lines for queue and tail.
     fn split(&mut self, stream: Stream, bytes: Option<&[u8]>, queue: &Queue) {
         let Source {
-            worker,
+            process,
             stdout,
             stderr,
             tail,
@@ -121,7 +121,7 @@ impl Source {
             queue.print(
                 stamp,
                 Line {
-                    worker: *worker,
+                    printer: *process,
                     stream,
                     bytes: line.into(),
                     ending,
@@ -169,11 +169,16 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::event::WorkerInfo;
+    use crate::part::Part;
 
-    const WEB: WorkerInfo = WorkerInfo {
-        slot: 0,
-        id: 1,
-        pid: 100,
+    const WEB: Process = Process {
+        part: Part::Workers,
+        info: WorkerInfo {
+            slot: 0,
+            id: 1,
+            pid: 100,
+        },
     };
 
     fn source() -> (Source, File, File) {

@@ -14,10 +14,11 @@ use herder_sys::pipe::pipe;
 
 use super::handle::Output;
 use super::pipes::KEPT;
-use super::queue::WORKER_LIMIT;
+use super::queue::PRINTER_LIMIT;
 use super::standard::{Target, Targets, Terminal};
 use crate::config::{Format, Observer};
 use crate::event::{HerdEvent, WorkerInfo};
+use crate::part::{Part, Process};
 
 pub(super) const ENOSPC: i32 = 28;
 
@@ -128,11 +129,16 @@ impl Bench {
     }
 
     /// Gives the ends that a worker would write to.
-    fn attach(&self, worker: WorkerInfo) -> (File, File) {
+    fn attach(&self, info: WorkerInfo) -> (File, File) {
         let (stdout, print) = pipe().unwrap();
         let (stderr, complain) = pipe().unwrap();
-        self.output.attach(worker, stdout, stderr);
+        let part = Part::Workers;
+        self.output.attach(Process { part, info }, stdout, stderr);
         (print.into(), complain.into())
+    }
+
+    fn last_lines(&self, worker: u64) -> Vec<String> {
+        self.output.last_lines(Part::Workers, worker)
     }
 
     fn finish(self) -> (String, String) {
@@ -227,17 +233,14 @@ fn r12_the_last_lines_are_there_as_soon_as_the_worker_has_printed_them() {
         writeln!(print, "line {n}").unwrap();
         if n % 5 == 0 {
             writeln!(complain, "problem {n}").unwrap();
-            assert_eq!(
-                bench.output.last_lines(WEB.id).len(),
-                (n + 2 + n / 5).min(20)
-            );
+            assert_eq!(bench.last_lines(WEB.id).len(), (n + 2 + n / 5).min(20));
         }
     }
-    let lines = bench.output.last_lines(WEB.id);
+    let lines = bench.last_lines(WEB.id);
     assert_eq!(lines.len(), 20);
     assert_eq!(lines[19], "line 24");
     assert!(lines.contains(&"problem 20".to_owned()));
-    assert!(bench.output.last_lines(99).is_empty());
+    assert!(bench.last_lines(99).is_empty());
     bench.finish();
 }
 
@@ -259,12 +262,12 @@ fn last_lines_are_kept_for_the_living_and_the_64_that_ended_last() {
             bench.output.tell(exited(worker(id)));
         }
     }
-    assert_eq!(bench.output.last_lines(1), ["1"], "it lives");
+    assert_eq!(bench.last_lines(1), ["1"], "it lives");
     for id in 2..=10 {
-        assert!(bench.output.last_lines(id).is_empty(), "{id}");
+        assert!(bench.last_lines(id).is_empty(), "{id}");
     }
     for id in 11..=KEPT as u64 + 10 {
-        assert_eq!(bench.output.last_lines(id), [id.to_string()]);
+        assert_eq!(bench.last_lines(id), [id.to_string()]);
     }
     // Their pipes are closed, too: nothing is kept open for a crash loop of daemonizing programs.
     let mut orphan = &held[1].0;
@@ -299,10 +302,10 @@ fn r43_a_stuck_reader_stops_no_worker_and_the_loss_is_told_afterwards() {
     };
     let (mut print, _also_complain) = bench.attach(other);
     writeln!(print, "still here").unwrap();
-    let tail = bench.output.last_lines(WEB.id);
+    let tail = bench.last_lines(WEB.id);
     assert_eq!(tail[19], format!("{:0>80}", LINES - 1));
     assert!(
-        bench.output.queued_line_bytes() <= 2 * WORKER_LIMIT,
+        bench.output.queued_line_bytes() <= 2 * PRINTER_LIMIT,
         "memory is bounded"
     );
     assert!(

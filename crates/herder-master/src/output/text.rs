@@ -7,14 +7,20 @@ use super::sentence::{Level, level, sentence};
 use super::standard::Terminal;
 use super::wall::Stamp;
 use crate::event::{HerdEvent, WorkerInfo};
+use crate::part::Part;
 
 /// What ends a piece of a line that goes on in the next piece.
 const CONTINUES: &[u8] = b" [line continues]";
 
-/// Appends `web/0 #3 [1234] text`. On a terminal the worker must not be able to command it.
+/// Appends `web/0 #3 [1234] text`, or `web/gateway #1 [1234] text`. On a terminal the printer must
+/// not be able to command it.
 pub(super) fn line(app: &str, line: &Line, terminal: Terminal, into: &mut Vec<u8>) {
-    let WorkerInfo { slot, id, pid } = line.worker;
-    into.extend_from_slice(format!("{app}/{slot} #{id} [{pid}] ").as_bytes());
+    let WorkerInfo { slot, id, pid } = line.printer.info;
+    let place = match line.printer.part {
+        Part::Gateway => "gateway".to_owned(),
+        Part::Workers => slot.to_string(),
+    };
+    into.extend_from_slice(format!("{app}/{place} #{id} [{pid}] ").as_bytes());
     match terminal {
         Terminal::No => into.extend_from_slice(&line.bytes),
         Terminal::Yes => {
@@ -45,11 +51,16 @@ pub(super) fn event(app: &str, stamp: Stamp, event: &HerdEvent, into: &mut Vec<u
         text.push_str("warning: ");
     }
     escape(sentence(event).as_bytes(), &mut text);
+    let (part, event) = if let HerdEvent::Gateway(event) = event {
+        ("gateway", &**event)
+    } else {
+        ("worker", event)
+    };
     if let HerdEvent::BootTimedOut { last_lines, .. } | HerdEvent::Finished { last_lines, .. } =
         event
         && !last_lines.is_empty()
     {
-        text.push_str("; the worker printed last:");
+        text.push_str(&format!("; the {part} printed last:"));
         for line in last_lines {
             text.push_str("\n    | ");
             escape(line.as_bytes(), &mut text);

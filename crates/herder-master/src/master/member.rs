@@ -1,9 +1,9 @@
-//! One worker process, as the master holds it.
+//! One process of the herd, as the master holds it.
 
 use std::io;
 use std::os::fd::AsFd;
 
-use herder_core::{Exit, Tick, WorkerId};
+use herder_core::{Exit, Tick};
 use herder_sys::cgroup::Cgroup;
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::pidfd::PidFd;
@@ -11,22 +11,24 @@ use herder_sys::process::{self, Child};
 use herder_sys::signal::Signal;
 
 use super::control::Control;
+use super::crew::MemberId;
 use super::events::exit_of;
 use super::notify::NotifySocket;
 use super::token::Source;
 use crate::event::WorkerInfo;
 use crate::launch::PlanSocket;
+use crate::part::Process;
 
 /// What the kernel says of a child that was reaped already.
 const ECHILD: i32 = 10;
 
-/// One worker process.
-pub(super) struct Worker {
-    pub(super) id: WorkerId,
+/// One process: a worker, or what stands beside the workers.
+pub(super) struct Member {
+    pub(super) id: MemberId,
     pub(super) child: Child,
-    /// Open until the worker has followed its plan.
+    /// Open until it has followed its plan.
     pub(super) plan_socket: Option<PlanSocket>,
-    /// Native workers have one.
+    /// What is this executable has one.
     pub(super) control: Option<Control>,
     /// Foreign programs have one.
     pub(super) notify: Option<NotifySocket>,
@@ -37,13 +39,21 @@ pub(super) struct Worker {
     pub(super) problem: Option<String>,
 }
 
-impl Worker {
+impl Member {
     /// Who it is, for people.
     pub(super) fn info(&self) -> WorkerInfo {
         WorkerInfo {
-            slot: self.id.slot.0,
-            id: self.id.incarnation.0,
+            slot: self.id.worker.slot.0,
+            id: self.id.worker.incarnation.0,
             pid: self.child.pid,
+        }
+    }
+
+    /// Who it is among all processes of the herd.
+    pub(super) fn process(&self) -> Process {
+        Process {
+            part: self.id.part,
+            info: self.info(),
         }
     }
 
@@ -53,17 +63,17 @@ impl Worker {
 
     /// Watches for everything that it can do.
     pub(super) fn watch(&mut self, epoll: &Epoll) -> io::Result<()> {
-        let incarnation = self.id.incarnation;
+        let (part, life) = (self.id.part, self.id.worker.incarnation);
         epoll.add(
             self.pidfd().as_fd(),
-            Source::Exit(incarnation).token(),
+            Source::Exit(part, life).token(),
             Interest::READABLE,
         )?;
         if let Some(control) = &mut self.control {
             control.watch(epoll)?;
         }
         if let Some(notify) = &self.notify {
-            let token = Source::Notify(incarnation).token();
+            let token = Source::Notify(part, life).token();
             epoll.add(notify.as_fd(), token, Interest::READABLE)?;
         }
         Ok(())
@@ -131,7 +141,7 @@ impl Worker {
         self.control.as_ref().and_then(Control::throttled_until)
     }
 
-    /// Lets go of a worker that is dead and buried.
+    /// Lets go of a process that is dead and buried.
     pub(super) fn forget(mut self, epoll: &Epoll) {
         // Each was watched and is still open: this cannot fail, and closing would do as well.
         let _removed = epoll.remove(self.pidfd().as_fd());

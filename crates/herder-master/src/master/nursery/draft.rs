@@ -1,0 +1,56 @@
+//! A plan in the making.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use herder_wire::plan::{DescriptorUse, LaunchPlan};
+
+use crate::dispatch::Link;
+use crate::master::control::Control;
+use crate::master::crew::MemberId;
+use crate::master::notify::NotifySocket;
+
+/// A plan with the descriptors that go with it, and with what the master keeps to talk to the
+/// process.
+pub(in crate::master) struct Draft {
+    pub(super) plan: LaunchPlan,
+    pub(super) descriptors: Vec<OwnedFd>,
+    pub(super) control: Option<Control>,
+    pub(super) notify: Option<NotifySocket>,
+    pub(super) link: Option<Link>,
+}
+
+impl Draft {
+    pub(super) fn new(plan: LaunchPlan) -> Draft {
+        Draft {
+            plan,
+            descriptors: Vec::new(),
+            control: None,
+            notify: None,
+            link: None,
+        }
+    }
+
+    /// Adds a descriptor.
+    pub(super) fn give(&mut self, usage: DescriptorUse, fd: OwnedFd) {
+        self.plan.descriptors.push(usage);
+        self.descriptors.push(fd);
+    }
+
+    /// Adds duplicates of listeners, with their names.
+    pub(super) fn give_listeners(&mut self, listeners: &[(String, OwnedFd)]) -> io::Result<()> {
+        for (name, listener) in listeners {
+            let usage = DescriptorUse::Listener { name: name.clone() };
+            self.give(usage, herder_sys::fd::duplicate(listener.as_fd())?);
+        }
+        Ok(())
+    }
+
+    /// Adds a control channel.
+    pub(super) fn give_control(&mut self, id: MemberId) -> io::Result<()> {
+        let (control, theirs) = Control::new(id)?;
+        self.control = Some(control);
+        self.give(DescriptorUse::Control, theirs);
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! Where the members of the herd come from: a [`Recipe`] makes a [`Draft`], and the [`Nursery`] a
+//! process of it.
+
+mod draft;
+mod workers;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use herder_core::spec::AppName;
+use herder_sys::epoll::Epoll;
+use herder_sys::pipe;
+
+use super::crew::MemberId;
+use super::member::Member;
+use super::runtime::Runtime;
+use crate::dispatch::Link;
+use crate::launch::{Launchpad, Stdio};
+
+pub(super) use draft::Draft;
+pub(super) use workers::WorkerRecipe;
+
+/// What the members of a part are made from.
+pub(super) enum Recipe {
+    Workers(WorkerRecipe),
+}
+
+/// The place where processes are started.
+pub(super) struct Nursery {
+    app: AppName,
+    launchpad: Launchpad,
+}
+
+/// A process that has its plan.
+pub(super) struct Newborn {
+    pub(super) member: Member,
+    /// The ends to read of what it prints.
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+    /// How connections reach it. (`pass` only.)
+    pub(super) link: Option<Link>,
+}
+
+impl Recipe {
+    /// A plan for a new member.
+    pub(super) fn draft(&self, id: MemberId, runtime: &mut Runtime) -> io::Result<Draft> {
+        match self {
+            Recipe::Workers(recipe) => recipe.draft(id, runtime),
+        }
+    }
+
+    /// Nobody is started any more: who connects is refused as soon as the living, too, have closed
+    /// their listeners, and does not wait in a queue that nobody looks at.
+    pub(super) fn close_listeners(&mut self) {
+        match self {
+            Recipe::Workers(recipe) => recipe.close_listeners(),
+        }
+    }
+}
+
+impl Nursery {
+    pub(super) fn new(app: &AppName) -> io::Result<Nursery> {
+        Ok(Nursery {
+            app: app.clone(),
+            launchpad: Launchpad::current()?,
+        })
+    }
+
+    /// Starts a process. What fails leaves nothing behind: a process without its plan ends.
+    pub(super) fn start(
+        &self,
+        id: MemberId,
+        draft: Draft,
+        runtime: &Runtime,
+    ) -> io::Result<Newborn> {
+        let (stdout, their_stdout) = pipe::pipe()?;
+        let (stderr, their_stderr) = pipe::pipe()?;
+        let stdio = Stdio {
+            stdout: Some(their_stdout),
+            stderr: Some(their_stderr),
+        };
+        let app = self.app.as_str();
+        let launched = self.launchpad.start(draft.plan.role, app, stdio)?;
+        let mut member = Member {
+            id,
+            child: launched.child,
+            plan_socket: Some(launched.plan_socket),
+            control: draft.control,
+            notify: draft.notify,
+            cgroup: runtime.member_cgroup(id),
+            retire_reason: None,
+            problem: None,
+        };
+        let fds: Vec<BorrowedFd<'_>> = draft.descriptors.iter().map(AsFd::as_fd).collect();
+        enclose(&mut member);
+        let sent = match &member.plan_socket {
+            Some(socket) => socket.send(&draft.plan, &fds),
+            None => Ok(()),
+        };
+        match sent {
+            Ok(()) => Ok(Newborn {
+                member,
+                stdout,
+                stderr,
+                link: draft.link,
+            }),
+            Err(error) => {
+                abandon(member);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Has the main loop hear of the member. One that cannot be watched is ended: nobody would notice its
+/// death, nor tell it to leave.
+pub(super) fn watched(mut newborn: Newborn, epoll: &Epoll) -> io::Result<Newborn> {
+    match newborn.member.watch(epoll) {
+        Ok(()) => Ok(newborn),
+        Err(error) => {
+            abandon(newborn.member);
+            Err(error)
+        }
+    }
+}
+
+/// The process waits for its plan; before it gets one it is put where it can be killed whole.
+fn enclose(member: &mut Member) {
+    let joined = member
+        .cgroup
+        .as_ref()
+        .is_none_or(|cgroup| cgroup.add(member.child.pid).is_ok());
+    if !joined && let Some(cgroup) = member.cgroup.take() {
+        // Then the process group must do, as it does where there are no cgroups.
+        let _left = cgroup.remove();
+    }
+}
+
+/// Ends a process that nobody is going to hear of, and waits for it: it has hardly begun anything.
+fn abandon(mut member: Member) {
+    member.plan_socket = None;
+    member.kill();
+    // Killed, it is dead as soon as the kernel gets to it; nothing can be done if not.
+    let _unreaped = member.pidfd().wait_until_dead();
+    if let Some(cgroup) = member.cgroup.take() {
+        // What is still dying in it is removed with the herd's own cgroup.
+        let _busy = cgroup.remove();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use herder_core::{Incarnation, Slot, WorkerId};
+    use herder_sys::epoll::Interest;
+    use herder_sys::process::{self, Executable};
+
+    use super::*;
+    use crate::part::Part;
+
+    fn sleeper() -> Newborn {
+        let child = process::launch(process::Launch {
+            executable: &Executable::open("/bin/sleep").expect("there is a sleep"),
+            argv0: "sleep".into(),
+            args: &["600".into()],
+            environment: Vec::new(),
+            stdin: herder_sys::fd::null().expect("/dev/null"),
+            stdout: None,
+            stderr: None,
+        });
+        let worker = WorkerId {
+            slot: Slot(0),
+            incarnation: Incarnation(1),
+        };
+        let member = Member {
+            id: MemberId {
+                part: Part::Workers,
+                worker,
+            },
+            child: child.expect("it starts"),
+            plan_socket: None,
+            control: None,
+            notify: None,
+            cgroup: None,
+            retire_reason: None,
+            problem: None,
+        };
+        let null = || herder_sys::fd::null().expect("/dev/null");
+        Newborn {
+            member,
+            stdout: null(),
+            stderr: null(),
+            link: None,
+        }
+    }
+
+    #[test]
+    fn r16_a_worker_that_cannot_be_watched_does_not_live_on() {
+        let (newborn, epoll) = (sleeper(), Epoll::new().expect("epoll"));
+        let pid = newborn.member.child.pid;
+        // It is there already, so it cannot be added.
+        epoll
+            .add(newborn.member.pidfd().as_fd(), 0, Interest::READABLE)
+            .expect("add");
+        assert!(watched(newborn, &epoll).is_err());
+        let lost = process::reap_child(pid).expect_err("ended and reaped");
+        assert_eq!(lost.raw_os_error(), Some(10), "ECHILD");
+    }
+
+    #[test]
+    fn a_worker_that_is_watched_lives() {
+        let epoll = Epoll::new().expect("epoll");
+        let newborn = watched(sleeper(), &epoll).expect("watched");
+        assert!(!newborn.member.pidfd().has_ended().expect("a child"));
+        abandon(newborn.member);
+    }
+}

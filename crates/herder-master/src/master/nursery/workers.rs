@@ -1,0 +1,158 @@
+//! What a worker is made from.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+
+use herder_core::WorkerId;
+use herder_core::spec::{AppSpec, DispatchMode};
+use herder_sys::limits;
+use herder_wire::plan::{
+    DescriptorUse, Identity, LaunchPlan, Limit, LimitKind, ListenFds, Program as WireProgram, Role,
+};
+
+use super::draft::Draft;
+use crate::config::{Command, Program};
+use crate::dispatch::Link;
+use crate::launch;
+use crate::master::crew::MemberId;
+use crate::master::environment::{self, Variable};
+use crate::master::notify::NotifySocket;
+use crate::master::runtime::{Runtime, Visitor};
+
+/// Everything that a new worker is made from.
+pub(in crate::master) struct WorkerRecipe {
+    spec: AppSpec,
+    program: Program,
+    title: Option<String>,
+    /// What every worker inherits.
+    environment: Vec<Variable>,
+    /// In `shared` mode: the listeners with their names.
+    listeners: Vec<(String, OwnedFd)>,
+    /// The limit that the master itself was started with.
+    open_files: (u64, u64),
+}
+
+impl WorkerRecipe {
+    pub(in crate::master) fn new(
+        spec: &AppSpec,
+        program: Program,
+        title: Option<String>,
+        listeners: Vec<(String, OwnedFd)>,
+    ) -> WorkerRecipe {
+        WorkerRecipe {
+            spec: spec.clone(),
+            program,
+            title,
+            environment: environment::inherited(std::env::vars_os()),
+            listeners,
+            open_files: limits::open_files(),
+        }
+    }
+
+    pub(super) fn close_listeners(&mut self) {
+        self.listeners.clear();
+    }
+
+    pub(super) fn draft(&self, id: MemberId, runtime: &mut Runtime) -> io::Result<Draft> {
+        let mut draft = Draft::new(self.bare_plan(id.worker));
+        match &self.program {
+            Program::Itself => self.plan_native(id, &mut draft)?,
+            Program::Command(command) => {
+                self.plan_foreign(id.worker, command, &mut draft, runtime)?;
+            }
+        }
+        Ok(draft)
+    }
+
+    fn bare_plan(&self, id: WorkerId) -> LaunchPlan {
+        let app = self.spec.name.to_string();
+        let mut environment = self.environment.clone();
+        environment::identify(&mut environment, &self.spec.name, id);
+        let title = match &self.title {
+            Some(title) => title.clone(),
+            None => format!("herder: worker {app}/{}", id.slot),
+        };
+        let (soft, hard) = self.open_files;
+        LaunchPlan {
+            slot: id.slot.0,
+            incarnation: id.incarnation.0,
+            title,
+            environment,
+            limits: vec![Limit {
+                kind: LimitKind::OpenFiles,
+                soft,
+                hard,
+            }],
+            ..launch::bare_plan(Role::Worker, &app)
+        }
+    }
+
+    /// A worker that is this executable: a control channel, and connections or listeners.
+    fn plan_native(&self, id: MemberId, draft: &mut Draft) -> io::Result<()> {
+        draft.give_control(id)?;
+        match self.spec.dispatch.mode {
+            DispatchMode::Pass => {
+                let (link, theirs) = Link::new()?;
+                draft.give(DescriptorUse::Conns, theirs);
+                draft.link = Some(link);
+                Ok(())
+            }
+            // What it works on comes by a link to the gateway, once it has said hello.
+            DispatchMode::Message => Ok(()),
+            DispatchMode::Shared => draft.give_listeners(&self.listeners),
+        }
+    }
+
+    /// A program that knows nothing of us: what systemd would give it.
+    fn plan_foreign(
+        &self,
+        id: WorkerId,
+        command: &Command,
+        draft: &mut Draft,
+        runtime: &mut Runtime,
+    ) -> io::Result<()> {
+        let visitor = match command.identity {
+            Some(_) => Visitor::Another,
+            None => Visitor::Ourselves,
+        };
+        let path = runtime
+            .directory(visitor)?
+            .join(format!("notify-{}", id.incarnation));
+        let notify = NotifySocket::bind(path, command.identity.as_ref())?;
+        let environment = &mut draft.plan.environment;
+        environment::set(environment, "NOTIFY_SOCKET", notify.path());
+        if let Some(hang) = self.spec.life.hang {
+            environment::set(environment, "WATCHDOG_USEC", hang.as_micros().to_string());
+        }
+        draft.notify = Some(notify);
+        draft.give_listeners(&self.listeners)?;
+        let listen_fds = if self.listeners.is_empty() {
+            ListenFds::Absent
+        } else {
+            ListenFds::Announced
+        };
+        let plan = &mut draft.plan;
+        plan.role = Role::Launcher;
+        plan.directory = command
+            .directory
+            .as_ref()
+            .map(|path| bytes(path.as_os_str()));
+        plan.identity = command.identity.as_ref().map(|identity| Identity {
+            uid: identity.uid,
+            gid: identity.gid,
+            groups: identity.groups.clone(),
+        });
+        plan.program = Some(WireProgram {
+            path: bytes(command.path.as_os_str()),
+            argv: command.argv.iter().map(|arg| bytes(arg)).collect(),
+            listen_fds,
+        });
+        Ok(())
+    }
+}
+
+fn bytes(text: &OsStr) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
