@@ -20,6 +20,7 @@ compile_error!("herder runs on Linux only: it is built on pidfds, epoll and desc
 pub mod apply;
 pub mod cgroup;
 pub mod clock;
+pub mod directory;
 pub mod env;
 pub mod epoll;
 pub mod fd;

@@ -1,4 +1,5 @@
 //! Unix socket channels: messages with descriptors, what lies unread, who is on the other side.
+//! And settings of sockets of any kind.
 //!
 //! The calls a dispatcher makes per connection ([`send`], [`receive`], [`unread_bytes`]) are one
 //! system call each and allocate nothing.
@@ -11,7 +12,7 @@ pub use message::{
     MAX_FDS_PER_MESSAGE, Received, Wait, is_too_many_refs, peek, receive, send, unread_bytes,
 };
 pub use options::{
-    Credentials, discard, is_socket, peer_credentials, refuse_descriptors, set_send_buffer,
-    shutdown_both, shutdown_write,
+    Credentials, discard, is_socket, peer_credentials, refuse_descriptors, set_keep_alive,
+    set_send_buffer, shutdown_both, shutdown_write,
 };
 pub use pair::{bind_datagram, seqpacket_pair, stream_pair};

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::net::Shutdown;
 
@@ -115,6 +116,24 @@ pub fn set_send_buffer(fd: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     )?)
 }
 
+/// Has the kernel ask a silent TCP peer whether it is there, after so much silence and then ten
+/// times in as much again; whole seconds, at least one. A peer that never answers is then an error
+/// of the next call on the socket.
+///
+/// # Errors
+///
+/// `EOPNOTSUPP` for what is no TCP socket.
+pub fn set_keep_alive(fd: BorrowedFd<'_>, silence: Duration) -> io::Result<()> {
+    let second = Duration::from_secs(1);
+    // The kernel's own limit is 32767 seconds.
+    let silence = silence.clamp(second, Duration::from_secs(32_767));
+    let interval = (silence / KEEP_ALIVE_PROBES).max(second);
+    rustix::net::sockopt::set_tcp_keepidle(fd, silence)?;
+    rustix::net::sockopt::set_tcp_keepintvl(fd, interval)?;
+    rustix::net::sockopt::set_tcp_keepcnt(fd, KEEP_ALIVE_PROBES)?;
+    Ok(rustix::net::sockopt::set_socket_keepalive(fd, true)?)
+}
+
 /// Closes a descriptor that a peer sent and nobody wants, without waiting: a TCP connection whose
 /// sender set `SO_LINGER` would hold a plain `close` for as long as that says.
 pub fn discard(fd: OwnedFd) {
@@ -122,6 +141,9 @@ pub fn discard(fd: OwnedFd) {
     let _not_a_socket = rustix::net::sockopt::set_socket_linger(fd.as_fd(), None);
     drop(fd);
 }
+
+/// How often a silent peer is asked.
+const KEEP_ALIVE_PROBES: u32 = 10;
 
 /// Not in libc yet; the number is the same on all architectures with the generic socket header.
 const SO_PASSRIGHTS: libc::c_int = 83;
@@ -131,4 +153,26 @@ const NOBODY_THERE: u32 = u32::MAX;
 
 fn length_of<T>() -> libc::socklen_t {
     libc::socklen_t::try_from(size_of::<T>()).expect("socket options are a few bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_silent_peer_is_asked() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        for (silence, idle, interval) in [(30_000, 30, 3), (1, 1, 1), (u64::MAX, 32_767, 3276)] {
+            set_keep_alive(stream.as_fd(), Duration::from_millis(silence)).unwrap();
+            let found = rustix::net::sockopt::tcp_keepidle(&stream).unwrap();
+            assert_eq!(found, Duration::from_secs(idle));
+            let found = rustix::net::sockopt::tcp_keepintvl(&stream).unwrap();
+            assert_eq!(found, Duration::from_secs(interval));
+        }
+        let (unix, _other) = UnixStream::pair().unwrap();
+        assert!(set_keep_alive(unix.as_fd(), Duration::from_secs(1)).is_err());
+    }
 }
