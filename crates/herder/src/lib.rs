@@ -202,6 +202,8 @@ mod connection;
 mod exit;
 mod in_process;
 mod init;
+#[cfg(feature = "message")]
+mod jobs;
 mod panic;
 mod worker;
 
@@ -209,6 +211,8 @@ mod worker;
 pub use asynchronous::connection::{AsyncConnection, AsyncStream};
 #[cfg(feature = "tokio")]
 pub use asynchronous::incoming::Incoming;
+#[cfg(feature = "message")]
+pub use asynchronous::jobs::{AsyncJob, AsyncJobWorker};
 #[cfg(feature = "tokio")]
 pub use asynchronous::listener::Listener;
 #[cfg(feature = "tokio")]
@@ -224,8 +228,16 @@ pub use herder_master::config::Format;
 pub use herder_master::event::{HerdEvent, WorkerInfo};
 pub use herder_master::role::RoleError;
 pub use herder_sys::listener::ListenError;
+#[cfg(feature = "message")]
+pub use herder_wire::gateway::Protocol;
 pub use in_process::Running;
 pub use init::{InitError, init, is_master, is_worker, try_init};
+#[cfg(feature = "message")]
+pub use jobs::job::Job;
+#[cfg(feature = "message")]
+pub use jobs::reply::{Reply, ReplyError};
+#[cfg(feature = "message")]
+pub use jobs::worker::JobWorker;
 pub use worker::blocking::Worker;
 pub use worker::counters::{Counters, Request};
 pub use worker::ending::Reason;

@@ -4,6 +4,8 @@
 mod axum;
 pub(crate) mod connection;
 pub(crate) mod incoming;
+#[cfg(feature = "message")]
+pub(crate) mod jobs;
 mod keeping;
 pub(crate) mod listener;
 pub(crate) mod run;

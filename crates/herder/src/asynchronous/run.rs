@@ -8,7 +8,6 @@ use std::time::Instant;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::error::Elapsed;
 
-use crate::asynchronous::worker::AsyncWorker;
 use crate::worker::blocking::Worker;
 use crate::worker::finish::{self, Outcome};
 use crate::worker::link::Link;
@@ -16,17 +15,18 @@ use crate::worker::link::Link;
 /// How many threads a worker's runtime has: `None` = one, and tasks need not be `Send`.
 pub(crate) type Threads = Option<std::num::NonZeroUsize>;
 
-/// Runs a function on a runtime, waits for the connections that it left open, and returns the exit
-/// status.
-pub(crate) fn run<E: Display, F: Future<Output = Result<(), E>>>(
+/// Runs a function on a runtime, waits for the connections or jobs that it left open, and returns
+/// the exit status. What the function gets is made of the worker in the runtime.
+pub(crate) fn run<A: Clone, E: Display, F: Future<Output = Result<(), E>>>(
     worker: Worker,
     threads: Threads,
-    body: impl Fn(AsyncWorker) -> F,
+    make: impl FnOnce(Worker) -> io::Result<A>,
+    body: impl Fn(A) -> F,
 ) -> i32 {
     let link = Arc::clone(worker.handle().link());
     let prepared = build(threads, &link).and_then(|runtime| {
         let entered = runtime.enter();
-        let asynchronous = worker.clone().into_async()?;
+        let asynchronous = make(worker.clone())?;
         drop(entered);
         Ok((runtime, asynchronous))
     });
@@ -55,6 +55,9 @@ pub(crate) fn run<E: Display, F: Future<Output = Result<(), E>>>(
     let _late = runtime.block_on(in_time(deadline, closed));
     // Before the runtime drops the tasks that are left, and their connections with them.
     let status = finish::exit_status(&link, &outcome);
+    // Before that, too: a task that is cut off has not finished its job.
+    #[cfg(feature = "message")]
+    link.settle(deadline);
     runtime.shutdown_background();
     status
 }

@@ -31,7 +31,7 @@ fn start<F: Future<Output = Result<(), String>>>(
     threads: Threads,
     body: impl Fn(AsyncWorker) -> F + Send + 'static,
 ) -> JoinHandle<i32> {
-    thread::spawn(move || run::run(worker, threads, body))
+    thread::spawn(move || run::run(worker, threads, Worker::into_async, body))
 }
 
 fn ask(client: &mut UnixStream, question: u8) {

@@ -185,7 +185,7 @@ impl Cluster {
     /// Hooks run in order on a thread that does nothing else, so they may print and be slow. In
     /// them [`is_master`](crate::is_master) is true.
     pub fn on_online(self, mut hook: impl FnMut(&WorkerInfo) + Send + 'static) -> Cluster {
-        self.on_event(move |event| {
+        self.hook(move |event| {
             if let HerdEvent::Online { worker } = event {
                 hook(worker);
             }
@@ -193,8 +193,9 @@ impl Cluster {
     }
 
     /// Calls this in the master when a worker is gone.
+    #[doc(alias = "died")]
     pub fn on_exit(self, mut hook: impl FnMut(&WorkerInfo, &Exit) + Send + 'static) -> Cluster {
-        self.on_event(move |event| {
+        self.hook(move |event| {
             if let HerdEvent::Exited { worker, exit, .. } = event {
                 hook(worker, exit);
             }
@@ -202,7 +203,15 @@ impl Cluster {
     }
 
     /// Calls this in the master for everything that happens to the herd.
-    pub fn on_event(mut self, hook: impl FnMut(&HerdEvent) + Send + 'static) -> Cluster {
+    pub fn on_event(self, hook: impl FnMut(&HerdEvent) + Send + 'static) -> Cluster {
+        #[cfg(feature = "message")]
+        return self.hears_each_job().hook(hook);
+        #[cfg(not(feature = "message"))]
+        self.hook(hook)
+    }
+
+    /// Adds a hook.
+    pub(super) fn hook(mut self, hook: impl FnMut(&HerdEvent) + Send + 'static) -> Cluster {
         self.hooks.push(Box::new(hook));
         self
     }

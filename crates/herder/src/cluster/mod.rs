@@ -4,10 +4,13 @@
 //! |---|---|
 //! | `builder` | [`Cluster`]: a method for each setting |
 //! | `settings` | the settings as given, and their check |
+//! | `messages` | the same for messages (feature `message`) |
 //! | `error` | what can be wrong |
 //! | `run` | the roles: keeper and master, worker, all in one process |
 
 pub(crate) mod builder;
 pub(crate) mod error;
+#[cfg(feature = "message")]
+pub(crate) mod messages;
 mod run;
 pub(crate) mod settings;

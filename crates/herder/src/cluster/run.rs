@@ -37,6 +37,7 @@ impl Cluster {
         E: Display,
     {
         self.settings.check_blocking()?;
+        self.settings.check_for_connections()?;
         self.run_body(|_| blocking_body(worker))
     }
 
@@ -71,6 +72,7 @@ impl Cluster {
         Fut: Future<Output = Result<(), E>>,
         E: Display,
     {
+        self.settings.check_for_connections()?;
         self.run_body(|checked| async_body(worker, checked))
     }
 
@@ -107,6 +109,7 @@ impl Cluster {
         E: Display,
     {
         self.settings.check_blocking()?;
+        self.settings.check_for_connections()?;
         let checked = self.settings.check()?;
         in_process::start(
             checked,
@@ -127,12 +130,16 @@ impl Cluster {
         Fut: Future<Output = Result<(), E>>,
         E: Display,
     {
+        self.settings.check_for_connections()?;
         let checked = self.settings.check()?;
         let body = async_body(worker, &checked);
         in_process::start(checked, self.settings.listening, self.hooks, body)
     }
 
-    fn run_body(self, body: impl FnOnce(&Checked) -> Body) -> Result<ExitCode, ClusterError> {
+    pub(super) fn run_body(
+        self,
+        body: impl FnOnce(&Checked) -> Body,
+    ) -> Result<ExitCode, ClusterError> {
         let checked = self.settings.check()?;
         let body = body(&checked);
         if self.settings.place == Place::Threads {
@@ -228,5 +235,7 @@ where
     E: Display,
 {
     let threads = checked.threads;
-    Arc::new(move |worker| crate::asynchronous::run::run(worker, threads, &worker_fn))
+    Arc::new(move |worker| {
+        crate::asynchronous::run::run(worker, threads, Worker::into_async, &worker_fn)
+    })
 }

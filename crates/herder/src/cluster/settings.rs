@@ -73,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) place: Place,
     #[cfg(feature = "tokio")]
     pub(crate) threads: Option<usize>,
+    #[cfg(feature = "message")]
+    pub(crate) messages: crate::cluster::messages::MessageSettings,
 }
 
 /// Settings that were found right.
@@ -83,6 +85,8 @@ pub(crate) struct Checked {
     pub(crate) dispatch_reason: String,
     #[cfg(feature = "tokio")]
     pub(crate) threads: crate::asynchronous::run::Threads,
+    #[cfg(feature = "message")]
+    pub(crate) messages: Option<crate::cluster::messages::CheckedMessages>,
 }
 
 impl Default for Settings {
@@ -105,6 +109,8 @@ impl Default for Settings {
             place: Place::default(),
             #[cfg(feature = "tokio")]
             threads: None,
+            #[cfg(feature = "message")]
+            messages: Default::default(),
         }
     }
 }
@@ -139,14 +145,7 @@ impl Settings {
         spec.recycle.max_requests = NonZeroU64::new(self.max_requests);
         spec.recycle.max_lifetime = self.max_lifetime;
         spec.recycle.max_memory = NonZeroU64::new(self.max_memory);
-        let (mode, reason) = match self.dispatch {
-            Dispatch::Auto => (
-                DispatchMode::Pass,
-                "the workers take connections by channel",
-            ),
-            Dispatch::Pass => (DispatchMode::Pass, "as asked"),
-            Dispatch::Shared => (DispatchMode::Shared, "as asked"),
-        };
+        let (mode, reason) = self.mode();
         spec.dispatch.mode = mode;
         spec.dispatch.picker = match self.policy {
             Policy::LeastConnections => PickerKind::LeastConnections,
@@ -165,7 +164,24 @@ impl Settings {
                 }
                 Some(threads) => std::num::NonZeroUsize::new(threads),
             },
+            #[cfg(feature = "message")]
+            messages: self.checked_messages()?,
         })
+    }
+
+    fn mode(&self) -> (DispatchMode, &'static str) {
+        #[cfg(feature = "message")]
+        if self.has_messages() {
+            return (DispatchMode::Message, "each message is a job");
+        }
+        match self.dispatch {
+            Dispatch::Auto => (
+                DispatchMode::Pass,
+                "the workers take connections by channel",
+            ),
+            Dispatch::Pass => (DispatchMode::Pass, "as asked"),
+            Dispatch::Shared => (DispatchMode::Shared, "as asked"),
+        }
     }
 
     fn check_times(&self) -> Result<(), ClusterError> {
@@ -212,7 +228,14 @@ impl Settings {
         Ok(())
     }
 
-    fn timing(&self) -> Timing {
+    /// Finds a setting that has no meaning for a function that serves connections.
+    pub(crate) fn check_for_connections(&self) -> Result<(), ClusterError> {
+        #[cfg(feature = "message")]
+        self.check_no_messages()?;
+        Ok(())
+    }
+
+    pub(crate) fn timing(&self) -> Timing {
         let beat = self
             .life
             .hang
@@ -246,18 +269,28 @@ impl Settings {
     fn addresses(&self) -> Result<Vec<ListenAddress>, ClusterError> {
         let mut addresses = Vec::with_capacity(self.listen.len());
         for text in &self.listen {
-            let address: ListenAddress = text.parse().map_err(|error| wrong("listen", error))?;
-            let any_port = matches!(address, ListenAddress::Tcp { port: 0, .. });
-            if addresses.contains(&address) && !any_port {
-                return Err(wrong("listen", format!("{text:?} is given twice")));
-            }
-            addresses.push(address);
+            add_address("listen", text, &mut addresses)?;
         }
         Ok(addresses)
     }
 }
 
-fn wrong(method: &'static str, problem: impl ToString) -> ClusterError {
+/// Adds an address that was given to this method.
+pub(crate) fn add_address(
+    method: &'static str,
+    text: &str,
+    addresses: &mut Vec<ListenAddress>,
+) -> Result<(), ClusterError> {
+    let address: ListenAddress = text.parse().map_err(|error| wrong(method, error))?;
+    let any_port = matches!(address, ListenAddress::Tcp { port: 0, .. });
+    if addresses.contains(&address) && !any_port {
+        return Err(wrong(method, format!("{text:?} is given twice")));
+    }
+    addresses.push(address);
+    Ok(())
+}
+
+pub(crate) fn wrong(method: &'static str, problem: impl ToString) -> ClusterError {
     ClusterError::Setting {
         method,
         problem: problem.to_string(),

@@ -87,8 +87,13 @@ impl Worker {
         })
     }
 
-    /// How many connections it has received that [`accept`](Worker::accept) has not returned yet.
+    /// How many connections it has received that [`accept`](Worker::accept) has not returned yet;
+    /// or jobs, of those that a program gets one by one.
     pub(crate) fn waiting(&self) -> usize {
+        #[cfg(feature = "message")]
+        if self.handle.link().waiting_jobs() > 0 {
+            return self.handle.link().waiting_jobs();
+        }
         lock(&self.acceptor).waiting()
     }
 
@@ -96,6 +101,13 @@ impl Worker {
     #[must_use]
     pub fn handle(&self) -> WorkerHandle {
         self.handle.clone()
+    }
+
+    /// This worker as one of jobs. All are the same.
+    #[cfg(feature = "message")]
+    pub(crate) fn into_job_worker(self) -> io::Result<crate::JobWorker> {
+        let intake = self.handle.link().take_jobs()?;
+        Ok(crate::JobWorker::new(self.handle, intake))
     }
 
     /// This worker for a tokio runtime that the program built itself. All of its clones must be

@@ -51,7 +51,7 @@ pub(crate) enum Began {
     Before,
 }
 
-/// The end of one worker. It begins once, with the first reason; two facts can be added later.
+/// The end of one worker. It begins once, with the first reason; facts can be added later.
 #[derive(Default)]
 pub(crate) struct Ending {
     reason: OnceLock<Reason>,
@@ -59,6 +59,8 @@ pub(crate) struct Ending {
     master_gone: AtomicBool,
     /// The exit status is 1.
     panicked: AtomicBool,
+    /// The master is to be told when all jobs are done.
+    exhausted: AtomicBool,
     bell: (Mutex<()>, Condvar),
     #[cfg(feature = "tokio")]
     changed: tokio::sync::Notify,
@@ -67,10 +69,10 @@ pub(crate) struct Ending {
 impl Ending {
     pub(crate) fn begin(&self, reason: Reason) -> Began {
         match reason {
+            Reason::Exhausted => self.exhausted.store(true, Ordering::Release),
             Reason::MasterGone => self.master_gone.store(true, Ordering::Release),
             Reason::Panicked => self.panicked.store(true, Ordering::Release),
-            Reason::Exhausted
-            | Reason::Recycled
+            Reason::Recycled
             | Reason::Retired
             | Reason::ScaledDown
             | Reason::Signal
@@ -98,6 +100,12 @@ impl Ending {
 
     pub(crate) fn panicked(&self) -> bool {
         self.panicked.load(Ordering::Acquire)
+    }
+
+    /// Whether the worker was given the last of its jobs.
+    #[cfg(feature = "message")]
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.exhausted.load(Ordering::Acquire)
     }
 
     /// Wakes who waits for the end to begin, or for connections to close.

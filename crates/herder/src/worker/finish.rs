@@ -21,7 +21,10 @@ pub(crate) fn run(worker: Worker, body: impl Fn(Worker) -> Result<(), String>) -
     let deadline = conclude(&worker, &outcome);
     serve_what_waits(&worker, deadline, call);
     wait_for_connections(&link, deadline);
-    exit_status(&link, &outcome)
+    let status = exit_status(&link, &outcome);
+    #[cfg(feature = "message")]
+    link.settle(deadline);
+    status
 }
 
 /// Connections come up to four at a time. Those that came together with the one that made the

@@ -6,20 +6,21 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::signal::SignalFd;
-use herder_sys::socket::{self, Wait};
 use herder_sys::wake::Wake;
-use herder_wire::control::{Decoder, DrainReason, MAX_FRAME, ToMaster, ToWorker, VERSION};
+use herder_wire::control::{DrainReason, ToMaster, ToWorker, VERSION};
 
 use crate::worker::counters::Tally;
 use crate::worker::ending::{Began, Ending, Reason};
+use crate::worker::inlet::Inlet;
 use crate::worker::outlet::{Outlet, Sent};
+use crate::worker::schedule::Schedule;
 use crate::worker::{deadline_in, finish, lock};
 
 /// How often the counters may be sent, and the master's word be looked for under full load.
@@ -50,15 +51,15 @@ pub(crate) struct Timing {
 pub(crate) struct Link {
     identity: Identity,
     timing: Timing,
-    outlet: Outlet,
-    inlet: Mutex<Inlet>,
+    pub(crate) outlet: Outlet,
+    pub(crate) inlet: Mutex<Inlet>,
     signals: Option<SignalFd>,
     /// Readable when [`Link::read`] has something to do.
     house: Epoll,
     wake: Wake,
     ending: Ending,
     tally: Tally,
-    schedule: Mutex<Schedule>,
+    pub(crate) schedule: Mutex<Schedule>,
     /// How long the loop waited, in all.
     idle_nanos: AtomicU64,
     said_ready: AtomicBool,
@@ -67,22 +68,10 @@ pub(crate) struct Link {
     /// Everything runs on one thread, so nothing goes on while that is stuck.
     single_threaded: AtomicBool,
     nudges: AtomicU64,
-    finish_by: OnceLock<Instant>,
-}
-
-struct Inlet {
-    decoder: Decoder<ToWorker>,
-    packet: Vec<u8>,
-}
-
-struct Schedule {
-    next_beat: Option<Instant>,
-    last_look: Instant,
-    last_report: Instant,
-    idle_at_report: u64,
-    reported: (u32, u64),
-    /// The loop was woken to send the counters in time.
-    asked: bool,
+    pub(crate) finish_by: OnceLock<Instant>,
+    /// Where the jobs come from, if this is a worker of jobs.
+    #[cfg(feature = "message")]
+    pub(crate) intake: OnceLock<std::sync::Arc<crate::jobs::intake::Intake>>,
 }
 
 impl Link {
@@ -107,10 +96,7 @@ impl Link {
             identity,
             timing,
             outlet,
-            inlet: Mutex::new(Inlet {
-                decoder: Decoder::new(),
-                packet: Vec::new(),
-            }),
+            inlet: Mutex::new(Inlet::default()),
             signals,
             house,
             wake,
@@ -124,6 +110,8 @@ impl Link {
             single_threaded: AtomicBool::new(false),
             nudges: AtomicU64::new(0),
             finish_by: OnceLock::new(),
+            #[cfg(feature = "message")]
+            intake: OnceLock::new(),
         };
         link.send(ToMaster::Hello {
             version: VERSION,
@@ -296,6 +284,15 @@ impl Link {
         }
     }
 
+    pub(crate) fn beat_when_due(&self, schedule: &mut Schedule, now: Instant) {
+        if let (Some(next), Some(every)) = (schedule.next_beat, self.timing.beat)
+            && now >= next
+        {
+            schedule.next_beat = Some(now + every);
+            self.beat();
+        }
+    }
+
     /// Adds to the time that the loop spent waiting.
     pub(crate) fn waited(&self, idle: Duration) {
         let nanos = u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX);
@@ -309,12 +306,7 @@ impl Link {
         let waiting = self.flush();
         let (look, due) = {
             let mut schedule = lock(&self.schedule);
-            if let (Some(next), Some(every)) = (schedule.next_beat, self.timing.beat)
-                && now >= next
-            {
-                schedule.next_beat = Some(now + every);
-                self.beat();
-            }
+            self.beat_when_due(&mut schedule, now);
             if schedule.asked && now.duration_since(schedule.last_report) >= PACE {
                 self.report(&mut schedule, now);
             }
@@ -376,23 +368,13 @@ impl Link {
         }
         // Another thread may be reading. Whether it still sees what woke us, nobody knows.
         let mut inlet = lock(&self.inlet);
-        inlet.packet.resize(MAX_FRAME, 0);
-        loop {
-            let (mut none, Inlet { decoder, packet }) = (Vec::new(), &mut *inlet);
-            let got = match socket::receive(control, packet, &mut none, 0, Wait::DontWait) {
-                Ok(got) if got.len == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(got) => got,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            };
-            decoder.push(&packet[..got.len]);
-            while let Some(message) = decoder.next().map_err(io::Error::other)? {
-                self.obey(&message);
-            }
+        while let Some((message, descriptors)) = inlet.next(control)? {
+            self.obey(&message, descriptors);
         }
+        Ok(())
     }
 
-    fn obey(&self, message: &ToWorker) {
+    fn obey(&self, message: &ToWorker, descriptors: &mut Vec<OwnedFd>) {
         match message {
             ToWorker::Drain { reason, .. } => self.end(match reason {
                 DrainReason::Exhausted => Reason::Exhausted,
@@ -401,20 +383,24 @@ impl Link {
                 DrainReason::Recycle => Reason::Recycled,
                 DrainReason::ScaledDown => Reason::ScaledDown,
             }),
+            #[cfg(feature = "message")]
+            ToWorker::Link { .. } => self.open_gate(descriptors.pop()),
+            // Nothing in this program could use it.
+            #[cfg(not(feature = "message"))]
+            ToWorker::Link { .. } => descriptors.clear(),
             ToWorker::Nudge => self.nudge(),
-            // A link is of no use to a worker of connections.
-            ToWorker::Link { .. } | ToWorker::User(_) | ToWorker::Welcome { .. } => {}
+            ToWorker::User(_) | ToWorker::Welcome { .. } => {}
         }
     }
 
-    fn flush(&self) -> Sent {
+    pub(crate) fn flush(&self) -> Sent {
         self.outlet.flush().unwrap_or_else(|_| {
             self.master_gone();
             Sent::Dropped
         })
     }
 
-    fn send(&self, message: ToMaster) -> Sent {
+    pub(crate) fn send(&self, message: ToMaster) -> Sent {
         self.outlet.send(message).unwrap_or_else(|_| {
             self.master_gone();
             Sent::Dropped
@@ -441,25 +427,6 @@ impl Link {
     /// How busy the loop was since the last report, in thousandths.
     pub(crate) fn busy(&self) -> u32 {
         lock(&self.schedule).busy(self.idle_nanos.load(Ordering::Acquire), Instant::now())
-    }
-}
-
-impl Schedule {
-    fn new(now: Instant, beat: Option<Duration>) -> Schedule {
-        Schedule {
-            next_beat: beat.map(|every| now + every),
-            last_look: now,
-            last_report: now,
-            idle_at_report: 0,
-            reported: (0, 0),
-            asked: false,
-        }
-    }
-
-    fn busy(&self, idle: u64, now: Instant) -> u32 {
-        let whole = now.duration_since(self.last_report).as_nanos().max(1);
-        let idle = u128::from(idle - self.idle_at_report).min(whole);
-        u32::try_from((whole - idle) * 1000 / whole).unwrap_or(1000)
     }
 }
 

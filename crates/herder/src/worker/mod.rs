@@ -3,7 +3,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `link` | the worker's ties to its master: control channel, signals, heartbeat, counters |
-//! | `outlet` | how messages to the master leave |
+//! | `inlet`, `outlet` | how messages from the master arrive, and those to it leave |
+//! | `schedule` | when something is to be said |
 //! | `ending` | whether and why the worker comes to its end |
 //! | `counters` | connections open, connections or requests finished |
 //! | `acceptor` | where connections come from, in either mode, and the wait for the next |
@@ -22,9 +23,11 @@ pub(crate) mod counters;
 pub(crate) mod ending;
 pub(crate) mod finish;
 pub(crate) mod handle;
+pub(crate) mod inlet;
 pub(crate) mod link;
 mod listeners;
 pub(crate) mod outlet;
+pub(crate) mod schedule;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

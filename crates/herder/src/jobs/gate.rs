@@ -1,0 +1,255 @@
+//! One link between this worker and one gateway.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use herder_sys::epoll::{Epoll, Events, Interest};
+use herder_sys::socket;
+use tokio::sync::Notify;
+
+use crate::jobs::packet::Packet;
+use crate::worker::link::Link;
+use crate::worker::lock;
+
+/// How long a reply that finds no room waits at most until it looks whether the worker ends.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a reply waits when the user has too many descriptors on their way: nothing tells when
+/// that is over.
+const CROWDED: Duration = Duration::from_millis(10);
+
+/// The worker's end of a link.
+///
+/// What does not fit into it waits here, in order; nothing else is received or replied until it has
+/// left.
+pub(crate) struct Gate {
+    socket: OwnedFd,
+    token: u64,
+    watch: Arc<Watch>,
+    outbox: Mutex<VecDeque<Packet>>,
+    /// The jobs that came by this link and are not finished, and whether they are cancelled.
+    jobs: Mutex<BTreeMap<u64, Arc<AtomicBool>>>,
+    closed: AtomicBool,
+}
+
+/// What a worker of jobs waits for.
+pub(crate) struct Watch {
+    /// Watches the current gate and, for workers that block, the house.
+    pub(crate) epoll: Epoll,
+    /// Something may have happened at the gate, or there is another one.
+    pub(crate) changed: Notify,
+    /// How many tasks wait for the cancellation of their job.
+    pub(crate) waiting_for_cancel: AtomicUsize,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Posted {
+    Now,
+    /// The link is full. [`Watch::changed`] tells when it has room again.
+    Full,
+    /// Too many descriptors of this user are on their way.
+    Crowded,
+}
+
+impl Gate {
+    /// A gate that is watched from now on; its events carry `token`.
+    pub(crate) fn open(socket: OwnedFd, token: u64, watch: &Arc<Watch>) -> io::Result<Gate> {
+        watch.epoll.add(socket.as_fd(), token, Interest::READABLE)?;
+        Ok(Gate {
+            socket,
+            token,
+            watch: Arc::clone(watch),
+            outbox: Mutex::new(VecDeque::new()),
+            jobs: Mutex::new(BTreeMap::new()),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The gateway is gone, or nobody may speak any more: every job is cancelled.
+    pub(crate) fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // Readable for ever from now on. It can only fail when it is not watched any more.
+        let _already = self.watch.epoll.remove(self.socket());
+        lock(&self.outbox).clear();
+        for cancelled in lock(&self.jobs).values() {
+            cancelled.store(true, Ordering::Release);
+        }
+        self.watch.changed.notify_waiters();
+    }
+
+    /// A job came by this gate; the flag is set when it is cancelled.
+    pub(crate) fn enter(&self, job: u64) -> Arc<AtomicBool> {
+        let cancelled = Arc::new(AtomicBool::new(self.is_closed()));
+        lock(&self.jobs).insert(job, Arc::clone(&cancelled));
+        cancelled
+    }
+
+    pub(crate) fn leave(&self, job: u64) {
+        lock(&self.jobs).remove(&job);
+    }
+
+    pub(crate) fn cancel(&self, job: u64) {
+        if let Some(cancelled) = lock(&self.jobs).get(&job) {
+            cancelled.store(true, Ordering::Release);
+            self.watch.changed.notify_waiters();
+        }
+    }
+
+    /// Sends a packet, unless it would have to wait.
+    ///
+    /// # Errors
+    /// When the gate is closed, which it may be from now on, or for want of memory.
+    pub(crate) fn post(&self, packet: &Packet) -> io::Result<Posted> {
+        let posted = self.try_post(packet);
+        self.closed_by(posted)
+    }
+
+    /// Sends a packet, now or when there is room.
+    pub(crate) fn queue(&self, packet: Packet) {
+        let posted = self.try_queue(packet);
+        // When it is closed, nobody hears what is said here.
+        let _closed = self.closed_by(posted);
+    }
+
+    /// Sends what had to wait. [`Posted::Now`] = nothing waits any more.
+    ///
+    /// # Errors
+    /// As [`post`](Gate::post).
+    pub(crate) fn flush(&self) -> io::Result<Posted> {
+        let posted = self.try_flush();
+        self.closed_by(posted)
+    }
+
+    /// As [`post`](Gate::post), but waits until there is room, at most until the worker has to be
+    /// gone.
+    pub(crate) fn post_in_time(&self, packet: &Packet, link: &Link) -> io::Result<()> {
+        let mut room: Option<Epoll> = None;
+        loop {
+            match self.post(packet)? {
+                Posted::Now => return Ok(()),
+                Posted::Crowded => std::thread::sleep(CROWDED),
+                Posted::Full => {
+                    let room = match &room {
+                        Some(room) => room,
+                        None => {
+                            let epoll = Epoll::new()?;
+                            epoll.add(self.socket(), 0, Interest::WRITABLE)?;
+                            room.insert(epoll)
+                        }
+                    };
+                    room.wait(&mut Events::with_capacity(1), Some(LOOK))?;
+                }
+            }
+            link.stay();
+            if link.is_late() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+    }
+
+    /// As [`post_in_time`](Gate::post_in_time), for tasks.
+    pub(crate) async fn post_when_possible(&self, packet: &Packet) -> io::Result<()> {
+        loop {
+            let mut changed = std::pin::pin!(self.watch.changed.notified());
+            // Registered before the attempt, so that room made since is not missed.
+            changed.as_mut().enable();
+            match self.post(packet)? {
+                Posted::Now => return Ok(()),
+                Posted::Crowded => tokio::time::sleep(CROWDED).await,
+                Posted::Full => changed.await,
+            }
+        }
+    }
+
+    fn try_post(&self, packet: &Packet) -> io::Result<Posted> {
+        let mut outbox = lock(&self.outbox);
+        let posted = match self.empty(&mut outbox)? {
+            Posted::Now => self.send(packet)?,
+            full => full,
+        };
+        if posted == Posted::Full {
+            self.watch_for(Interest::WRITABLE);
+        }
+        Ok(posted)
+    }
+
+    fn try_queue(&self, packet: Packet) -> io::Result<Posted> {
+        let mut outbox = lock(&self.outbox);
+        if self.empty(&mut outbox)? == Posted::Now && self.send(&packet)? == Posted::Now {
+            return Ok(Posted::Now);
+        }
+        outbox.push_back(packet);
+        self.watch_for(Interest::WRITABLE);
+        Ok(Posted::Full)
+    }
+
+    fn try_flush(&self) -> io::Result<Posted> {
+        let mut outbox = lock(&self.outbox);
+        let posted = self.empty(&mut outbox)?;
+        if posted == Posted::Now {
+            self.watch_for(Interest::READABLE);
+        }
+        Ok(posted)
+    }
+
+    fn empty(&self, outbox: &mut VecDeque<Packet>) -> io::Result<Posted> {
+        if self.is_closed() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        while let Some(packet) = outbox.front() {
+            match self.send(packet) {
+                Ok(Posted::Now) => outbox.pop_front(),
+                posted => return posted,
+            };
+        }
+        Ok(Posted::Now)
+    }
+
+    fn send(&self, packet: &Packet) -> io::Result<Posted> {
+        let memory = packet.memory();
+        match socket::send(self.socket(), packet.bytes(), memory.as_slice()) {
+            Ok(_) => Ok(Posted::Now),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Posted::Full),
+            Err(error) if socket::is_too_many_refs(&error) => Ok(Posted::Crowded),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Closes the gate when that is what the error says; not before the outbox is unlocked.
+    fn closed_by(&self, posted: io::Result<Posted>) -> io::Result<Posted> {
+        if posted.as_ref().is_err_and(is_end) {
+            self.close();
+        }
+        posted
+    }
+
+    /// Either for what comes, or, while something has to leave first, for room alone: what lies
+    /// there and is not received would wake us without end.
+    fn watch_for(&self, interest: Interest) {
+        // A gate that was replaced is not watched any more.
+        let _replaced = self.watch.epoll.modify(self.socket(), self.token, interest);
+    }
+}
+
+/// Whether an error says that the other side has ended.
+pub(crate) fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
+}

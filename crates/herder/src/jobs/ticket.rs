@@ -1,0 +1,219 @@
+//! What every job has, whoever works on it.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use herder_wire::gateway::Protocol;
+
+use crate::jobs::gate::Gate;
+use crate::jobs::intake::Intake;
+use crate::jobs::packet::{Finish, Packet, Payload, is_line};
+use crate::jobs::reply::{Reply, ReplyError};
+use crate::worker::link::Link;
+
+/// A job that was started. Dropping it says how it ended.
+pub(crate) struct Ticket {
+    arrived: Arrived,
+    said: Said,
+    intake: Arc<Intake>,
+    /// Given up last: a worker without open jobs has said everything.
+    open: Open,
+}
+
+/// A job as it came.
+pub(crate) struct Arrived {
+    pub(crate) job: u64,
+    pub(crate) client: u64,
+    pub(crate) protocol: Protocol,
+    pub(crate) payload: Payload,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) cancelled: Arc<AtomicBool>,
+}
+
+/// Whether the gateway was told of the job's end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    Over,
+}
+
+/// Keeps a job counted as open.
+struct Open(Arc<Link>);
+
+impl Open {
+    fn new(link: &Arc<Link>) -> Open {
+        link.connection_opened();
+        Open(Arc::clone(link))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connection_closed();
+    }
+}
+
+impl Ticket {
+    pub(crate) fn new(arrived: Arrived, intake: &Arc<Intake>, link: &Arc<Link>) -> Ticket {
+        Ticket {
+            arrived,
+            said: Said::Nothing,
+            intake: Arc::clone(intake),
+            open: Open::new(link),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.arrived.job
+    }
+
+    pub(crate) fn client(&self) -> u64 {
+        self.arrived.client
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.arrived.protocol
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.arrived.payload {
+            Payload::Bytes(_) => None,
+            Payload::Text(text) => Some(text),
+        }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &self.arrived.payload {
+            Payload::Bytes(bytes) => bytes,
+            Payload::Text(text) => text.as_bytes(),
+        }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        if self.was_cancelled() {
+            return true;
+        }
+        self.intake.hear();
+        self.was_cancelled()
+    }
+
+    /// Waits until nobody is left to read a reply.
+    pub(crate) async fn cancelled(&self) {
+        let watch = self.intake.watch();
+        let _counted = Waiting::new(&watch.waiting_for_cancel);
+        loop {
+            let mut changed = std::pin::pin!(watch.changed.notified());
+            changed.as_mut().enable();
+            if self.is_cancelled() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    pub(crate) fn reply(&self, reply: Reply) -> Result<(), ReplyError> {
+        let packet = self.packet(reply)?;
+        let posted = self.arrived.gate.post_in_time(&packet, &self.open.0);
+        posted.map_err(failure)
+    }
+
+    pub(crate) fn finish_with(mut self, reply: Reply) -> Result<(), ReplyError> {
+        let (packet, finish) = self.packet(reply)?.and_finished(self.id());
+        let posted = self.arrived.gate.post_in_time(&packet, &self.open.0);
+        self.note(finish, posted)
+    }
+
+    pub(crate) async fn reply_async(&self, reply: Reply) -> Result<(), ReplyError> {
+        let packet = self.packet(reply)?;
+        let posted = self.arrived.gate.post_when_possible(&packet).await;
+        posted.map_err(failure)
+    }
+
+    pub(crate) async fn finish_with_async(mut self, reply: Reply) -> Result<(), ReplyError> {
+        let (packet, finish) = self.packet(reply)?.and_finished(self.id());
+        let posted = self.arrived.gate.post_when_possible(&packet).await;
+        self.note(finish, posted)
+    }
+
+    pub(crate) fn fail(mut self, error: &str) {
+        self.end(Packet::failed(self.id(), error));
+    }
+
+    pub(crate) fn describe(&self, out: &mut fmt::DebugStruct<'_, '_>) -> fmt::Result {
+        out.field("id", &self.arrived.job)
+            .field("client", &self.arrived.client)
+            .field("protocol", &self.arrived.protocol)
+            .field("length", &self.bytes().len())
+            .finish_non_exhaustive()
+    }
+
+    fn was_cancelled(&self) -> bool {
+        self.arrived.cancelled.load(Ordering::Acquire)
+    }
+
+    fn packet(&self, reply: Reply) -> Result<Packet, ReplyError> {
+        if self.protocol() == Protocol::Lines && !is_line(&reply) {
+            return Err(ReplyError::NotALine);
+        }
+        if self.was_cancelled() {
+            return Err(ReplyError::Gone);
+        }
+        Packet::reply(self.id(), reply)
+    }
+
+    fn note(&mut self, finish: Finish, posted: io::Result<()>) -> Result<(), ReplyError> {
+        posted.map_err(failure)?;
+        if finish == Finish::Included {
+            self.said = Said::Over;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, packet: Packet) {
+        self.said = Said::Over;
+        self.arrived.gate.queue(packet);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.said == Said::Nothing {
+            let id = self.id();
+            self.end(if std::thread::panicking() {
+                Packet::failed(id, "panicked")
+            } else {
+                Packet::finished(id)
+            });
+        }
+        self.arrived.gate.leave(self.id());
+    }
+}
+
+/// What a packet that did not go out means to the program.
+fn failure(error: io::Error) -> ReplyError {
+    match error.kind() {
+        // The link has ended, or the worker has to: nobody reads it any more.
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::TimedOut => {
+            ReplyError::Gone
+        }
+        _ => ReplyError::Io(error),
+    }
+}
+
+/// Counts a task as waiting.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Waiting<'a> {
+        count.fetch_add(1, Ordering::AcqRel);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
