@@ -12,6 +12,14 @@ pub enum Mutation {
     CreditOff,
     /// News about a dead incarnation is taken for news about its slot's present one.
     IncarnationTestOff,
+    /// A worker gets more jobs than `max_jobs`.
+    JobLimitOff,
+    /// A job that a dead worker had started is given to another, though it is not idempotent.
+    JobRetryUnasked,
+    /// The death of a worker that is not known is taken for its successor's.
+    JobStrangerTrusted,
+    /// Jobs that were taken back from a worker are believed to be with it.
+    JobTakeBackOff,
     /// A worker is told to drain before it is withdrawn.
     StopLadderSwapped,
     /// What a worker had not received is not taken back.
