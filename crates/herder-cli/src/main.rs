@@ -18,8 +18,8 @@ fn main() -> ExitCode {
     let seat = match role::assume() {
         Ok(Assumed::Entry) => None,
         Ok(Assumed::Master(seat)) => Some(seat),
-        Ok(Assumed::Worker(_)) => {
-            render::error("this executable is no worker program");
+        Ok(Assumed::Gateway(_) | Assumed::Worker(_)) => {
+            render::error("this executable is neither a worker nor a gateway program");
             return ExitCode::from(status::INTERNAL);
         }
         Err(error) => {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use herder_core::spec::{AppSpec, ListenAddress};
 use herder_sys::user::Identity;
+use herder_wire::gateway::GatewayConfig;
 
 use crate::event::HerdEvent;
 
@@ -16,8 +17,11 @@ pub type Observer = Box<dyn FnMut(&HerdEvent) + Send>;
 pub struct Config {
     /// What the decisions depend on.
     pub spec: AppSpec,
-    /// Where the app listens.
+    /// Where the app listens. Empty when a gateway does.
     pub listen: Vec<ListenAddress>,
+    /// A gateway that makes a job of each message of a client. Its workers are this executable,
+    /// and the dispatch mode is `message`.
+    pub messages: Option<Messages>,
     /// How many connections the kernel queues per listener.
     pub backlog: u32,
     /// The permission bits of a Unix listener.
@@ -32,6 +36,18 @@ pub struct Config {
     pub titles: Titles,
     /// Why the dispatch mode is what it is, for the line at the start.
     pub dispatch_reason: String,
+}
+
+/// A gateway: clients stay connected to it, and each of their messages is a job for the next worker.
+#[derive(Clone, Debug)]
+pub struct Messages {
+    /// Where it listens.
+    pub listen: Vec<ListenAddress>,
+    /// The directory of the app's own page, if it has one.
+    pub page: Option<PathBuf>,
+    /// How it works. Its protocols stand parallel to `listen`; how often it beats is the master's
+    /// choice.
+    pub gateway: GatewayConfig,
 }
 
 /// What a worker is.

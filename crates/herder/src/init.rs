@@ -72,6 +72,8 @@ pub fn try_init() -> Result<(), InitError> {
     }
     let (taken, role) = match role::assume()? {
         Assumed::Entry => (Seat::Entry, Role::None),
+        Assumed::Gateway(_) => return Err(InitError::NoGateway),
+        Assumed::Gateway(_) => return Err(InitError::Role(no_gateway())),
         Assumed::Master(seat) => (Seat::Master(seat), Role::Master),
         // Before there are threads, which would otherwise receive them in the old, deadly way.
         Assumed::Worker(seat) => (
@@ -84,6 +86,11 @@ pub fn try_init() -> Result<(), InitError> {
     Ok(())
 }
 
+/// A master starts a gateway only when this executable asked it to take messages.
+fn no_gateway() -> RoleError {
+    RoleError::Mismatch("this program was built without message dispatch".to_owned())
+}
+
 /// Why a process cannot play its part in a herd.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -91,6 +98,9 @@ pub enum InitError {
     /// A system call failed.
     #[error("cannot find out this process' part in the herd: {0}")]
     Io(#[from] io::Error),
+    /// This process is to be a gateway, of which it has nothing.
+    #[error("this program was built without the feature `message`, which a gateway is made of")]
+    NoGateway,
     /// The parent process of the herd and this one do not understand each other.
     #[error(transparent)]
     Role(#[from] RoleError),

@@ -75,6 +75,7 @@ pub(crate) fn config(args: RunArgs) -> Result<Config, RunError> {
     Ok(Config {
         spec,
         listen: args.listen,
+        messages: None,
         backlog: args.backlog,
         unix_mode: args.unix_mode.0,
         program: Program::Command(command),

@@ -5,7 +5,7 @@ use herder_sys::{apply, env, fd, process, signal};
 use herder_wire::plan::Role;
 
 use super::error::RoleError;
-use super::seat::{MasterSeat, WorkerSeat};
+use super::seat::{GatewaySeat, MasterSeat, WorkerSeat};
 use super::{launcher, plan, seat};
 use crate::operator;
 
@@ -16,6 +16,8 @@ pub(crate) const ROLE_VARIABLE: &str = "HERDER_ROLE";
 pub enum Assumed {
     /// Somebody started it: it is to become the keeper.
     Entry,
+    /// A master started it: it is to keep the clients' connections.
+    Gateway(GatewaySeat),
     /// A keeper started it: it is to become the master.
     Master(MasterSeat),
     /// A master started it: it is to do the business.
@@ -62,7 +64,7 @@ pub fn assume() -> Result<Assumed, RoleError> {
         Role::Master => seat::seat_master(&plan, descriptors).map(Assumed::Master),
         Role::Worker => seat::seat_worker(plan, descriptors).map(Assumed::Worker),
         Role::Launcher => launcher::follow(plan, descriptors, plan_socket),
-        Role::Gateway => Err(RoleError::Mismatch("this version knows no gateway".into())),
+        Role::Gateway => seat::seat_gateway(plan, descriptors).map(Assumed::Gateway),
     }
 }
 

@@ -11,11 +11,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use herder_sys::{apply, fd, process, socket};
-use herder_wire::plan::{DescriptorUse, Identity, LaunchPlan, ListenFds, Program};
+use herder_wire::plan::{DescriptorUse, LaunchPlan, ListenFds, Program};
 use herder_wire::report::{LaunchFailure, LaunchStep};
 
 use super::error::RoleError;
-use super::plan::{apply_limits, os_pair};
+use super::plan::{apply_limits, os_pair, sys_identity};
 
 /// What a shell returns for a command that cannot be executed.
 const CANNOT_EXECUTE: i32 = 126;
@@ -145,12 +145,4 @@ fn own_environment(plan: &LaunchPlan, program: &Program) -> Vec<(OsString, OsStr
         environment.push(("LISTEN_FDNAMES".into(), names.join(":").into()));
     }
     environment
-}
-
-fn sys_identity(identity: &Identity) -> herder_sys::user::Identity {
-    herder_sys::user::Identity {
-        uid: identity.uid,
-        gid: identity.gid,
-        groups: identity.groups.clone(),
-    }
 }

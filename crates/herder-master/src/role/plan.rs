@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use herder_sys::limits::Limit;
 use herder_sys::socket::{self, Wait};
 use herder_sys::{apply, memory};
-use herder_wire::plan::{LaunchPlan, LimitKind, MAX_PLAN, PlanError, PlanHeader};
+use herder_wire::plan::{Identity, LaunchPlan, LimitKind, MAX_PLAN, PlanError, PlanHeader};
 
 use super::error::RoleError;
 
@@ -66,6 +66,15 @@ pub(super) fn receive(header: &PlanHeader) -> Result<(LaunchPlan, Vec<OwnedFd>),
 /// A variable as the system has it.
 pub(super) fn os_pair((name, value): (Vec<u8>, Vec<u8>)) -> (OsString, OsString) {
     (OsString::from_vec(name), OsString::from_vec(value))
+}
+
+/// A user as the system has it.
+pub(super) fn sys_identity(identity: &Identity) -> herder_sys::user::Identity {
+    herder_sys::user::Identity {
+        uid: identity.uid,
+        gid: identity.gid,
+        groups: identity.groups.clone(),
+    }
 }
 
 /// Sets the limits that the plan names.

@@ -1,16 +1,33 @@
-//! What a master and a worker find when they take their place.
+//! What a master, a worker and a gateway find when they take their place.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use herder_sys::{env, signal, title};
+use herder_sys::{apply, env, signal, title};
 use herder_wire::plan::{DescriptorUse, LaunchPlan};
 
 use super::error::RoleError;
-use super::plan::{apply_limits, os_pair};
+use super::plan::{apply_limits, os_pair, sys_identity};
 
 /// What a master gets from its keeper.
 pub struct MasterSeat {
     pub(crate) keeper: OwnedFd,
+}
+
+/// What a gateway gets from its master.
+pub struct GatewaySeat {
+    /// The app's name.
+    pub app: String,
+    /// The gateway's life, from 1.
+    pub incarnation: u64,
+    /// Control frames, both ways.
+    pub control: OwnedFd,
+    /// Listeners with their addresses, which every life of the gateway shares with the master.
+    pub listeners: Vec<(String, OwnedFd)>,
+    /// The directory of the app's own page.
+    pub page: Option<OwnedFd>,
 }
 
 /// What a native worker gets from its master.
@@ -84,5 +101,47 @@ pub(super) fn seat_worker(
         control,
         conns,
         listeners,
+    })
+}
+
+/// Seats a gateway, in the environment and under the title of its plan, and takes the rights away
+/// from it that its plan does not leave it: what strangers send is parsed by it.
+pub(super) fn seat_gateway(
+    plan: LaunchPlan,
+    descriptors: Vec<OwnedFd>,
+) -> Result<GatewaySeat, RoleError> {
+    // While it still may: a limit cannot be raised afterwards.
+    apply_limits(&plan)?;
+    if let Some(directory) = &plan.directory {
+        apply::change_directory(Path::new(OsStr::from_bytes(directory)))?;
+    }
+    if let Some(identity) = &plan.identity {
+        apply::become_user(&sys_identity(identity))?;
+    }
+    apply::no_new_privileges()?;
+    env::replace_environment(plan.environment.into_iter().map(os_pair))?;
+    title::prepare()?;
+    title::set(&plan.title)?;
+    signal::ignore_sigpipe()?;
+    let (mut control, mut listeners, mut page) = (None, Vec::new(), None);
+    for (usage, fd) in plan.descriptors.into_iter().zip(descriptors) {
+        match usage {
+            DescriptorUse::Control => control = Some(fd),
+            DescriptorUse::Listener { name } => listeners.push((name, fd)),
+            DescriptorUse::Page => page = Some(fd),
+            DescriptorUse::Conns | DescriptorUse::Keeper | DescriptorUse::Place { .. } => {
+                return Err(RoleError::Mismatch(format!(
+                    "a gateway has no use for {usage:?}"
+                )));
+            }
+        }
+    }
+    let control = control.ok_or_else(|| RoleError::Mismatch("no control channel".into()))?;
+    Ok(GatewaySeat {
+        app: plan.app,
+        incarnation: plan.incarnation,
+        control,
+        listeners,
+        page,
     })
 }

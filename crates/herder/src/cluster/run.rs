@@ -169,6 +169,7 @@ impl Cluster {
         Config {
             spec: checked.spec,
             listen: checked.listen,
+            messages: None,
             backlog: self.settings.listening.backlog,
             unix_mode: self.settings.listening.unix_mode,
             program: Program::Itself,
