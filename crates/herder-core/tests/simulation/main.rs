@@ -13,16 +13,30 @@ use world::{Budget, Lives, Tally, run, seeds, trace};
 const BASE_SEED: u64 = 0x6865_7264_6572;
 
 /// Seeds that found something once.
-const REGRESSIONS: &[(u64, Budget)] = &[
+const REGRESSIONS: &[(u64, Budget, Lives)] = &[
     // A connection was received late, by a worker that nobody else could relieve, and nobody noticed.
-    (1_659_823_828_650_248_141, Budget::Unbounded),
+    (1_659_823_828_650_248_141, Budget::Unbounded, Lives::Endless),
     // The dispatcher asked to unwatch the channel of a worker that had died while it was withdrawn.
-    (1_959_976_635_125_189_352, Budget::Unbounded),
+    (1_959_976_635_125_189_352, Budget::Unbounded, Lives::Endless),
     // The second calculation of the restarts was wrong, about slots that were scaled away and back.
-    (11_933_428_531_466_617_158, Budget::Unbounded),
-    (12_408_807_790_193_280_005, Budget::Unbounded),
+    (
+        11_933_428_531_466_617_158,
+        Budget::Unbounded,
+        Lives::Endless,
+    ),
+    (
+        12_408_807_790_193_280_005,
+        Budget::Unbounded,
+        Lives::Endless,
+    ),
     // It was wrong about a worker that hung while its replacement started.
-    (8_824_097_350_291_123_395, Budget::Unbounded),
+    (8_824_097_350_291_123_395, Budget::Unbounded, Lives::Endless),
+    // It took the planned end of a worker for a death that a connection had met.
+    (
+        13_419_077_396_142_953_303,
+        Budget::Unbounded,
+        Lives::Exhaustible,
+    ),
 ];
 
 #[expect(
@@ -83,9 +97,9 @@ fn simulation_million_steps() {
 
 #[test]
 fn regressions() {
-    for (seed, budget) in REGRESSIONS {
-        if let Err(failure) = run(*seed, *budget, Lives::Endless) {
-            panic!("{failure} ({budget:?})");
+    for (seed, budget, lives) in REGRESSIONS {
+        if let Err(failure) = run(*seed, *budget, *lives) {
+            panic!("{failure} ({budget:?}, {lives:?})");
         }
     }
 }

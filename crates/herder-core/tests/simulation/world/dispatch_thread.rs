@@ -76,8 +76,11 @@ impl World {
             }
             Order::Gone(worker) => {
                 let conns = self.empty(worker)?;
-                self.channels.remove(&worker);
-                conns.iter().for_each(|&conn| self.ledger.meet_death(conn));
+                let channel = self.channels.remove(&worker);
+                // What was to be taken back anyway has not met a death.
+                if channel.is_none_or(|channel| channel.admission != Admission::Withdrawn) {
+                    conns.iter().for_each(|&conn| self.ledger.meet_death(conn));
+                }
                 Event::Gone { worker, conns }
             }
             Order::Hold(worker) => {

@@ -62,7 +62,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// A worker died while the connection lay in its channel.
+    /// A worker that was not about to leave died while the connection lay in its channel.
     pub(crate) fn meet_death(&mut self, conn: ConnId) {
         self.deaths[index(conn)] += 1;
     }
