@@ -72,7 +72,6 @@ pub fn try_init() -> Result<(), InitError> {
     }
     let (taken, role) = match role::assume()? {
         Assumed::Entry => (Seat::Entry, Role::None),
-        Assumed::Gateway(_) => return Err(InitError::NoGateway),
         Assumed::Gateway(_) => return Err(InitError::Role(no_gateway())),
         Assumed::Master(seat) => (Seat::Master(seat), Role::Master),
         // Before there are threads, which would otherwise receive them in the old, deadly way.
@@ -98,9 +97,6 @@ pub enum InitError {
     /// A system call failed.
     #[error("cannot find out this process' part in the herd: {0}")]
     Io(#[from] io::Error),
-    /// This process is to be a gateway, of which it has nothing.
-    #[error("this program was built without the feature `message`, which a gateway is made of")]
-    NoGateway,
     /// The parent process of the herd and this one do not understand each other.
     #[error(transparent)]
     Role(#[from] RoleError),
