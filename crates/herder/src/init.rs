@@ -72,7 +72,6 @@ pub fn try_init() -> Result<(), InitError> {
     }
     let (taken, role) = match role::assume()? {
         Assumed::Entry => (Seat::Entry, Role::None),
-        Assumed::Gateway(_) => return Err(InitError::Role(no_gateway())),
         Assumed::Master(seat) => (Seat::Master(seat), Role::Master),
         // Before there are threads, which would otherwise receive them in the old, deadly way.
         Assumed::Worker(seat) => (
@@ -83,11 +82,6 @@ pub fn try_init() -> Result<(), InitError> {
     *seat = taken;
     role.assign();
     Ok(())
-}
-
-/// A master starts a gateway only when this executable asked it to take messages.
-fn no_gateway() -> RoleError {
-    RoleError::Mismatch("this program was built without message dispatch".to_owned())
 }
 
 /// Why a process cannot play its part in a herd.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herder_core::spec::ListenAddress;
+use herder_master::config::Messages;
 use herder_master::event::{HerdEvent, WorkerInfo};
 use herder_wire::gateway::{
     self, GatewayConfig, MAX_ORIGINS, MAX_TEXT, Origins, Protocol, Reports,
@@ -53,13 +54,6 @@ enum KeepAlive {
     Default,
     After(Duration),
     Never,
-}
-
-/// Messages, found right.
-pub(crate) struct CheckedMessages {
-    pub(crate) listen: Vec<ListenAddress>,
-    pub(crate) page: Option<PathBuf>,
-    pub(crate) gateway: GatewayConfig,
 }
 
 /// Message dispatch (feature `message`): the connections of the clients stay at the *gateway*, a
@@ -362,7 +356,7 @@ impl Settings {
     }
 
     /// The messages, if there are any, and found right.
-    pub(crate) fn checked_messages(&self) -> Result<Option<CheckedMessages>, ClusterError> {
+    pub(crate) fn checked_messages(&self) -> Result<Option<Messages>, ClusterError> {
         let messages = &self.messages;
         if messages.listen.is_empty() {
             return Ok(None);
@@ -375,7 +369,6 @@ impl Settings {
         }
         let mut gateway = messages.gateway.clone();
         gateway.protocols = messages.listen.iter().map(|asked| asked.protocol).collect();
-        gateway.beat_millis = self.timing().beat.map(millis);
         gateway.policy = match self.policy {
             Policy::LeastConnections => gateway::Policy::LeastConnections,
             Policy::RoundRobin => gateway::Policy::RoundRobin,
@@ -396,7 +389,7 @@ impl Settings {
         // The methods have been checked one by one: this finds what nobody has thought of.
         gateway.check().map_err(|error| wrong("messages", error))?;
         let page = messages.page.clone();
-        Ok(Some(CheckedMessages {
+        Ok(Some(Messages {
             listen,
             page,
             gateway,

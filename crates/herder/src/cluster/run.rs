@@ -169,6 +169,9 @@ impl Cluster {
         Config {
             spec: checked.spec,
             listen: checked.listen,
+            #[cfg(feature = "message")]
+            messages: checked.messages,
+            #[cfg(not(feature = "message"))]
             messages: None,
             backlog: self.settings.listening.backlog,
             unix_mode: self.settings.listening.unix_mode,

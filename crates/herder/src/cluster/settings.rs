@@ -86,7 +86,7 @@ pub(crate) struct Checked {
     #[cfg(feature = "tokio")]
     pub(crate) threads: crate::asynchronous::run::Threads,
     #[cfg(feature = "message")]
-    pub(crate) messages: Option<crate::cluster::messages::CheckedMessages>,
+    pub(crate) messages: Option<herder_master::config::Messages>,
 }
 
 impl Default for Settings {
@@ -235,7 +235,7 @@ impl Settings {
         Ok(())
     }
 
-    pub(crate) fn timing(&self) -> Timing {
+    fn timing(&self) -> Timing {
         let beat = self
             .life
             .hang
