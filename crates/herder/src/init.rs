@@ -72,6 +72,7 @@ pub fn try_init() -> Result<(), InitError> {
     }
     let (taken, role) = match role::assume()? {
         Assumed::Entry => (Seat::Entry, Role::None),
+        Assumed::Gateway(_) => return Err(InitError::NoGateway),
         Assumed::Master(seat) => (Seat::Master(seat), Role::Master),
         // Before there are threads, which would otherwise receive them in the old, deadly way.
         Assumed::Worker(seat) => (
