@@ -92,6 +92,9 @@ pub enum InitError {
     /// A system call failed.
     #[error("cannot find out this process' part in the herd: {0}")]
     Io(#[from] io::Error),
+    /// This process is to be a gateway, of which it has nothing.
+    #[error("this program was built without the feature `message`, which a gateway is made of")]
+    NoGateway,
     /// The parent process of the herd and this one do not understand each other.
     #[error(transparent)]
     Role(#[from] RoleError),
