@@ -6,5 +6,13 @@
 //! lines, and nothing of workers; the *hub* knows jobs, workers and the master, and nothing of
 //! sockets. Both run on one thread.
 
+#[cfg(feature = "loopback")]
+mod echo;
+mod control;
 mod edge;
 mod hub;
+mod reactor;
+
+#[cfg(feature = "loopback")]
+#[doc(hidden)]
+pub use echo::serve_echo;

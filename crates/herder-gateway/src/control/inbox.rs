@@ -1,0 +1,123 @@
+//! What the master says.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use herder_sys::socket::Received;
+use herder_wire::frame::FrameError;
+use herder_wire::gateway::{Decoder, MAX_FRAME, ToGateway};
+
+use super::channel::Channel;
+use crate::hub::shell::LinkEnds;
+
+/// One thing that the master said.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// The way to a worker; `None` = there was no room for the descriptors in this process.
+    Link { worker: u64, ends: Option<LinkEnds> },
+    /// Anything else; never `ToGateway::Link`.
+    Plain(ToGateway),
+}
+
+/// Why the gateway cannot go on with this master.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlFault {
+    #[error("it sent other descriptors than it announced")]
+    Descriptors,
+    #[error("it is gone")]
+    Ended,
+    #[error("it sent a {0}")]
+    Frame(#[from] FrameError),
+    #[error("it sent half a frame")]
+    Half,
+    #[error("its channel failed: {0}")]
+    Io(#[from] io::Error),
+    #[error("it named {configured} listeners and passed {passed}")]
+    Listeners { configured: usize, passed: usize },
+    #[error("it sent a packet of more than {MAX_FRAME} bytes")]
+    Long,
+    #[error("it said {0} when that made no sense")]
+    Unexpected(&'static str),
+    #[error("it speaks version {0} of the gateway's protocol, and this gateway another one")]
+    Version(u16),
+}
+
+/// Where the master's orders come in.
+pub(crate) struct Inbox {
+    channel: Rc<Channel>,
+    decoder: Decoder<ToGateway>,
+    room: Vec<u8>,
+    fds: Vec<OwnedFd>,
+    waiting: VecDeque<Order>,
+}
+
+impl Inbox {
+    pub(crate) fn new(channel: Rc<Channel>) -> Inbox {
+        Inbox {
+            channel,
+            decoder: Decoder::new(),
+            room: vec![0; MAX_FRAME],
+            fds: Vec::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// The next order. Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> Result<Order, ControlFault> {
+        loop {
+            if let Some(order) = self.waiting.pop_front() {
+                return Ok(order);
+            }
+            let received = self.channel.receive(&mut self.room, &mut self.fds).await;
+            let received = match received {
+                Ok(received) if received.len > 0 => received,
+                Ok(_) => return Err(ControlFault::Ended),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Err(ControlFault::Ended);
+                }
+                Err(error) => return Err(error.into()),
+            };
+            self.decode(received)?;
+        }
+    }
+
+    fn decode(&mut self, received: Received) -> Result<(), ControlFault> {
+        if received.data_truncated {
+            return Err(ControlFault::Long);
+        }
+        self.decoder.push(&self.room[..received.len]);
+        let (mut frames, mut links) = (0, 0);
+        while let Some(frame) = self.decoder.next()? {
+            frames += 1;
+            let order = match frame {
+                ToGateway::Link { worker } => {
+                    links += 1;
+                    let ends = link_ends(&mut self.fds);
+                    Order::Link { worker, ends }
+                }
+                other => Order::Plain(other),
+            };
+            self.waiting.push_back(order);
+        }
+        if !self.decoder.is_empty() {
+            return Err(ControlFault::Half);
+        }
+        let complete = |order: &Order| !matches!(order, Order::Link { ends: None, .. });
+        let lost = received.descriptors_lost && links == 1;
+        let matching = self.fds.is_empty() && (lost || self.waiting.iter().all(complete));
+        self.fds.clear();
+        if !matching || links > 0 && frames > 1 || received.descriptors_lost && !lost {
+            return Err(ControlFault::Descriptors);
+        }
+        Ok(())
+    }
+}
+
+/// The two ends, if both arrived.
+fn link_ends(fds: &mut Vec<OwnedFd>) -> Option<LinkEnds> {
+    let theirs = fds.pop()?;
+    let ours = fds.pop()?;
+    Some(LinkEnds { ours, theirs })
+}

@@ -1,0 +1,253 @@
+//! The end of a turn of the loop: what leaves the process, and what is due.
+
+use std::io;
+use std::time::Duration;
+
+use herder_core::jobs::Event;
+use herder_core::{Incarnation, JobId, Tick};
+use herder_wire::control::{MAX_FRAME, ToMaster};
+use herder_wire::gateway::Reports;
+
+use super::state::{Outward, State};
+use crate::control::Channel;
+use crate::hub::job::Going;
+
+/// How often the counters may be sent.
+const COUNTERS: Duration = Duration::from_millis(10);
+
+/// How often the board is brought up to date.
+const BOARD: Duration = Duration::from_millis(50);
+
+/// No frame that leaves here is longer.
+const SHORT_FRAME: usize = 64;
+
+/// When to do what is done again and again.
+#[derive(Debug)]
+pub(super) struct Pace {
+    beat: Option<(Tick, Duration)>,
+    counted_at: Option<Tick>,
+    counted: (u32, u64),
+    shown_at: Option<Tick>,
+    pub(super) outlet: Outlet,
+}
+
+/// How the channel to the master stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outlet {
+    Open,
+    /// The master does not read.
+    Full,
+    /// The master is gone, as whoever reads the channel is about to see.
+    Lost,
+}
+
+impl Pace {
+    pub(super) fn new(beat: Option<Duration>, now: Tick) -> Pace {
+        Pace {
+            beat: beat.map(|every| (now.after(every), every)),
+            counted_at: None,
+            counted: (0, 0),
+            shown_at: None,
+            outlet: Outlet::Open,
+        }
+    }
+}
+
+/// What is in the packet for the master, beside reports.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extras {
+    beat: bool,
+    counters: Option<(u32, u64)>,
+}
+
+impl State {
+    /// Does what is due, and sends what waits.
+    pub(super) fn end_turn(&mut self, channel: &Channel) {
+        self.do_what_is_due();
+        while self.pace.outlet == Outlet::Open {
+            let (covered, extras) = self.pack_reports();
+            if !self.rooms.outward.is_empty() {
+                match channel.send(&self.rooms.outward) {
+                    Ok(()) => self.reported(extras),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        // Jobs wait with their reports: the master hears of a job before its worker
+                        // can be through with it.
+                        self.pace.outlet = Outlet::Full;
+                        return;
+                    }
+                    Err(_) => {
+                        self.pace.outlet = Outlet::Lost;
+                        return;
+                    }
+                }
+            }
+            if covered == 0 {
+                return;
+            }
+            self.send_out(covered);
+        }
+    }
+
+    /// When [`State::end_turn`] is to be called although nothing has happened.
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        let due = |last: Option<Tick>, every| last.map_or(self.now, |last| last.after(every));
+        let mut wishes = [None; 5];
+        wishes[0] = self.dispatcher.poll_timeout();
+        wishes[1] = self.again.as_ref().map(|(at, _)| *at);
+        if !self.unshown.is_empty() {
+            wishes[2] = Some(due(self.pace.shown_at, BOARD));
+        }
+        if self.pace.outlet == Outlet::Open {
+            wishes[3] = self.pace.beat.map(|(at, _)| at);
+            if self.counters() != self.pace.counted {
+                wishes[4] = Some(due(self.pace.counted_at, COUNTERS));
+            }
+        }
+        wishes.into_iter().flatten().min()
+    }
+
+    fn do_what_is_due(&mut self) {
+        if self.again.as_ref().is_some_and(|(at, _)| *at <= self.now)
+            && let Some((_, workers)) = self.again.take()
+        {
+            for worker in workers {
+                self.feed(Event::Room { worker });
+            }
+        }
+        if self
+            .dispatcher
+            .poll_timeout()
+            .is_some_and(|at| at <= self.now)
+        {
+            self.feed(Event::Timer);
+        }
+        let is_due = self
+            .pace
+            .shown_at
+            .is_none_or(|at| at.after(BOARD) <= self.now);
+        if !self.unshown.is_empty() && is_due {
+            self.pace.shown_at = Some(self.now);
+            for worker in std::mem::take(&mut self.unshown) {
+                if let Some(known) = self.workers.get(&worker) {
+                    self.board.set(known.view(worker));
+                }
+            }
+        }
+    }
+
+    /// Puts into one packet what the master is to hear, and says how much of what is to leave may
+    /// leave when that was sent.
+    fn pack_reports(&mut self) -> (usize, Extras) {
+        let extras = Extras {
+            beat: self.pace.beat.is_some_and(|(at, _)| at <= self.now),
+            counters: self.counters_due(),
+        };
+        let mut covered = 0;
+        let packet = &mut self.rooms.outward;
+        packet.clear();
+        for outward in &self.outward {
+            if packet.len() > MAX_FRAME - 4 * SHORT_FRAME {
+                break;
+            }
+            match outward {
+                Outward::Job { job, worker } if self.settings.reports == Reports::EachJob => {
+                    let (job, worker) = (job.0, worker.0);
+                    append(&ToMaster::Dispatched { job, worker }, packet);
+                }
+                Outward::Report(news) => append(news, packet),
+                Outward::Job { .. } | Outward::Cancel { .. } => {}
+            }
+            covered += 1;
+        }
+        if extras.beat {
+            append(&ToMaster::Beat, packet);
+        }
+        if let Some((open, served)) = extras.counters {
+            let busy = 0;
+            append(&ToMaster::Counters { open, served, busy }, packet);
+        }
+        (covered, extras)
+    }
+
+    fn reported(&mut self, extras: Extras) {
+        if let (true, Some((_, every))) = (extras.beat, self.pace.beat) {
+            self.pace.beat = Some((self.now.after(every), every));
+        }
+        if let Some(counted) = extras.counters {
+            self.pace.counted = counted;
+            self.pace.counted_at = Some(self.now);
+        }
+    }
+
+    fn counters(&self) -> (u32, u64) {
+        let open = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
+        (open, self.served)
+    }
+
+    fn counters_due(&self) -> Option<(u32, u64)> {
+        let counters = self.counters();
+        let rested = |at: Tick| at.after(COUNTERS) <= self.now;
+        let is_due = self.pace.counted_at.is_none_or(rested);
+        (counters != self.pace.counted && is_due).then_some(counters)
+    }
+
+    /// Sends the first `count` of what waits to workers; the master has heard of it.
+    fn send_out(&mut self, count: usize) {
+        let mut refused = Vec::new();
+        for _ in 0..count {
+            match self.outward.pop_front() {
+                Some(Outward::Job { job, worker }) => {
+                    if !self.send_job(job, worker) {
+                        refused.push((job, worker));
+                    }
+                }
+                Some(Outward::Cancel { job, worker }) => {
+                    let known = self.workers.get(&worker);
+                    if let Some(linked) = known.and_then(|known| known.link.as_ref()) {
+                        linked.link.cancel(job);
+                    }
+                }
+                Some(Outward::Report(_)) | None => {}
+            }
+        }
+        // Each goes to the front of those that wait, so the oldest comes last.
+        for (job, worker) in refused.into_iter().rev() {
+            self.return_job(job, worker);
+            self.feed(Event::Refused { worker, job });
+        }
+    }
+
+    /// Room was set aside for it, so it is refused only if the kernel has no memory, or too many
+    /// descriptors are on their way.
+    fn send_job(&mut self, id: JobId, worker: Incarnation) -> bool {
+        let known = self.workers.get(&worker);
+        let (Some(job), Some(linked)) = (
+            self.jobs.get_mut(&id),
+            known.and_then(|known| known.link.as_ref()),
+        ) else {
+            return true;
+        };
+        let packet = &mut self.rooms.outward;
+        packet.clear();
+        let encoded = job.encode(id, packet).is_ok();
+        if encoded && linked.link.send(packet, job.memory()).is_err() {
+            linked.link.is_full();
+            self.try_again(worker);
+            return false;
+        }
+        if job.going == Going::OutForGood {
+            job.payload = None;
+        }
+        job.going = Going::No;
+        self.forget_if_settled(id);
+        if !encoded {
+            // Nobody could read it.
+            self.feed(Event::Failed { worker, job: id });
+        }
+        true
+    }
+}
+
+fn append(news: &ToMaster, packet: &mut Vec<u8>) {
+    news.encode(packet).expect("a few numbers fit into a frame");
+}
