@@ -1,6 +1,26 @@
-//! The half that keeps the clients' connections: accepting, HTTP, WebSocket, lines, the page and
-//! the live feed. It knows nothing of workers; see [`crate::hub`] for the seam.
+//! The half that keeps the clients' connections. It knows nothing of workers; see [`crate::hub`]
+//! for the seam.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`door`] | listeners: accepting, and how many connections there are |
+//! | [`stream`], [`wire`] | a client's socket, and reading and writing it |
+//! | [`session`] | one client from its first message to the end, whatever it speaks |
+//! | [`http`] | requests: upgrade to WebSocket, the page, the live feed |
+//! | [`websocket`] | RFC 6455 |
+//! | [`lines`] | one message per line |
+//! | [`closing`] | how everything hears that the herd stops |
 
+mod closing;
+mod door;
+mod http;
+mod lines;
+mod outbox;
+mod session;
 mod settings;
+mod stream;
+mod websocket;
+mod wire;
 
-pub(crate) use settings::{Origins, Settings};
+pub(crate) use door::{Door, Edge};
+pub(crate) use settings::Settings;

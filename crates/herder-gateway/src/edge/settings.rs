@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use herder_wire::gateway::{GatewayConfig, Origins};
+
 /// How the edge treats its clients.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -21,13 +23,18 @@ pub(crate) struct Settings {
     pub(crate) feed: Option<String>,
 }
 
-/// Whose pages may connect. Requests without an `Origin` come from no page and are let in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Origins {
-    /// Everybody's.
-    Any,
-    /// Those of the host that the request names.
-    Same,
-    /// These, as a browser writes them: `https://example.org`.
-    Listed(Vec<String>),
+impl From<&GatewayConfig> for Settings {
+    fn from(config: &GatewayConfig) -> Settings {
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let millis = |number: u32| Duration::from_millis(number.into());
+        Settings {
+            max_message: count(config.max_message),
+            max_clients: count(config.max_clients),
+            handshake_timeout: millis(config.handshake_timeout_millis),
+            close_timeout: millis(config.close_timeout_millis),
+            keep_alive: config.keep_alive_millis.map(millis),
+            origins: config.origins.clone(),
+            feed: config.feed.clone(),
+        }
+    }
 }

@@ -1,0 +1,105 @@
+//! How everything at the edge hears that the herd stops, and how many connections there are.
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+/// What all connections of the edge share. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct House {
+    shared: Rc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    closing: Cell<bool>,
+    present: Cell<usize>,
+    /// Two, because connections wait for the one, and come and go all the time.
+    closed: Notify,
+    left: Notify,
+}
+
+/// One connection that is there; dropping it says that it is gone.
+#[derive(Debug)]
+pub(super) struct Presence {
+    house: House,
+}
+
+impl House {
+    /// No more connections, and no more requests on those that are there.
+    pub(super) fn close(&self) {
+        self.shared.closing.set(true);
+        self.shared.closed.notify_waiters();
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.shared.closing.get()
+    }
+
+    /// Waits until [`House::close`].
+    pub(super) async fn closing(&self) {
+        until(&self.shared.closed, || self.is_closing()).await;
+    }
+
+    /// Counts a connection that came.
+    pub(super) fn enter(&self) -> Presence {
+        self.shared.present.set(self.present() + 1);
+        Presence {
+            house: self.clone(),
+        }
+    }
+
+    /// How many connections there are.
+    pub(super) fn present(&self) -> usize {
+        self.shared.present.get()
+    }
+
+    /// Waits until there are fewer connections than this.
+    pub(super) async fn fewer_than(&self, limit: usize) {
+        until(&self.shared.left, || self.present() < limit).await;
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let shared = &self.house.shared;
+        shared.present.set(shared.present.get().saturating_sub(1));
+        shared.left.notify_waiters();
+    }
+}
+
+async fn until(changed: &Notify, so: impl Fn() -> bool) {
+    loop {
+        let mut notified = pin!(changed.notified());
+        // Before the look, so that a change between the two is not missed.
+        notified.as_mut().enable();
+        if so() {
+            return;
+        }
+        notified.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn those_who_wait_hear_of_the_end_and_of_free_places() {
+        let house = House::default();
+        let (one, other) = (house.enter(), house.enter());
+        let full = async {
+            house.fewer_than(2).await;
+            house.present()
+        };
+        let leave = async { drop(one) };
+        assert_eq!(tokio::join!(full, leave).0, 1);
+        let close = async { house.close() };
+        tokio::join!(house.closing(), close);
+        assert!(house.is_closing());
+        drop(other);
+        house.fewer_than(1).await;
+    }
+}
