@@ -6,12 +6,16 @@
 //! lines, and nothing of workers; the *hub* knows jobs, workers and the master, and nothing of
 //! sockets. Both run on one thread.
 
+mod control;
 #[cfg(feature = "loopback")]
 mod echo;
-mod control;
 mod edge;
+mod gateway;
 mod hub;
+mod life;
 mod reactor;
+
+pub use gateway::Gateway;
 
 #[cfg(feature = "loopback")]
 #[doc(hidden)]

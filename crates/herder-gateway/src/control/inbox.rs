@@ -21,6 +21,25 @@ pub(crate) enum Order {
     Plain(ToGateway),
 }
 
+impl Order {
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Order::Link { .. } | Order::Plain(ToGateway::Link { .. }) => "Link",
+            Order::Plain(ToGateway::Admit { .. }) => "Admit",
+            Order::Plain(ToGateway::CloseListeners { .. }) => "CloseListeners",
+            Order::Plain(ToGateway::Configure(_)) => "Configure",
+            Order::Plain(ToGateway::Drain { .. }) => "Drain",
+            Order::Plain(ToGateway::Expect { .. }) => "Expect",
+            Order::Plain(ToGateway::Gone { .. }) => "Gone",
+            Order::Plain(ToGateway::Hold { .. }) => "Hold",
+            Order::Plain(ToGateway::Open) => "Open",
+            Order::Plain(ToGateway::Welcome { .. }) => "Welcome",
+            Order::Plain(ToGateway::Withdraw { .. }) => "Withdraw",
+        }
+    }
+}
+
 /// Why the gateway cannot go on with this master.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ControlFault {

@@ -41,8 +41,6 @@ pub(crate) struct Shell {
     origin: Instant,
     /// Something may have to leave, or be done at another time.
     stirred: Notify,
-    /// A client has left.
-    emptied: Notify,
 }
 
 impl Settings {
@@ -90,7 +88,6 @@ impl Shell {
             state: RefCell::new(State::new(settings, Tick::ZERO)),
             origin: Instant::now(),
             stirred: Notify::new(),
-            emptied: Notify::new(),
         })
     }
 
@@ -158,14 +155,6 @@ impl Shell {
         self.with(State::send_away);
     }
 
-    /// Waits until no client is left.
-    pub(crate) async fn empty(&self) {
-        while !self.state.borrow().clients.is_empty() {
-            // Only one task waits, and what was notified before counts.
-            self.emptied.notified().await;
-        }
-    }
-
     /// Ends one turn of the loop after the other: for ever.
     pub(crate) async fn turn(self: Rc<Self>, channel: Rc<Channel>) {
         let mut sleep = std::pin::pin!(sleep_until(self.origin));
@@ -217,7 +206,6 @@ impl Desk for Shell {
 
     fn left(&self, client: ClientId) {
         self.with(|state| state.left(client));
-        self.emptied.notify_one();
     }
 
     fn watch(&self) -> watch::Receiver<Workers> {

@@ -1,0 +1,130 @@
+//! The process.
+
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Once;
+
+use herder_sys::signal::{self, Signal, SignalFd};
+use herder_sys::{fd, limits};
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+use crate::life;
+use crate::reactor;
+
+/// The exit status after a failure.
+pub(crate) const FAILED: u8 = 1;
+
+/// A gateway that is about to live.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The app whose clients it keeps.
+    pub app: String,
+    /// Its life, from 1.
+    pub incarnation: u64,
+    /// The channel to the master: frames, packet by packet.
+    pub control: OwnedFd,
+    /// The listeners with their addresses, in the order of the configuration's protocols.
+    pub listeners: Vec<(String, OwnedFd)>,
+    /// The directory of the app's own page.
+    pub page: Option<OwnedFd>,
+}
+
+impl Gateway {
+    /// Lives until the master says otherwise, and returns the exit status: 0 after it was drained,
+    /// else 1. What went wrong is said in one line on the standard error stream.
+    ///
+    /// To be called in a process that has one thread, which is to end with it: signals are blocked,
+    /// and a panic ends the process with status 1, so that the master starts another gateway.
+    pub fn run(self) -> u8 {
+        end_with_a_panic();
+        let app = self.app.clone();
+        let signals = match prepare() {
+            Ok(signals) => signals,
+            Err(error) => return fail(&app, &error),
+        };
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return fail(&app, &error),
+        };
+        let local = LocalSet::new();
+        local
+            .block_on(&runtime, async {
+                let signals = Signals::new(signals)?;
+                Ok(life::live(self, signals).await)
+            })
+            .unwrap_or_else(|error: io::Error| fail(&app, &error))
+    }
+}
+
+/// The signals of this process, none of which ends it by itself.
+pub(crate) struct Signals {
+    signals: SignalFd,
+    watched: AsyncFd<OwnedFd>,
+}
+
+/// The terminal sends the first ones to everybody; what is to follow from them, the master says.
+const SIGNALS: [Signal; 6] = [
+    Signal::Hangup,
+    Signal::Interrupt,
+    Signal::Quit,
+    Signal::Terminate,
+    Signal::User1,
+    Signal::User2,
+];
+
+impl Signals {
+    fn new(signals: SignalFd) -> io::Result<Signals> {
+        let watched = reactor::watch(fd::duplicate(signals.as_fd())?)?;
+        Ok(Signals { signals, watched })
+    }
+
+    /// Waits until somebody wants this process to leave. Dropping the future loses nothing.
+    pub(crate) async fn leave(&self) {
+        loop {
+            let Ok(mut ready) = self.watched.readable().await else {
+                return std::future::pending().await;
+            };
+            while let Ok(Some(signal)) = self.signals.read() {
+                if signal == Signal::Terminate {
+                    return;
+                }
+            }
+            ready.clear_ready();
+        }
+    }
+}
+
+fn prepare() -> io::Result<SignalFd> {
+    // Clients go when they like.
+    signal::ignore_sigpipe()?;
+    limits::raise_open_files()?;
+    SignalFd::block(&SIGNALS)
+}
+
+/// One line that says why the process ends.
+pub(crate) fn fail(app: &str, error: &dyn std::fmt::Display) -> u8 {
+    let _closed = writeln!(io::stderr(), "herder: gateway of {app}: {error}");
+    FAILED
+}
+
+thread_local! {
+    static LIVES_HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A task that panics leaves state that nobody understands. The runtime would go on without it.
+fn end_with_a_panic() {
+    static INSTALLED: Once = Once::new();
+    LIVES_HERE.set(true);
+    INSTALLED.call_once(|| {
+        let previous = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            previous(info);
+            if LIVES_HERE.try_with(Cell::get).unwrap_or(false) {
+                std::process::exit(FAILED.into());
+            }
+        }));
+    });
+}
