@@ -29,9 +29,12 @@ export class Robots {
   // Follows the stream, and comes back to it when it ends.
   watch(address) {
     const stream = new EventSource(address);
-    stream.addEventListener("workers", ({ data }) => this.#all(JSON.parse(data)));
-    stream.addEventListener("worker", ({ data }) => this.#changed(JSON.parse(data)));
-    stream.addEventListener("message", ({ data }) => this.#changed(JSON.parse(data)));
+    // First all of them, then each that has changed.
+    stream.addEventListener("workers", ({ data }) => {
+      const told = JSON.parse(data);
+      if (Array.isArray(told)) this.#all(told);
+      else this.#changed(told);
+    });
     stream.addEventListener("open", () => list.classList.remove("stale"));
     stream.addEventListener("error", () => {
       // What is shown may be wrong by now.
@@ -56,6 +59,7 @@ export class Robots {
       if (!there.has(number)) this.#leave(number);
     }
     robots.forEach((robot) => this.#changed(robot));
+    this.#sum();
   }
 
   #changed(robot) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as Group, CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap::{Args as Group, CommandFactory, Parser, Subcommand, error::ErrorKind, value_parser};
 
 /// Where the page lies beside the source. An installed program is told with `--page`.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/page");
@@ -34,8 +34,8 @@ pub(crate) struct Serve {
     pub(crate) listen: Vec<String>,
 
     /// How many workers.
-    #[arg(long, value_name = "N", default_value = "2")]
-    pub(crate) workers: usize,
+    #[arg(long, value_name = "N", default_value = "2", value_parser = value_parser!(u16).range(1..=256))]
+    pub(crate) workers: u16,
 
     /// How many messages a worker serves before it is replaced; 0 = any number.
     #[arg(long, value_name = "N", default_value = "2")]
@@ -79,15 +79,20 @@ impl Serve {
     pub(crate) fn require_page(&self) {
         let index = self.page.join("index.html");
         if !index.is_file() {
-            let problem = format!(
-                "there is no {}; say with --page DIRECTORY where the page is (examples/calculator/page of the source)",
-                index.display()
-            );
-            Args::command()
-                .error(ErrorKind::ValueValidation, problem)
-                .exit();
+            let index = index.display();
+            refuse(&format!(
+                "invalid value for '--page <DIRECTORY>': there is no {index} \
+                 (the page is examples/calculator/page of the source)"
+            ));
         }
     }
+}
+
+/// Ends the process as a wrong option does.
+pub(crate) fn refuse(problem: &str) -> ! {
+    Args::command()
+        .error(ErrorKind::ValueValidation, problem)
+        .exit()
 }
 
 fn time(text: &str) -> Result<Duration, String> {

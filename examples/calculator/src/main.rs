@@ -40,7 +40,7 @@ fn serve(args: Serve) -> Result<ExitCode, ClusterError> {
     };
     let mut cluster = Cluster::new()
         .name("calculator")
-        .workers(args.workers)
+        .workers(args.workers.into())
         .max_jobs(args.max_jobs)
         .max_message(MAX_MESSAGE)
         // Whoever opens a WebSocket test page is welcome.
@@ -52,5 +52,15 @@ fn serve(args: Serve) -> Result<ExitCode, ClusterError> {
     for address in args.listen {
         cluster = cluster.messages(address);
     }
-    log::attach(cluster).run_jobs_async(move |worker| robot::work(worker, manner))
+    let outcome = log::attach(cluster).run_jobs_async(move |worker| robot::work(worker, manner));
+    if let Err(ClusterError::Setting {
+        method: "messages",
+        problem,
+    }) = &outcome
+    {
+        args::refuse(&format!(
+            "invalid value for '--listen <ADDRESS>': {problem}"
+        ));
+    }
+    outcome
 }
