@@ -2,7 +2,9 @@
 
 use herder_wire::control::{Decoder, ToMaster, ToWorker};
 use herder_wire::frame::{self, FrameError, Message};
+use herder_wire::gateway::{GatewayConfig, Origins, ToGateway};
 use herder_wire::keeper::ToKeeper;
+use herder_wire::link::{FromGateway, FromWorker};
 use herder_wire::notify::{self, Assignment};
 use herder_wire::plan::{DescriptorUse, EncodedPlan, LaunchPlan, PlanError, PlanHeader, Program};
 use herder_wire::record::Record;
@@ -15,6 +17,24 @@ const SLACK: usize = 64 * 1024;
 pub fn control_frames(input: &[u8]) {
     frames::<ToMaster>(input);
     frames::<ToWorker>(input);
+}
+
+/// `gateway` frames, and what a configuration in them costs.
+pub fn gateway_frames(input: &[u8]) {
+    frames::<ToGateway>(input);
+    let messages = decode::<ToGateway>(std::iter::once(input)).messages;
+    let held: usize = messages.iter().map(settings_footprint).sum();
+    assert!(
+        held <= 4 * input.len() + SLACK,
+        "{held} bytes held for {}",
+        input.len()
+    );
+}
+
+/// `link` frames, read as both directions.
+pub fn link_frames(input: &[u8]) {
+    frames::<FromGateway>(input);
+    frames::<FromWorker>(input);
 }
 
 /// `keeper` frames, as a stream and as one packet.
@@ -228,6 +248,24 @@ fn footprint(plan: &LaunchPlan) -> usize {
         + items(&plan.limits)
         + items(&plan.descriptors)
         + uses.sum::<usize>()
+}
+
+/// The heap memory of a configuration in bytes, by the capacity of everything in it.
+fn settings_footprint(message: &ToGateway) -> usize {
+    let ToGateway::Configure(config) = message else {
+        return 0;
+    };
+    let origins = match &config.origins {
+        Origins::Any | Origins::Same => 0,
+        Origins::Listed(origins) => {
+            items(origins) + origins.iter().map(String::capacity).sum::<usize>()
+        }
+    };
+    size_of::<GatewayConfig>()
+        + items(&config.protocols)
+        + origins
+        + config.feed.as_ref().map_or(0, String::capacity)
+        + config.lost_reply.as_ref().map_or(0, String::capacity)
 }
 
 fn program_footprint(program: &Program) -> usize {

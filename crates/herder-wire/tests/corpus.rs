@@ -16,12 +16,14 @@ use std::path::{Path, PathBuf};
 
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 6] = [
+const TARGETS: [(&str, Property); 8] = [
     ("conns_records", properties::conns_records),
     ("control_frames", properties::control_frames),
+    ("gateway_frames", properties::gateway_frames),
     ("keeper_frames", properties::keeper_frames),
     ("launch_plan", properties::launch_plan),
     ("launch_report", properties::launch_report),
+    ("link_frames", properties::link_frames),
     ("notify_datagram", properties::notify_datagram),
 ];
 

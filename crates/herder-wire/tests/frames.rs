@@ -1,16 +1,16 @@
 //! Frames at their limits, in pieces, and from peers that break the rules.
 
+mod bytes;
 mod random;
 
 use herder_wire::control::{
     Decoder, DrainReason, MAX_FRAME, MAX_REASON, MAX_USER, ToMaster, ToWorker,
 };
-use herder_wire::frame::{self, FrameError, HEADER_SIZE, Message};
+use herder_wire::frame::{FrameError, HEADER_SIZE, Message};
 use herder_wire::keeper::{self, ToKeeper};
-use random::Random;
 
-const MANDATORY: u16 = 1;
-const UNKNOWN: u16 = 0x7fff;
+use bytes::{MANDATORY, UNKNOWN, decode, encoded, raw};
+use random::Random;
 
 #[test]
 fn r18_a_frame_of_exactly_the_limit_passes_and_one_byte_more_is_refused() {
@@ -267,6 +267,14 @@ fn the_layout_is_what_the_documentation_says() {
         grace_millis: 1,
     };
     assert_eq!(encoded(&drain), [2, 1, 1, 0, 5, 0, 0, 0, 4, 1, 0, 0, 0]);
+    assert_eq!(
+        encoded(&ToMaster::Withdrawn { worker: 2 }),
+        [11, 0, 1, 0, 8, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]
+    );
+    assert_eq!(
+        encoded(&ToWorker::Link { gateway: 1 }),
+        [5, 1, 1, 0, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
+    );
     assert_eq!(encoded(&ToWorker::Nudge), [3, 1, 0, 0, 0, 0, 0, 0]);
     assert_eq!(
         encoded(&ToKeeper::Grace { millis: 9 }),
@@ -294,8 +302,16 @@ fn every_to_master() -> Vec<ToMaster> {
         ToMaster::Retire {
             reason: "ausgedient".into(),
         },
+        ToMaster::Spent,
         ToMaster::User(Vec::new()),
         ToMaster::User(vec![0xff; 300]),
+        ToMaster::Dispatched {
+            job: u64::MAX,
+            worker: 7,
+        },
+        ToMaster::Empty,
+        ToMaster::Exhausted { worker: u64::MAX },
+        ToMaster::Withdrawn { worker: 0 },
     ]
 }
 
@@ -305,12 +321,14 @@ fn every_to_worker() -> Vec<ToWorker> {
         DrainReason::Retired,
         DrainReason::Recycle,
         DrainReason::ScaledDown,
+        DrainReason::Exhausted,
     ];
     let drains = reasons.map(|reason| ToWorker::Drain {
         reason,
         grace_millis: 30_000,
     });
     let others = [
+        ToWorker::Link { gateway: u64::MAX },
         ToWorker::Nudge,
         ToWorker::User(vec![1, 2, 3]),
         ToWorker::Welcome {
@@ -332,31 +350,4 @@ fn every_to_keeper() -> Vec<ToKeeper> {
             inode: 1,
         },
     ]
-}
-
-fn encoded(message: &impl Message) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frame::encode(message, &mut bytes).expect("the message is good");
-    bytes
-}
-
-fn decode<M: Message>(bytes: &[u8]) -> Result<Vec<M>, FrameError> {
-    let mut decoder = Decoder::new();
-    decoder.push(bytes);
-    let mut messages = Vec::new();
-    while let Some(message) = decoder.next()? {
-        messages.push(message);
-    }
-    Ok(messages)
-}
-
-fn raw(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len()).expect("a test's body is small");
-    [
-        &kind.to_le_bytes()[..],
-        &flags.to_le_bytes(),
-        &length.to_le_bytes(),
-        body,
-    ]
-    .concat()
 }

@@ -1,16 +1,15 @@
 //! Frames, good and bad.
 
 use herder_wire::control::{DrainReason, MAX_REASON, ToMaster, ToWorker};
-use herder_wire::frame::{self, Message};
+use herder_wire::frame;
 use herder_wire::keeper::{self, ToKeeper};
 
-use super::{Seed, seed};
+use super::{MANDATORY, Seed, good, header, raw, seed};
 
 /// Body lengths whose frame exceeds its limit by one byte.
 const ONE_TOO_LONG: u32 = 64 * 1024 - 7;
 const KEEPER_ONE_TOO_LONG: u32 = 8 * 1024 - 7;
 
-const MANDATORY: u16 = 1;
 const RETIRE: u16 = 0x0005;
 const DRAIN: u16 = 0x0102;
 const GRACE: u16 = 0x0204;
@@ -72,6 +71,9 @@ pub(super) fn control() -> Vec<Seed> {
         ),
         seed(target, "drain", good(&drain())),
         seed(target, "nudge", good(&ToWorker::Nudge)),
+        seed(target, "link", good(&ToWorker::Link { gateway: 3 })),
+        seed(target, "spent", good(&ToMaster::Spent)),
+        seed(target, "life-of-a-gateway", life_of_a_gateway()),
         seed(
             target,
             "user-to-worker",
@@ -158,9 +160,13 @@ fn bad_control() -> Vec<Seed> {
         seed(
             target,
             "drain-reason-unknown",
-            raw(DRAIN, MANDATORY, &[5, 0, 0, 0, 0]),
+            raw(DRAIN, MANDATORY, &[6, 0, 0, 0, 0]),
         ),
         seed(target, "kind-zero", raw(0, MANDATORY, b"")),
+        seed(target, "spent-with-body", raw(0x0008, MANDATORY, b"x")),
+        seed(target, "dispatched-short", raw(0x0009, 0, &[0; 15])),
+        seed(target, "exhausted-long", raw(0x000a, MANDATORY, &[0; 9])),
+        seed(target, "link-short", raw(0x0105, MANDATORY, &[0; 7])),
     ]
 }
 
@@ -256,22 +262,17 @@ fn life_of_a_worker() -> Vec<u8> {
     .concat()
 }
 
-fn good(message: &impl Message) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    frame::encode(message, &mut bytes).expect("the seed is a good message");
-    bytes
-}
-
-fn raw(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len()).expect("a seed is small");
-    [header(kind, flags, length), body.to_vec()].concat()
-}
-
-fn header(kind: u16, flags: u16, length: u32) -> Vec<u8> {
+fn life_of_a_gateway() -> Vec<u8> {
     [
-        &kind.to_le_bytes()[..],
-        &flags.to_le_bytes(),
-        &length.to_le_bytes(),
+        good(&ToMaster::Hello {
+            version: 1,
+            capabilities: 0,
+        }),
+        good(&ToMaster::Ready),
+        good(&ToMaster::Dispatched { job: 1, worker: 4 }),
+        good(&ToMaster::Exhausted { worker: 4 }),
+        good(&ToMaster::Withdrawn { worker: 4 }),
+        good(&ToMaster::Empty),
     ]
     .concat()
 }

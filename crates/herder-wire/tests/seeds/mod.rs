@@ -2,10 +2,17 @@
 //! way to get one wrong.
 
 mod frames;
+mod gateway;
+mod link;
 mod messages;
 mod plans;
 
 use std::fmt;
+
+use herder_wire::frame::{self, Message};
+
+/// The flag of a frame that must be understood.
+const MANDATORY: u16 = 1;
 
 /// One input of one target.
 #[derive(Clone, Debug)]
@@ -25,6 +32,8 @@ pub(crate) fn all() -> Vec<Seed> {
     [
         frames::control(),
         frames::keeper(),
+        gateway::all(),
+        link::all(),
         plans::all(),
         messages::records(),
         messages::reports(),
@@ -39,4 +48,24 @@ fn seed(target: &'static str, name: &'static str, bytes: impl Into<Vec<u8>>) -> 
         name,
         bytes: bytes.into(),
     }
+}
+
+fn good(message: &impl Message) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::encode(message, &mut bytes).expect("the seed is a good message");
+    bytes
+}
+
+fn raw(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).expect("a seed is small");
+    [header(kind, flags, length), body.to_vec()].concat()
+}
+
+fn header(kind: u16, flags: u16, length: u32) -> Vec<u8> {
+    [
+        &kind.to_le_bytes()[..],
+        &flags.to_le_bytes(),
+        &length.to_le_bytes(),
+    ]
+    .concat()
 }

@@ -11,6 +11,7 @@ pub(super) fn all() -> Vec<Seed> {
     let target = "launch_plan";
     let mut seeds = vec![
         seed(target, "worker", good(&worker())),
+        seed(target, "gateway", good(&gateway())),
         seed(target, "launcher", good(&launcher())),
         seed(
             target,
@@ -135,6 +136,26 @@ fn worker() -> LaunchPlan {
             },
         ],
         ..smallest()
+    }
+}
+
+fn gateway() -> LaunchPlan {
+    LaunchPlan {
+        role: Role::Gateway,
+        title: "herder: gateway web".into(),
+        identity: Some(Identity {
+            uid: 65534,
+            gid: 65534,
+            groups: Vec::new(),
+        }),
+        descriptors: vec![
+            DescriptorUse::Control,
+            DescriptorUse::Listener {
+                name: "127.0.0.1:8080".into(),
+            },
+            DescriptorUse::Page,
+        ],
+        ..worker()
     }
 }
 
