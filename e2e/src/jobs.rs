@@ -2,12 +2,14 @@
 
 use crate::binary::Binary;
 use crate::client::Target;
-use crate::foreign::BOOT;
-use crate::herd::{Herd, Setup};
+use crate::dice::Dice;
+use crate::foreign::{BOOT, Seat, told};
+use crate::herd::{Herd, Setup, Signal, Stream};
 use crate::message::Door;
 use crate::process::Process;
 use crate::scene::Scene;
 use crate::wait;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -68,4 +70,75 @@ pub fn gateway_after(herd: &Herd, before: &Process, within: Duration) -> Process
 
 fn find_gateway(herd: &Herd) -> Option<Process> {
     herd.titled("herder: gateway").into_iter().next()
+}
+
+/// The gateway of a line that tells `what` of it, for instance `ready` or `died`: its life and its process.
+pub fn told_of_gateway(line: &str, what: &str) -> Option<(u64, i32)> {
+    let (_, rest) = line.split_once("gateway #")?;
+    let (life, rest) = rest.split_once(" [")?;
+    let (pid, rest) = rest.split_once("] ")?;
+    let found = (life.parse().ok()?, pid.parse().ok()?);
+    rest.starts_with(what).then_some(found)
+}
+
+/// Waits until `what` was told of a gateway after `mark`, and returns its life and its process.
+///
+/// # Panics
+/// When that does not happen within the time of a start.
+#[track_caller]
+pub fn wait_for_gateway(herd: &Herd, mark: usize, what: &str) -> (u64, i32) {
+    herd.wait_for_line_after(mark, &format!("gateway {what}"), BOOT, |line| {
+        told_of_gateway(line, what)
+    })
+}
+
+/// How often each worker was given a job, by its life: the herd's own log.
+pub fn dispatches(herd: &Herd) -> BTreeMap<u64, usize> {
+    let mut counts = BTreeMap::new();
+    for line in herd.texts(Stream::Stdout) {
+        let life = line.strip_prefix("Dispatch to ");
+        if let Some(life) = life.and_then(|life| life.parse().ok()) {
+            *counts.entry(life).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// The workers of `slot` that live, as far as the log tells, the eldest first.
+pub fn living(herd: &Herd, slot: u16) -> Vec<Seat> {
+    let mut found = Vec::new();
+    for line in herd.lines() {
+        if let Some(seat) = told(&line.text, "started") {
+            found.push(seat);
+        }
+        let gone = told(&line.text, "died").or_else(|| told(&line.text, "ended"));
+        found.retain(|seat| Some(*seat) != gone);
+    }
+    found.retain(|seat| seat.slot == slot);
+    found
+}
+
+/// Kills (SIGKILL) one of the workers of `slot`, whichever the dice choose, and returns it once the herd has
+/// seen it die of that: one that ended by itself just then does not count.
+///
+/// # Panics
+/// When that takes longer than a start.
+#[track_caller]
+pub fn kill_one_of(herd: &Herd, slot: u16, dice: &mut Dice) -> Seat {
+    wait::until(BOOT, "a worker is killed", || {
+        let candidates = living(herd, slot);
+        if candidates.is_empty() {
+            return None;
+        }
+        let victim = candidates[dice.below(candidates.len())];
+        if !herd.try_signal_to(victim.pid, Signal::KILL) {
+            return None;
+        }
+        // How it ends that is told to leave is no accident.
+        let killed = herd.wait_for_line("the end of the victim", BOOT, |line| {
+            let end = told(line, "died").or_else(|| told(line, "ended"));
+            (end == Some(victim)).then(|| line.contains(": signal SIGKILL"))
+        });
+        killed.then_some(victim)
+    })
 }

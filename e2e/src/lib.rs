@@ -12,6 +12,7 @@
 pub mod baseline;
 pub mod binary;
 pub mod client;
+pub mod dice;
 pub mod foreign;
 pub mod herd;
 pub mod jobs;

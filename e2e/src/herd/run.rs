@@ -170,6 +170,12 @@ impl Herd {
         }
     }
 
+    /// Sends a signal to one process of the herd, if it is still there. Returns whether it was.
+    pub fn try_signal_to(&self, pid: i32, signal: Signal) -> bool {
+        self.descendants().iter().any(|process| process.pid == pid)
+            && kill_process(rustix_pid(pid), signal).is_ok()
+    }
+
     /// Everything of it that is alive, the started process and orphans included, by pid.
     pub fn descendants(&self) -> Vec<Process> {
         self.lineage.alive()
