@@ -1,4 +1,4 @@
-//! What a connection costs under herder, beside loops that have nothing around them.
+//! What a connection and a message cost under herder, beside loops that have nothing around them.
 //!
 //! Every figure is a comparison inside one run: all variants take turns, round by round, on the same machine
 //! minutes apart, and what counts are the medians of the ratios of each round. Absolute rates say more
@@ -6,6 +6,7 @@
 //!
 //! - [`bare`]: the loops to compare with;
 //! - [`variant`]: what is compared, and how each is started;
+//! - [`messages`]: clients that keep their connections;
 //! - [`measure`]: one measurement of one variant;
 //! - [`memory`]: what an idle herd needs;
 //! - [`contest`]: all of them, interleaved, and [`statistics`] of them;
@@ -18,6 +19,7 @@ pub mod bare;
 pub mod contest;
 pub mod measure;
 pub mod memory;
+pub mod messages;
 pub mod report;
 pub mod statistics;
 pub mod variant;

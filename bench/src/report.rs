@@ -9,9 +9,19 @@ use std::fmt::Write;
 
 /// The table of one contest, with its failures below.
 pub fn table(contest: &Contest) -> String {
-    let mut rows = vec![HEADINGS.map(str::to_owned).to_vec()];
+    let of_messages = contest.pressure.is_of_messages();
+    let headings = if of_messages {
+        &MESSAGE_HEADINGS[..]
+    } else {
+        &HEADINGS[..]
+    };
+    let mut rows = vec![headings.iter().map(|&heading| heading.into()).collect()];
     for variant in contest.variants() {
-        rows.push(row(contest, variant));
+        rows.push(if of_messages {
+            message_row(contest, variant)
+        } else {
+            row(contest, variant)
+        });
     }
     let mut text = format!("{}\n{}", contest.pressure.title(), align(&rows));
     for variant in contest.variants() {
@@ -66,12 +76,43 @@ const HEADINGS: [&str; 9] = [
     "max/min worker",
 ];
 
+const MESSAGE_HEADINGS: [&str; 9] = [
+    "variant",
+    "msg/s",
+    "x bare echo",
+    "master us/msg",
+    "gateway us/msg",
+    "workers us/msg",
+    "all x bare echo",
+    "p50 us",
+    "p99 us",
+];
+
+fn message_row(contest: &Contest, variant: Variant) -> Vec<String> {
+    let ratio = |figure| ratio(contest, variant, Variant::BareEcho, figure);
+    let micros = |figure| format!("{:.1}", contest.median(variant, figure).median);
+    let whole = |figure| format!("{:.0}", contest.median(variant, figure).median);
+    vec![
+        variant.name().to_owned(),
+        whole(|sample| sample.rate),
+        ratio(|sample| sample.rate),
+        micros(|sample| sample.master),
+        micros(|sample| sample.front),
+        micros(|sample| sample.workers),
+        ratio(Sample::total),
+        whole(|sample| sample.p50),
+        whole(|sample| sample.p99),
+    ]
+}
+
+fn ratio(contest: &Contest, variant: Variant, base: Variant, figure: fn(&Sample) -> f64) -> String {
+    let measured = contest.variants().any(|other| other == base);
+    let ratio = measured.then(|| contest.ratio(variant, base, figure));
+    ratio.map_or("-".to_owned(), |ratio| ratio.to_string())
+}
+
 fn row(contest: &Contest, variant: Variant) -> Vec<String> {
-    let ratio = |base, figure: fn(&Sample) -> f64| {
-        let measured = contest.variants().any(|other| other == base);
-        let ratio = measured.then(|| contest.ratio(variant, base, figure));
-        ratio.map_or("-".to_owned(), |ratio| ratio.to_string())
-    };
+    let ratio = |base, figure| ratio(contest, variant, base, figure);
     let passes = variant.passes();
     vec![
         variant.name().to_owned(),

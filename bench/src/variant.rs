@@ -22,10 +22,14 @@ const HERD: Binary = Binary::new("herder-bench", "bench-worker");
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
+    /// One process that sends every message back (tokio-tungstenite, one thread).
+    BareEcho,
     /// A bare accept + sendmsg loop.
     BarePass,
     /// Workers race on one listener (`EPOLLEXCLUSIVE`), no master in the way.
     BareShared,
+    /// A herd whose gateway keeps the clients and gives each message to the next worker, which sends it back.
+    HerderMessages,
     /// A herd whose master passes connections to native workers.
     HerderPass,
     /// A herd whose native workers race on one listener.
@@ -34,18 +38,22 @@ pub enum Variant {
 
 impl Variant {
     /// All of them, in the order of the table.
-    pub const ALL: [Variant; 4] = [
+    pub const ALL: [Variant; 6] = [
         Variant::BareShared,
         Variant::BarePass,
         Variant::HerderShared,
         Variant::HerderPass,
+        Variant::BareEcho,
+        Variant::HerderMessages,
     ];
 
     /// Its name in the table.
     pub fn name(self) -> &'static str {
         match self {
+            Variant::BareEcho => "bare echo",
             Variant::BarePass => "bare pass",
             Variant::BareShared => "bare shared",
+            Variant::HerderMessages => "herder messages",
             Variant::HerderPass => "herder pass",
             Variant::HerderShared => "herder shared",
         }
@@ -56,11 +64,18 @@ impl Variant {
         matches!(self, Variant::BarePass | Variant::HerderPass)
     }
 
+    /// Whether its clients keep their connections and send messages.
+    pub fn keeps_clients(self) -> bool {
+        matches!(self, Variant::BareEcho | Variant::HerderMessages)
+    }
+
     /// Starts it in `scene`, with two workers, and waits until it serves.
     pub fn start(self, scene: &Scene) -> Server {
         match self {
+            Variant::BareEcho => start_echo(scene),
             Variant::BarePass => start_bare(scene, Role::Master, Role::Passed),
             Variant::BareShared => start_bare(scene, Role::Shared, Role::Sharing),
+            Variant::HerderMessages => start_herd(scene, "messages", WORKERS),
             Variant::HerderPass => start_herd(scene, "pass", WORKERS),
             Variant::HerderShared => start_herd(scene, "shared", WORKERS),
         }
@@ -75,13 +90,18 @@ pub fn start_herd(scene: &Scene, dispatch: &str, workers: usize) -> Server {
         .arg(dispatch)
         .start();
     let address = address(&herd);
-    let (workers, before) = split(&herd, workers, |process| {
+    let (workers, others) = split(&herd, workers, |process| {
         process.title.starts_with("herder: worker")
     });
+    let gateway = pids(&herd.titled("herder: gateway"));
     Server {
         address,
         herd,
-        before,
+        before: others
+            .into_iter()
+            .filter(|pid| !gateway.contains(pid))
+            .collect(),
+        front: gateway,
         workers,
     }
 }
@@ -97,7 +117,20 @@ fn start_bare(scene: &Scene, first: Role, worker: Role) -> Server {
         address,
         herd,
         before,
+        front: Vec::new(),
         workers,
+    }
+}
+
+fn start_echo(scene: &Scene) -> Server {
+    let own = env::current_exe().expect("/proc is mounted");
+    let herd = scene.program(own).arg(Role::Echo.name()).start();
+    Server {
+        address: address(&herd),
+        before: Vec::new(),
+        front: vec![herd.pid()],
+        herd,
+        workers: Vec::new(),
     }
 }
 
@@ -128,17 +161,16 @@ pub struct Server {
     /// Its processes.
     pub herd: Herd,
     before: Vec<i32>,
+    front: Vec<i32>,
     workers: Vec<i32>,
 }
 
 impl Server {
-    /// Processor time used so far by what stands before the workers (a herd's keeper and master).
-    pub fn master_time(&self) -> Duration {
-        self.before
-            .iter()
-            .copied()
-            .map(process::processor_time)
-            .sum()
+    /// Processor time used so far by a keeper and a master (or the bare loop that passes connections), by the process
+    /// that keeps the clients' connections, and by the workers.
+    pub fn times(&self) -> [Duration; 3] {
+        [&self.before, &self.front, &self.workers]
+            .map(|pids| pids.iter().copied().map(process::processor_time).sum())
     }
 
     /// Lets `before` pass, then stops one of the workers for `during`.
@@ -150,14 +182,5 @@ impl Server {
         self.herd.signal_to(worker, Signal::STOP);
         thread::sleep(during);
         self.herd.signal_to(worker, Signal::CONT);
-    }
-
-    /// Processor time used so far by the workers.
-    pub fn worker_time(&self) -> Duration {
-        self.workers
-            .iter()
-            .copied()
-            .map(process::processor_time)
-            .sum()
     }
 }

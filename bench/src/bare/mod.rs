@@ -1,8 +1,10 @@
 //! The loops to compare with: as little around the system calls as can be.
 //!
 //! `pass`: a master accepts and sends each connection to one of its workers. `shared`: workers race on one listener.
-//! Both print `listening ADDRESS` and live until SIGTERM; their workers end with them.
+//! `echo`: one process that sends every WebSocket message back.
+//! All print `listening ADDRESS` and live until SIGTERM; their workers end with them.
 
+mod echo;
 mod master;
 mod passed;
 mod serve;
@@ -14,6 +16,8 @@ use std::net::{SocketAddr, TcpListener};
 /// What an extra process of the benchmark does, as its first argument says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// Sends every message back.
+    Echo,
     /// Accepts and passes connections.
     Master,
     /// Serves what it is passed over its standard input.
@@ -27,14 +31,21 @@ pub enum Role {
 impl Role {
     /// The role with this name.
     pub fn named(name: &str) -> Option<Role> {
-        [Role::Master, Role::Passed, Role::Shared, Role::Sharing]
-            .into_iter()
-            .find(|role| role.name() == name)
+        [
+            Role::Echo,
+            Role::Master,
+            Role::Passed,
+            Role::Shared,
+            Role::Sharing,
+        ]
+        .into_iter()
+        .find(|role| role.name() == name)
     }
 
     /// Its name: the argument to start it with.
     pub fn name(self) -> &'static str {
         match self {
+            Role::Echo => "bare-echo",
             Role::Master => "bare-master",
             Role::Passed => "bare-passed",
             Role::Shared => "bare-shared",
@@ -48,6 +59,7 @@ impl Role {
     /// When a system call fails that cannot be gone on without.
     pub fn play(self) -> io::Result<()> {
         match self {
+            Role::Echo => echo::run(),
             Role::Master => master::run(),
             Role::Passed => passed::run(),
             Role::Shared => shared::run_parent(),

@@ -1,10 +1,10 @@
-//! The herd that the benchmark measures: native workers that read, answer and close.
+//! The herd that the benchmark measures: native workers that read, answer and close, or send messages back.
 //!
-//! `bench-worker WORKERS pass|shared`. Prints `listening ADDRESS` as the bare loops do.
+//! `bench-worker WORKERS pass|shared|messages`. Prints `listening ADDRESS` as the bare loops do.
 
 #![forbid(unsafe_code)]
 
-use herder::{Cluster, Connection, Dispatch, HerdEvent, Worker};
+use herder::{Cluster, Connection, Dispatch, HerdEvent, JobWorker, Worker};
 use herder_bench::answer;
 use std::env;
 use std::error::Error;
@@ -15,16 +15,17 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     herder::init();
     let mut arguments = env::args().skip(1);
     let workers = arguments.next().ok_or("how many workers?")?.parse()?;
+    let cluster = Cluster::new().name("bench").workers(workers);
+    let cluster = cluster.on_event(announce);
     let dispatch = match arguments.next().as_deref() {
+        Some("messages") => return Ok(cluster.messages("127.0.0.1:0").run_jobs(send_back)?),
         Some("pass") => Dispatch::Pass,
         Some("shared") => Dispatch::Shared,
-        _ => return Err("pass or shared?".into()),
+        _ => return Err("pass, shared or messages?".into()),
     };
-    let cluster = Cluster::new().name("bench").listen("127.0.0.1:0");
     Ok(cluster
-        .workers(workers)
+        .listen("127.0.0.1:0")
         .dispatch(dispatch)
-        .on_event(announce)
         .run(serve)?)
 }
 
@@ -50,6 +51,14 @@ fn reply(mut connection: Connection, answer: &[u8]) -> io::Result<()> {
     let length = connection.read(&mut request)?;
     if answer::is_whole_request(&request[..length]) {
         connection.write_all(answer)?;
+    }
+    Ok(())
+}
+
+fn send_back(worker: JobWorker) -> io::Result<()> {
+    while let Some(job) = worker.next_job()? {
+        // A client that has gone is no reason to end.
+        let _gone = job.reply(job.text().unwrap_or_default());
     }
     Ok(())
 }
