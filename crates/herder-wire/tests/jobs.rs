@@ -167,7 +167,7 @@ fn r18_a_configuration_that_no_gateway_could_work_with_is_neither_sent_nor_read(
         cannot_be_said(&ToGateway::Configure(Box::new(config)));
     }
     let good = encoded(&ToGateway::Configure(Box::default()));
-    // The last three bytes are the origins, the feed and the reply; before them is keep-alive.
+    // Before it: no protocols, no beat, a policy, no limit of jobs, whether to retry, and reports.
     let client_window = HEADER_SIZE + 4 + 1 + 1 + 1 + 1 + 1;
     let mut zero = good;
     zero[client_window..client_window + 4].fill(0);
