@@ -8,12 +8,12 @@ CARGO ?= cargo
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: build ## Build, run an example with traffic, serve until Ctrl-C (DEMO_ONCE=1 ends by itself)
+demo: build ## Build, run the calculator, talk to it, serve until Ctrl-C (DEMO_ONCE=1 ends by itself)
 	@scripts/demo
 
-build: ## Build target/release/{herder,smooth-restart,net-cluster}
+build: ## Build target/release/{herder,calculator,smooth-restart,net-cluster}
 	@scripts/setup build
-	$(CARGO) build --release -p herder-cli -p smooth-restart -p net-cluster
+	$(CARGO) build --release -p herder-cli -p calculator -p smooth-restart -p net-cluster
 
 test: ## Install what is missing (asks first, if CI is unset and there is a terminal), then run the tests
 	@scripts/setup test

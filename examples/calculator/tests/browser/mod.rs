@@ -30,7 +30,7 @@ const QUIET: [&str; 11] = [
 ];
 
 /// A browser with one page.
-pub struct Browser {
+pub(crate) struct Browser {
     socket: WebSocket<TcpStream>,
     session: Option<String>,
     last: u64,
@@ -39,7 +39,7 @@ pub struct Browser {
 
 /// A key that is no character.
 #[derive(Clone, Copy)]
-pub enum Key {
+pub(crate) enum Key {
     Down,
     Enter,
     Tab,
@@ -48,7 +48,7 @@ pub enum Key {
 
 impl Browser {
     /// Starts it and opens a page.
-    pub fn open(scene: &Scene, address: &str) -> Browser {
+    pub(crate) fn open(scene: &Scene, address: &str) -> Browser {
         let home = scene.directory().join("browser");
         let setup = scene
             .program(executable())
@@ -85,7 +85,7 @@ impl Browser {
 
     /// The value of a JavaScript expression in the page.
     #[track_caller]
-    pub fn value(&mut self, expression: &str) -> Value {
+    pub(crate) fn value(&mut self, expression: &str) -> Value {
         let call = json!({
             "expression": expression, "awaitPromise": true, "returnByValue": true,
         });
@@ -98,7 +98,7 @@ impl Browser {
 
     /// Waits until an expression is true, looking at each change of the page, and returns its value.
     #[track_caller]
-    pub fn wait_for(&mut self, what: &str, expression: &str) -> Value {
+    pub(crate) fn wait_for(&mut self, what: &str, expression: &str) -> Value {
         let millis = PATIENCE.as_millis() / 2;
         let value = self.value(&format!(
             "new Promise((resolve) => {{
@@ -129,7 +129,7 @@ impl Browser {
 
     /// Types a text, a character at a time.
     #[track_caller]
-    pub fn write(&mut self, text: &str) {
+    pub(crate) fn write(&mut self, text: &str) {
         for character in text.chars() {
             self.key("char", json!({ "text": character.to_string() }));
         }
@@ -137,7 +137,7 @@ impl Browser {
 
     /// Presses a key, and lets it go.
     #[track_caller]
-    pub fn press(&mut self, key: Key) {
+    pub(crate) fn press(&mut self, key: Key) {
         let (name, code, text) = match key {
             Key::Down => ("ArrowDown", 40, ""),
             Key::Enter => ("Enter", 13, "\r"),
@@ -159,7 +159,7 @@ impl Browser {
     }
 
     /// The role and the name that assistive technology finds for each thing on the page.
-    pub fn accessible(&mut self) -> Vec<(String, String)> {
+    pub(crate) fn accessible(&mut self) -> Vec<(String, String)> {
         let tree = self.call("Accessibility.getFullAXTree", json!({}));
         let text = |node: &Value, key: &str| node[key]["value"].as_str().unwrap_or("").to_owned();
         let nodes = tree["nodes"].as_array().unwrap();
@@ -170,13 +170,13 @@ impl Browser {
     }
 
     /// Sets how the page is looked at.
-    pub fn emulate(&mut self, method: &str, settings: Value) {
+    pub(crate) fn emulate(&mut self, method: &str, settings: Value) {
         self.call(&format!("Emulation.{method}"), settings);
     }
 
     /// Ends it.
     #[track_caller]
-    pub fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.session = None;
         self.call("Browser.close", json!({}));
         self.herd.wait_for_exit(PATIENCE);
