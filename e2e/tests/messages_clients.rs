@@ -155,7 +155,7 @@ fn more_than_the_greatest_limit_is_refused_at_start() {
 }
 
 #[test]
-fn r46_a_client_that_reads_nothing_holds_nobody_up() {
+fn r46_timed_a_client_that_reads_nothing_holds_nobody_up() {
     let scene = Scene::new("slow");
     let (herd, door) = started(&scene, &[]);
     let mut lazy = Chat::open(&door);
@@ -203,7 +203,7 @@ fn r46_a_client_that_reads_nothing_at_all_is_given_up() {
 }
 
 #[test]
-fn r19_a_client_gets_no_more_jobs_than_its_window() {
+fn r19_timed_a_client_gets_no_more_jobs_than_its_window() {
     let scene = Scene::new("window");
     let options = ["--workers", "4", "--client-window", "2"];
     let (herd, door) = started(&scene, &options);

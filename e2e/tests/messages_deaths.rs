@@ -63,7 +63,7 @@ fn a_message_that_kills_every_worker_is_given_up() {
 }
 
 #[test]
-fn r08_a_worker_that_hangs_costs_its_own_client_a_notice_and_nobody_else_time() {
+fn r08_timed_a_worker_that_hangs_costs_its_own_client_a_notice_and_nobody_else_time() {
     let scene = Scene::new("hangs");
     let (herd, door) = started(&scene, &["--workers", "3", "--hang", "2000"]);
     let workers = wait_for(&herd, 0, 3, "ready", BOOT);
@@ -93,7 +93,7 @@ fn r08_a_worker_that_hangs_costs_its_own_client_a_notice_and_nobody_else_time() 
 }
 
 #[test]
-fn r08_a_stopped_worker_is_killed_and_nobody_is_told() {
+fn r08_timed_a_stopped_worker_is_killed_and_nobody_is_told() {
     let scene = Scene::new("frozen");
     let (herd, door) = started(&scene, &["--workers", "2", "--hang", "1000"]);
     let workers = wait_for(&herd, 0, 2, "ready", BOOT);

@@ -76,7 +76,7 @@ fn r13_what_was_said_before_the_stop_is_answered_by_workers_with_few_jobs() {
 }
 
 #[test]
-fn an_idle_herd_stops_at_once() {
+fn timed_an_idle_herd_stops_at_once() {
     let scene = Scene::new("jobs_idle");
     let (herd, door) = started(&scene, &["--grace", "10000"]);
     wait_for(&herd, 0, 2, "ready", BOOT);
@@ -89,7 +89,7 @@ fn an_idle_herd_stops_at_once() {
 }
 
 #[test]
-fn r13_jobs_that_never_end_cost_no_more_than_the_grace() {
+fn r13_timed_jobs_that_never_end_cost_no_more_than_the_grace() {
     let scene = Scene::new("jobs_grace");
     let (herd, door) = started(&scene, &["--grace", "2000"]);
     wait_for(&herd, 0, 2, "ready", BOOT);
@@ -101,7 +101,7 @@ fn r13_jobs_that_never_end_cost_no_more_than_the_grace() {
 }
 
 #[test]
-fn r13_a_second_signal_ends_all_at_once() {
+fn r13_timed_a_second_signal_ends_all_at_once() {
     let scene = Scene::new("jobs_fast");
     let (herd, door) = started(&scene, &["--grace", "20000"]);
     wait_for(&herd, 0, 2, "ready", BOOT);
