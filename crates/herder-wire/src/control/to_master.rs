@@ -26,7 +26,7 @@ pub enum ToMaster {
     },
     /// The first frame.
     Hello {
-        /// The worker's [`VERSION`].
+        /// The worker's [`VERSION`](super::VERSION).
         version: u16,
         /// What the worker can do beyond that version, one bit each.
         capabilities: u32,

@@ -24,9 +24,9 @@ pub enum ToWorker {
     Nudge,
     /// A message of the application.
     User(Vec<u8>),
-    /// The answer to [`ToMaster::Hello`].
+    /// The answer to [`ToMaster::Hello`](super::ToMaster::Hello).
     Welcome {
-        /// The master's [`VERSION`].
+        /// The master's [`VERSION`](super::VERSION).
         version: u16,
         /// What the master can do beyond that version, one bit each.
         capabilities: u32,

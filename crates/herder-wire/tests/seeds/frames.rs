@@ -71,9 +71,6 @@ pub(super) fn control() -> Vec<Seed> {
         ),
         seed(target, "drain", good(&drain())),
         seed(target, "nudge", good(&ToWorker::Nudge)),
-        seed(target, "link", good(&ToWorker::Link { gateway: 3 })),
-        seed(target, "spent", good(&ToMaster::Spent)),
-        seed(target, "life-of-a-gateway", life_of_a_gateway()),
         seed(
             target,
             "user-to-worker",
@@ -83,7 +80,21 @@ pub(super) fn control() -> Vec<Seed> {
         seed(target, "life-of-a-worker", life_of_a_worker()),
     ];
     seeds.extend(bad_control());
+    seeds.extend(about_jobs());
     seeds
+}
+
+fn about_jobs() -> Vec<Seed> {
+    let target = "control_frames";
+    vec![
+        seed(target, "link", good(&ToWorker::Link { gateway: 3 })),
+        seed(target, "spent", good(&ToMaster::Spent)),
+        seed(target, "life-of-a-gateway", life_of_a_gateway()),
+        seed(target, "spent-with-body", raw(0x0008, MANDATORY, b"x")),
+        seed(target, "dispatched-short", raw(0x0009, 0, &[0; 15])),
+        seed(target, "exhausted-long", raw(0x000a, MANDATORY, &[0; 9])),
+        seed(target, "link-short", raw(0x0105, MANDATORY, &[0; 7])),
+    ]
 }
 
 fn bad_control() -> Vec<Seed> {
@@ -163,10 +174,6 @@ fn bad_control() -> Vec<Seed> {
             raw(DRAIN, MANDATORY, &[6, 0, 0, 0, 0]),
         ),
         seed(target, "kind-zero", raw(0, MANDATORY, b"")),
-        seed(target, "spent-with-body", raw(0x0008, MANDATORY, b"x")),
-        seed(target, "dispatched-short", raw(0x0009, 0, &[0; 15])),
-        seed(target, "exhausted-long", raw(0x000a, MANDATORY, &[0; 9])),
-        seed(target, "link-short", raw(0x0105, MANDATORY, &[0; 7])),
     ]
 }
 
