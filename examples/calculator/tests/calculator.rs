@@ -55,7 +55,7 @@ fn session_log(primary: i32, pids: &[i32]) -> Vec<String> {
         lines.push(format!("Dispatch to {number}"));
         if SESSION[..index].iter().any(|(_, other, _)| other == number) {
             lines.push(format!("worker {number} success!"));
-            let pid = pids[usize::try_from(*number).unwrap() - 1];
+            let pid = pids[usize::try_from(*number).expect("it is small") - 1];
             lines.push(format!("worker {pid} died"));
         }
     }

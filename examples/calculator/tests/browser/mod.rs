@@ -61,10 +61,12 @@ impl Browser {
             let (port, path) = told.split_once('\n')?;
             Some((port.parse::<u16>().ok()?, path.trim().to_owned()))
         });
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the browser listens");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("the time is more than nothing");
         let url = format!("ws://127.0.0.1:{port}{path}");
-        let (socket, _) = tungstenite::client(url, stream).unwrap();
+        let (socket, _) = tungstenite::client(url, stream).expect("the browser speaks WebSocket");
         let mut browser = Browser {
             socket,
             session: None,
@@ -162,7 +164,7 @@ impl Browser {
     pub(crate) fn accessible(&mut self) -> Vec<(String, String)> {
         let tree = self.call("Accessibility.getFullAXTree", json!({}));
         let text = |node: &Value, key: &str| node[key]["value"].as_str().unwrap_or("").to_owned();
-        let nodes = tree["nodes"].as_array().unwrap();
+        let nodes = tree["nodes"].as_array().expect("the protocol says so");
         nodes
             .iter()
             .map(|node| (text(node, "role"), text(node, "name")))
@@ -197,14 +199,16 @@ impl Browser {
         if let Some(session) = &self.session {
             call["sessionId"] = session.as_str().into();
         }
-        self.socket.send(Message::text(call.to_string())).unwrap();
+        self.socket
+            .send(Message::text(call.to_string()))
+            .expect("the browser listens");
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let message = match self.socket.read() {
-                Ok(message) => message.into_text().unwrap(),
+                Ok(message) => message.into_text().expect("the protocol is text"),
                 Err(error) => panic!("{method}: {error}"),
             };
-            let mut message: Value = serde_json::from_str(&message).unwrap();
+            let mut message: Value = serde_json::from_str(&message).expect("the protocol is JSON");
             if message["id"] == self.last {
                 assert!(message.get("error").is_none(), "{method}: {message}");
                 return message["result"].take();
