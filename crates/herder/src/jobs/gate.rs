@@ -30,10 +30,18 @@ pub(crate) struct Gate {
     socket: OwnedFd,
     token: u64,
     watch: Arc<Watch>,
-    outbox: Mutex<VecDeque<Packet>>,
+    outbox: Mutex<Outbox>,
+    /// How many tasks wait for room.
+    waiting: AtomicUsize,
     /// The jobs that came by this link and are not finished, and whether they are cancelled.
     jobs: Mutex<BTreeMap<u64, Arc<AtomicBool>>>,
     closed: AtomicBool,
+}
+
+struct Outbox {
+    packets: VecDeque<Packet>,
+    /// What the gate is watched for.
+    interest: Interest,
 }
 
 /// What a worker of jobs waits for.
@@ -64,7 +72,11 @@ impl Gate {
             socket,
             token,
             watch: Arc::clone(watch),
-            outbox: Mutex::new(VecDeque::new()),
+            outbox: Mutex::new(Outbox {
+                packets: VecDeque::new(),
+                interest: Interest::READABLE,
+            }),
+            waiting: AtomicUsize::new(0),
             jobs: Mutex::new(BTreeMap::new()),
             closed: AtomicBool::new(false),
         })
@@ -85,7 +97,7 @@ impl Gate {
         }
         // Readable for ever from now on. It can only fail when it is not watched any more.
         let _already = self.watch.epoll.remove(self.socket());
-        lock(&self.outbox).clear();
+        lock(&self.outbox).packets.clear();
         for cancelled in lock(&self.jobs).values() {
             cancelled.store(true, Ordering::Release);
         }
@@ -164,6 +176,7 @@ impl Gate {
 
     /// As [`post_in_time`](Gate::post_in_time), for tasks.
     pub(crate) async fn post_when_possible(&self, packet: &Packet) -> io::Result<()> {
+        let mut counted = None;
         loop {
             let mut changed = std::pin::pin!(self.watch.changed.notified());
             // Registered before the attempt, so that room made since is not missed.
@@ -171,21 +184,21 @@ impl Gate {
             match self.post(packet)? {
                 Posted::Now => return Ok(()),
                 Posted::Crowded => tokio::time::sleep(CROWDED).await,
-                Posted::Full => changed.await,
+                Posted::Full => {
+                    counted.get_or_insert_with(|| Counted::new(&self.waiting));
+                    self.watch_for_it(&mut lock(&self.outbox));
+                    changed.await;
+                }
             }
         }
     }
 
     fn try_post(&self, packet: &Packet) -> io::Result<Posted> {
         let mut outbox = lock(&self.outbox);
-        let posted = match self.empty(&mut outbox)? {
-            Posted::Now => self.send(packet)?,
-            full => full,
-        };
-        if posted == Posted::Full {
-            self.watch_for(Interest::WRITABLE);
+        match self.empty(&mut outbox)? {
+            Posted::Now => self.send(packet),
+            full => Ok(full),
         }
-        Ok(posted)
     }
 
     fn try_queue(&self, packet: Packet) -> io::Result<Posted> {
@@ -193,27 +206,25 @@ impl Gate {
         if self.empty(&mut outbox)? == Posted::Now && self.send(&packet)? == Posted::Now {
             return Ok(Posted::Now);
         }
-        outbox.push_back(packet);
-        self.watch_for(Interest::WRITABLE);
+        outbox.packets.push_back(packet);
+        self.watch_for_it(&mut outbox);
         Ok(Posted::Full)
     }
 
     fn try_flush(&self) -> io::Result<Posted> {
         let mut outbox = lock(&self.outbox);
         let posted = self.empty(&mut outbox)?;
-        if posted == Posted::Now {
-            self.watch_for(Interest::READABLE);
-        }
+        self.watch_for_it(&mut outbox);
         Ok(posted)
     }
 
-    fn empty(&self, outbox: &mut VecDeque<Packet>) -> io::Result<Posted> {
+    fn empty(&self, outbox: &mut Outbox) -> io::Result<Posted> {
         if self.is_closed() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        while let Some(packet) = outbox.front() {
+        while let Some(packet) = outbox.packets.front() {
             match self.send(packet) {
-                Ok(Posted::Now) => outbox.pop_front(),
+                Ok(Posted::Now) => outbox.packets.pop_front(),
                 posted => return posted,
             };
         }
@@ -238,11 +249,38 @@ impl Gate {
         posted
     }
 
-    /// Either for what comes, or, while something has to leave first, for room alone: what lies
-    /// there and is not received would wake us without end.
-    fn watch_for(&self, interest: Interest) {
-        // A gate that was replaced is not watched any more.
-        let _replaced = self.watch.epoll.modify(self.socket(), self.token, interest);
+    /// Has the gate watched for what can be done about it. While something has to leave first,
+    /// that is room alone: what lies there and is not received would wake us without end.
+    fn watch_for_it(&self, outbox: &mut Outbox) {
+        let interest = if !outbox.packets.is_empty() {
+            Interest::WRITABLE
+        } else if self.waiting.load(Ordering::Acquire) > 0 {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        if interest != outbox.interest {
+            outbox.interest = interest;
+            // A gate that was replaced is not watched any more.
+            let epoll = &self.watch.epoll;
+            let _replaced = epoll.modify(self.socket(), self.token, interest);
+        }
+    }
+}
+
+/// Counts somebody who waits.
+pub(crate) struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    pub(crate) fn new(count: &'a AtomicUsize) -> Counted<'a> {
+        count.fetch_add(1, Ordering::AcqRel);
+        Counted(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -19,6 +19,10 @@ pub(crate) mod intake;
 pub(crate) mod job;
 mod packet;
 pub(crate) mod reply;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub(crate) mod ticket;
 mod tie;
 pub(crate) mod worker;

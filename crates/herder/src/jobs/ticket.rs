@@ -3,11 +3,11 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use herder_wire::gateway::Protocol;
 
-use crate::jobs::gate::Gate;
+use crate::jobs::gate::{Counted, Gate};
 use crate::jobs::intake::Intake;
 use crate::jobs::packet::{Finish, Packet, Payload, is_line};
 use crate::jobs::reply::{Reply, ReplyError};
@@ -102,7 +102,7 @@ impl Ticket {
     /// Waits until nobody is left to read a reply.
     pub(crate) async fn cancelled(&self) {
         let watch = self.intake.watch();
-        let _counted = Waiting::new(&watch.waiting_for_cancel);
+        let _counted = Counted::new(&watch.waiting_for_cancel);
         loop {
             let mut changed = std::pin::pin!(watch.changed.notified());
             changed.as_mut().enable();
@@ -199,21 +199,5 @@ fn failure(error: io::Error) -> ReplyError {
             ReplyError::Gone
         }
         _ => ReplyError::Io(error),
-    }
-}
-
-/// Counts a task as waiting.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Waiting<'a> {
-        count.fetch_add(1, Ordering::AcqRel);
-        Waiting(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -1,6 +1,8 @@
 //! A master for tests: the other ends of a worker's channels.
 
 use std::io;
+#[cfg(feature = "message")]
+use std::os::fd::BorrowedFd;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -78,6 +80,14 @@ impl Master {
         let mut packet = Vec::new();
         message.encode(&mut packet).unwrap();
         socket::send(self.control.as_fd(), &packet, &[]).unwrap();
+    }
+
+    /// As [`tell`](Master::tell), with descriptors.
+    #[cfg(feature = "message")]
+    pub(crate) fn tell_with(&self, message: &ToWorker, descriptors: &[BorrowedFd<'_>]) {
+        let mut packet = Vec::new();
+        message.encode(&mut packet).unwrap();
+        socket::send(self.control.as_fd(), &packet, descriptors).unwrap();
     }
 
     /// What the worker has said and nobody has heard yet.
