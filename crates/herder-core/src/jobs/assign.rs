@@ -116,12 +116,10 @@ impl JobDispatcher {
         match self.spec.picker {
             PickerKind::RoundRobin => turns().find(|index| takes(index) || starts(index)),
             // The first of equals: the rotation breaks ties. Nobody waits for a worker that is being
-            // started, however idle it will be, while another can take the job.
-            PickerKind::LeastConnections => {
-                let load = |index: &usize| workers[*index].load();
-                let able = turns().filter(takes).min_by_key(load);
-                able.or_else(|| turns().filter(starts).min_by_key(load))
-            }
+            // started, however idle it will be: another may have room earlier.
+            PickerKind::LeastConnections => turns()
+                .filter(takes)
+                .min_by_key(|index| workers[*index].load()),
         }
     }
 
@@ -139,6 +137,8 @@ impl JobDispatcher {
         self.waiting.remove(id, job.since);
         let worker = &mut self.workers[index];
         job.place = Place::Sent(worker.id);
+        // Should it come back, it has waited long enough.
+        job.patience = Patience::Spent;
         let patience = self
             .spec
             .steal_after

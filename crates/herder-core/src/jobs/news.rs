@@ -25,6 +25,8 @@ impl JobDispatcher {
     }
 
     pub(super) fn client_gone(&mut self, client: ClientId) {
+        // Nobody hears what was to be said to it.
+        self.actions.retain(|action| !is_word_to(action, client));
         for id in self.clients.leave(client) {
             let Some(job) = self.jobs.get_mut(&id) else {
                 continue;
@@ -255,6 +257,22 @@ fn is_request_to(action: &Action, id: Incarnation) -> bool {
         | Action::Pause { .. }
         | Action::Release { .. }
         | Action::Resume { .. }
+        | Action::Withdrawn { .. } => false,
+    }
+}
+
+/// Whether the action is about the client.
+fn is_word_to(action: &Action, id: ClientId) -> bool {
+    match action {
+        Action::Over { client, .. } | Action::Pause { client } | Action::Resume { client } => {
+            *client == id
+        }
+        Action::Assign { .. }
+        | Action::Cancel { .. }
+        | Action::Empty
+        | Action::Exhausted { .. }
+        | Action::Release { .. }
+        | Action::TakeBack { .. }
         | Action::Withdrawn { .. } => false,
     }
 }

@@ -31,7 +31,8 @@ pub struct JobSpec {
     pub worker_jobs: NonZeroU32,
     /// How many jobs may wait for a worker, in all, before nothing more is read from whoever sends.
     pub pending: NonZeroU32,
-    /// How long a job waits for a worker that is being started, when it is that worker's turn.
+    /// How long a job waits for a worker that is being started, when it is that worker's turn in the
+    /// rotation.
     pub starting_wait: Duration,
     /// A job that is not started for this long is taken back when another worker has room.
     pub steal_after: Duration,

@@ -1,0 +1,24 @@
+//! One adversarial world around a job dispatcher.
+//!
+//! The world knows the truth: which processes live, where each job is. The dispatcher is told late;
+//! after each step what it asks for and believes is held against the truth. One seed decides
+//! everything.
+
+mod audit;
+mod calm;
+mod ledger;
+mod master;
+mod plan;
+mod process;
+#[path = "../../simulation/world/rng.rs"]
+mod rng;
+mod run;
+mod seat;
+mod shell;
+mod steps;
+#[path = "../../simulation/world/trace.rs"]
+pub(crate) mod trace;
+#[path = "../../simulation/world/violation.rs"]
+mod violation;
+
+pub(crate) use run::{Tally, run, seeds};
