@@ -101,6 +101,7 @@ impl Inlet {
         }
         let missing = |heard: &Heard| matches!(heard, Heard::Reply { message: None, .. });
         if memories > 0 && !received.descriptors_lost && heard.last().is_some_and(missing) {
+            heard.pop();
             return Err(LinkFault::Missing);
         }
         Ok(())

@@ -21,6 +21,8 @@ pub(crate) mod loopback;
 pub(crate) mod seat;
 mod sentences;
 pub(crate) mod shell;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub(crate) use desk::{Desk, Hub};

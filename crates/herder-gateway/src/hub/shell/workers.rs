@@ -275,9 +275,9 @@ impl State {
     /// Gives up the way to a worker, and with it what the worker has.
     fn untie(&mut self, worker: Incarnation) {
         // What it never received goes to others without having met a death.
-        self.feed(Event::Held { worker });
-        // Of what comes back only now, too, this process must not believe that it is away.
-        self.take_back(worker);
+        let jobs = self.take_back(worker);
+        let event = Event::TakenBack { worker, jobs };
+        self.dispatcher.handle(event, self.now);
         self.outward.retain(|outward| match outward {
             Outward::Cancel { worker: to, .. } => *to != worker,
             Outward::Job { .. } | Outward::Report(_) => true,

@@ -1,0 +1,8 @@
+//! The hub with real socket pairs: the test is the master, the workers and the clients.
+
+mod deaths;
+mod faults;
+mod flow;
+mod life;
+mod seed;
+mod stage;
