@@ -10,7 +10,7 @@ mod pass;
 mod shared;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -111,8 +111,9 @@ impl Dispatch {
                 let pass = pass::Pass::new(spec, listeners, desk)?;
                 Box::new(move || pass.run())
             }
-            // With a gateway there is no listener here, and nothing to do but obey.
-            DispatchMode::Message | DispatchMode::Shared => {
+            // Then there is a gateway, and no such thread.
+            DispatchMode::Message => return Err(io::ErrorKind::InvalidInput.into()),
+            DispatchMode::Shared => {
                 let shared = shared::Shared::new(listeners, desk, watch)?;
                 Box::new(move || shared.run())
             }
@@ -209,14 +210,6 @@ impl Desk {
             self.news_wake.wake();
         }
     }
-}
-
-/// Duplicates of the listeners, for workers that accept for themselves.
-pub(crate) fn duplicates(listeners: &[Listener]) -> io::Result<Vec<OwnedFd>> {
-    listeners
-        .iter()
-        .map(|listener| herder_sys::fd::duplicate(listener.as_fd()))
-        .collect()
 }
 
 #[cfg(test)]

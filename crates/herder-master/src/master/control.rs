@@ -1,31 +1,41 @@
-//! The master's end of a native worker's control channel.
+//! The master's end of the control channel of a worker, or of the gateway.
 //!
-//! The worker is not trusted: what it sends is bounded in size and rate, what it does not read is
-//! bounded in memory, and a descriptor from it is never kept.
+//! The other end is not trusted: what it sends is bounded in size and rate, what it does not read is
+//! bounded in memory and descriptors, and a descriptor from it is never kept.
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use herder_core::Tick;
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::socket::{self, Wait};
-use herder_wire::control::{Decoder, MAX_FRAME, ToMaster, ToWorker};
+use herder_wire::control::{Decoder, MAX_FRAME, ToMaster};
+use herder_wire::frame::{self, FrameError, Message};
 
+use super::allowance::{Allowance, Pace};
 use super::crew::MemberId;
+use super::now;
 use super::token::Source;
+use crate::part::Part;
 
 /// How many messages one turn reads from one worker, so that a loud one does not starve the rest.
 const PER_TURN: usize = 64;
 
-/// The sustained rate at which a worker is read, in messages a second, and the burst above it.
-const RATE: u64 = 10_000;
-const BURST: u64 = 20_000;
+/// How many messages are read on behalf of somebody who waits for the last of them. A socket's buffer
+/// holds less; what is put into it meanwhile must not keep the reader for ever.
+const DRY: usize = 4096;
 
-/// What waits for a worker that does not read, in bytes. Beyond it messages are dropped: all of
-/// them are hints but `Drain`, and a worker that does not read that one is killed after its grace.
+/// What waits for somebody who does not read, in bytes.
 const MAX_UNSENT: usize = 1024 * 1024;
+
+/// How many descriptors wait with it: two for each worker that a gateway can have, and as many for
+/// those that leave.
+const MAX_UNSENT_DESCRIPTORS: usize = 1024;
+
+/// When too many descriptors of this user are on their way, sending is tried again after this.
+const CROWDED: Duration = Duration::from_millis(10);
 
 /// How many descriptors that nobody asked for are forgiven.
 const FORGIVEN_DESCRIPTORS: u32 = 1;
@@ -35,11 +45,30 @@ pub(super) struct Control {
     socket: OwnedFd,
     token: u64,
     decoder: Decoder<ToMaster>,
-    unsent: VecDeque<Vec<u8>>,
+    unsent: VecDeque<Packet>,
     unsent_bytes: usize,
+    unsent_descriptors: usize,
+    /// Sending waits until then, although the socket has room.
+    crowded_until: Option<Tick>,
     uninvited: u32,
     allowance: Allowance,
     watched: Option<Interest>,
+}
+
+/// What one message will be.
+struct Packet {
+    bytes: Vec<u8>,
+    /// They go with it, and are ours no more then.
+    descriptors: Vec<OwnedFd>,
+}
+
+/// Why something is not going to be said.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unsaid {
+    #[error("it does not read what it is told")]
+    Deaf,
+    #[error("it cannot be told: {0}")]
+    Frame(#[from] FrameError),
 }
 
 /// What one reading gave.
@@ -52,9 +81,9 @@ pub(super) struct Said {
 pub(super) enum Reading {
     /// More may come.
     Goes,
-    /// The worker has closed its end.
+    /// It has closed its end.
     Ended,
-    /// The worker broke the protocol, in this way.
+    /// It broke the protocol, in this way.
     Broken(String),
 }
 
@@ -70,35 +99,58 @@ impl Control {
             decoder: Decoder::new(),
             unsent: VecDeque::new(),
             unsent_bytes: 0,
+            unsent_descriptors: 0,
+            crowded_until: None,
             uninvited: 0,
-            allowance: Allowance::default(),
+            allowance: Allowance::new(match id.part {
+                Part::Gateway => Pace::EACH_JOB,
+                Part::Workers => Pace::NEWS,
+            }),
             watched: None,
         };
         Ok((control, theirs))
     }
 
-    /// Reads what the worker has said, within its allowance. `room` is lent for the bytes; it must
-    /// hold [`MAX_FRAME`].
+    /// Reads what has been said, within the allowance. `room` is lent for the bytes; it must hold
+    /// [`MAX_FRAME`].
     pub(super) fn read(&mut self, now: Tick, room: &mut [u8]) -> Said {
         let mut said = Said {
             frames: Vec::new(),
             then: Reading::Goes,
         };
         for _ in 0..PER_TURN {
-            if !self.allowance.take(now) {
+            if !self.allowance.take(now) || !self.read_one(room, &mut said) {
                 return said;
             }
-            said.then = match self.receive(room, &mut said.frames) {
-                Ok(Reading::Goes) => continue,
-                Ok(other) => other,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Reading::Goes,
-                // The worker ended without having read our last words; that is no fault of its.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Reading::Ended,
-                Err(error) => Reading::Broken(format!("its channel failed: {error}")),
-            };
-            return said;
         }
         said
+    }
+
+    /// Reads all that has been said until now, even if it is more than the allowance.
+    pub(super) fn read_dry(&mut self, room: &mut [u8]) -> Said {
+        let mut said = Said {
+            frames: Vec::new(),
+            then: Reading::Goes,
+        };
+        for _ in 0..DRY {
+            if !self.read_one(room, &mut said) {
+                return said;
+            }
+        }
+        said
+    }
+
+    /// Whether there may be more.
+    fn read_one(&mut self, room: &mut [u8], said: &mut Said) -> bool {
+        said.then = match self.receive(room, &mut said.frames) {
+            Ok(Reading::Goes) => return true,
+            Ok(other) => other,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Reading::Goes,
+            // It ended without having read our last words; that is no fault of its.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Reading::Ended,
+            Err(error) => Reading::Broken(format!("its channel failed: {error}")),
+        };
+        false
     }
 
     fn receive(&mut self, bytes: &mut [u8], frames: &mut Vec<ToMaster>) -> io::Result<Reading> {
@@ -130,25 +182,49 @@ impl Control {
         }
     }
 
-    /// Sends a frame, now or when the worker reads again.
-    pub(super) fn send(&mut self, frame: &ToWorker) {
+    /// Sends a frame, now or when the other side reads again.
+    pub(super) fn send<M: Message>(&mut self, message: &M) -> Result<(), Unsaid> {
+        self.send_with(message, Vec::new())
+    }
+
+    /// Sends a frame with descriptors, alone in its packet, in order with everything else. They stay
+    /// open until it has gone.
+    pub(super) fn send_with<M: Message>(
+        &mut self,
+        message: &M,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), Unsaid> {
         let mut bytes = Vec::new();
-        if frame.encode(&mut bytes).is_err() || self.unsent_bytes + bytes.len() > MAX_UNSENT {
-            return;
+        frame::encode(message, &mut bytes)?;
+        let (length, count) = (bytes.len(), descriptors.len());
+        if self.unsent_bytes + length > MAX_UNSENT
+            || self.unsent_descriptors + count > MAX_UNSENT_DESCRIPTORS
+        {
+            return Err(Unsaid::Deaf);
         }
-        self.unsent_bytes += bytes.len();
-        self.unsent.push_back(bytes);
+        self.unsent_bytes += length;
+        self.unsent_descriptors += count;
+        self.unsent.push_back(Packet { bytes, descriptors });
         self.flush();
+        Ok(())
     }
 
     /// Sends what waits, as far as it goes.
     pub(super) fn flush(&mut self) {
-        while let Some(bytes) = self.unsent.front() {
-            match socket::send(self.socket.as_fd(), bytes, &[]) {
+        self.crowded_until = None;
+        while let Some(packet) = self.unsent.front() {
+            let descriptors: Vec<BorrowedFd<'_>> =
+                packet.descriptors.iter().map(AsFd::as_fd).collect();
+            match socket::send(self.socket.as_fd(), &packet.bytes, &descriptors) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // Sent, or the worker is gone and its exit tells so.
+                Err(error) if socket::is_too_many_refs(&error) => {
+                    self.crowded_until = Some(now().after(CROWDED));
+                    return;
+                }
+                // Sent, or the process is gone and its exit tells so.
                 Ok(_) | Err(_) => {
-                    self.unsent_bytes -= bytes.len();
+                    self.unsent_bytes -= packet.bytes.len();
+                    self.unsent_descriptors -= packet.descriptors.len();
                     self.unsent.pop_front();
                 }
             }
@@ -170,7 +246,7 @@ impl Control {
         } else {
             Interest::READABLE
         };
-        let writing = if self.unsent.is_empty() {
+        let writing = if self.unsent.is_empty() || self.crowded_until.is_some() {
             Interest::NONE
         } else {
             Interest::WRITABLE
@@ -185,16 +261,23 @@ impl Control {
         }
     }
 
-    /// Reads the worker again if its allowance has been refilled.
+    /// Goes on with what rested until now.
     pub(super) fn resume(&mut self, epoll: &Epoll, now: Tick) {
-        if self.allowance.is_spent() && self.allowance.refilled(now) {
+        let sends = self.crowded_until.is_some_and(|at| at <= now);
+        if sends {
+            self.flush();
+        }
+        let reads = self.allowance.is_spent() && self.allowance.refilled(now);
+        if sends || reads {
             self.rewatch(epoll);
         }
     }
 
-    /// When a throttled worker is read again.
-    pub(super) fn throttled_until(&self) -> Option<Tick> {
-        self.watched.and(self.allowance.resume_at)
+    /// When what rests goes on.
+    pub(super) fn resting_until(&self) -> Option<Tick> {
+        self.watched?;
+        let wishes = [self.allowance.resume_at(), self.crowded_until];
+        wishes.into_iter().flatten().min()
     }
 
     /// Stops reading for good.
@@ -203,66 +286,17 @@ impl Control {
             // It was watched, and the descriptor is still open: this cannot fail.
             let _removed = epoll.remove(self.socket.as_fd());
         }
-        self.allowance.resume_at = None;
-    }
-}
-
-/// A token bucket: `RATE` a second, `BURST` at once.
-struct Allowance {
-    tokens: u64,
-    refilled_at: Option<Tick>,
-    resume_at: Option<Tick>,
-}
-
-/// A worker that has spent everything is read again after this.
-const REST: Duration = Duration::from_millis(10);
-
-impl Default for Allowance {
-    fn default() -> Allowance {
-        Allowance {
-            tokens: BURST,
-            refilled_at: None,
-            resume_at: None,
-        }
-    }
-}
-
-impl Allowance {
-    fn take(&mut self, now: Tick) -> bool {
-        if self.tokens == 0 && !self.refilled(now) {
-            self.resume_at.get_or_insert(now.after(REST));
-            return false;
-        }
-        self.tokens -= 1;
-        true
-    }
-
-    fn is_spent(&self) -> bool {
-        self.resume_at.is_some()
-    }
-
-    /// Adds what has accrued, in steps of `REST`.
-    fn refilled(&mut self, now: Tick) -> bool {
-        let since = *self.refilled_at.get_or_insert(now);
-        let accrued =
-            u64::try_from(now.since(since).as_micros()).unwrap_or(u64::MAX) * RATE / 1_000_000;
-        if accrued >= RATE / 100 || self.tokens > 0 {
-            self.tokens = (self.tokens + accrued).min(BURST);
-            self.refilled_at = Some(now);
-            self.resume_at = None;
-        } else if self.resume_at.is_some_and(|at| at <= now) {
-            self.resume_at = Some(now.after(REST));
-        }
-        self.tokens > 0
+        self.allowance.rest_no_more();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use herder_core::{Incarnation, Slot, WorkerId};
+    use herder_wire::control::ToWorker;
+    use herder_wire::gateway::ToGateway;
 
     use super::*;
-    use crate::part::Part;
 
     fn channel() -> (Control, OwnedFd) {
         let worker = WorkerId {
@@ -278,27 +312,6 @@ mod tests {
     }
 
     #[test]
-    fn r21_a_loud_worker_is_read_at_its_rate_only() {
-        let mut allowance = Allowance::default();
-        let mut burst = 0;
-        while allowance.take(at(0)) {
-            burst += 1;
-        }
-        assert_eq!(burst, BURST);
-        assert!(allowance.is_spent(), "then reading rests");
-        let mut second = 0;
-        for millis in 1..=1000 {
-            while allowance.take(at(millis)) {
-                second += 1;
-            }
-        }
-        assert!(
-            (RATE - RATE / 50..=RATE).contains(&second),
-            "{second} in one second"
-        );
-    }
-
-    #[test]
     fn r18_half_a_frame_and_nonsense_are_broken() {
         for bytes in [&[1_u8, 0, 1][..], &[0xff; 64][..]] {
             let (mut control, theirs) = channel();
@@ -311,7 +324,7 @@ mod tests {
     #[test]
     fn a_worker_that_ends_without_reading_has_ended_and_not_misbehaved() {
         let (mut control, theirs) = channel();
-        control.send(&ToWorker::Nudge);
+        control.send(&ToWorker::Nudge).expect("room");
         drop(theirs);
         assert!(matches!(
             control.read(at(0), &mut [0; MAX_FRAME]).then,
@@ -322,11 +335,54 @@ mod tests {
     #[test]
     fn r19_what_a_deaf_worker_does_not_read_is_bounded() {
         let (mut control, _theirs) = channel();
-        for _ in 0..1_000_000 {
-            control.send(&ToWorker::Nudge);
-        }
+        let refused = (0..1_000_000).find_map(|_| control.send(&ToWorker::Nudge).err());
+        assert!(matches!(refused, Some(Unsaid::Deaf)), "{refused:?}");
         assert!(control.unsent_bytes <= MAX_UNSENT);
         assert!(!control.unsent.is_empty(), "the socket is full");
+    }
+
+    #[test]
+    fn r19_descriptors_wait_in_order_and_are_bounded_too() {
+        let (mut control, theirs) = channel();
+        herder_sys::limits::raise_open_files().expect("one may");
+        let gift = || herder_sys::fd::null().expect("/dev/null");
+        let mut sent = 0;
+        let refused = loop {
+            let link = ToGateway::Link { worker: sent };
+            match control.send_with(&link, vec![gift(), gift()]) {
+                Ok(()) => sent += 1,
+                Err(error) => break error,
+            }
+            assert!(sent < 100_000, "there is an end");
+        };
+        assert!(matches!(refused, Unsaid::Deaf), "{refused}");
+        assert!(control.unsent_descriptors <= MAX_UNSENT_DESCRIPTORS);
+
+        let mut bytes = [0; 64];
+        for worker in 0..sent {
+            let (mut gifts, wait) = (Vec::new(), Wait::DontWait);
+            let got = socket::receive(theirs.as_fd(), &mut bytes, &mut gifts, 2, wait);
+            let got = got.expect("it was sent");
+            let link = frame::decode_one::<ToGateway>(&bytes[..got.len]);
+            assert_eq!(link.expect("whole"), Some(ToGateway::Link { worker }));
+            assert_eq!(gifts.len(), 2);
+            control.flush();
+        }
+        assert_eq!((control.unsent_bytes, control.unsent_descriptors), (0, 0));
+    }
+
+    #[test]
+    fn what_was_said_is_read_dry_whatever_the_allowance() {
+        let (mut control, theirs) = channel();
+        while control.allowance.take(at(0)) {}
+        let mut beat = Vec::new();
+        ToMaster::Beat.encode(&mut beat).expect("fits");
+        for _ in 0..100 {
+            socket::send(theirs.as_fd(), &beat, &[]).expect("room");
+        }
+        let room = &mut [0; MAX_FRAME];
+        assert!(control.read(at(0), room).frames.is_empty());
+        assert_eq!(control.read_dry(room).frames.len(), 100);
     }
 
     #[test]

@@ -92,14 +92,14 @@ impl Crews {
         due.is_some_and(|at| at <= now)
     }
 
-    /// When a supervisor, or a member that was too loud, wants attention next.
+    /// When a supervisor, or a channel that rests, wants attention next.
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
         let supervisors = self
             .crews
             .values()
             .filter_map(|crew| crew.supervisor.poll_timeout());
-        let throttled = self.members().filter_map(|(_, m)| m.throttled_until());
-        supervisors.chain(throttled).min()
+        let resting = self.members().filter_map(|(_, m)| m.resting_until());
+        supervisors.chain(resting).min()
     }
 
     /// The living of all parts.
@@ -150,6 +150,12 @@ impl Crews {
     /// Strikes a member off.
     pub(super) fn remove(&mut self, id: MemberId) -> Option<Member> {
         self.get_mut(id.part)?.members.remove(&id.worker)
+    }
+
+    /// Whether a part ended because none of its members ever became ready.
+    pub(super) fn has_failed_to_boot(&self) -> bool {
+        let failed = |crew: &Crew| crew.outcome == Some(Outcome::BootFailed);
+        self.crews.values().any(failed)
     }
 
     /// Whether every part has ended.

@@ -1,14 +1,18 @@
 //! One function per action of a supervisor.
 
+use std::os::fd::OwnedFd;
+
 use herder_core::WorkerId;
 use herder_core::spec::DispatchMode;
-use herder_core::supervisor::{Action, DrainReason, Event, RecycleReason};
+use herder_core::supervisor::{Action, DrainReason, Event, Outcome, RecycleReason};
 use herder_sys::signal::Signal;
 use herder_wire::control::{self, ToWorker};
+use herder_wire::frame::Message;
+use herder_wire::gateway::ToGateway;
 
 use super::crew::MemberId;
-use super::{Dispatching, Master, nursery};
-use crate::dispatch::Command;
+use super::member::Exhaustion;
+use super::{Master, gateway, millis, nursery};
 use crate::event::HerdEvent;
 use crate::part::Part;
 
@@ -22,12 +26,8 @@ impl Master {
                 Action::Admit { worker } => self.admit(member(worker)),
                 Action::Announce(notice) => self.announce(part, notice),
                 Action::Drain { worker, reason } => self.drain(member(worker), reason),
-                Action::Finish(outcome) => {
-                    if let Some(crew) = self.crews.get_mut(part) {
-                        crew.outcome = Some(outcome);
-                    }
-                }
-                Action::Hold { worker } => self.dispatch.tell(Command::Hold(worker)),
+                Action::Finish(outcome) => self.finish(part, outcome),
+                Action::Hold { worker } => self.hold(member(worker)),
                 Action::Kill { worker } => self.kill(member(worker)),
                 Action::Spawn { worker } => self.spawn(member(worker)),
                 Action::Withdraw { worker } => self.withdraw(member(worker)),
@@ -36,10 +36,13 @@ impl Master {
     }
 
     fn spawn(&mut self, id: MemberId) {
+        let worker = id.worker;
+        if self.is_needless(id) {
+            return self.feed(id.part, Event::SpawnFailed { worker, errno: 0 });
+        }
         let Some(crew) = self.crews.get_mut(id.part) else {
             return;
         };
-        let worker = id.worker;
         let born = crew
             .recipe
             .draft(id, &mut self.runtime)
@@ -50,10 +53,11 @@ impl Master {
                 let member = newborn.member;
                 self.output
                     .attach(member.process(), newborn.stdout, newborn.stderr);
-                if let Some(link) = newborn.link {
-                    self.dispatch.tell(Command::Attach(worker, link));
-                }
+                let pid = member.child.pid;
                 crew.members.insert(worker, member);
+                if id.part == Part::Workers {
+                    self.expect_worker(worker, pid, newborn.link);
+                }
                 self.feed(id.part, Event::Spawned { worker });
             }
             Err(error) => {
@@ -69,36 +73,72 @@ impl Master {
         }
     }
 
-    fn withdraw(&mut self, id: MemberId) {
-        let worker = id.worker;
-        match self.dispatching {
-            Dispatching::Works => self.dispatch.tell(Command::Withdraw(worker)),
-            Dispatching::Broken => self.feed(id.part, Event::Withdrawn { worker }),
+    /// A part has nothing left to supervise.
+    fn finish(&mut self, part: Part, outcome: Outcome) {
+        if let Some(crew) = self.crews.get_mut(part) {
+            crew.outcome = Some(outcome);
         }
+        self.on_part_ended(part, outcome);
     }
 
     fn admit(&mut self, id: MemberId) {
         if let Some(member) = self.crews.member_mut(id) {
             member.followed_plan();
         }
-        self.dispatch.tell(Command::Admit(id.worker));
+        match id.part {
+            // It lets clients in when it is told to.
+            Part::Gateway => {}
+            Part::Workers => self.admit_worker(id.worker),
+        }
     }
 
-    /// A native worker is told over its channel, and SIGTERM is what every other program knows.
+    fn hold(&mut self, id: MemberId) {
+        match id.part {
+            // Nobody else could do its work.
+            Part::Gateway => {}
+            Part::Workers => self.hold_worker(id.worker),
+        }
+    }
+
+    fn withdraw(&mut self, id: MemberId) {
+        let worker = id.worker;
+        match id.part {
+            // Nobody gives it work: it takes it.
+            Part::Gateway => self.feed(Part::Gateway, Event::Withdrawn { worker }),
+            Part::Workers => self.withdraw_worker(worker),
+        }
+    }
+
+    /// Who has a channel is told over it, and SIGTERM is what every other program knows.
     fn drain(&mut self, id: MemberId, reason: DrainReason) {
-        let grace = self.spec.life.grace;
+        let life = &self.spec.life;
+        let grace_millis = match id.part {
+            Part::Gateway => millis(gateway::grace(life)),
+            Part::Workers => millis(life.grace),
+        };
         let Some(member) = self.crews.member_mut(id) else {
             return;
         };
-        let Some(control) = member.control.as_mut() else {
+        if member.control.is_none() {
             return self.signal(id, Signal::Terminate);
-        };
-        let grace_millis = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
-        control.send(&ToWorker::Drain {
-            reason: wire_reason(reason),
-            grace_millis,
-        });
-        self.watch_control(id);
+        }
+        if reason == DrainReason::Recycle(RecycleReason::Jobs) {
+            member.exhaustion = Exhaustion::Told;
+        }
+        match id.part {
+            Part::Gateway => self.say(id, &ToGateway::Drain { grace_millis }),
+            Part::Workers => {
+                let reason = wire_reason(reason);
+                // One that does not read it is killed after its grace.
+                self.hint(
+                    id,
+                    &ToWorker::Drain {
+                        reason,
+                        grace_millis,
+                    },
+                );
+            }
+        }
     }
 
     /// Everything it has started goes with it.
@@ -116,11 +156,14 @@ impl Master {
     }
 
     pub(super) fn greet(&mut self, id: MemberId, version: u16) {
-        if version != control::VERSION {
+        let ours = match id.part {
+            Part::Gateway => herder_wire::gateway::VERSION,
+            Part::Workers => control::VERSION,
+        };
+        if version != ours {
             let problem = format!(
-                "it speaks version {version} of the control protocol, the master {}: restart the \
-                 herd",
-                control::VERSION
+                "it speaks version {version} of the control protocol, the master {ours}: restart \
+                 the herd"
             );
             return self.misbehaved(id, problem);
         }
@@ -129,13 +172,21 @@ impl Master {
         };
         member.followed_plan();
         let worker = member.info();
-        if let Some(control) = member.control.as_mut() {
-            control.send(&ToWorker::Welcome {
-                version: control::VERSION,
-                capabilities: 0,
-            });
-        }
         self.tell_of(id.part, HerdEvent::Online { worker });
+        match id.part {
+            Part::Gateway => self.welcome_gateway(id),
+            Part::Workers => {
+                let (version, capabilities) = (ours, 0);
+                self.hint(
+                    id,
+                    &ToWorker::Welcome {
+                        version,
+                        capabilities,
+                    },
+                );
+                self.link_worker(id.worker);
+            }
+        }
     }
 
     pub(super) fn misbehaved(&mut self, id: MemberId, problem: String) {
@@ -144,7 +195,6 @@ impl Master {
         }
         self.end_control(id);
         self.feed(id.part, Event::Misbehaved { worker: id.worker });
-        self.act();
     }
 
     /// In `shared` mode a worker's end may have swallowed the wake-up for a waiting connection.
@@ -152,13 +202,40 @@ impl Master {
         if self.spec.dispatch.mode != DispatchMode::Shared {
             return;
         }
-        let mut others = self.crews.living(Part::Workers);
-        others.retain(|id| id.worker != gone);
-        for id in others {
-            if let Some(control) = self.crews.member_mut(id).and_then(|m| m.control.as_mut()) {
-                control.send(&ToWorker::Nudge);
-                self.watch_control(id);
+        for id in self.crews.living(Part::Workers) {
+            if id.worker != gone {
+                self.hint(id, &ToWorker::Nudge);
             }
+        }
+    }
+
+    /// Tells a member something that it can do without.
+    fn hint<M: Message>(&mut self, id: MemberId, message: &M) {
+        if let Some(control) = self.crews.member_mut(id).and_then(|m| m.control.as_mut()) {
+            let _unsaid = control.send(message);
+            control.rewatch(&self.epoll);
+        }
+    }
+
+    /// Tells a member something. One that cannot be told is as good as dead.
+    pub(super) fn say<M: Message>(&mut self, id: MemberId, message: &M) {
+        self.say_with(id, message, Vec::new());
+    }
+
+    /// As `say`, with descriptors.
+    pub(super) fn say_with<M: Message>(
+        &mut self,
+        id: MemberId,
+        message: &M,
+        descriptors: Vec<OwnedFd>,
+    ) {
+        let Some(control) = self.crews.member_mut(id).and_then(|m| m.control.as_mut()) else {
+            return;
+        };
+        let said = control.send_with(message, descriptors);
+        control.rewatch(&self.epoll);
+        if let Err(unsaid) = said {
+            self.misbehaved(id, unsaid.to_string());
         }
     }
 
@@ -167,6 +244,9 @@ impl Master {
     pub(super) fn end_control(&mut self, id: MemberId) {
         if let Some(control) = self.crews.member_mut(id).and_then(|m| m.control.as_mut()) {
             control.close(&self.epoll);
+        }
+        if id.part == Part::Gateway {
+            self.forget_gateway(id.worker);
         }
     }
 

@@ -3,7 +3,6 @@
 use std::io;
 use std::time::Duration;
 
-use herder_core::spec::PickerKind;
 use herder_core::supervisor::Event;
 use herder_core::{Exit, Incarnation};
 use herder_sys::{epoll, process};
@@ -13,8 +12,7 @@ use super::control::Reading;
 use super::crew::MemberId;
 use super::notify::Heard;
 use super::token::Source;
-use super::{Dispatching, Heir, Master, Stopping, now};
-use crate::dispatch::{Command, News};
+use super::{Heir, Master, Stopping, now};
 use crate::event::HerdEvent;
 use crate::part::Part;
 
@@ -50,68 +48,22 @@ impl Master {
     /// How long nothing is due.
     pub(super) fn timeout(&self) -> Option<Duration> {
         let sample = self.memory.as_ref().map(|watch| watch.due());
-        let wishes = [self.crews.poll_timeout(), sample];
+        let wishes = [
+            self.crews.poll_timeout(),
+            self.delivery.poll_timeout(),
+            sample,
+        ];
         let now = now();
         wishes.into_iter().flatten().min().map(|at| at.since(now))
-    }
-
-    fn on_dispatch_news(&mut self) {
-        for news in self.dispatch.news() {
-            match news {
-                News::AcceptPaused(reason) => self.tell(HerdEvent::AcceptPaused { reason }),
-                News::Closed {
-                    poisoned,
-                    timed_out,
-                } => {
-                    self.tell(HerdEvent::ConnectionsClosed {
-                        poisoned,
-                        timed_out,
-                    });
-                }
-                News::Ended(text) => self.on_dispatch_gone(text),
-                News::ListenersClosed => self.close_listeners(),
-                News::Failed(text) => self.tell(HerdEvent::Warning { text }),
-                News::Nudged(nudges) => self.tell(HerdEvent::Nudged { nudges }),
-                News::Relistened(address) => self.tell(HerdEvent::Warning {
-                    text: format!(
-                        "a worker shut the listener on {address} down, which every worker can in \
-                         shared mode; it listens again"
-                    ),
-                }),
-                News::Withdrawn(worker) => {
-                    self.nudge_others(worker);
-                    self.feed(Part::Workers, Event::Withdrawn { worker });
-                }
-            }
-        }
-    }
-
-    fn close_listeners(&mut self) {
-        if let Some(crew) = self.crews.get_mut(Part::Workers) {
-            crew.recipe.close_listeners();
-        }
-    }
-
-    /// Nobody can be served any more: the herd ends in order, and whoever looks after it starts another.
-    fn on_dispatch_gone(&mut self, text: String) {
-        self.tell(HerdEvent::Warning {
-            text: format!("{text}: the herd stops"),
-        });
-        self.dispatching = Dispatching::Broken;
-        if self.stopping == Stopping::No {
-            self.stop(None);
-        }
-        self.close_listeners();
-        // It owes answers, too.
-        for id in self.crews.living(Part::Workers) {
-            self.feed(Part::Workers, Event::Withdrawn { worker: id.worker });
-        }
     }
 
     fn on_exit(&mut self, part: Part, life: Incarnation) -> io::Result<()> {
         let Some(id) = self.crews.find(part, life) else {
             return Ok(());
         };
+        if part == Part::Workers {
+            self.hear_gateway();
+        }
         self.read_last_words(id);
         let Some(member) = self.crews.member_mut(id) else {
             return Ok(());
@@ -136,10 +88,15 @@ impl Master {
         if let Some(crew) = self.crews.get_mut(id.part) {
             crew.last_ended = Some(id.worker.incarnation.0);
         }
-        self.dispatch.tell(Command::Gone(id.worker));
-        self.nudge_others(id.worker);
         let worker = id.worker;
+        match id.part {
+            Part::Gateway => self.forget_gateway(worker),
+            Part::Workers => self.forget_worker(worker),
+        }
         self.feed(id.part, Event::Exited { worker, exit });
+        if self.is_needless(id) {
+            self.feed(id.part, Event::Stop);
+        }
     }
 
     /// Reads what a dead process had still said: its last message may explain its end.
@@ -169,18 +126,20 @@ impl Master {
             control.flush();
         }
         let said = control.read(now(), &mut self.room);
-        for frame in said.frames {
-            self.on_frame(id, frame);
-        }
-        match said.then {
+        self.heed(id, said);
+        self.watch_control(id);
+    }
+
+    /// How a channel stands after a reading.
+    pub(super) fn on_reading(&mut self, id: MemberId, then: Reading) {
+        match then {
             Reading::Goes => {}
             Reading::Ended => self.end_control(id),
             Reading::Broken(problem) => self.misbehaved(id, problem),
         }
-        self.watch_control(id);
     }
 
-    fn on_frame(&mut self, id: MemberId, frame: ToMaster) {
+    pub(super) fn on_frame(&mut self, id: MemberId, frame: ToMaster) {
         let (part, worker) = (id.part, id.worker);
         match frame {
             ToMaster::Beat => self.feed(part, Event::Beat { worker }),
@@ -189,12 +148,12 @@ impl Master {
                 self.feed(part, Event::BootExtended { worker, by });
             }
             ToMaster::Counters { open, served, .. } => {
-                // Only one policy asks for it, and each command wakes the dispatch thread.
-                if self.spec.dispatch.picker == PickerKind::LeastConnections {
-                    self.dispatch.tell(Command::Load(worker, open));
+                // A gateway counts clients, which are none of the supervisor's business.
+                if part == Part::Workers {
+                    self.note_load(worker, open);
+                    let total = served;
+                    self.feed(part, Event::Served { worker, total });
                 }
-                let total = served;
-                self.feed(part, Event::Served { worker, total });
             }
             ToMaster::Hello { version, .. } => self.greet(id, version),
             ToMaster::Ready => self.feed(part, Event::Ready { worker }),
@@ -204,16 +163,13 @@ impl Master {
                 }
                 self.feed(part, Event::Retire { worker });
             }
-            // No part of a herd takes messages of the application yet, and no worker is counted
-            // as exhausted before it exits.
-            ToMaster::Spent | ToMaster::User(_) => {}
+            // No part of a herd takes messages of the application yet.
+            ToMaster::User(_) => {}
             ToMaster::Dispatched { .. }
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
-            | ToMaster::Withdrawn { .. } => {
-                let problem = "it sent a message that only a gateway sends".to_owned();
-                self.misbehaved(id, problem);
-            }
+            | ToMaster::Spent
+            | ToMaster::Withdrawn { .. } => self.on_job_news(id, &frame),
         }
         self.act();
     }

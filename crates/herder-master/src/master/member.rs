@@ -35,8 +35,20 @@ pub(super) struct Member {
     pub(super) cgroup: Option<Cgroup>,
     /// Why it announced its end.
     pub(super) retire_reason: Option<String>,
+    /// How it stands with the last of its jobs.
+    pub(super) exhaustion: Exhaustion,
     /// How it broke the protocol.
     pub(super) problem: Option<String>,
+}
+
+/// Whether a worker has had the last job of its life.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exhaustion {
+    Not,
+    /// It was told so.
+    Told,
+    /// It is done with all of them.
+    Spent,
 }
 
 impl Member {
@@ -136,9 +148,9 @@ impl Member {
         }))
     }
 
-    /// Until when it is not read, because it talks too much.
-    pub(super) fn throttled_until(&self) -> Option<Tick> {
-        self.control.as_ref().and_then(Control::throttled_until)
+    /// Until when it is not read because it talks too much, or not told because of a crowd.
+    pub(super) fn resting_until(&self) -> Option<Tick> {
+        self.control.as_ref().and_then(Control::resting_until)
     }
 
     /// Lets go of a process that is dead and buried.

@@ -1,11 +1,15 @@
-//! The master: listens, supervises, and has the dispatch thread hand connections over. It never
-//! reads a client's byte.
+//! The master: listens, supervises, and has the dispatch thread hand connections over, or a gateway
+//! take messages. It never reads a client's byte.
 
+mod allowance;
 mod control;
 mod crew;
+mod delivery;
 mod effects;
 mod environment;
 mod events;
+mod gateway;
+mod listen;
 mod member;
 mod memory;
 mod notices;
@@ -18,7 +22,7 @@ mod token;
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use herder_core::Tick;
 use herder_core::spec::{AppSpec, DispatchMode};
@@ -28,7 +32,6 @@ use herder_sys::epoll::{Epoll, Events};
 use herder_sys::signal::SignalFd;
 
 use crate::config::Config;
-use crate::dispatch::Dispatch;
 use crate::event::HerdEvent;
 use crate::keeper::orphans;
 use crate::output::Output;
@@ -36,6 +39,7 @@ use crate::part::Part;
 use crate::role::MasterSeat;
 use crate::status;
 use crew::Crews;
+use delivery::Delivery;
 use memory::MemoryWatch;
 use nursery::Nursery;
 use runtime::Runtime;
@@ -59,14 +63,16 @@ pub(crate) fn run(config: Config, seat: MasterSeat) -> u8 {
 fn live(setup: Setup) -> u8 {
     let mut master = setup.into_master();
     let outcome = master.live();
-    master.dispatch.stop();
-    if master.spec.dispatch.mode == DispatchMode::Pass {
-        master.tell(master.dispatch.totals());
+    master.delivery.stop();
+    if master.spec.dispatch.mode == DispatchMode::Pass
+        && let Some(totals) = master.delivery.totals()
+    {
+        master.tell(totals);
     }
     let status = match &outcome {
-        Ok(_) if master.dispatching == Dispatching::Broken => status::INTERNAL,
-        Ok(Outcome::Stopped) => status::STOPPED,
-        Ok(Outcome::BootFailed) => status::BOOT_FAILED,
+        Ok(_) if master.delivery.is_broken() => status::INTERNAL,
+        Ok(_) if master.crews.has_failed_to_boot() => status::BOOT_FAILED,
+        Ok(_) => status::STOPPED,
         Err(error) => {
             master.tell(HerdEvent::Warning {
                 text: format!("the master failed: {error}"),
@@ -96,7 +102,7 @@ struct Master {
     keeper: OwnedFd,
     output: Output,
     spec: AppSpec,
-    dispatch: Dispatch,
+    delivery: Delivery,
     crews: Crews,
     /// Where a control channel is read into; one for all, so that it need not be made each time.
     room: Box<[u8]>,
@@ -104,17 +110,8 @@ struct Master {
     runtime: Runtime,
     memory: Option<MemoryWatch>,
     stopping: Stopping,
-    dispatching: Dispatching,
     ended_by: Option<Ending>,
     heir: Heir,
-}
-
-/// Whether there is a dispatch thread.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Dispatching {
-    /// It has ended, and nobody is served any more.
-    Broken,
-    Works,
 }
 
 /// Who cleans up after the herd.
@@ -142,6 +139,7 @@ impl Master {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             self.act();
+            self.open_doors();
             if let Some(outcome) = self.outcome() {
                 return Ok(outcome);
             }
@@ -182,6 +180,11 @@ impl Master {
     fn tell(&self, event: HerdEvent) {
         self.output.tell(event);
     }
+}
+
+/// A duration as the wire has it.
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn now() -> Tick {

@@ -8,7 +8,6 @@ use herder_core::supervisor::Event;
 use herder_sys::signal::Signal;
 
 use super::{Master, Stopping, now};
-use crate::dispatch::Command;
 use crate::event::HerdEvent;
 use crate::operator;
 use crate::part::Part;
@@ -58,9 +57,7 @@ impl Master {
             }
         } else {
             self.stopping = Stopping::Gracefully;
-            // The rest of the grace is for what the workers have received by then.
-            let within = self.spec.life.grace / 4 * 3;
-            self.dispatch.tell(Command::CloseListeners(within));
+            self.stop_letting_in();
             self.feed(Part::Workers, Event::Stop);
         }
     }

@@ -15,6 +15,10 @@ pub(super) const PRINTER_LIMIT: usize = 1024 * 1024;
 /// for a reader that is stuck for days.
 pub(super) const EVENT_LIMIT: usize = 65_536;
 
+/// How many reports of single jobs may wait among them. They are many, and must not take the place of
+/// what matters more.
+const JOB_LIMIT: usize = EVENT_LIMIT / 2;
+
 /// What a waiting line costs besides its bytes: empty lines take memory too.
 pub(super) const LINE_OVERHEAD: usize = size_of::<Item>();
 
@@ -69,13 +73,18 @@ struct Account {
 }
 
 impl Queue {
-    /// Adds an event. Beyond [`EVENT_LIMIT`] it is dropped and counted.
+    /// Adds an event. Beyond [`EVENT_LIMIT`] (or [`JOB_LIMIT`]) it is dropped and counted.
     pub(super) fn tell(&self, event: HerdEvent) {
         let mut inner = self.lock();
         if inner.closed {
             return;
         }
-        if inner.events >= EVENT_LIMIT {
+        let limit = if let HerdEvent::JobDispatched { .. } = event {
+            JOB_LIMIT
+        } else {
+            EVENT_LIMIT
+        };
+        if inner.events >= limit {
             inner.events_dropped += 1;
             return;
         }
@@ -388,6 +397,20 @@ mod tests {
             "the loss stands in its place"
         );
         assert_eq!(told[EVENT_LIMIT], "Released { slot: 4 }");
+    }
+
+    #[test]
+    fn single_jobs_leave_room_for_what_matters_more() {
+        let queue = Queue::default();
+        for job in 0..EVENT_LIMIT as u64 {
+            let worker = WEB.info;
+            queue.tell(HerdEvent::JobDispatched { job, worker });
+        }
+        assert_eq!(queue.lock().items.len(), JOB_LIMIT);
+        queue.tell(HerdEvent::Released { slot: 3 });
+        let told = everything(&queue);
+        assert!(told[JOB_LIMIT].contains("32768 messages about the herd were lost"));
+        assert_eq!(told[JOB_LIMIT + 1], "Released { slot: 3 }");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! process of it.
 
 mod draft;
+mod gateway;
 mod workers;
 
 use std::io;
@@ -12,17 +13,19 @@ use herder_sys::epoll::Epoll;
 use herder_sys::pipe;
 
 use super::crew::MemberId;
-use super::member::Member;
+use super::member::{Exhaustion, Member};
 use super::runtime::Runtime;
 use crate::dispatch::Link;
 use crate::launch::{Launchpad, Stdio};
 
 pub(super) use draft::Draft;
+pub(super) use gateway::GatewayRecipe;
 pub(super) use workers::WorkerRecipe;
 
 /// What the members of a part are made from.
 pub(super) enum Recipe {
-    Workers(WorkerRecipe),
+    Gateway(GatewayRecipe),
+    Workers(Box<WorkerRecipe>),
 }
 
 /// The place where processes are started.
@@ -45,6 +48,7 @@ impl Recipe {
     /// A plan for a new member.
     pub(super) fn draft(&self, id: MemberId, runtime: &mut Runtime) -> io::Result<Draft> {
         match self {
+            Recipe::Gateway(recipe) => recipe.draft(id),
             Recipe::Workers(recipe) => recipe.draft(id, runtime),
         }
     }
@@ -53,6 +57,7 @@ impl Recipe {
     /// their listeners, and does not wait in a queue that nobody looks at.
     pub(super) fn close_listeners(&mut self) {
         match self {
+            Recipe::Gateway(recipe) => recipe.close_listeners(),
             Recipe::Workers(recipe) => recipe.close_listeners(),
         }
     }
@@ -89,6 +94,7 @@ impl Nursery {
             notify: draft.notify,
             cgroup: runtime.member_cgroup(id),
             retire_reason: None,
+            exhaustion: Exhaustion::Not,
             problem: None,
         };
         let fds: Vec<BorrowedFd<'_>> = draft.descriptors.iter().map(AsFd::as_fd).collect();
@@ -182,6 +188,7 @@ mod tests {
             notify: None,
             cgroup: None,
             retire_reason: None,
+            exhaustion: Exhaustion::Not,
             problem: None,
         };
         let null = || herder_sys::fd::null().expect("/dev/null");

@@ -1,0 +1,222 @@
+//! How work reaches the workers.
+
+use std::io;
+
+use herder_core::spec::PickerKind;
+use herder_core::supervisor::Event;
+use herder_core::{Tick, WorkerId};
+use herder_sys::epoll::{Epoll, Interest};
+
+use super::gateway::Reception;
+use super::token::Source;
+use super::{Master, Stopping};
+use crate::dispatch::{Command, Dispatch, Link, News};
+use crate::event::HerdEvent;
+use crate::part::Part;
+
+/// Who gives work to the workers.
+pub(super) enum Delivery {
+    /// A gateway: each message of a client is a job.
+    Gateway(Reception),
+    /// A thread: connections, or the care for listeners that the workers share.
+    Thread(Dispatch, Dispatching),
+}
+
+/// Whether there is a dispatch thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dispatching {
+    /// It has ended, and nobody is served any more.
+    Broken,
+    Works,
+}
+
+impl Delivery {
+    /// Has the main loop hear of it. (A gateway is heard as a member of the herd.)
+    pub(super) fn watch(&self, epoll: &Epoll) -> io::Result<()> {
+        match self {
+            Delivery::Gateway(_) => Ok(()),
+            Delivery::Thread(dispatch, _) => epoll.add(
+                dispatch.news_fd(),
+                Source::Dispatch.token(),
+                Interest::READABLE,
+            ),
+        }
+    }
+
+    /// Whether it ended before its time.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Delivery::Thread(_, Dispatching::Broken))
+    }
+
+    /// Ends the thread.
+    pub(super) fn stop(&mut self) {
+        match self {
+            Delivery::Gateway(_) => {}
+            Delivery::Thread(dispatch, _) => dispatch.stop(),
+        }
+    }
+
+    /// When it wants attention.
+    pub(super) fn poll_timeout(&self) -> Option<Tick> {
+        match self {
+            Delivery::Gateway(reception) => reception.open_by(),
+            Delivery::Thread(..) => None,
+        }
+    }
+
+    /// What became of the connections.
+    pub(super) fn totals(&self) -> Option<HerdEvent> {
+        match self {
+            Delivery::Gateway(_) => None,
+            Delivery::Thread(dispatch, _) => Some(dispatch.totals()),
+        }
+    }
+}
+
+impl Master {
+    /// A worker was started.
+    pub(super) fn expect_worker(&mut self, id: WorkerId, pid: i32, link: Option<Link>) {
+        match &mut self.delivery {
+            Delivery::Gateway(reception) => {
+                let orders = reception.roster.expect(id, pid);
+                self.carry_out(orders);
+            }
+            Delivery::Thread(dispatch, _) => {
+                if let Some(link) = link {
+                    dispatch.tell(Command::Attach(id, link));
+                }
+            }
+        }
+    }
+
+    /// The worker gets work (again).
+    pub(super) fn admit_worker(&mut self, id: WorkerId) {
+        match &mut self.delivery {
+            Delivery::Gateway(reception) => {
+                let orders = reception.roster.admit(id);
+                self.carry_out(orders);
+            }
+            Delivery::Thread(dispatch, _) => dispatch.tell(Command::Admit(id)),
+        }
+    }
+
+    /// No new work for the worker, for now.
+    pub(super) fn hold_worker(&mut self, id: WorkerId) {
+        match &mut self.delivery {
+            Delivery::Gateway(reception) => {
+                let orders = reception.roster.hold(id);
+                self.carry_out(orders);
+            }
+            Delivery::Thread(dispatch, _) => dispatch.tell(Command::Hold(id)),
+        }
+    }
+
+    /// No new work for the worker, ever. `Withdrawn` is the answer, now or later.
+    pub(super) fn withdraw_worker(&mut self, id: WorkerId) {
+        match &mut self.delivery {
+            Delivery::Gateway(reception) => {
+                let orders = reception.roster.withdraw(id);
+                self.carry_out(orders);
+            }
+            Delivery::Thread(dispatch, Dispatching::Works) => {
+                dispatch.tell(Command::Withdraw(id));
+            }
+            Delivery::Thread(_, Dispatching::Broken) => {
+                self.feed(Part::Workers, Event::Withdrawn { worker: id });
+            }
+        }
+    }
+
+    /// The worker is dead.
+    pub(super) fn forget_worker(&mut self, id: WorkerId) {
+        match &mut self.delivery {
+            Delivery::Gateway(reception) => {
+                let orders = reception.roster.gone(id);
+                self.carry_out(orders);
+            }
+            Delivery::Thread(dispatch, _) => {
+                dispatch.tell(Command::Gone(id));
+                self.nudge_others(id);
+            }
+        }
+    }
+
+    /// How many connections the worker holds open.
+    pub(super) fn note_load(&self, id: WorkerId, open: u32) {
+        // Only one policy asks for it, and each command wakes the dispatch thread.
+        if self.spec.dispatch.picker == PickerKind::LeastConnections
+            && let Delivery::Thread(dispatch, _) = &self.delivery
+        {
+            dispatch.tell(Command::Load(id, open));
+        }
+    }
+
+    /// Nobody is let in any more.
+    pub(super) fn stop_letting_in(&mut self) {
+        // The rest of the grace is for what the workers have received by then.
+        let within = self.spec.life.grace / 4 * 3;
+        match &self.delivery {
+            Delivery::Gateway(_) => self.close_doors(within),
+            Delivery::Thread(dispatch, _) => dispatch.tell(Command::CloseListeners(within)),
+        }
+    }
+
+    pub(super) fn on_dispatch_news(&mut self) {
+        let Delivery::Thread(dispatch, _) = &self.delivery else {
+            return;
+        };
+        for news in dispatch.news() {
+            match news {
+                News::AcceptPaused(reason) => self.tell(HerdEvent::AcceptPaused { reason }),
+                News::Closed {
+                    poisoned,
+                    timed_out,
+                } => {
+                    self.tell(HerdEvent::ConnectionsClosed {
+                        poisoned,
+                        timed_out,
+                    });
+                }
+                News::Ended(text) => self.on_dispatch_gone(text),
+                News::ListenersClosed => self.close_listeners(Part::Workers),
+                News::Failed(text) => self.tell(HerdEvent::Warning { text }),
+                News::Nudged(nudges) => self.tell(HerdEvent::Nudged { nudges }),
+                News::Relistened(address) => self.tell(HerdEvent::Warning {
+                    text: format!(
+                        "a worker shut the listener on {address} down, which every worker can in \
+                         shared mode; it listens again"
+                    ),
+                }),
+                News::Withdrawn(worker) => {
+                    self.nudge_others(worker);
+                    self.feed(Part::Workers, Event::Withdrawn { worker });
+                }
+            }
+        }
+    }
+
+    /// Nobody can be served any more: the herd ends in order, and whoever looks after it starts another.
+    fn on_dispatch_gone(&mut self, text: String) {
+        self.tell(HerdEvent::Warning {
+            text: format!("{text}: the herd stops"),
+        });
+        if let Delivery::Thread(_, dispatching) = &mut self.delivery {
+            *dispatching = Dispatching::Broken;
+        }
+        if self.stopping == Stopping::No {
+            self.stop(None);
+        }
+        self.close_listeners(Part::Workers);
+        // It owes answers, too.
+        for id in self.crews.living(Part::Workers) {
+            self.feed(Part::Workers, Event::Withdrawn { worker: id.worker });
+        }
+    }
+
+    /// Nobody of this part is given a listener any more.
+    pub(super) fn close_listeners(&mut self, part: Part) {
+        if let Some(crew) = self.crews.get_mut(part) {
+            crew.recipe.close_listeners();
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The master's side of the gateway: what it is told of the workers, and what it tells.
+
+mod nobody;
+mod roster;
+mod setup;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use herder_core::supervisor::{Event, Outcome};
+use herder_core::{Incarnation, Tick, WorkerId};
+use herder_sys::{fd, socket};
+use herder_wire::control::{ToMaster, ToWorker};
+use herder_wire::gateway::{self, GatewayConfig, ToGateway};
+
+use super::control::Said;
+use super::crew::MemberId;
+use super::delivery::Delivery;
+use super::member::Exhaustion;
+use super::{Master, Stopping, millis, now};
+use crate::event::HerdEvent;
+use crate::part::Part;
+use roster::{Order, Roster};
+
+pub(super) use setup::{MessageError, grace, prepare};
+
+/// What the master knows for the gateway, whichever life it has.
+pub(super) struct Reception {
+    pub(super) roster: Roster,
+    config: Box<GatewayConfig>,
+    /// When clients are let in at the latest.
+    open_by: Tick,
+}
+
+/// Both ends of a link.
+struct Ends {
+    gateway: OwnedFd,
+    worker: OwnedFd,
+    /// A duplicate of the worker's end: what the worker has not received can be taken back by it.
+    duplicate: OwnedFd,
+}
+
+impl Reception {
+    /// When the doors want to be opened, if they are shut.
+    pub(super) fn open_by(&self) -> Option<Tick> {
+        self.roster.is_shut().then_some(self.open_by)
+    }
+}
+
+impl Master {
+    /// Answers a gateway's greeting: with what it has to know.
+    pub(super) fn welcome_gateway(&mut self, id: MemberId) {
+        let Delivery::Gateway(reception) = &mut self.delivery else {
+            return;
+        };
+        if reception.roster.gateway() == Some(id.worker) {
+            return self.misbehaved(id, "it greeted twice".to_owned());
+        }
+        let configure = ToGateway::Configure(reception.config.clone());
+        let orders = reception.roster.gateway_arrived(id.worker);
+        self.say(
+            id,
+            &ToGateway::Welcome {
+                version: gateway::VERSION,
+                capabilities: 0,
+            },
+        );
+        self.say(id, &configure);
+        self.carry_out(orders);
+    }
+
+    /// A worker has greeted, and can be linked.
+    pub(super) fn link_worker(&mut self, id: WorkerId) {
+        if let Delivery::Gateway(reception) = &mut self.delivery {
+            let orders = reception.roster.greeted(id);
+            self.carry_out(orders);
+        }
+    }
+
+    /// Nothing is heard from this gateway any more.
+    pub(super) fn forget_gateway(&mut self, id: WorkerId) {
+        if let Delivery::Gateway(reception) = &mut self.delivery
+            && reception.roster.gateway() == Some(id)
+        {
+            let orders = reception.roster.gateway_left();
+            self.carry_out(orders);
+        }
+    }
+
+    /// Lets clients in as soon as every worker of the first start is ready, or has had its time.
+    pub(super) fn open_doors(&mut self) {
+        let Some(workers) = self.crews.get(Part::Workers) else {
+            return;
+        };
+        let Delivery::Gateway(reception) = &mut self.delivery else {
+            return;
+        };
+        let Some(open_by) = reception.open_by() else {
+            return;
+        };
+        let supervisor = &workers.supervisor;
+        if supervisor.ready_count() >= usize::from(supervisor.size()) || open_by <= now() {
+            let orders = reception.roster.open();
+            self.carry_out(orders);
+        }
+    }
+
+    /// Lets nobody in any more. A gateway that is not there now is not needed again.
+    pub(super) fn close_doors(&mut self, within: Duration) {
+        let Delivery::Gateway(reception) = &mut self.delivery else {
+            return;
+        };
+        let orders = reception.roster.close(millis(within));
+        let present = reception.roster.gateway().is_some();
+        self.carry_out(orders);
+        self.close_listeners(Part::Gateway);
+        if !present {
+            self.feed(Part::Gateway, Event::Stop);
+        }
+    }
+
+    /// Does what the roster says.
+    pub(super) fn carry_out(&mut self, orders: Vec<Order>) {
+        for order in orders {
+            match order {
+                Order::Connect(worker) => self.connect(worker),
+                Order::Tell(message) => {
+                    if let Some(gateway) = self.gateway() {
+                        self.say(gateway, &message);
+                    }
+                }
+                Order::Withdrawn(worker) => {
+                    self.feed(Part::Workers, Event::Withdrawn { worker });
+                }
+            }
+        }
+    }
+
+    /// Takes in all that the gateway has said so far: it speaks of a job before the worker does.
+    pub(super) fn hear_gateway(&mut self) {
+        let Some(id) = self.gateway() else { return };
+        let control = self.crews.member_mut(id).and_then(|m| m.control.as_mut());
+        if let Some(control) = control {
+            let said = control.read_dry(&mut self.room);
+            self.heed(id, said);
+        }
+    }
+
+    /// What concerns jobs.
+    pub(super) fn on_job_news(&mut self, id: MemberId, frame: &ToMaster) {
+        match (id.part, frame) {
+            (Part::Workers, ToMaster::Spent) => self.on_spent(id),
+            (Part::Gateway, ToMaster::Dispatched { job, worker }) => {
+                self.on_dispatched(*job, Incarnation(*worker));
+            }
+            (Part::Gateway, ToMaster::Exhausted { worker }) => {
+                // News of one that is dead by now changes nothing.
+                if let Some(worker) = self.crews.find(Part::Workers, Incarnation(*worker)) {
+                    let worker = worker.worker;
+                    self.feed(Part::Workers, Event::Exhausted { worker });
+                }
+            }
+            (Part::Gateway, ToMaster::Withdrawn { worker }) => {
+                if let Delivery::Gateway(reception) = &mut self.delivery {
+                    let orders = reception.roster.withdrawn(Incarnation(*worker));
+                    self.carry_out(orders);
+                }
+            }
+            // The withdrawals that waited for it are answered one by one.
+            (Part::Gateway, ToMaster::Empty) => {}
+            (Part::Gateway, _) => {
+                self.misbehaved(id, "it sent a message that only a worker sends".to_owned());
+            }
+            (Part::Workers, _) => {
+                self.misbehaved(id, "it sent a message that only a gateway sends".to_owned());
+            }
+        }
+    }
+
+    /// A part has nothing left to supervise. The gateway is the last to go, so that each client hears
+    /// how its jobs ended; without one there is no herd.
+    pub(super) fn on_part_ended(&mut self, part: Part, outcome: Outcome) {
+        match (part, outcome) {
+            (Part::Workers, _) => self.feed(Part::Gateway, Event::Stop),
+            (Part::Gateway, Outcome::Stopped) => {}
+            (Part::Gateway, Outcome::BootFailed) => {
+                let last_lines = self.last_lines_before(part, outcome);
+                let finished = HerdEvent::Finished {
+                    outcome,
+                    last_lines,
+                };
+                self.tell_of(part, finished);
+                if self.stopping == Stopping::No {
+                    self.stop(None);
+                }
+            }
+        }
+    }
+
+    /// Whether nobody would have anything of this process.
+    pub(super) fn is_needless(&self, id: MemberId) -> bool {
+        id.part == Part::Gateway && self.stopping != Stopping::No
+    }
+
+    /// The gateway that listens.
+    fn gateway(&self) -> Option<MemberId> {
+        let Delivery::Gateway(reception) = &self.delivery else {
+            return None;
+        };
+        let part = Part::Gateway;
+        let worker = reception.roster.gateway()?;
+        Some(MemberId { part, worker })
+    }
+
+    /// Gives the two a link. The master keeps no end of it.
+    fn connect(&mut self, worker: WorkerId) {
+        let Some(gateway) = self.gateway() else {
+            return;
+        };
+        let part = Part::Workers;
+        let id = MemberId { part, worker };
+        match Ends::new() {
+            Ok(ends) => {
+                let to_worker = ToWorker::Link {
+                    gateway: gateway.worker.incarnation.0,
+                };
+                let to_gateway = ToGateway::Link {
+                    worker: worker.incarnation.0,
+                };
+                self.say_with(id, &to_worker, vec![ends.worker]);
+                self.say_with(gateway, &to_gateway, vec![ends.gateway, ends.duplicate]);
+            }
+            // Its successor is linked when there is room again.
+            Err(error) => {
+                self.misbehaved(id, format!("it cannot be linked to the gateway: {error}"));
+            }
+        }
+    }
+
+    /// A worker is done with all its jobs, and ends.
+    fn on_spent(&mut self, id: MemberId) {
+        self.hear_gateway();
+        let Some(member) = self.crews.member_mut(id) else {
+            return;
+        };
+        if member.exhaustion == Exhaustion::Told {
+            member.exhaustion = Exhaustion::Spent;
+            let worker = member.info();
+            self.tell(HerdEvent::Exhausted { worker });
+        }
+    }
+
+    fn on_dispatched(&mut self, job: u64, worker: Incarnation) {
+        let id = self.crews.find(Part::Workers, worker);
+        if let Some(member) = id.and_then(|id| self.crews.member(id)) {
+            let worker = member.info();
+            self.tell(HerdEvent::JobDispatched { job, worker });
+        }
+    }
+
+    /// Takes in what was read from a control channel.
+    pub(super) fn heed(&mut self, id: MemberId, said: Said) {
+        for frame in said.frames {
+            self.on_frame(id, frame);
+        }
+        self.on_reading(id, said.then);
+    }
+}
+
+impl Ends {
+    fn new() -> io::Result<Ends> {
+        let (gateway, worker) = socket::seqpacket_pair()?;
+        let duplicate = fd::duplicate(worker.as_fd())?;
+        Ok(Ends {
+            gateway,
+            worker,
+            duplicate,
+        })
+    }
+}

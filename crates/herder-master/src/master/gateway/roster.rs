@@ -1,0 +1,437 @@
+//! What a gateway knows of the workers, and what it has to be told of them: pure, so that each new
+//! gateway is told exactly what the one before it knew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use herder_core::{Incarnation, Slot, WorkerId};
+use herder_wire::gateway::ToGateway;
+
+/// The workers, as far as a gateway has to do with them.
+pub(in crate::master) struct Roster {
+    workers: BTreeMap<Incarnation, Entry>,
+    gateway: Gateway,
+    doors: Doors,
+}
+
+/// Something to be done, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::master) enum Order {
+    /// Make a link between the gateway and this worker, which both hear of.
+    Connect(WorkerId),
+    /// Tell the gateway.
+    Tell(ToGateway),
+    /// The worker gets nothing more: let the supervisor know.
+    Withdrawn(WorkerId),
+}
+
+struct Entry {
+    slot: Slot,
+    pid: i32,
+    voice: Voice,
+    standing: Standing,
+}
+
+/// Whether a worker can be told something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Silent,
+    Greeted,
+}
+
+/// What the supervisor wants for a worker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Expected,
+    Admitted,
+    Held,
+    /// The gateway has been asked, and has not answered.
+    Withdrawing,
+    Withdrawn,
+}
+
+/// Whether a gateway listens.
+enum Gateway {
+    Absent,
+    /// It does, and knows these workers.
+    Present {
+        id: WorkerId,
+        known: BTreeSet<Incarnation>,
+    },
+}
+
+/// Whether clients are let in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doors {
+    /// Not yet.
+    Shut,
+    Open,
+    /// Never again; what waits may wait so long.
+    Closing {
+        within_millis: u32,
+    },
+}
+
+impl Roster {
+    /// No worker, no gateway, and the doors are shut.
+    pub(in crate::master) fn new() -> Roster {
+        Roster {
+            workers: BTreeMap::new(),
+            gateway: Gateway::Absent,
+            doors: Doors::Shut,
+        }
+    }
+
+    /// The gateway that listens.
+    pub(in crate::master) fn gateway(&self) -> Option<WorkerId> {
+        match &self.gateway {
+            Gateway::Absent => None,
+            Gateway::Present { id, .. } => Some(*id),
+        }
+    }
+
+    /// Whether the doors wait to be opened.
+    pub(in crate::master) fn is_shut(&self) -> bool {
+        self.doors == Doors::Shut
+    }
+
+    /// A gateway has greeted: it is told everything.
+    pub(in crate::master) fn gateway_arrived(&mut self, id: WorkerId) -> Vec<Order> {
+        let mut orders = self.gateway_left();
+        let mut known = BTreeSet::new();
+        for (life, entry) in &self.workers {
+            if entry.standing == Standing::Withdrawn {
+                // It works off what an earlier gateway gave it, whose clients are gone.
+                continue;
+            }
+            known.insert(*life);
+            orders.push(entry.introduction(*life));
+            if entry.voice == Voice::Greeted {
+                orders.push(Order::Connect(entry.id(*life)));
+            }
+            let worker = life.0;
+            match entry.standing {
+                Standing::Admitted => orders.push(Order::Tell(ToGateway::Admit { worker })),
+                Standing::Held => orders.push(Order::Tell(ToGateway::Hold { worker })),
+                Standing::Expected | Standing::Withdrawing | Standing::Withdrawn => {}
+            }
+        }
+        match self.doors {
+            Doors::Shut => {}
+            Doors::Open => orders.push(Order::Tell(ToGateway::Open)),
+            Doors::Closing { within_millis } => {
+                orders.push(Order::Tell(ToGateway::CloseListeners { within_millis }));
+            }
+        }
+        self.gateway = Gateway::Present { id, known };
+        orders
+    }
+
+    /// The gateway listens no more: what it owes an answer to is answered for it.
+    pub(in crate::master) fn gateway_left(&mut self) -> Vec<Order> {
+        self.gateway = Gateway::Absent;
+        let mut orders = Vec::new();
+        for (life, entry) in &mut self.workers {
+            if entry.standing == Standing::Withdrawing {
+                entry.standing = Standing::Withdrawn;
+                orders.push(Order::Withdrawn(entry.id(*life)));
+            }
+        }
+        orders
+    }
+
+    /// A worker was started.
+    pub(in crate::master) fn expect(&mut self, id: WorkerId, pid: i32) -> Vec<Order> {
+        let entry = Entry {
+            slot: id.slot,
+            pid,
+            voice: Voice::Silent,
+            standing: Standing::Expected,
+        };
+        let introduction = entry.introduction(id.incarnation);
+        self.workers.insert(id.incarnation, entry);
+        match &mut self.gateway {
+            Gateway::Absent => Vec::new(),
+            Gateway::Present { known, .. } => {
+                known.insert(id.incarnation);
+                vec![introduction]
+            }
+        }
+    }
+
+    /// A worker has greeted: it can be linked.
+    pub(in crate::master) fn greeted(&mut self, id: WorkerId) -> Vec<Order> {
+        let Some(entry) = self.workers.get_mut(&id.incarnation) else {
+            return Vec::new();
+        };
+        if entry.voice == Voice::Greeted {
+            return Vec::new();
+        }
+        entry.voice = Voice::Greeted;
+        if self.is_known(id) {
+            vec![Order::Connect(id)]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The worker takes jobs (again).
+    pub(in crate::master) fn admit(&mut self, id: WorkerId) -> Vec<Order> {
+        let worker = id.incarnation.0;
+        self.change(id, Standing::Admitted, ToGateway::Admit { worker })
+    }
+
+    /// No new job for the worker, for now.
+    pub(in crate::master) fn hold(&mut self, id: WorkerId) -> Vec<Order> {
+        let worker = id.incarnation.0;
+        self.change(id, Standing::Held, ToGateway::Hold { worker })
+    }
+
+    /// No new job for the worker, ever. Without a gateway that is so at once.
+    pub(in crate::master) fn withdraw(&mut self, id: WorkerId) -> Vec<Order> {
+        let worker = id.incarnation.0;
+        if self.is_known(id) {
+            return self.change(id, Standing::Withdrawing, ToGateway::Withdraw { worker });
+        }
+        if let Some(entry) = self.workers.get_mut(&id.incarnation) {
+            entry.standing = Standing::Withdrawn;
+        }
+        vec![Order::Withdrawn(id)]
+    }
+
+    /// The gateway says that the worker has what it will ever get.
+    pub(in crate::master) fn withdrawn(&mut self, life: Incarnation) -> Vec<Order> {
+        match self.workers.get_mut(&life) {
+            Some(entry) if entry.standing == Standing::Withdrawing => {
+                entry.standing = Standing::Withdrawn;
+                vec![Order::Withdrawn(entry.id(life))]
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// The worker is dead.
+    pub(in crate::master) fn gone(&mut self, id: WorkerId) -> Vec<Order> {
+        self.workers.remove(&id.incarnation);
+        let worker = id.incarnation.0;
+        let was_known = match &mut self.gateway {
+            Gateway::Absent => false,
+            Gateway::Present { known, .. } => known.remove(&id.incarnation),
+        };
+        let gone = Order::Tell(ToGateway::Gone { worker });
+        was_known.then_some(gone).into_iter().collect()
+    }
+
+    /// Clients are let in from now on.
+    pub(in crate::master) fn open(&mut self) -> Vec<Order> {
+        self.turn(Doors::Open, ToGateway::Open)
+    }
+
+    /// No client is let in any more, and no message is read. What waits for a worker may wait so long.
+    pub(in crate::master) fn close(&mut self, within_millis: u32) -> Vec<Order> {
+        let close = ToGateway::CloseListeners { within_millis };
+        self.turn(Doors::Closing { within_millis }, close)
+    }
+
+    fn turn(&mut self, doors: Doors, message: ToGateway) -> Vec<Order> {
+        self.doors = doors;
+        let present = self.gateway().is_some();
+        present
+            .then_some(Order::Tell(message))
+            .into_iter()
+            .collect()
+    }
+
+    fn change(&mut self, id: WorkerId, standing: Standing, message: ToGateway) -> Vec<Order> {
+        if let Some(entry) = self.workers.get_mut(&id.incarnation) {
+            entry.standing = standing;
+        }
+        let known = self.is_known(id);
+        known.then_some(Order::Tell(message)).into_iter().collect()
+    }
+
+    fn is_known(&self, id: WorkerId) -> bool {
+        match &self.gateway {
+            Gateway::Absent => false,
+            Gateway::Present { known, .. } => known.contains(&id.incarnation),
+        }
+    }
+}
+
+impl Entry {
+    fn id(&self, incarnation: Incarnation) -> WorkerId {
+        WorkerId {
+            slot: self.slot,
+            incarnation,
+        }
+    }
+
+    fn introduction(&self, life: Incarnation) -> Order {
+        Order::Tell(ToGateway::Expect {
+            worker: life.0,
+            slot: self.slot.0,
+            // A child has a positive number.
+            pid: u32::try_from(self.pid).unwrap_or(0),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GATEWAY: WorkerId = worker(0, 1);
+    const NEXT_GATEWAY: WorkerId = worker(0, 2);
+
+    const fn worker(slot: u16, life: u64) -> WorkerId {
+        WorkerId {
+            slot: Slot(slot),
+            incarnation: Incarnation(life),
+        }
+    }
+
+    fn expect(slot: u16, worker: u64) -> Order {
+        let pid = 1000 + u32::try_from(worker).expect("small");
+        Order::Tell(ToGateway::Expect { worker, slot, pid })
+    }
+
+    fn tell(message: ToGateway) -> Order {
+        Order::Tell(message)
+    }
+
+    /// A worker that was started, has greeted and is admitted.
+    fn settle(roster: &mut Roster, id: WorkerId) {
+        let pid = 1000 + i32::try_from(id.incarnation.0).expect("small");
+        roster.expect(id, pid);
+        roster.greeted(id);
+        roster.admit(id);
+    }
+
+    #[test]
+    fn a_gateway_hears_of_a_worker_step_by_step() {
+        let (mut roster, first) = (Roster::new(), worker(0, 1));
+        assert_eq!(roster.gateway_arrived(GATEWAY), []);
+        assert_eq!(roster.gateway(), Some(GATEWAY));
+        assert_eq!(roster.expect(first, 1001), [expect(0, 1)]);
+        assert_eq!(roster.greeted(first), [Order::Connect(first)]);
+        assert_eq!(roster.greeted(first), [], "linked once");
+        assert_eq!(roster.admit(first), [tell(ToGateway::Admit { worker: 1 })]);
+        assert_eq!(roster.open(), [tell(ToGateway::Open)]);
+        assert_eq!(roster.hold(first), [tell(ToGateway::Hold { worker: 1 })]);
+        let withdraw = [tell(ToGateway::Withdraw { worker: 1 })];
+        assert_eq!(roster.withdraw(first), withdraw);
+        assert_eq!(
+            roster.withdrawn(first.incarnation),
+            [Order::Withdrawn(first)]
+        );
+        assert_eq!(roster.withdrawn(first.incarnation), [], "told once");
+        assert_eq!(roster.gone(first), [tell(ToGateway::Gone { worker: 1 })]);
+        assert_eq!(roster.gone(first), []);
+    }
+
+    #[test]
+    fn a_new_gateway_is_told_everything_anew() {
+        let mut roster = Roster::new();
+        roster.gateway_arrived(GATEWAY);
+        settle(&mut roster, worker(1, 2));
+        settle(&mut roster, worker(0, 1));
+        settle(&mut roster, worker(2, 3));
+        roster.hold(worker(2, 3));
+        roster.expect(worker(3, 4), 1004);
+        settle(&mut roster, worker(4, 5));
+        roster.gone(worker(4, 5));
+        roster.open();
+        assert_eq!(roster.gateway_left(), []);
+        assert_eq!(roster.gateway(), None);
+        let told = roster.gateway_arrived(NEXT_GATEWAY);
+        assert_eq!(
+            told,
+            [
+                expect(0, 1),
+                Order::Connect(worker(0, 1)),
+                tell(ToGateway::Admit { worker: 1 }),
+                expect(1, 2),
+                Order::Connect(worker(1, 2)),
+                tell(ToGateway::Admit { worker: 2 }),
+                expect(2, 3),
+                Order::Connect(worker(2, 3)),
+                tell(ToGateway::Hold { worker: 3 }),
+                expect(3, 4),
+                tell(ToGateway::Open),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_happens_without_a_gateway_is_told_to_the_next_one() {
+        let (mut roster, first) = (Roster::new(), worker(0, 1));
+        assert_eq!(roster.expect(first, 1001), []);
+        assert_eq!(roster.greeted(first), []);
+        assert_eq!(roster.admit(first), []);
+        assert_eq!(roster.open(), []);
+        let told = roster.gateway_arrived(GATEWAY);
+        let admit = tell(ToGateway::Admit { worker: 1 });
+        let all = [
+            expect(0, 1),
+            Order::Connect(first),
+            admit,
+            tell(ToGateway::Open),
+        ];
+        assert_eq!(told, all);
+    }
+
+    #[test]
+    fn a_withdrawal_never_waits_for_a_gateway_that_is_gone() {
+        let mut roster = Roster::new();
+        settle(&mut roster, worker(0, 1));
+        settle(&mut roster, worker(1, 2));
+        let first = worker(0, 1);
+        assert_eq!(roster.withdraw(first), [Order::Withdrawn(first)], "nobody");
+
+        roster.gateway_arrived(GATEWAY);
+        let second = worker(1, 2);
+        roster.withdraw(second);
+        assert_eq!(roster.gateway_left(), [Order::Withdrawn(second)]);
+        assert_eq!(roster.withdrawn(second.incarnation), [], "too late");
+        assert_eq!(
+            roster.gateway_arrived(NEXT_GATEWAY),
+            [],
+            "who leaves is nothing to a new gateway"
+        );
+        assert_eq!(roster.gone(second), []);
+    }
+
+    #[test]
+    fn who_was_withdrawn_before_a_gateway_came_is_withdrawn_for_it_too() {
+        let (mut roster, first) = (Roster::new(), worker(0, 1));
+        settle(&mut roster, first);
+        roster.withdraw(first);
+        roster.gateway_arrived(GATEWAY);
+        assert_eq!(roster.withdraw(first), [Order::Withdrawn(first)]);
+        assert_eq!(roster.greeted(first), []);
+        assert_eq!(roster.gone(first), []);
+    }
+
+    #[test]
+    fn a_gateway_that_comes_late_finds_the_doors_as_they_are() {
+        let mut roster = Roster::new();
+        assert!(roster.is_shut());
+        assert_eq!(roster.close(7500), []);
+        assert!(!roster.is_shut());
+        let within_millis = 7500;
+        let close = tell(ToGateway::CloseListeners { within_millis });
+        assert_eq!(roster.gateway_arrived(GATEWAY), [close]);
+    }
+
+    #[test]
+    fn a_gateway_that_greets_while_another_one_is_known_takes_its_place() {
+        let (mut roster, first) = (Roster::new(), worker(0, 1));
+        roster.gateway_arrived(GATEWAY);
+        settle(&mut roster, first);
+        roster.withdraw(first);
+        assert_eq!(
+            roster.gateway_arrived(NEXT_GATEWAY),
+            [Order::Withdrawn(first)]
+        );
+        assert_eq!(roster.gateway(), Some(NEXT_GATEWAY));
+    }
+}

@@ -1,0 +1,178 @@
+//! From the settings of a gateway to a part of the herd.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use herder_core::spec::{
+    AppSpec, DispatchMode, LifePolicy, Readiness, RecyclePolicy, RestartPolicy, WorkerCount,
+};
+use herder_core::supervisor::Supervisor;
+use herder_sys::listener::Listener;
+use herder_sys::{directory, limits, random};
+use herder_wire::gateway::{BadSetting, GatewayConfig};
+use herder_wire::plan::Identity;
+
+use super::nobody::{self, Rights};
+use super::{Reception, Roster};
+use crate::config::{Config, Messages, Program};
+use crate::event::HerdEvent;
+use crate::master::crew::Crew;
+use crate::master::nursery::{GatewayRecipe, Recipe};
+use crate::master::{millis, now};
+use crate::output::Output;
+
+/// How long a gateway has to close what is left, when the workers have gone. The keeper waits a little
+/// longer for the master than for the workers; this is within that.
+const GRACE: Duration = Duration::from_secs(7);
+
+/// How often it beats at the least.
+const SLOWEST_BEAT: Duration = Duration::from_secs(1);
+
+/// What a gateway needs that only the settings can give.
+pub(in crate::master) struct Prepared {
+    config: GatewayConfig,
+    page: Option<OwnedFd>,
+    /// Something that the operator should know.
+    warning: Option<String>,
+    identity: Option<Identity>,
+}
+
+/// Why there cannot be a gateway.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::master) enum MessageError {
+    #[error(transparent)]
+    Setting(#[from] BadSetting),
+    #[error("page: cannot open the directory {path}: {source}")]
+    Page { path: PathBuf, source: io::Error },
+    #[error("the gateway has {listeners} addresses, but a protocol for {protocols}")]
+    Protocols { listeners: usize, protocols: usize },
+    #[error("dispatch by message and a gateway go together: there is only one of them")]
+    Mode,
+    #[error("messages are for workers that are this program itself")]
+    Foreign,
+}
+
+/// Checks the settings, and opens what they name.
+pub(in crate::master) fn prepare(config: &Config) -> Result<Option<Prepared>, MessageError> {
+    let by_message = config.spec.dispatch.mode == DispatchMode::Message;
+    let Some(messages) = &config.messages else {
+        return if by_message {
+            Err(MessageError::Mode)
+        } else {
+            Ok(None)
+        };
+    };
+    if !by_message || !config.listen.is_empty() {
+        return Err(MessageError::Mode);
+    }
+    if matches!(config.program, Program::Command(_)) {
+        return Err(MessageError::Foreign);
+    }
+    let gateway = gateway_config(messages, &config.spec)?;
+    let (identity, root) = match nobody::rights() {
+        Rights::Masters => (None, None),
+        Rights::Of(identity) => (Some(identity), None),
+        Rights::Roots => (None, Some(ROOT.to_owned())),
+    };
+    let page = messages.page.as_deref().map(open_page).transpose()?;
+    let hidden = identity
+        .is_some()
+        .then(|| messages.page.as_deref().and_then(hidden_page))
+        .flatten();
+    Ok(Some(Prepared {
+        config: gateway,
+        page,
+        warning: root.or(hidden),
+        identity,
+    }))
+}
+
+impl Prepared {
+    /// The gateway as a part of the herd, and what the master knows for it.
+    pub(in crate::master) fn found(
+        self,
+        spec: &AppSpec,
+        listeners: Vec<Listener>,
+        output: &Output,
+    ) -> io::Result<(Crew, Reception)> {
+        if let Some(text) = self.warning {
+            output.tell(HerdEvent::Warning { text });
+        }
+        let named = |listener: Listener| (listener.local().to_string(), listener.into_fd());
+        let recipe = GatewayRecipe {
+            app: spec.name.clone(),
+            listeners: listeners.into_iter().map(named).collect(),
+            page: self.page,
+            identity: self.identity,
+            open_files: limits::raise_open_files()?,
+        };
+        let supervisor = Supervisor::new(gateway_spec(spec), random::seed());
+        let reception = Reception {
+            roster: Roster::new(),
+            config: Box::new(self.config),
+            open_by: now().after(spec.life.boot_timeout),
+        };
+        Ok((Crew::new(supervisor, Recipe::Gateway(recipe)), reception))
+    }
+}
+
+/// How long the gateway of this app has to close what is left.
+pub(in crate::master) fn grace(life: &LifePolicy) -> Duration {
+    life.grace.min(GRACE)
+}
+
+/// A gateway is supervised as the workers are, and has a restart budget of its own.
+fn gateway_spec(spec: &AppSpec) -> AppSpec {
+    AppSpec {
+        name: spec.name.clone(),
+        workers: WorkerCount::new(1).expect("one is a count of workers"),
+        restart: RestartPolicy::default(),
+        recycle: RecyclePolicy::default(),
+        life: LifePolicy {
+            readiness: Readiness::Message,
+            grace: grace(&spec.life),
+            ..spec.life.clone()
+        },
+        dispatch: spec.dispatch.clone(),
+    }
+}
+
+fn gateway_config(messages: &Messages, spec: &AppSpec) -> Result<GatewayConfig, MessageError> {
+    let beat = spec.life.hang.map(|hang| (hang / 4).min(SLOWEST_BEAT));
+    let config = GatewayConfig {
+        beat_millis: beat.map(|beat| millis(beat).max(1)),
+        ..messages.gateway.clone()
+    };
+    config.check()?;
+    let (listeners, protocols) = (messages.listen.len(), config.protocols.len());
+    if listeners != protocols {
+        return Err(MessageError::Protocols {
+            listeners,
+            protocols,
+        });
+    }
+    Ok(config)
+}
+
+const ROOT: &str = "the gateway runs as root: the master may not become another user";
+
+fn open_page(path: &Path) -> Result<OwnedFd, MessageError> {
+    directory::open_directory(path).map_err(|source| MessageError::Page {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Warns of a page that a gateway cannot show because it is nobody.
+fn hidden_page(path: &Path) -> Option<String> {
+    const OTHERS_PASS: u32 = 0o001;
+    let found = std::fs::metadata(path).ok()?;
+    let hidden = found.permissions().mode() & OTHERS_PASS == 0;
+    hidden.then(|| {
+        let path = path.display();
+        format!("the gateway runs as nobody, who may not look into the page's directory {path}")
+    })
+}
