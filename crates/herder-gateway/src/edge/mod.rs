@@ -19,6 +19,10 @@ mod outbox;
 mod session;
 mod settings;
 mod stream;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod websocket;
 mod wire;
 

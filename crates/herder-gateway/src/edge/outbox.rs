@@ -65,6 +65,7 @@ impl Outbox {
         };
         self.chunks.push_back(Chunk { bytes: body, cut });
         self.batch.extend_from_slice(tail);
+        self.seal(Cut::After);
     }
 
     /// What to write next.
@@ -119,7 +120,10 @@ mod tests {
 
     fn next(outbox: &mut Outbox) -> Vec<u8> {
         let (slices, used) = outbox.slices();
-        slices[..used].concat()
+        slices[..used]
+            .iter()
+            .flat_map(|slice| slice.to_vec())
+            .collect()
     }
 
     #[test]
@@ -142,8 +146,10 @@ mod tests {
         outbox.push(b"", Bytes::from_static(b"tail"), b"\n");
         outbox.slices();
         outbox.advance(COPIED - 1);
-        assert_eq!(next(&mut outbox), b"x\ntail\n");
-        outbox.advance(3);
+        assert_eq!(next(&mut outbox), b"x\n");
+        outbox.advance(1);
+        assert_eq!(next(&mut outbox), b"\ntail\n");
+        outbox.advance(2);
         assert_eq!(next(&mut outbox), b"ail\n");
         outbox.advance(4);
         assert!(outbox.is_empty());
@@ -156,7 +162,8 @@ mod tests {
         outbox.push(b"head", Bytes::from(vec![b'x'; COPIED]), b"tail");
         outbox.slices();
         outbox.advance(2);
-        outbox.push(b"", Bytes::from_static(b"next"), b"");
+        outbox.push(b"", Bytes::from(vec![b'y'; COPIED]), b"left out");
+        outbox.push(b"", Bytes::from_static(b"left out"), b"");
         outbox.discard();
         assert_eq!(outbox.len(), 2 + COPIED + 4);
         assert!(next(&mut outbox).ends_with(b"xtail"));

@@ -276,13 +276,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, L: Language> Session<S, L> {
 struct Pulse {
     every: Duration,
     sleep: Pin<Box<Sleep>>,
-    asked: Asked,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    No,
-    Yes,
+    /// When, if nothing was heard since.
+    asked: Option<Instant>,
 }
 
 enum Look {
@@ -296,7 +291,7 @@ impl Pulse {
         Pulse {
             every,
             sleep: Box::pin(sleep_until(Instant::now() + every)),
-            asked: Asked::No,
+            asked: None,
         }
     }
 
@@ -316,9 +311,9 @@ impl Pulse {
             Reading::Off => now,
         };
         let (look, asked, next) = match self.asked {
-            _ if heard + self.every > now => (Look::Well, Asked::No, heard + self.every),
-            Asked::No => (Look::Quiet, Asked::Yes, now + self.every),
-            Asked::Yes => (Look::Dead, Asked::Yes, now + self.every),
+            Some(asked) if heard < asked => (Look::Dead, None, now),
+            _ if heard + self.every > now => (Look::Well, None, heard + self.every),
+            _ => (Look::Quiet, Some(now), now + self.every),
         };
         self.asked = asked;
         self.sleep.as_mut().reset(next);

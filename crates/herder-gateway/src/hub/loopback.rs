@@ -17,6 +17,7 @@ pub(crate) enum Answering {
     /// It is answered at once.
     AtOnce,
     /// It is kept until [`Loopback::answer`].
+    #[cfg(test)]
     OnRequest,
 }
 
@@ -25,6 +26,7 @@ pub(crate) struct Loopback {
     answering: Answering,
     joined: Cell<u64>,
     places: RefCell<BTreeMap<ClientId, Place>>,
+    #[cfg(test)]
     kept: RefCell<Vec<(ClientId, Message)>>,
     pub(crate) board: Board,
 }
@@ -35,6 +37,7 @@ impl Loopback {
             answering,
             joined: Cell::new(0),
             places: RefCell::default(),
+            #[cfg(test)]
             kept: RefCell::default(),
             board: Board::new(),
         })
@@ -47,6 +50,17 @@ impl Loopback {
         Hub::new(Rc::clone(self) as Rc<dyn Desk>)
     }
 
+    fn echo(&self, client: ClientId, message: Message) {
+        let place = self.places.borrow().get(&client).cloned();
+        if let Some(place) = place {
+            place.send(message);
+            place.over();
+        }
+    }
+}
+
+#[cfg(test)]
+impl Loopback {
     /// What was kept and not answered, in order of arrival.
     pub(crate) fn kept(&self) -> Vec<Message> {
         let kept = self.kept.borrow();
@@ -64,14 +78,6 @@ impl Loopback {
     pub(crate) fn places(&self) -> Vec<Place> {
         self.places.borrow().values().cloned().collect()
     }
-
-    fn echo(&self, client: ClientId, message: Message) {
-        let place = self.places.borrow().get(&client).cloned();
-        if let Some(place) = place {
-            place.send(message);
-            place.over();
-        }
-    }
 }
 
 impl Desk for Loopback {
@@ -86,6 +92,7 @@ impl Desk for Loopback {
     fn submit(&self, client: ClientId, message: Message) {
         match self.answering {
             Answering::AtOnce => self.echo(client, message),
+            #[cfg(test)]
             Answering::OnRequest => self.kept.borrow_mut().push((client, message)),
         }
     }

@@ -39,8 +39,6 @@ pub(crate) enum Outgoing {
 pub(crate) enum CloseReason {
     /// The herd stops.
     GoingAway,
-    /// The gateway itself failed.
-    Internal,
 }
 
 /// The edge's side. Dropping it tells the hub that the client is gone.
@@ -88,6 +86,7 @@ impl Seat {
         (seat, place)
     }
 
+    #[cfg(test)]
     pub(crate) fn id(&self) -> ClientId {
         self.client
     }

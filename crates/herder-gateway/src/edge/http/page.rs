@@ -40,7 +40,7 @@ struct Opened {
 
 enum Looked {
     Directory,
-    File(Opened),
+    File(Box<Opened>),
     Other,
 }
 
@@ -74,18 +74,19 @@ impl Page {
             Found::Other => Ok(Looked::Other),
             Found::File(mut file, metadata) => {
                 let first = read(&mut file, metadata.len())?;
-                Ok(Looked::File(Opened {
+                let opened = Opened {
                     file,
                     metadata,
                     first,
-                }))
+                };
+                Ok(Looked::File(Box::new(opened)))
             }
         };
         spawn_blocking(look).await.map_err(io::Error::other)?
     }
 }
 
-fn show(opened: Opened, media: &'static str, asked: &HeaderMap) -> Response<Body> {
+fn show(opened: Box<Opened>, media: &'static str, asked: &HeaderMap) -> Response<Body> {
     let length = opened.metadata.len();
     let tag = tag(&opened.metadata);
     let known = asked.get_all(IF_NONE_MATCH).iter();
@@ -109,7 +110,7 @@ fn show(opened: Opened, media: &'static str, asked: &HeaderMap) -> Response<Body
     response
 }
 
-fn body(opened: Opened, length: u64) -> Body {
+fn body(opened: Box<Opened>, length: u64) -> Body {
     let first = u64::try_from(opened.first.len()).unwrap_or(u64::MAX);
     if first >= length {
         return Body::from(opened.first);
@@ -205,13 +206,14 @@ fn failed(error: &io::Error) -> Response<Body> {
     use io::ErrorKind::{
         CrossesDevices, InvalidFilename, NotADirectory, NotFound, PermissionDenied,
     };
-    match error.kind() {
-        NotFound | NotADirectory | InvalidFilename => absent(),
-        PermissionDenied | CrossesDevices => refused(),
-        _ => say(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "This cannot be read now.\n",
-        ),
+    let kind = error.kind();
+    if matches!(kind, NotFound | NotADirectory | InvalidFilename) {
+        absent()
+    } else if matches!(kind, PermissionDenied | CrossesDevices) {
+        refused()
+    } else {
+        let sentence = "This cannot be read now.\n";
+        say(StatusCode::SERVICE_UNAVAILABLE, sentence)
     }
 }
 

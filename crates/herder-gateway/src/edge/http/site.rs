@@ -1,5 +1,6 @@
 //! One request.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use hyper::header::{
@@ -38,7 +39,7 @@ impl Site {
         hub: Hub,
         settings: Rc<Settings>,
         house: House,
-        page: Option<std::os::fd::OwnedFd>,
+        page: Option<OwnedFd>,
     ) -> Site {
         Site {
             hub,
@@ -50,62 +51,48 @@ impl Site {
 
     /// Answers one request. Its body, should it have one, is of no interest.
     pub(super) async fn answer<B>(&self, request: &Request<B>) -> Outcome {
-        if let Err(response) = self.check(request) {
-            return Outcome::Response(response);
+        if !names_one_host(request) {
+            let sentence = "A request names one host.\n";
+            Outcome::Response(say(StatusCode::BAD_REQUEST, sentence))
+        } else if wants_websocket(request) {
+            self.upgrade(request)
+        } else {
+            Outcome::Response(self.show(request).await)
         }
-        if wants_websocket(request) {
-            return match self.upgrade(request) {
-                Ok((response, seat)) => Outcome::Upgraded(response, seat),
-                Err(response) => Outcome::Response(response),
-            };
-        }
-        Outcome::Response(self.show(request).await)
     }
 
-    fn check<B>(&self, request: &Request<B>) -> Result<(), Response<Body>> {
-        let mut hosts = request.headers().get_all(HOST).iter();
-        let named = match (hosts.next(), hosts.next()) {
-            (None, _) => request.version() < Version::HTTP_11,
-            (Some(_), other) => other.is_none(),
-        };
-        if named {
-            return Ok(());
-        }
-        let sentence = "A request names one host.\n";
-        Err(say(StatusCode::BAD_REQUEST, sentence))
-    }
-
-    fn upgrade<B>(&self, request: &Request<B>) -> Result<(Response<Body>, Seat), Response<Body>> {
+    fn upgrade<B>(&self, request: &Request<B>) -> Outcome {
         let headers = request.headers();
-        if headers
-            .get(SEC_WEBSOCKET_VERSION)
-            .is_none_or(|version| version != "13")
-        {
+        let version = headers.get(SEC_WEBSOCKET_VERSION);
+        if version.is_none_or(|version| version != "13") {
             let sentence = "This speaks version 13 of WebSocket.\n";
-            let mut response = say(StatusCode::UPGRADE_REQUIRED, sentence);
-            offer(&mut response);
-            return Err(response);
+            return Outcome::Response(upgrade_required(sentence));
         }
         let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
         if !key.is_some_and(is_key) {
             let sentence = "The key of this WebSocket request is none.\n";
-            return Err(say(StatusCode::BAD_REQUEST, sentence));
+            return Outcome::Response(say(StatusCode::BAD_REQUEST, sentence));
         }
-        self.admit(request)?;
-        let response = create_response_with_body(request, Body::empty).map_err(|_| {
+        if let Some(refusal) = self.refusal(request) {
+            return Outcome::Response(refusal);
+        }
+        let Ok(response) = create_response_with_body(request, Body::empty) else {
             let sentence = "This is no WebSocket request.\n";
-            say(StatusCode::BAD_REQUEST, sentence)
-        })?;
-        let seat = self.hub.join(Protocol::WebSocket).ok_or_else(full)?;
-        Ok((response, seat))
+            return Outcome::Response(say(StatusCode::BAD_REQUEST, sentence));
+        };
+        match self.hub.join(Protocol::WebSocket) {
+            Some(seat) => Outcome::Upgraded(response, seat),
+            None => Outcome::Response(full()),
+        }
     }
 
-    fn admit<B>(&self, request: &Request<B>) -> Result<(), Response<Body>> {
+    /// What a page from elsewhere is answered.
+    fn refusal<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
         match judge(&self.settings.origins, request.headers()) {
-            Verdict::Allowed => Ok(()),
+            Verdict::Allowed => None,
             Verdict::Refused => {
                 let sentence = "Pages from elsewhere may not connect.\n";
-                Err(say(StatusCode::FORBIDDEN, sentence))
+                Some(say(StatusCode::FORBIDDEN, sentence))
             }
         }
     }
@@ -119,18 +106,22 @@ impl Site {
             return response;
         }
         if self.settings.feed.as_deref() == Some(request.uri().path()) {
-            return match self.admit(request) {
-                Ok(()) => feed(self.hub.watch(), self.house.clone()),
-                Err(response) => response,
-            };
+            let refusal = self.refusal(request);
+            return refusal.unwrap_or_else(|| feed(self.hub.watch(), self.house.clone()));
         }
         if let Some(page) = &self.page {
             return page.answer(request.uri(), request.headers()).await;
         }
-        let sentence = "This is a WebSocket; connect to it as such.\n";
-        let mut response = say(StatusCode::UPGRADE_REQUIRED, sentence);
-        offer(&mut response);
-        response
+        upgrade_required("This is a WebSocket; connect to it as such.\n")
+    }
+}
+
+/// As HTTP/1.1 demands it.
+fn names_one_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(_), other) => other.is_none(),
     }
 }
 
@@ -151,13 +142,15 @@ fn is_key(key: &[u8]) -> bool {
     key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(digit)
 }
 
-fn offer(response: &mut Response<Body>) {
+fn upgrade_required(sentence: &'static str) -> Response<Body> {
+    let mut response = say(StatusCode::UPGRADE_REQUIRED, sentence);
     let headers = response.headers_mut();
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    // "A sender of Upgrade must also send a Connection header", says RFC 9110.
+    // RFC 9110 has it that whoever sends Upgrade names it in Connection.
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     let version = HeaderValue::from_static("13");
     headers.insert(SEC_WEBSOCKET_VERSION, version);
+    response
 }
 
 fn full() -> Response<Body> {

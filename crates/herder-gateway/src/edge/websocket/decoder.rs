@@ -96,6 +96,13 @@ impl Decoder {
         }
     }
 
+    /// How much memory an incomplete message holds.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        let message = self.message.as_ref();
+        message.map_or(0, |message| message.bytes.capacity())
+    }
+
     fn head(&mut self, input: &mut BytesMut) -> Result<Option<Frame>, Violation> {
         let mut cursor = Cursor::new(&input[..]);
         let parsed = FrameHeader::parse(&mut cursor).map_err(|_| Violation::Protocol)?;

@@ -56,7 +56,6 @@ impl Language for WebSocket {
     fn goodbye(&self, reason: Reason) -> Bytes {
         let (code, text) = match reason {
             Reason::Hub(CloseReason::GoingAway) => (CloseCode::Away, "going away"),
-            Reason::Hub(CloseReason::Internal) => (CloseCode::Error, "internal error"),
             Reason::TooSlow => (CloseCode::Policy, "too slow"),
         };
         close(Some(code), text)

@@ -1,0 +1,6 @@
+//! Sessions over streams in memory, with the clock in hand; doors with real sockets.
+
+mod door;
+mod lines;
+mod slow;
+mod websocket;
