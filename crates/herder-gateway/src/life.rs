@@ -65,11 +65,15 @@ async fn greet(channel: &Channel, inbox: &mut Inbox) -> Result<Box<GatewayConfig
         Order::Plain(ToGateway::Welcome { version, .. }) => {
             return Err(ControlFault::Version(version));
         }
-        other => return Err(ControlFault::Unexpected(other.name())),
+        other @ (Order::Link { .. } | Order::Plain(_)) => {
+            return Err(ControlFault::Unexpected(other.name()));
+        }
     }
     match inbox.next().await? {
         Order::Plain(ToGateway::Configure(config)) => Ok(config),
-        other => Err(ControlFault::Unexpected(other.name())),
+        other @ (Order::Link { .. } | Order::Plain(_)) => {
+            Err(ControlFault::Unexpected(other.name()))
+        }
     }
 }
 

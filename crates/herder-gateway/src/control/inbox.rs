@@ -110,13 +110,12 @@ impl Inbox {
         let (mut frames, mut links) = (0, 0);
         while let Some(frame) = self.decoder.next()? {
             frames += 1;
-            let order = match frame {
-                ToGateway::Link { worker } => {
-                    links += 1;
-                    let ends = link_ends(&mut self.fds);
-                    Order::Link { worker, ends }
-                }
-                other => Order::Plain(other),
+            let order = if let ToGateway::Link { worker } = frame {
+                links += 1;
+                let ends = link_ends(&mut self.fds);
+                Order::Link { worker, ends }
+            } else {
+                Order::Plain(frame)
             };
             self.waiting.push_back(order);
         }

@@ -87,11 +87,20 @@ fn a_job_whose_turn_falls_on_a_starting_worker_waits_for_it() {
         second.hello(0);
         second.starts(2).await;
         stage.master.hears_of(1, 1).await;
-        assert_eq!(stage.master.hears().await, ToMaster::Exhausted { worker: 1 });
+        assert_eq!(
+            stage.master.hears().await,
+            ToMaster::Exhausted { worker: 1 }
+        );
         stage.master.hears_of(3, 3).await;
-        assert_eq!(stage.master.hears().await, ToMaster::Exhausted { worker: 3 });
+        assert_eq!(
+            stage.master.hears().await,
+            ToMaster::Exhausted { worker: 3 }
+        );
         stage.master.hears_of(2, 2).await;
-        assert_eq!(stage.master.hears().await, ToMaster::Exhausted { worker: 2 });
+        assert_eq!(
+            stage.master.hears().await,
+            ToMaster::Exhausted { worker: 2 }
+        );
     });
 }
 
@@ -111,7 +120,10 @@ fn jobs_that_a_worker_did_under_an_earlier_gateway_count() {
         client.says("the third");
         client.says("for another");
         stage.master.hears_of(1, 7).await;
-        assert_eq!(stage.master.hears().await, ToMaster::Exhausted { worker: 7 });
+        assert_eq!(
+            stage.master.hears().await,
+            ToMaster::Exhausted { worker: 7 }
+        );
         worker.starts(1).await;
         let other = stage.greeted(8).await;
         other.starts(2).await;

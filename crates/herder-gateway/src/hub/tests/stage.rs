@@ -146,9 +146,9 @@ impl Master {
     /// The next news that is neither a beat nor a count.
     pub(super) async fn hears(&mut self) -> ToMaster {
         loop {
-            match self.hears_anything().await {
-                ToMaster::Beat | ToMaster::Counters { .. } => {}
-                news => return news,
+            let news = self.hears_anything().await;
+            if !matches!(news, ToMaster::Beat | ToMaster::Counters { .. }) {
+                return news;
             }
         }
     }
