@@ -167,20 +167,26 @@ impl Desk {
 
     /// Who was given a job, in order.
     pub(crate) fn dealt(&self) -> Vec<u64> {
-        let dealt = |action: &Action| match action {
-            Action::Assign { worker, .. } => Some(worker.0),
-            _ => None,
-        };
-        self.log.iter().filter_map(dealt).collect()
+        let mut dealt = Vec::new();
+        for action in &self.log {
+            if let Action::Assign { worker, .. } = action {
+                dealt.push(worker.0);
+            }
+        }
+        dealt
     }
 
     /// How the job ended.
     pub(crate) fn outcomes(&self, id: u64) -> Vec<JobOutcome> {
-        let outcome = |action: &Action| match action {
-            Action::Over { job, outcome, .. } if job.0 == id => Some(*outcome),
-            _ => None,
-        };
-        self.log.iter().filter_map(outcome).collect()
+        let mut outcomes = Vec::new();
+        for action in &self.log {
+            if let Action::Over { job, outcome, .. } = action
+                && job.0 == id
+            {
+                outcomes.push(*outcome);
+            }
+        }
+        outcomes
     }
 
     pub(crate) fn count(&self, action: Action) -> usize {
@@ -207,7 +213,7 @@ impl Desk {
         while let Some(action) = self.dispatcher.poll_action() {
             self.log.push(action);
             assert!(
-                self.log.len() < 10_000,
+                self.log.len() < 100_000,
                 "the dispatcher asks without end: {:?}",
                 &self.log[self.log.len() - 12..]
             );

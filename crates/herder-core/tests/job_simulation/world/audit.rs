@@ -87,7 +87,7 @@ impl World {
         }
         let waits = |place| matches!(place, Place::Hand | Place::Link(_));
         let waiting = self.ledger.open().find(|(_, job)| waits(job.place));
-        let right = self.now >= until || waiting.is_none();
+        let right = self.now >= until || waiting.is_none() || self.interrupted;
         ensure(right, "8: nothing waits when empty is said", || {
             format!("{waiting:?}")
         })

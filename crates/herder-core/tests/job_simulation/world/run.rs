@@ -25,6 +25,8 @@ pub(crate) struct World {
     pub(super) dispatcher: JobDispatcher,
     /// Nothing is left to be polled.
     pub(super) at_rest: bool,
+    /// What is polled may have been decided before the last news.
+    pub(super) interrupted: bool,
     pub(super) ledger: Ledger,
     /// What the dispatcher knows of workers.
     pub(super) seats: BTreeMap<Incarnation, Seat>,
@@ -122,6 +124,7 @@ impl World {
             now: Tick::from_micros(rng.below(1_000_000_000)),
             dispatcher: JobDispatcher::new(plan.spec.clone()),
             at_rest: true,
+            interrupted: false,
             ledger: Ledger::default(),
             seats: BTreeMap::new(),
             stray: BTreeMap::new(),

@@ -33,6 +33,7 @@ impl World {
             let Some(action) = self.dispatcher.poll_action() else {
                 self.at_rest = true;
                 self.had_no_hope = false;
+                self.interrupted = false;
                 return self.check_rest();
             };
             asked += 1;
@@ -44,6 +45,7 @@ impl World {
             self.execute(action)?;
             self.had_no_hope |= self.has_no_hope();
         }
+        self.interrupted = true;
         Ok(())
     }
 
