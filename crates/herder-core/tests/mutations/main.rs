@@ -2,13 +2,19 @@
 //!
 //! Run with `cargo test -p herder-core --features mutation --test mutations`.
 
+#[expect(
+    clippy::duplicate_mod,
+    reason = "both worlds throw the same dice, and share nothing else"
+)]
+#[path = "../job_simulation/world/mod.rs"]
+mod job_world;
 #[path = "../simulation/world/mod.rs"]
 mod world;
 
 use std::time::{Duration, Instant};
 
 use herder_core::mutation::{self, Mutation};
-use world::{Budget, Lives, Tally, run, seeds, trace};
+use world::{Budget, Lives, Tally, run, seeds};
 
 /// Another base than the simulation's: what is found there is not found by memory.
 const BASE_SEED: u64 = 0x6D75_7461_7465;
@@ -16,54 +22,90 @@ const BASE_SEED: u64 = 0x6D75_7461_7465;
 /// Within this time a broken rule must be noticed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What a simulation says of one seed.
+type Simulation = fn(u64) -> Result<(), String>;
+
+/// The supervisor and the dispatcher of connections.
+fn herd(seed: u64) -> Result<(), String> {
+    let outcome = run(seed, Budget::Unbounded, Lives::Endless);
+    outcome.map(drop).map_err(|failure| failure.to_string())
+}
+
+/// The dispatcher of jobs.
+fn jobs(seed: u64) -> Result<(), String> {
+    let outcome = job_world::run(seed);
+    outcome.map(drop).map_err(|failure| failure.to_string())
+}
+
 /// Searches for a seed that notices the broken rule.
 #[expect(clippy::disallowed_methods, reason = "the patience is real time")]
 #[expect(
     clippy::print_stdout,
     reason = "who notices, and how, is the result of this test"
 )]
-fn is_caught(broken: Mutation) {
+fn is_caught(broken: Mutation, simulation: Simulation) {
     // Thousands of steps are searched: only the find is printed.
-    trace::set(trace::Trace::Off);
+    world::trace::set(world::trace::Trace::Off);
+    job_world::trace::set(job_world::trace::Trace::Off);
     mutation::set(Some(broken));
     let start = Instant::now();
     let caught = seeds(BASE_SEED)
         .take_while(|_| start.elapsed() < PATIENCE)
-        .find_map(|seed| run(seed, Budget::Unbounded, Lives::Endless).err());
+        .find_map(|seed| simulation(seed).err().map(|failure| (seed, failure)));
     mutation::set(None);
-    let failure = caught.unwrap_or_else(|| panic!("{broken:?} was not noticed in {PATIENCE:?}"));
+    let (seed, failure) =
+        caught.unwrap_or_else(|| panic!("{broken:?} was not noticed in {PATIENCE:?}"));
     println!("{broken:?} in {:?}: {failure}", start.elapsed());
-    let mended = run(failure.seed, Budget::Unbounded, Lives::Endless);
+    let mended = simulation(seed);
     assert!(
         mended.is_ok(),
-        "seed {} fails without a mutation: {mended:?}",
-        failure.seed
+        "seed {seed} fails without a mutation: {mended:?}"
     );
 }
 
 #[test]
 fn back_off_off_is_caught() {
-    is_caught(Mutation::BackoffOff);
+    is_caught(Mutation::BackoffOff, herd);
 }
 
 #[test]
 fn credit_off_is_caught() {
-    is_caught(Mutation::CreditOff);
+    is_caught(Mutation::CreditOff, herd);
 }
 
 #[test]
 fn incarnation_test_off_is_caught() {
-    is_caught(Mutation::IncarnationTestOff);
+    is_caught(Mutation::IncarnationTestOff, herd);
 }
 
 #[test]
 fn a_swapped_stop_ladder_is_caught() {
-    is_caught(Mutation::StopLadderSwapped);
+    is_caught(Mutation::StopLadderSwapped, herd);
 }
 
 #[test]
 fn take_back_off_is_caught() {
-    is_caught(Mutation::TakeBackOff);
+    is_caught(Mutation::TakeBackOff, herd);
+}
+
+#[test]
+fn a_job_limit_off_is_caught() {
+    is_caught(Mutation::JobLimitOff, jobs);
+}
+
+#[test]
+fn an_unasked_retry_of_a_started_job_is_caught() {
+    is_caught(Mutation::JobRetryUnasked, jobs);
+}
+
+#[test]
+fn a_trusted_stranger_among_jobs_is_caught() {
+    is_caught(Mutation::JobStrangerTrusted, jobs);
+}
+
+#[test]
+fn jobs_that_are_not_taken_back_are_caught() {
+    is_caught(Mutation::JobTakeBackOff, jobs);
 }
 
 #[test]
@@ -77,4 +119,13 @@ fn without_a_mutation_nothing_is_caught() {
         }
     }
     assert_eq!(tally.seeds, 400, "{tally:?}");
+}
+
+#[test]
+fn without_a_mutation_nothing_is_caught_among_jobs() {
+    let mut tally = job_world::Tally::default();
+    for seed in job_world::seeds(BASE_SEED).take(200) {
+        tally += job_world::run(seed).expect("nothing is broken");
+    }
+    assert!(!tally.is_tame(), "{tally:?}");
 }
