@@ -40,6 +40,8 @@ pub(crate) struct Gate {
 
 struct Outbox {
     packets: VecDeque<Packet>,
+    /// A job cannot be started before there is room.
+    start_waits: bool,
     /// What the gate is watched for.
     interest: Interest,
 }
@@ -74,6 +76,7 @@ impl Gate {
             watch: Arc::clone(watch),
             outbox: Mutex::new(Outbox {
                 packets: VecDeque::new(),
+                start_waits: false,
                 interest: Interest::READABLE,
             }),
             waiting: AtomicUsize::new(0),
@@ -136,6 +139,14 @@ impl Gate {
         let posted = self.try_queue(packet);
         // When it is closed, nobody hears what is said here.
         let _closed = self.closed_by(posted);
+    }
+
+    /// That a job is started could not be [posted](Gate::post): has the gate watched for room, until
+    /// the next [`flush`](Gate::flush).
+    pub(crate) fn start_waits(&self) {
+        let mut outbox = lock(&self.outbox);
+        outbox.start_waits = true;
+        self.watch_for_it(&mut outbox);
     }
 
     /// Sends what had to wait. [`Posted::Now`] = nothing waits any more.
@@ -214,6 +225,7 @@ impl Gate {
     fn try_flush(&self) -> io::Result<Posted> {
         let mut outbox = lock(&self.outbox);
         let posted = self.empty(&mut outbox)?;
+        outbox.start_waits = false;
         self.watch_for_it(&mut outbox);
         Ok(posted)
     }
@@ -252,7 +264,7 @@ impl Gate {
     /// Has the gate watched for what can be done about it. While something has to leave first,
     /// that is room alone: what lies there and is not received would wake us without end.
     fn watch_for_it(&self, outbox: &mut Outbox) {
-        let interest = if !outbox.packets.is_empty() {
+        let interest = if outbox.start_waits || !outbox.packets.is_empty() {
             Interest::WRITABLE
         } else if self.waiting.load(Ordering::Acquire) > 0 {
             Interest::READABLE | Interest::WRITABLE

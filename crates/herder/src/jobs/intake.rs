@@ -221,6 +221,7 @@ impl Intake {
         match arrived.gate.post(&Packet::started(arrived.job)) {
             Ok(Posted::Now) => {}
             Ok(Posted::Full | Posted::Crowded) => {
+                arrived.gate.start_waits();
                 desk.arrived.push_front((arrived, usable));
                 return Ok(None);
             }

@@ -5,13 +5,16 @@ use std::fmt;
 use herder_wire::gateway::Protocol;
 
 use crate::jobs::reply::{Reply, ReplyError};
-use crate::jobs::ticket::Ticket;
+use crate::jobs::ticket::{Holder, Ticket};
 
 /// A client's message, which is this worker's to work on.
 ///
 /// It can be answered any number of times, from any thread. It is finished when it is dropped, or
 /// with [`finish`](Job::finish); a job that is dropped by a panic has failed, as with
 /// [`fail`](Job::fail), and its client is told so.
+///
+/// While the gateway has no room for what is said here, the calls wait, the drop included. A gateway
+/// waits for no client, so that is rare and short.
 ///
 /// ```no_run
 /// # use herder::{Job, ReplyError};
@@ -30,7 +33,9 @@ pub struct Job {
 
 impl Job {
     pub(crate) fn new(ticket: Ticket) -> Job {
-        Job { ticket }
+        Job {
+            ticket: ticket.held_by(Holder::Thread),
+        }
     }
 
     /// The number of the job: 1, 2, 3 … in the life of a gateway, and the one that
@@ -67,9 +72,6 @@ impl Job {
 
     /// Sends this to the client. May be called several times: the replies of a job arrive in order.
     ///
-    /// While the gateway has no room for it, this waits; a gateway waits for no client, so that is
-    /// rare and short.
-    ///
     /// # Errors
     /// [`ReplyError::Gone`] when nobody is left to read it: there is no point in going on. The
     /// others say what is wrong with this reply; the job is as it was.
@@ -99,6 +101,14 @@ impl Job {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.ticket.is_cancelled()
+    }
+}
+
+#[cfg(test)]
+impl Job {
+    /// Replies until there is no room.
+    pub(crate) fn fill_the_link(&self) {
+        self.ticket.fill_the_link();
     }
 }
 

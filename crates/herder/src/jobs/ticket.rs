@@ -17,6 +17,7 @@ use crate::worker::link::Link;
 pub(crate) struct Ticket {
     arrived: Arrived,
     said: Said,
+    holder: Holder,
     intake: Arc<Intake>,
     /// Given up last: a worker without open jobs has said everything.
     open: Open,
@@ -30,6 +31,15 @@ pub(crate) struct Arrived {
     pub(crate) payload: Payload,
     pub(crate) gate: Arc<Gate>,
     pub(crate) cancelled: Arc<AtomicBool>,
+}
+
+/// Who works on a job.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// A task: it must not be held up, and what has to wait leaves behind its back.
+    Task,
+    /// A thread, which waits itself: perhaps nobody else in the worker has anything to do.
+    Thread,
 }
 
 /// Whether the gateway was told of the job's end.
@@ -60,9 +70,15 @@ impl Ticket {
         Ticket {
             arrived,
             said: Said::Nothing,
+            holder: Holder::Task,
             intake: Arc::clone(intake),
             open: Open::new(link),
         }
+    }
+
+    pub(crate) fn held_by(mut self, holder: Holder) -> Ticket {
+        self.holder = holder;
+        self
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -173,7 +189,25 @@ impl Ticket {
 
     fn end(&mut self, packet: Packet) {
         self.said = Said::Over;
-        self.arrived.gate.queue(packet);
+        let gate = &self.arrived.gate;
+        if self.holder == Holder::Thread && !std::thread::panicking() {
+            // When it fails nobody hears of it any more.
+            let _gone = gate.post_in_time(&packet, &self.open.0);
+        } else {
+            gate.queue(packet);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Ticket {
+    pub(crate) fn fill_the_link(&self) {
+        use crate::jobs::gate::Posted;
+        let packet = Packet::reply(self.id(), Reply::bytes([0; 10_000])).unwrap();
+        while self.arrived.gate.post(&packet).unwrap() == Posted::Now {}
+        // Room for a few bytes may be left.
+        let small = Packet::reply(self.id(), Reply::bytes([])).unwrap();
+        while self.arrived.gate.post(&small).unwrap() == Posted::Now {}
     }
 }
 

@@ -149,7 +149,7 @@ fn is_end(message: &herder_wire::link::FromWorker) -> bool {
 }
 
 #[test]
-fn while_the_link_is_full_a_reply_waits_and_an_end_does_not() {
+fn while_the_link_is_full_everything_waits_and_nothing_is_lost() {
     let (_master, mut gateway, worker) = testing::linked(CALM);
     for job in 1..=3 {
         gateway.give(job, "x");
@@ -167,23 +167,42 @@ fn while_the_link_is_full_a_reply_waits_and_an_end_does_not() {
         last = number;
     }
     assert!(last < 999, "nobody has read anything");
-    two.finish();
+    let ending = thread::spawn(move || two.finish());
     let waiting = thread::spawn(move || worker.next_job().unwrap().unwrap().id());
-    let mut said = gateway.wait_for(&finished(1));
-    said.extend(gateway.said());
-    writing.join().unwrap();
-    assert_eq!(waiting.join().unwrap(), 3);
-    if !said.contains(&finished(3)) {
-        said.extend(gateway.wait_for(&finished(3)));
+    let (mut said, mut ends) = (Vec::new(), 0);
+    while ends < 3 {
+        let new = gateway.wait_for_any();
+        assert!(!new.is_empty(), "{ends} have ended");
+        ends += new.iter().filter(|word| is_end(word)).count();
+        said.extend(new);
     }
-    let replies = said
-        .iter()
-        .filter(|word| **word == replied_bytes(1, &[0; 10_000]));
+    writing.join().unwrap();
+    ending.join().unwrap();
+    assert_eq!(waiting.join().unwrap(), 3);
+    let replies = said.iter();
+    let replies = replies.filter(|word| **word == replied_bytes(1, &[0; 10_000]));
     assert_eq!(replies.count(), 1000);
+}
+
+#[test]
+fn a_panic_does_not_wait_and_what_it_says_leaves_later() {
+    let (_master, mut gateway, worker) = testing::linked(CALM);
+    gateway.give(1, "x");
+    gateway.give(2, "x");
+    let job = next(&worker);
+    let panicking = thread::spawn(move || {
+        job.fill_the_link();
+        panic!("as asked");
+    });
+    assert!(panicking.join().is_err());
+    let waiting = thread::spawn(move || next(&worker).id());
+    let mut said = gateway.wait_for(&failed(1, "panicked"));
+    assert_eq!(waiting.join().unwrap(), 2);
+    said.extend(gateway.said());
     let place = |wanted| said.iter().position(|word| *word == wanted);
     assert!(
-        place(finished(2)) < place(started(3)),
-        "what waited goes first"
+        place(failed(1, "panicked")) < place(started(2)),
+        "what waits goes first"
     );
 }
 
