@@ -72,6 +72,9 @@ pub fn try_init() -> Result<(), InitError> {
     }
     let (taken, role) = match role::assume()? {
         Assumed::Entry => (Seat::Entry, Role::None),
+        #[cfg(feature = "message")]
+        Assumed::Gateway(seat) => std::process::exit(live_as_gateway(seat)),
+        #[cfg(not(feature = "message"))]
         Assumed::Gateway(_) => return Err(InitError::NoGateway),
         Assumed::Master(seat) => (Seat::Master(seat), Role::Master),
         // Before there are threads, which would otherwise receive them in the old, deadly way.
@@ -83,6 +86,19 @@ pub fn try_init() -> Result<(), InitError> {
     *seat = taken;
     role.assign();
     Ok(())
+}
+
+/// Lives as a gateway, and returns its exit status.
+#[cfg(feature = "message")]
+fn live_as_gateway(seat: herder_master::role::GatewaySeat) -> i32 {
+    let gateway = herder_gateway::Gateway {
+        app: seat.app,
+        incarnation: seat.incarnation,
+        control: seat.control,
+        listeners: seat.listeners,
+        page: seat.page,
+    };
+    gateway.run().into()
 }
 
 /// Why a process cannot play its part in a herd.
