@@ -10,6 +10,7 @@
 //! | [`plan`] | master to a child that is being started | one header, a sealed memory file, descriptors |
 //! | [`report`] | a child that could not follow its plan, to the master | one message |
 //! | [`keeper`] | master to keeper | frames |
+//! | [`node`] | master and unmodified Node.js worker | lines of JSON, both ways, over a socket pair |
 //! | [`notify`] | any program that speaks `sd_notify(3)`, to the master | datagrams |
 //!
 //! What a peer sends is never trusted. Every decoder here keeps four promises, and the fuzz
@@ -26,6 +27,7 @@ pub mod frame;
 pub mod gateway;
 pub mod keeper;
 pub mod link;
+pub mod node;
 pub mod notify;
 pub mod plan;
 pub mod record;

@@ -1,0 +1,230 @@
+//! Lines out of bytes that arrive in any pieces.
+
+use super::from_node::{self, FromNode};
+use super::json::JsonError;
+use super::{BUN_MARK, Framing, MAX_LINE, shapes};
+
+/// A decoder gives memory back when it holds more than this many bytes and needs a quarter.
+const KEPT_CAPACITY: usize = 4096;
+
+/// Why a line is no message. All of them are what no Node writes: the worker is to be given up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum LineError {
+    /// A field of a message of Node's is missing, or is not what it must be.
+    #[error("`{name}` of a cluster message is missing or malformed")]
+    BadField {
+        /// Name of the field.
+        name: &'static str,
+    },
+    /// There is nothing in the line.
+    #[error("blank line")]
+    Blank,
+    /// The line is not JSON.
+    #[error("line is {0}")]
+    Json(#[from] JsonError),
+    /// The line is not UTF-8.
+    #[error("line is not UTF-8 at byte {column}")]
+    NotUtf8 {
+        /// The first byte that is not, counted from 1.
+        column: usize,
+    },
+    /// The line is longer than allowed.
+    #[error("line exceeds the limit of {limit} bytes")]
+    TooLong {
+        /// The longest line allowed, without its end, in bytes.
+        limit: usize,
+    },
+}
+
+/// Turns a worker's bytes, which arrive in any pieces, into messages.
+///
+/// The first error is final: [`Decoder::next`] repeats it and further bytes are ignored.
+///
+/// ```
+/// use herder_wire::node::{Decoder, FromNode};
+///
+/// let mut decoder = Decoder::new();
+/// decoder.push(br#"{"cmd":"NODE_CLUSTER","act":"onl"#);
+/// assert_eq!(decoder.next()?, None);
+/// decoder.push(b"ine\",\"seq\":0}\n\"ready\"\n");
+/// assert_eq!(decoder.next()?, Some(FromNode::Online));
+/// let Some(FromNode::User(value)) = decoder.next()? else {
+///     panic!("a string is a message of the program");
+/// };
+/// assert!(value.is_text("ready"));
+/// # Ok::<(), herder_wire::node::LineError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` that earlier calls have decoded.
+    consumed: usize,
+    /// Bytes of `buffer` in which no further line ends.
+    searched: usize,
+    limit: usize,
+    framing: Framing,
+    failure: Option<LineError>,
+}
+
+impl Decoder {
+    /// A decoder that holds nothing and takes lines of at most [`MAX_LINE`] bytes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limit(MAX_LINE)
+    }
+
+    /// A decoder that holds nothing and takes lines of at most `limit` bytes, not counting their
+    /// ends, and never more than [`MAX_LINE`].
+    #[must_use]
+    pub fn with_limit(limit: usize) -> Self {
+        Decoder {
+            buffer: Vec::new(),
+            consumed: 0,
+            searched: 0,
+            limit: limit.min(MAX_LINE),
+            framing: Framing::Node,
+            failure: None,
+        }
+    }
+
+    /// Adds received bytes. Call [`Decoder::next`] until it returns `None` before the next push,
+    /// so that at most one unfinished line is held. One that is too long is not stored.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.failure.is_some() {
+            return;
+        }
+        let unfinished = self.buffer.len() - self.consumed;
+        if self.searched == self.buffer.len() {
+            let room = self.limit - unfinished.min(self.limit);
+            let start = &bytes[..bytes.len().min(room + 1)];
+            if start.len() > room && !start.contains(&b'\n') {
+                self.fail(LineError::TooLong { limit: self.limit });
+                return;
+            }
+        }
+        self.reserve(bytes.len());
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next message, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    ///
+    /// The first [`LineError`], at this and at every later call.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator could not resume after `None`"
+    )]
+    pub fn next(&mut self) -> Result<Option<FromNode>, LineError> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        self.advance().inspect_err(|failure| self.fail(*failure))
+    }
+
+    /// What the peer writes, as far as it has shown: Bun shows with its first message what it is.
+    /// Answer in the same way.
+    #[must_use]
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Whether no unfinished line is held: the peer may close now without having cut one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.consumed == self.buffer.len()
+    }
+
+    /// How much memory is held for bytes that wait, in bytes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    fn advance(&mut self) -> Result<Option<FromNode>, LineError> {
+        let unsearched = &self.buffer[self.searched..];
+        let Some(length) = unsearched.iter().position(|byte| *byte == b'\n') else {
+            self.searched = self.buffer.len();
+            let unfinished = self.buffer.len() - self.consumed;
+            self.compact();
+            return self.check_length(unfinished).map(|()| None);
+        };
+        let end = self.searched + length;
+        self.check_length(end - self.consumed)?;
+        let (framing, message) = read(&self.buffer[self.consumed..end])?;
+        if framing == Framing::Bun {
+            self.framing = framing;
+        }
+        self.consumed = end + 1;
+        self.searched = self.consumed;
+        Ok(Some(message))
+    }
+
+    fn check_length(&self, line: usize) -> Result<(), LineError> {
+        match line <= self.limit {
+            true => Ok(()),
+            false => Err(LineError::TooLong { limit: self.limit }),
+        }
+    }
+
+    /// Makes room as a vector does, by doubling, but not beyond what a line may need: memory for
+    /// a long line is its own size.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.buffer.len() + more;
+        if needed > self.buffer.capacity() {
+            let doubled = self.buffer.capacity() * 2;
+            let target = doubled.min(self.limit + 1).max(needed);
+            self.buffer.reserve_exact(target - self.buffer.len());
+        }
+    }
+
+    /// Moves the unfinished line to the front. Done only when all whole lines are gone, so that
+    /// each byte is moved at most once however many lines came in one push.
+    fn compact(&mut self) {
+        if self.consumed > 0 {
+            self.buffer.drain(..self.consumed);
+            self.searched -= self.consumed;
+            self.consumed = 0;
+        }
+        let capacity = self.buffer.capacity();
+        if capacity > KEPT_CAPACITY && self.buffer.len() < capacity / 4 {
+            self.buffer.shrink_to(self.buffer.len() * 2);
+        }
+    }
+
+    fn fail(&mut self, failure: LineError) {
+        self.failure = Some(failure);
+        self.buffer = Vec::new();
+        self.consumed = 0;
+        self.searched = 0;
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Reads one line without its end.
+fn read(line: &[u8]) -> Result<(Framing, FromNode), LineError> {
+    let (framing, line) = match line.split_first() {
+        Some((&BUN_MARK, rest)) => (Framing::Bun, rest),
+        Some(_) | None => (Framing::Node, line),
+    };
+    if let Some(message) = shapes::recognise(line) {
+        return Ok((framing, message));
+    }
+    let text = std::str::from_utf8(line).map_err(|error| LineError::NotUtf8 {
+        column: error.valid_up_to() + 1,
+    })?;
+    if text.trim_ascii().is_empty() {
+        return Err(LineError::Blank);
+    }
+    let message = from_node::read(text)?;
+    Ok(match (framing, message) {
+        // What Bun marks is its own, whatever it looks like.
+        (Framing::Bun, FromNode::User(_)) => (framing, FromNode::Internal),
+        (framing, message) => (framing, message),
+    })
+}
