@@ -128,3 +128,36 @@ fn end_with_a_panic() {
         }));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    const CHILD: &str = "HERDER_TEST_PANIC";
+
+    /// What the test below runs in a process of its own: a task panics, which a runtime survives.
+    #[test]
+    fn a_task_that_panics() {
+        if std::env::var_os(CHILD).is_none() {
+            return;
+        }
+        end_with_a_panic();
+        let runtime = Builder::new_current_thread().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let panics = tokio::task::spawn_local(async { panic!("on purpose") });
+            assert!(panics.await.is_err());
+        });
+    }
+
+    #[test]
+    fn a_panic_ends_the_process() {
+        let ended = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "gateway::tests::a_task_that_panics"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        assert_eq!(ended.status.code(), Some(FAILED.into()));
+    }
+}

@@ -1,5 +1,6 @@
 //! A message of a client, from its arrival to its end; and the client.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -19,6 +20,17 @@ pub(crate) struct Client {
     pub(crate) messages: u64,
     /// Those of its jobs that are not over.
     pub(crate) jobs: Vec<JobId>,
+    /// Why nothing more is read from it, if so.
+    stopped: BTreeSet<Cause>,
+}
+
+/// Why nothing more is read from a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    /// Messages of too many bytes wait in all.
+    Bytes,
+    /// It has enough unfinished jobs, or too many wait in all.
+    Jobs,
 }
 
 /// A message on its way to, or with, a worker.
@@ -74,6 +86,20 @@ impl Client {
             protocol,
             messages: 0,
             jobs: Vec::new(),
+            stopped: BTreeSet::new(),
+        }
+    }
+
+    /// Has nothing more read from it. Says whether that is new.
+    pub(crate) fn stop(&mut self, cause: Cause) -> bool {
+        self.place.pause();
+        self.stopped.insert(cause)
+    }
+
+    /// Has it read again, unless there is another cause not to.
+    pub(crate) fn read_again(&mut self, cause: Cause) {
+        if self.stopped.remove(&cause) && self.stopped.is_empty() {
+            self.place.resume();
         }
     }
 }
@@ -116,6 +142,14 @@ impl Payload {
         match self {
             Payload::Own(message) => message.bytes.len(),
             Payload::Sealed { .. } => 0,
+        }
+    }
+
+    /// How long the message is, in bytes.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Payload::Own(message) => message.bytes.len(),
+            Payload::Sealed { length, .. } => usize::try_from(*length).unwrap_or(usize::MAX),
         }
     }
 

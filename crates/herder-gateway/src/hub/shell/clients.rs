@@ -7,7 +7,7 @@ use herder_core::{ClientId, JobId};
 use herder_wire::gateway::Protocol;
 
 use super::state::{Phase, State};
-use crate::hub::job::{Awaited, Client, Going, Job, Payload};
+use crate::hub::job::{Awaited, Cause, Client, Going, Job, Payload};
 use crate::hub::{CloseReason, Desk, Message, Seat};
 
 impl State {
@@ -32,6 +32,10 @@ impl State {
         self.last.1 = job;
         client.messages += 1;
         client.jobs.push(job);
+        self.held += message.bytes.len();
+        if self.held > self.settings.max_held && client.stop(Cause::Bytes) {
+            self.stopped.push(id);
+        }
         let record = Job {
             client: id,
             protocol: client.protocol,
@@ -43,6 +47,18 @@ impl State {
         };
         self.jobs.insert(job, record);
         self.feed(Event::Arrived { job, client: id });
+    }
+
+    /// Messages have left. Half of what is allowed is enough to be read again.
+    pub(super) fn read_again(&mut self) {
+        if self.stopped.is_empty() || self.held > self.settings.max_held / 2 {
+            return;
+        }
+        for client in std::mem::take(&mut self.stopped) {
+            if let Some(client) = self.clients.get_mut(&client) {
+                client.read_again(Cause::Bytes);
+            }
+        }
     }
 
     /// A client is gone.

@@ -22,12 +22,17 @@ use crate::hub::link::{Link, Stirring};
 use crate::hub::sentences::Sentences;
 use crate::hub::{Desk, Hub, Message, Seat, Workers};
 
+/// How many bytes of messages may wait in this process for workers.
+const MAX_HELD: usize = 256 * 1024 * 1024;
+
 /// What the hub is told once.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) jobs: JobSpec,
     pub(crate) reports: Reports,
     pub(crate) max_clients: usize,
+    /// How many bytes of messages may wait before nothing more is read from whoever sends.
+    pub(crate) max_held: usize,
     pub(crate) sentences: Sentences,
     /// How often the master is told that the loop turns.
     pub(crate) beat: Option<Duration>,
@@ -72,6 +77,7 @@ impl Settings {
             jobs,
             reports: config.reports,
             max_clients: usize::try_from(config.max_clients).unwrap_or(usize::MAX),
+            max_held: MAX_HELD,
             sentences: Sentences {
                 retry,
                 lost: config.lost_reply.clone(),

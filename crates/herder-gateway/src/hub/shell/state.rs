@@ -12,7 +12,7 @@ use super::Settings;
 use super::turn::Pace;
 use crate::hub::Board;
 use crate::hub::inlet::Heard;
-use crate::hub::job::{Client, Going, Job};
+use crate::hub::job::{Cause, Client, Going, Job};
 use crate::hub::link::packet_room;
 use crate::hub::worker::{Standing, Worker};
 
@@ -39,6 +39,10 @@ pub(crate) struct State {
     pub(super) board: Board,
     /// Workers that are not on the board as they are.
     pub(super) unshown: BTreeSet<Incarnation>,
+    /// How much clients have said that may still be sent to a worker, in bytes.
+    pub(super) held: usize,
+    /// Clients from which nothing is read until that has become less.
+    pub(super) stopped: Vec<ClientId>,
     /// Jobs that came to an end at a worker.
     pub(super) served: u64,
     pub(super) rooms: Rooms,
@@ -89,6 +93,8 @@ impl State {
             again: None,
             board: Board::new(),
             unshown: BTreeSet::new(),
+            held: 0,
+            stopped: Vec::new(),
             served: 0,
             rooms: Rooms {
                 inward: packet_room(),
@@ -124,14 +130,14 @@ impl State {
                     outcome,
                 } => self.over(job, client, outcome),
                 Action::Pause { client } => {
-                    if let Some(client) = self.clients.get(&client) {
-                        client.place.pause();
+                    if let Some(client) = self.clients.get_mut(&client) {
+                        client.stop(Cause::Jobs);
                     }
                 }
                 Action::Release { job } => self.release(job),
                 Action::Resume { client } => {
-                    if let Some(client) = self.clients.get(&client) {
-                        client.place.resume();
+                    if let Some(client) = self.clients.get_mut(&client) {
+                        client.read_again(Cause::Jobs);
                     }
                 }
                 Action::TakeBack { worker } => {
@@ -222,11 +228,10 @@ impl State {
             return;
         };
         returned.worker = None;
-        if returned.going == Going::OutForGood {
-            returned.payload = None;
+        match std::mem::replace(&mut returned.going, Going::No) {
+            Going::OutForGood => self.drop_payload(job),
+            Going::Out | Going::No => {}
         }
-        returned.going = Going::No;
-        self.forget_if_settled(job);
     }
 
     /// The payload of a job is not needed any more, or not after it has left.
@@ -235,8 +240,16 @@ impl State {
             return;
         };
         match released.going {
-            Going::No => released.payload = None,
+            Going::No => self.drop_payload(job),
             Going::Out | Going::OutForGood => released.going = Going::OutForGood,
+        }
+    }
+
+    pub(super) fn drop_payload(&mut self, job: JobId) {
+        let payload = self.jobs.get_mut(&job).and_then(|job| job.payload.take());
+        if let Some(payload) = payload {
+            self.held -= payload.length();
+            self.read_again();
         }
         self.forget_if_settled(job);
     }

@@ -235,11 +235,10 @@ impl State {
             self.try_again(worker);
             return false;
         }
-        if job.going == Going::OutForGood {
-            job.payload = None;
+        match std::mem::replace(&mut job.going, Going::No) {
+            Going::OutForGood => self.drop_payload(id),
+            Going::Out | Going::No => {}
         }
-        job.going = Going::No;
-        self.forget_if_settled(id);
         if !encoded {
             // Nobody could read it.
             self.feed(Event::Failed { worker, job: id });

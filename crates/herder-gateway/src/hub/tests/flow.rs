@@ -12,7 +12,8 @@ use herder_wire::gateway::GatewayConfig;
 use herder_wire::link::{FromGateway, Kind, MAX_INLINE};
 use tokio::task::spawn_local;
 
-use super::stage::{Client, Stage, Worker, calm, patient, play, soon, text};
+use super::stage::{Client, Stage, Worker, calm, patient, play, play_with, soon, text};
+use crate::hub::shell::Settings;
 use crate::hub::{Message, Outgoing, Seat};
 
 #[test]
@@ -135,6 +136,40 @@ fn nothing_more_is_read_from_those_who_send_when_too_many_jobs_wait() {
         soon(client.room()).await;
         worker.starts(1).await;
         worker.starts(2).await;
+    });
+}
+
+#[test]
+fn nothing_more_is_read_from_those_who_send_when_too_many_bytes_wait() {
+    let settings = Settings {
+        max_held: 1000,
+        ..Settings::new(&patient(), 1)
+    };
+    play_with(settings, async |stage: Stage| {
+        let (client, other) = (stage.client(), stage.client());
+        client.says(&"x".repeat(600));
+        assert!(client.has_room());
+        client.says(&"y".repeat(600));
+        assert!(!client.has_room());
+        assert!(other.has_room(), "it has not said anything");
+        other.says("z");
+        assert!(!other.has_room());
+        let worker = stage.greeted(1).await;
+        worker.starts(1).await;
+        assert_eq!(worker.job().await.id, 2);
+        calm().await;
+        assert!(!client.has_room(), "more than half of it may be sent again");
+        worker.start(2);
+        soon(client.room()).await;
+        soon(other.room()).await;
+        // What a client that left has said does not count for ever.
+        let third = stage.client();
+        stage.shell.hold(Incarnation(1));
+        third.says(&"x".repeat(2000));
+        assert!(!third.has_room());
+        drop(third);
+        client.says("there is room");
+        assert!(client.has_room());
     });
 }
 

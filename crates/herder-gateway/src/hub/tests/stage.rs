@@ -29,9 +29,15 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Plays a test.
 pub(super) fn play<T>(config: GatewayConfig, test: impl AsyncFnOnce(Stage) -> T) -> T {
+    config.check().unwrap();
+    play_with(Settings::new(&config, 1), test)
+}
+
+/// Plays a test in which there is less room than usual.
+pub(super) fn play_with<T>(settings: Settings, test: impl AsyncFnOnce(Stage) -> T) -> T {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let stage = Stage::new(&config);
+        let stage = Stage::new(settings);
         soon(test(stage)).await
     })
 }
@@ -67,10 +73,9 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    fn new(config: &GatewayConfig) -> Stage {
-        config.check().unwrap();
+    fn new(settings: Settings) -> Stage {
         let (ours, theirs) = socket::seqpacket_pair().unwrap();
-        let shell = Shell::new(Settings::new(config, 1));
+        let shell = Shell::new(settings);
         let channel = Rc::new(Channel::new(theirs).unwrap());
         spawn_local(Rc::clone(&shell).turn(Rc::clone(&channel)));
         let master = Master {
