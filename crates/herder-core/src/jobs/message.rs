@@ -28,7 +28,9 @@ pub enum Event {
     Failed { worker: Incarnation, job: JobId },
     /// The worker has finished the job.
     Finished { worker: Incarnation, job: JobId },
-    /// The worker is dead, and everything that it had said before was told.
+    /// The worker is dead, and everything that it had said before was told. It is the last that is
+    /// told of it. What it had not started goes to others; so does what it had started, when that
+    /// does no harm.
     Gone { worker: Incarnation },
     /// The worker gets no new job until it is admitted again; what it has not started goes to
     /// others.
@@ -47,7 +49,9 @@ pub enum Event {
     },
     /// `poll_timeout` has passed.
     Timer,
-    /// The worker gets no new job ever.
+    /// The worker gets no new job ever, and what it has not received goes to others. Only one that is
+    /// [exhausted](Action::Exhausted) is left the time to receive its last jobs, as long as it does not
+    /// stand still while others have room.
     Withdraw { worker: Incarnation },
 }
 
@@ -80,7 +84,7 @@ pub enum Action {
     TakeBack { worker: Incarnation },
     /// The withdrawal is complete: nothing that was sent lies un-received in the worker's link, and
     /// nothing more is sent. Comes once for each withdrawal, also of a worker that is not known or
-    /// that died meanwhile.
+    /// that died meanwhile. To ask again before this has come is to ask once.
     Withdrawn { worker: Incarnation },
 }
 
