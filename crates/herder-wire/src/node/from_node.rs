@@ -1,5 +1,7 @@
 //! What a worker says.
 
+use std::borrow::Cow;
+
 use super::decoder::LineError;
 use super::json::{members, text};
 use super::query::Query;
@@ -50,6 +52,19 @@ pub enum FromNode {
         seq: u64,
         /// What it wants.
         query: Query,
+    },
+    /// How many of the connections that this worker's listener gave to the master are open? To be
+    /// answered with [`ToNode::SocketCount`](super::ToNode::SocketCount).
+    SocketCountAsked {
+        /// The worker's name for its listener.
+        key: String,
+    },
+    /// The worker closes a listener, and will not be done before it hears that the connections
+    /// which it gave to the master are closed. To be answered with
+    /// [`ToNode::SocketsClosed`](super::ToNode::SocketsClosed).
+    SocketsClosedAsked {
+        /// The worker's name for its listener.
+        key: String,
     },
     /// A message of the program.
     User(UserValue),
@@ -137,6 +152,8 @@ fn read_at(json: &str, place: Place) -> Result<FromNode, LineError> {
         ("NODE_HANDLE", Place::Line) => read_envelope(json),
         ("NODE_HANDLE_ACK", _) => Ok(FromNode::Acknowledged),
         ("NODE_HANDLE_NACK", _) => Ok(FromNode::NotReceived),
+        ("NODE_SOCKET_GET_COUNT", _) => Ok(FromNode::SocketCountAsked { key: key(json)? }),
+        ("NODE_SOCKET_NOTIFY_CLOSE", _) => Ok(FromNode::SocketsClosedAsked { key: key(json)? }),
         _ => Ok(FromNode::Internal),
     }
 }
@@ -155,7 +172,7 @@ fn read_envelope(json: &str) -> Result<FromNode, LineError> {
 }
 
 fn read_cluster(json: &str) -> Result<FromNode, LineError> {
-    let [act, ack, accepted, key, seq] = members(json, ["act", "ack", "accepted", "key", "seq"])?;
+    let [act, ack, accepted, seq] = members(json, ["act", "ack", "accepted", "seq"])?;
     if let Some(ack) = ack {
         return Ok(FromNode::Verdict {
             ack: number(Some(ack), "ack")?,
@@ -169,12 +186,7 @@ fn read_cluster(json: &str) -> Result<FromNode, LineError> {
     let query = || Query::read(json).map_err(|name| LineError::BadField { name });
     let act = act.and_then(text);
     Ok(match act.as_deref().unwrap_or_default() {
-        "close" => FromNode::Close {
-            key: key
-                .and_then(text)
-                .ok_or(LineError::BadField { name: "key" })?
-                .into_owned(),
-        },
+        "close" => FromNode::Close { key: key(json)? },
         "exitedAfterDisconnect" => FromNode::ExitedAfterDisconnect {
             seq: number(seq, "seq")?,
         },
@@ -186,6 +198,13 @@ fn read_cluster(json: &str) -> Result<FromNode, LineError> {
         },
         _ => FromNode::Internal,
     })
+}
+
+fn key(json: &str) -> Result<String, LineError> {
+    let [key] = members(json, ["key"])?;
+    let key = key.and_then(text);
+    key.map(Cow::into_owned)
+        .ok_or(LineError::BadField { name: "key" })
 }
 
 fn number(field: Option<&str>, name: &'static str) -> Result<u64, LineError> {

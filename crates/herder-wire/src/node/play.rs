@@ -30,9 +30,13 @@ impl FromNode {
                 out.push(b'}');
             }
             FromNode::Close { key } => {
-                out.extend_from_slice(br#"{"cmd":"NODE_CLUSTER","act":"close","key":"#);
-                write_text(key, out);
-                out.extend_from_slice(br#","seq":0}"#);
+                write_keyed(r#"{"cmd":"NODE_CLUSTER","act":"close","key":"#, key, out);
+            }
+            FromNode::SocketCountAsked { key } => {
+                write_keyed(r#"{"cmd":"NODE_SOCKET_GET_COUNT","key":"#, key, out);
+            }
+            FromNode::SocketsClosedAsked { key } => {
+                write_keyed(r#"{"cmd":"NODE_SOCKET_NOTIFY_CLOSE","key":"#, key, out);
             }
             FromNode::ExitedAfterDisconnect { seq } => {
                 let act = r#"{"cmd":"NODE_CLUSTER","act":"exitedAfterDisconnect","seq":"#;
@@ -52,6 +56,12 @@ impl FromNode {
             }
         }
     }
+}
+
+fn write_keyed(head: &str, key: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(head.as_bytes());
+    write_text(key, out);
+    out.push(b'}');
 }
 
 fn write_query(act: &str, query: &Query, seq: u64, out: &mut Vec<u8>) {

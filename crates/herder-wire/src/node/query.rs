@@ -128,12 +128,8 @@ impl Query {
             port: optional(port, integer).ok_or("port")?,
             address_type: optional(address_type, address_type_of).ok_or("addressType")?,
             fd: optional(fd, integer).ok_or("fd")?,
-            flags: optional(flags, integer)
-                .and_then(|it| u32::try_from(it.unwrap_or(0)).ok())
-                .ok_or("flags")?,
-            backlog: optional(backlog, integer)
-                .map(backlog_of)
-                .ok_or("backlog")?,
+            flags: u32::try_from(number(flags)).unwrap_or(0),
+            backlog: backlog_of(number(backlog)),
             readable_all: readable_all == Some("true"),
             writable_all: writable_all == Some("true"),
         })
@@ -195,11 +191,17 @@ fn address_type_of(json: &str) -> Option<AddressType> {
 }
 
 /// libuv gives the kernel what a program says, and to the kernel a negative number is a large one.
-fn backlog_of(said: Option<i32>) -> u32 {
-    match said.unwrap_or(0) {
+fn backlog_of(said: i32) -> u32 {
+    match said {
         0 => DEFAULT_BACKLOG,
         said => u32::try_from(said).unwrap_or(i32::MAX.unsigned_abs()),
     }
+}
+
+/// A number that no check of Node's stands behind: `listen(port, host)` sends `false` as its
+/// backlog. What is none is 0.
+fn number(field: Option<&str>) -> i32 {
+    field.and_then(integer).unwrap_or(0)
 }
 
 fn integer(json: &str) -> Option<i32> {

@@ -41,6 +41,19 @@ pub enum ToNode<'a> {
     NotReceived,
     /// The answer to [`FromNode::Query`](super::FromNode::Query).
     Reply(Reply<'a>),
+    /// The answer to [`FromNode::SocketCountAsked`](super::FromNode::SocketCountAsked).
+    SocketCount {
+        /// The worker's name for its listener.
+        key: &'a str,
+        /// How many of its connections are open here.
+        count: u32,
+    },
+    /// The answer to [`FromNode::SocketsClosedAsked`](super::FromNode::SocketsClosedAsked): none
+    /// of them is open here. The worker waits for it as long as it has a channel.
+    SocketsClosed {
+        /// The worker's name for its listener.
+        key: &'a str,
+    },
     /// A message for the program.
     User(&'a UserValue),
     /// A message for the program, with a descriptor.
@@ -131,6 +144,8 @@ impl ToNode<'_> {
             | ToNode::Acknowledged
             | ToNode::Disconnect { .. }
             | ToNode::NotReceived
+            | ToNode::SocketCount { .. }
+            | ToNode::SocketsClosed { .. }
             | ToNode::User(_) => false,
         }
     }
@@ -156,6 +171,18 @@ impl ToNode<'_> {
             }
             ToNode::NotReceived => put(out, r#"{"cmd":"NODE_HANDLE_NACK"}"#),
             ToNode::Reply(reply) => reply.write(out),
+            ToNode::SocketCount { key, count } => {
+                put(out, r#"{"cmd":"NODE_SOCKET_COUNT","key":"#);
+                write_text(key, out);
+                put(out, r#","count":"#);
+                put_number(out, u64::from(*count));
+                put(out, "}");
+            }
+            ToNode::SocketsClosed { key } => {
+                put(out, r#"{"cmd":"NODE_SOCKET_ALL_CLOSED","key":"#);
+                write_text(key, out);
+                put(out, "}");
+            }
             ToNode::User(value) => put(out, value.as_json()),
             ToNode::UserWithHandle { handle, value } => {
                 put(out, r#"{"cmd":"NODE_HANDLE","type":"#);
