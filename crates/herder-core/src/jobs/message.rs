@@ -49,9 +49,9 @@ pub enum Event {
     },
     /// `poll_timeout` has passed.
     Timer,
-    /// The worker gets no new job ever, and what it has not received goes to others. Only one that is
-    /// [exhausted](Action::Exhausted) is left the time to receive its last jobs, as long as it does not
-    /// stand still while others have room.
+    /// The worker gets no new job ever, and what it has not received goes to others. Only one that
+    /// is [exhausted](Action::Exhausted) is left the time to receive its last jobs, as long as it
+    /// does not stand still while others have room.
     Withdraw { worker: Incarnation },
 }
 
