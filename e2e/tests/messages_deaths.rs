@@ -133,19 +133,27 @@ fn r23_a_worker_that_is_killed_while_it_is_idle_is_noticed_by_nobody() {
 
 #[test]
 fn what_nobody_takes_is_told_after_ten_seconds() {
+    /// So many a worker holds that it has not started.
+    const WINDOW: usize = 8;
     let scene = Scene::new("nobody");
     let (herd, door) = started(&scene, &["--workers", "1", "--hang", "60000"]);
     let worker = wait_for(&herd, 0, 1, "ready", BOOT)[0];
     let mut chat = Chat::open(&door);
+    chat.say("echo first");
+    assert_eq!(chat.hear_reply().id, "first");
     freeze(&herd, &[worker.pid]);
-    chat.say("echo x");
+    for number in 0..WINDOW {
+        chat.say(&format!("echo {number}"));
+    }
+    chat.say("echo last");
     assert_eq!(
         chat.hear_text(),
-        "message 1: no worker could take it; it was not carried out"
+        "message 10: no worker could take it; it was not carried out"
     );
     herd.signal_to(worker.pid, Signal::CONT);
-    chat.say("echo y");
-    assert_eq!(chat.hear_reply().id, "y");
+    for number in 0..WINDOW {
+        assert_eq!(chat.hear_reply().id, number.to_string());
+    }
     chat.say_end();
     assert_eq!(chat.hear(), Heard::Closed(1000));
     assert!(herd.end().success());

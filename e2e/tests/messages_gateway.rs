@@ -65,9 +65,9 @@ fn a_killed_gateway_costs_its_connections_and_no_worker() {
 }
 
 /// The descriptors of the processes that outlive a gateway.
-fn descriptors(scene: &Scene, herd: &Herd) -> Baseline {
+fn descriptors(herd: &Herd) -> Baseline {
     let master = herd.master().expect("a master");
-    let mut baseline = Baseline::of(scene);
+    let mut baseline = Baseline::default();
     for process in herd.workers().into_iter().chain([master]) {
         baseline = baseline.with_descriptors_of(process.pid);
     }
@@ -81,7 +81,7 @@ fn r25_gateways_that_are_killed_leave_nothing_behind() {
     wait_for(&herd, 0, 3, "ready", BOOT);
     let crowd = || Crowd::at(door.clone()).clients(6).messages(20).run();
     crowd().assert_all_answered();
-    let before = descriptors(&scene, &herd);
+    let before = descriptors(&herd);
     // More than five within a minute would end in quarantine.
     for _ in 0..5 {
         let load = Crowd::at(door.clone()).clients(6).command("slow/20");
@@ -95,10 +95,10 @@ fn r25_gateways_that_are_killed_leave_nothing_behind() {
     }
     // The last of the clients' connections may still be on their way out.
     wait::attempt(BOOT, || {
-        let after = descriptors(&scene, &herd);
+        let after = descriptors(&herd);
         before.difference(&after).is_empty().then_some(())
     });
-    assert_same(&before, &descriptors(&scene, &herd));
+    assert_same(&before, &descriptors(&herd));
     assert!(herd.end().success());
 }
 
