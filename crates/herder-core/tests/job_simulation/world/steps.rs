@@ -77,15 +77,15 @@ impl World {
         if !self.at_rest || self.stop != Stop::Unasked {
             return Ok(());
         }
-        let pending = size(self.plan.spec.pending.get());
-        let full = self.ledger.hand().len() >= pending;
+        let full = self.ledger.hand().len() >= size(self.plan.spec.pending.get());
         let job = self.ledger.arrive(id, self.now);
         client.outstanding.insert(job);
+        let pauses = self.tally.paused;
         self.tell(Event::Arrived { job, client: id })?;
-        let stopped = self.clients.get(&id).is_some_and(|client| client.paused);
-        let still_full = self.ledger.hand().len() >= pending;
+        // It may have been resumed since.
+        let paused = self.tally.paused > pauses || !self.at_rest;
         ensure(
-            !(full && still_full && self.at_rest) || stopped,
+            paused || !full,
             "7: who sends while too much waits is paused",
             || id.to_string(),
         )
