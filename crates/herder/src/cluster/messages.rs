@@ -1,60 +1,23 @@
-//! The methods of [`Cluster`] that are about messages and jobs, and the check of what they say.
+//! The methods of [`Cluster`] that are about messages and jobs.
 
 use std::fmt::Display;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herder_core::spec::ListenAddress;
-use herder_master::config::Messages;
 use herder_master::event::{HerdEvent, WorkerInfo};
-use herder_wire::gateway::{
-    self, GatewayConfig, MAX_ORIGINS, MAX_TEXT, Origins, Protocol, Reports,
-};
-use herder_wire::link::MAX_MESSAGE;
+use herder_wire::gateway::{Origins, Protocol, Retry};
 
 use crate::asynchronous::jobs::AsyncJobWorker;
 use crate::asynchronous::run;
 use crate::cluster::builder::Cluster;
 use crate::cluster::error::ClusterError;
-use crate::cluster::settings::{Checked, Dispatch, Place, Policy, Settings, wrong};
+use crate::cluster::message_settings::{Asked, KeepAlive};
+use crate::cluster::settings::Checked;
 use crate::in_process::Body;
 use crate::jobs::worker::JobWorker;
 use crate::worker::finish;
-
-/// What was said about messages.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct MessageSettings {
-    listen: Vec<Asked>,
-    page: Option<PathBuf>,
-    gateway: GatewayConfig,
-    max_jobs: u32,
-    keep_alive: KeepAlive,
-    handshake_timeout: Option<Duration>,
-    /// The first method that has no meaning without messages.
-    needs_messages: Option<&'static str>,
-    /// Somebody wants to hear of each job.
-    each_job: bool,
-}
-
-/// An address, as it was given.
-#[derive(Clone, Debug)]
-struct Asked {
-    method: &'static str,
-    address: String,
-    protocol: Protocol,
-}
-
-/// After how much silence a client is asked whether it is still there.
-#[derive(Clone, Copy, Debug, Default)]
-enum KeepAlive {
-    #[default]
-    Default,
-    After(Duration),
-    Never,
-}
 
 /// Message dispatch (feature `message`): the connections of the clients stay at the *gateway*, a
 /// process of its own, and each message is a [job](crate::Job) for the next worker.
@@ -117,7 +80,7 @@ impl Cluster {
     /// another. Without it the client is told that it was lost.
     pub fn idempotent(self) -> Cluster {
         let mut this = self.about("idempotent");
-        this.settings.messages.gateway.retry = gateway::Retry::Idempotent;
+        this.settings.messages.gateway.retry = Retry::Idempotent;
         this
     }
 
@@ -315,195 +278,4 @@ where
             &worker_fn,
         )
     })
-}
-
-impl Settings {
-    /// Finds a wish for messages that a function for connections cannot fulfil.
-    pub(crate) fn check_no_messages(&self) -> Result<(), ClusterError> {
-        match self.messages.listen.first() {
-            Some(asked) => Err(wrong(
-                asked.method,
-                "messages are worked on by a function given to run_jobs or run_jobs_async",
-            )),
-            None => self.messages.check_alone(),
-        }
-    }
-
-    fn check_has_messages(&self, method: &'static str) -> Result<(), ClusterError> {
-        if self.messages.listen.is_empty() {
-            let problem = "there are no messages: say with messages or lines where they come from";
-            return Err(wrong(method, problem));
-        }
-        if !self.listen.is_empty() {
-            let problem = "connections (listen) and messages cannot be mixed in one herd";
-            return Err(wrong("listen", problem));
-        }
-        if self.dispatch != Dispatch::Auto {
-            let problem = format!(
-                "{:?} is for connections; messages are given to workers by the gateway",
-                self.dispatch
-            );
-            return Err(wrong("dispatch", problem));
-        }
-        if self.place == Place::Threads {
-            return Err(wrong("in_process", NOT_IN_PROCESS));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn has_messages(&self) -> bool {
-        !self.messages.listen.is_empty()
-    }
-
-    /// The messages, if there are any, and found right.
-    pub(crate) fn checked_messages(&self) -> Result<Option<Messages>, ClusterError> {
-        let messages = &self.messages;
-        if messages.listen.is_empty() {
-            return Ok(None);
-        }
-        messages.check_limits()?;
-        messages.check_texts()?;
-        let mut listen: Vec<ListenAddress> = Vec::new();
-        for asked in &messages.listen {
-            super::settings::add_address(asked.method, &asked.address, &mut listen)?;
-        }
-        let mut gateway = messages.gateway.clone();
-        gateway.protocols = messages.listen.iter().map(|asked| asked.protocol).collect();
-        gateway.policy = match self.policy {
-            Policy::LeastConnections => gateway::Policy::LeastConnections,
-            Policy::RoundRobin => gateway::Policy::RoundRobin,
-        };
-        gateway.max_jobs = NonZeroU32::new(messages.max_jobs).map(NonZeroU32::get);
-        gateway.reports = match messages.each_job {
-            true => Reports::EachJob,
-            false => Reports::Never,
-        };
-        if let Some(time) = messages.handshake_timeout {
-            gateway.handshake_timeout_millis = millis(time);
-        }
-        match messages.keep_alive {
-            KeepAlive::Default => {}
-            KeepAlive::After(time) => gateway.keep_alive_millis = Some(millis(time)),
-            KeepAlive::Never => gateway.keep_alive_millis = None,
-        }
-        // The methods have been checked one by one: this finds what nobody has thought of.
-        gateway.check().map_err(|error| wrong("messages", error))?;
-        let page = messages.page.clone();
-        Ok(Some(Messages {
-            listen,
-            page,
-            gateway,
-        }))
-    }
-}
-
-/// Why messages in one process are refused.
-const NOT_IN_PROCESS: &str = "messages need a gateway, which is a process of its own: a herd in \
-     one process can serve connections only";
-
-impl MessageSettings {
-    /// Finds a setting that has no meaning because there are no messages.
-    fn check_alone(&self) -> Result<(), ClusterError> {
-        match self.needs_messages {
-            Some(method) => Err(wrong(
-                method,
-                "this is about messages, and there are none: say with messages or lines where they \
-                 come from",
-            )),
-            None => Ok(()),
-        }
-    }
-
-    fn check_limits(&self) -> Result<(), ClusterError> {
-        let gateway = &self.gateway;
-        if !(1..=MAX_MESSAGE).contains(&(gateway.max_message as usize)) {
-            let problem = format!("a message may have 1 to {MAX_MESSAGE} bytes (16 MiB)");
-            return Err(wrong("max_message", problem));
-        }
-        for (method, number) in [
-            ("max_clients", gateway.max_clients),
-            ("client_window", gateway.client_window),
-        ] {
-            if number == 0 {
-                return Err(wrong(method, "0 lets nothing in; 1 is the least"));
-            }
-        }
-        let keep_alive = match self.keep_alive {
-            KeepAlive::After(time) => Some(time),
-            KeepAlive::Default | KeepAlive::Never => None,
-        };
-        for (method, time) in [
-            ("handshake_timeout", self.handshake_timeout),
-            ("keep_alive", keep_alive),
-        ] {
-            if time.is_some_and(|time| time.is_zero()) {
-                return Err(wrong(method, "a time limit of zero leaves no time"));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_texts(&self) -> Result<(), ClusterError> {
-        let gateway = &self.gateway;
-        if let Some(path) = &gateway.feed
-            && !path.starts_with('/')
-        {
-            let problem = format!("{path:?} is no path: it must begin with a slash");
-            return Err(wrong("feed", problem));
-        }
-        let websocket = |asked: &Asked| asked.protocol == Protocol::WebSocket;
-        if !self.listen.iter().any(websocket) {
-            let (page, feed) = (self.page.is_some(), gateway.feed.is_some());
-            for (method, _) in [("page", page), ("feed", feed)]
-                .iter()
-                .filter(|(_, asked)| *asked)
-            {
-                let problem = "lines are no HTTP: it needs a place where WebSockets are taken, too";
-                return Err(wrong(method, problem));
-            }
-        }
-        let origins = match &gateway.origins {
-            Origins::Any | Origins::Same => &[],
-            Origins::Listed(origins) => origins.as_slice(),
-        };
-        if origins.len() > MAX_ORIGINS {
-            return Err(wrong("origins", format!("{MAX_ORIGINS} are the most")));
-        }
-        if let Some(origin) = origins.iter().find(|origin| !is_origin(origin)) {
-            let problem = format!(
-                "{origin:?} is no origin: that is a scheme and a host, perhaps a port, and nothing \
-                 behind it, as https://example.org:8443"
-            );
-            return Err(wrong("origins", problem));
-        }
-        self.check_lost_reply()
-    }
-
-    fn check_lost_reply(&self) -> Result<(), ClusterError> {
-        let Some(text) = self.gateway.lost_reply.as_deref() else {
-            return Ok(());
-        };
-        if !(1..=MAX_TEXT).contains(&text.len()) {
-            let problem = format!("a reply of 1 to {MAX_TEXT} bytes is possible");
-            return Err(wrong("lost_reply", problem));
-        }
-        let lines = self
-            .listen
-            .iter()
-            .any(|asked| asked.protocol == Protocol::Lines);
-        if lines && text.contains('\n') {
-            return Err(wrong("lost_reply", "with lines it must be one line"));
-        }
-        Ok(())
-    }
-}
-
-fn is_origin(text: &str) -> bool {
-    let host = text.split_once("://").map(|(_, host)| host);
-    host.is_some_and(|host| !host.is_empty() && !host.contains('/')) && text.len() <= MAX_TEXT
-}
-
-/// At least one: zero would mean something else.
-fn millis(time: Duration) -> u32 {
-    u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1)
 }

@@ -4,13 +4,15 @@
 //! |---|---|
 //! | `builder` | [`Cluster`]: a method for each setting |
 //! | `settings` | the settings as given, and their check |
-//! | `messages` | the same for messages (feature `message`) |
+//! | `messages`, `message_settings` | the same for messages (feature `message`) |
 //! | `error` | what can be wrong |
 //! | `run` | the roles: keeper and master, worker, all in one process |
 
 pub(crate) mod builder;
 pub(crate) mod error;
 #[cfg(feature = "message")]
-pub(crate) mod messages;
+pub(crate) mod message_settings;
+#[cfg(feature = "message")]
+mod messages;
 mod run;
 pub(crate) mod settings;

@@ -74,7 +74,7 @@ pub(crate) struct Settings {
     #[cfg(feature = "tokio")]
     pub(crate) threads: Option<usize>,
     #[cfg(feature = "message")]
-    pub(crate) messages: crate::cluster::messages::MessageSettings,
+    pub(crate) messages: crate::cluster::message_settings::MessageSettings,
 }
 
 /// Settings that were found right.

@@ -208,7 +208,7 @@ impl Gate {
         let mut outbox = lock(&self.outbox);
         match self.empty(&mut outbox)? {
             Posted::Now => self.send(packet),
-            full => Ok(full),
+            full @ (Posted::Full | Posted::Crowded) => Ok(full),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use herder_wire::gateway::Protocol;
 
-use crate::jobs::gate::{Counted, Gate};
+use crate::jobs::gate::{Counted, Gate, is_end};
 use crate::jobs::intake::Intake;
 use crate::jobs::packet::{Finish, Packet, Payload, is_line};
 use crate::jobs::reply::{Reply, ReplyError};
@@ -227,11 +227,10 @@ impl Drop for Ticket {
 
 /// What a packet that did not go out means to the program.
 fn failure(error: io::Error) -> ReplyError {
-    match error.kind() {
-        // The link has ended, or the worker has to: nobody reads it any more.
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::TimedOut => {
-            ReplyError::Gone
-        }
-        _ => ReplyError::Io(error),
+    // The link has ended, or the worker has to: nobody reads it any more.
+    if is_end(&error) || error.kind() == io::ErrorKind::TimedOut {
+        ReplyError::Gone
+    } else {
+        ReplyError::Io(error)
     }
 }

@@ -27,20 +27,19 @@ pub(crate) fn run(worker: Worker, body: impl Fn(Worker) -> Result<(), String>) -
     status
 }
 
-/// How often a function may be called in vain. One that looks whether the worker drains and for a
-/// connection at the same time, as `axum::serve` does, may see the first only, by chance.
-const CALLS_IN_VAIN: u32 = 16;
-
 /// Connections come up to four at a time. Those that came together with the one that made the
 /// function fail are the worker's own, nobody else can serve them, and their clients are not to
 /// blame: the function is called again for each, and finds nothing else.
 pub(crate) fn serve_what_waits(worker: &Worker, deadline: Instant, call: impl Fn() -> Outcome) {
-    let (mut waiting, mut in_vain) = (worker.waiting(), 0);
-    while waiting > 0 && in_vain < CALLS_IN_VAIN && Instant::now() < deadline {
+    let mut waiting = worker.waiting();
+    while waiting > 0 && Instant::now() < deadline {
         // What comes of it was said the first time.
         let _again = call();
         let left = worker.waiting();
-        in_vain = if left == waiting { in_vain + 1 } else { 0 };
+        if left == waiting {
+            // It does not accept any more.
+            return;
+        }
         waiting = left;
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use herder_wire::gateway::Protocol;
-use herder_wire::link::{Kind, MAX_INLINE, MAX_MESSAGE};
+use herder_wire::link::{FromWorker, Kind, MAX_INLINE, MAX_MESSAGE};
 
 use crate::jobs::testing::{self, failed, finished, hello, replied, replied_bytes, started};
 use crate::worker::testing::{CALM, PATIENCE};
@@ -105,9 +105,12 @@ fn a_message_that_cannot_be_read_fails_and_the_next_one_comes() {
     gateway.give(4, "fine");
     assert_eq!(next(&worker).id(), 4);
     let said = gateway.said();
-    let problems = said.iter().filter_map(|message| match message {
-        herder_wire::link::FromWorker::Failed { job, error } => Some((*job, error.as_str())),
-        _ => None,
+    let problems = said.iter().filter_map(|message| {
+        if let FromWorker::Failed { job, error } = message {
+            Some((*job, error.as_str()))
+        } else {
+            None
+        }
     });
     let problems: Vec<_> = problems.collect();
     assert_eq!(problems.len(), 3, "{said:?}");
@@ -140,8 +143,7 @@ fn a_job_says_how_it_ended() {
     assert!(ends.into_iter().eq(&expected), "{said:?}");
 }
 
-fn is_end(message: &herder_wire::link::FromWorker) -> bool {
-    use herder_wire::link::FromWorker;
+fn is_end(message: &FromWorker) -> bool {
     matches!(
         message,
         FromWorker::Finished { .. } | FromWorker::Failed { .. }
