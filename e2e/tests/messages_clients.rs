@@ -63,6 +63,7 @@ fn who_has_ended_its_half_hears_its_answers() {
     heard.sort();
     assert_eq!(heard, ["a", "b", "c"]);
     assert_eq!(chat.hear(), Heard::Ended);
+    drop(chat);
     assert!(herd.end().success());
 }
 
@@ -95,6 +96,7 @@ fn a_close_does_not_wait_longer_than_five_seconds() {
     herd.wait_for_line_after(mark, "the job is cancelled", BOOT, |line| {
         line.ends_with("cancelled a").then_some(())
     });
+    drop(chat);
     assert!(herd.end().success());
 }
 
@@ -131,6 +133,7 @@ fn big_messages_go_both_ways() {
     chat.say(&format!("big/{MIB} b"));
     assert!(chat.hear() == Heard::Bytes(vec![b'x'; MIB]));
     assert_eq!(chat.hear_reply().id, "b");
+    drop(chat);
     assert!(herd.end().success());
 }
 
@@ -146,6 +149,7 @@ fn a_message_beyond_the_limit_ends_the_connection() {
     let mut chat = Chat::open(&door);
     chat.say("echo a");
     assert_eq!(chat.hear_reply().id, "a");
+    drop(chat);
     assert!(herd.end().success());
 }
 
@@ -203,6 +207,7 @@ fn r46_a_client_that_reads_nothing_at_all_is_given_up() {
     chat.say("echo a");
     assert_eq!(chat.hear_reply().id, "a");
     assert_eq!(gateway(&herd).pid, before);
+    drop(chat);
     assert!(herd.end().success());
 }
 
@@ -249,6 +254,7 @@ fn r19_who_is_not_answered_cannot_fill_the_gateways_memory() {
     for _ in 0..said {
         assert_eq!(chat.hear_reply().rest, MIB.to_string());
     }
+    drop(chat);
     assert!(herd.end().success());
 }
 

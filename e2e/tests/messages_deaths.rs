@@ -19,6 +19,7 @@ fn one_question(name: &str, options: &[&str], question: &str) -> String {
     chat.say("echo next");
     let reply = chat.hear_reply();
     assert_eq!((reply.id.as_str(), reply.part), ("next", 1));
+    drop(chat);
     assert!(herd.end().success());
     told
 }
@@ -89,6 +90,7 @@ fn r08_timed_a_worker_that_hangs_costs_its_own_client_a_notice_and_nobody_else_t
     );
     unlucky.say("echo y");
     assert_eq!(unlucky.hear_reply().id, "y");
+    drop(unlucky);
     assert!(herd.end().success());
 }
 
@@ -128,6 +130,7 @@ fn r23_a_worker_that_is_killed_while_it_is_idle_is_noticed_by_nobody() {
         wait_for(&herd, mark, 1, "died: signal SIGKILL", BOOT);
         wait_for(&herd, mark, 1, "ready", BOOT);
     }
+    drop(chat);
     assert!(herd.end().success());
 }
 

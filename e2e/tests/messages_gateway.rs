@@ -61,6 +61,7 @@ fn a_killed_gateway_costs_its_connections_and_no_worker() {
         wait_for(&herd, mark, 1, "ended: exit status 0", BOOT);
         assert!(!Process::of(worker.pid).is_some_and(|it| it.is_alive()));
     }
+    drop(chat);
     assert!(herd.end().success());
 }
 
@@ -140,6 +141,7 @@ fn r08_a_gateway_that_hangs_is_replaced() {
     let mut chat = Chat::open(&door);
     chat.say("echo x");
     assert_eq!(chat.hear_reply().id, "x");
+    drop(chat);
     assert!(herd.end().success());
 }
 

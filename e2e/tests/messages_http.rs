@@ -58,6 +58,7 @@ fn r60_a_page_is_served_and_nothing_beside_it() {
     let mut chat = Chat::open(&Door::web_socket(address));
     chat.say("echo a");
     assert_eq!(chat.hear_reply().id, "a");
+    drop(chat);
     assert!(herd.end().success());
 }
 
