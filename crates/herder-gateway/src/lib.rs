@@ -2,7 +2,7 @@
 //! The process that keeps the clients' connections, while each of their messages is a job for the
 //! next worker.
 //!
-//! It has two halves, which meet in [`hub::seat`]: the *edge* knows sockets, HTTP, WebSocket and
+//! It has two halves, which meet in `hub::seat`: the *edge* knows sockets, HTTP, WebSocket and
 //! lines, and nothing of workers; the *hub* knows jobs, workers and the master, and nothing of
 //! sockets. Both run on one thread.
 

@@ -3,7 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`entrance`] | [`Shell`]: every way in, one borrow each |
-//! | [`state`] | [`State`]: feeds the dispatcher and does what it asks |
+//! | [`state`] | everything that the hub knows: feeds the dispatcher and does what it asks |
 //! | [`clients`] | clients and their jobs |
 //! | [`workers`] | workers and what they say |
 //! | [`turn`] | what leaves the process at the end of a turn of the loop |
