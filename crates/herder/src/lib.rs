@@ -80,6 +80,42 @@
 //! of the two does: else idle connections keep a leaving worker until its
 //! [grace](Cluster::grace) is over.
 //!
+//! # Messages
+//!
+//! With the feature `message`, clients stay connected to a process of their own, the *gateway*, and
+//! each of their messages, over WebSocket or as a line, is a *job* for the next worker. Workers
+//! come, go and die; the clients' connections stay.
+//!
+//! ```no_run
+//! # #[cfg(feature = "message")]
+//! # mod example {
+//! use std::process::ExitCode;
+//!
+//! use herder::{AsyncJobWorker, Cluster, ClusterError};
+//!
+//! fn main() -> Result<ExitCode, ClusterError> {
+//!     herder::init();
+//!     Cluster::new().messages("127.0.0.1:8080").run_jobs_async(work)
+//! }
+//!
+//! async fn work(worker: AsyncJobWorker) -> std::io::Result<()> {
+//!     while let Some(job) = worker.next_job().await? {
+//!         tokio::spawn(async move {
+//!             let text = job.text().unwrap_or("bytes").to_uppercase();
+//!             job.reply("one moment").await?;
+//!             job.finish_with(text).await
+//!         });
+//!     }
+//!     Ok(())
+//! }
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! `run_jobs` does the same for functions that block. A job that a worker had not begun when it died
+//! goes to another; of one that it had begun, the client is told, unless the herd is declared
+//! `idempotent`. The guide has a page about it: `docs/guide/messages.md`.
+//!
 //! # What re-execution means
 //!
 //! The herd is one executable in several roles, and every process of it runs `main`:
@@ -89,6 +125,7 @@
 //! | the one you start | goes on | becomes the *keeper*: starts the master, passes signals on to it, cleans up after it; returns when all is over |
 //! | *master* | takes its place | listens, starts workers, runs the hooks; returns when the herd has ended, and ends |
 //! | *worker* | takes its channel and its signals | runs the function, then ends the process; never returns |
+//! | *gateway*, with messages | keeps the clients' connections, then ends the process; never returns | |
 //!
 //! So everything before [`Cluster::run`] runs in the keeper, in the master and in every worker, at
 //! every replacement too. Parse arguments and read settings there. Open databases, start threads and
@@ -172,7 +209,7 @@
 //! # The end of a worker
 //!
 //! * **Asked to leave** (stop, [recycling](Cluster::max_requests), SIGTERM to the worker itself):
-//!   [`accept`](Worker::accept) returns `None`, [`draining`](WorkerHandle::draining) says so. When
+//!   [`accept`](Worker::accept), or `next_job`, returns `None`, [`draining`](WorkerHandle::draining) says so. When
 //!   the function has returned and its connections are closed, the process ends with 0. What takes
 //!   longer than the [grace](Cluster::grace) is killed.
 //! * **[`retire`](WorkerHandle::retire)**: the same, by the worker's own wish. Its replacement starts
@@ -191,8 +228,8 @@
 //!
 //! # Features
 //!
-//! `tokio` (default): asynchronous workers. `axum`: [`Listener`] for `axum::serve`. Without either
-//! the crate needs no runtime.
+//! `tokio` (default): asynchronous workers. `axum`: [`Listener`] for `axum::serve`. `message`: message
+//! dispatch. Without any of them the crate needs no runtime.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "tokio")]
@@ -250,4 +287,11 @@ mod documentation {
     struct Readme;
     #[doc = include_str!("../../../docs/guide/rust-programs.md")]
     struct RustPrograms;
+}
+
+/// The same, of those that need message dispatch.
+#[cfg(all(doctest, feature = "message"))]
+mod documentation_of_messages {
+    #[doc = include_str!("../../../docs/guide/messages.md")]
+    struct Messages;
 }

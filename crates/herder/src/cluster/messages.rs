@@ -30,7 +30,8 @@ impl Cluster {
         self.take("messages", address.to_string(), Protocol::WebSocket)
     }
 
-    /// Takes messages here, as lines of UTF-8 over TCP: a message is a line, and so is a reply.
+    /// Takes messages here, as lines over TCP: a message is a line, and so is a reply. A line that is
+    /// no UTF-8 is a message of bytes.
     pub fn lines(self, address: impl ToString) -> Cluster {
         self.take("lines", address.to_string(), Protocol::Lines)
     }
