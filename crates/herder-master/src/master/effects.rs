@@ -37,7 +37,7 @@ impl Master {
 
     fn spawn(&mut self, id: MemberId) {
         let worker = id.worker;
-        if self.is_needless(id) {
+        if self.is_needless(id.part) {
             return self.feed(id.part, Event::SpawnFailed { worker, errno: 0 });
         }
         let Some(crew) = self.crews.get_mut(id.part) else {
@@ -126,6 +126,8 @@ impl Master {
             member.exhaustion = Exhaustion::Told;
         }
         match id.part {
+            // It has no client yet, and would not understand.
+            Part::Gateway if !self.is_received(id) => self.kill(id),
             Part::Gateway => self.say(id, &ToGateway::Drain { grace_millis }),
             Part::Workers => {
                 let reason = wire_reason(reason);

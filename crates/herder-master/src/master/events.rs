@@ -94,7 +94,7 @@ impl Master {
             Part::Workers => self.forget_worker(worker),
         }
         self.feed(id.part, Event::Exited { worker, exit });
-        if self.is_needless(id) {
+        if self.is_needless(id.part) {
             self.feed(id.part, Event::Stop);
         }
     }

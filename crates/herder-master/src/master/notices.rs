@@ -66,6 +66,8 @@ impl Master {
                 slot: slot.0,
                 draining,
             },
+            // Nobody is going to start it again.
+            Notice::RestartDelayed { .. } if self.is_needless(part) => return None,
             Notice::RestartDelayed {
                 slot,
                 delay,

@@ -162,7 +162,11 @@ impl Master {
                 }
             }
             (Part::Gateway, ToMaster::Withdrawn { worker }) => {
-                if let Delivery::Gateway(reception) = &mut self.delivery {
+                // One that leaves has not been asked.
+                let asked = self.is_received(id);
+                if let Delivery::Gateway(reception) = &mut self.delivery
+                    && asked
+                {
                     let orders = reception.roster.withdrawn(Incarnation(*worker));
                     self.carry_out(orders);
                 }
@@ -198,9 +202,14 @@ impl Master {
         }
     }
 
-    /// Whether nobody would have anything of this process.
-    pub(super) fn is_needless(&self, id: MemberId) -> bool {
-        id.part == Part::Gateway && self.stopping != Stopping::No
+    /// Whether this is the gateway that has greeted, and listens.
+    pub(super) fn is_received(&self, id: MemberId) -> bool {
+        self.gateway() == Some(id)
+    }
+
+    /// Whether nobody would have anything of another process of this part.
+    pub(super) fn is_needless(&self, part: Part) -> bool {
+        part == Part::Gateway && self.stopping != Stopping::No
     }
 
     /// The gateway that listens.

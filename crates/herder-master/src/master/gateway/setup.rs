@@ -47,7 +47,7 @@ pub(in crate::master) enum MessageError {
     Setting(#[from] BadSetting),
     #[error("page: cannot open the directory {path}: {source}")]
     Page { path: PathBuf, source: io::Error },
-    #[error("the gateway has {listeners} addresses, but a protocol for {protocols}")]
+    #[error("the gateway has {listeners} addresses, but a protocol for {protocols} of them")]
     Protocols { listeners: usize, protocols: usize },
     #[error("dispatch by message and a gateway go together: there is only one of them")]
     Mode,
@@ -175,4 +175,108 @@ fn hidden_page(path: &Path) -> Option<String> {
         let path = path.display();
         format!("the gateway runs as nobody, who may not look into the page's directory {path}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use herder_core::spec::ListenAddress;
+    use herder_wire::gateway::Protocol;
+
+    use super::*;
+    use crate::config::{Format, Titles};
+
+    fn config(mode: DispatchMode, messages: Option<Messages>) -> Config {
+        let workers = WorkerCount::new(2).expect("two");
+        let mut spec = AppSpec::new("web".parse().expect("a name"), workers);
+        spec.dispatch.mode = mode;
+        Config {
+            spec,
+            listen: Vec::new(),
+            messages,
+            backlog: 16,
+            unix_mode: 0o600,
+            program: Program::Itself,
+            format: Format::Quiet,
+            observer: None,
+            titles: Titles::default(),
+            dispatch_reason: String::new(),
+        }
+    }
+
+    fn messages() -> Messages {
+        let (host, port) = (None, 0);
+        Messages {
+            listen: vec![ListenAddress::Tcp { host, port }],
+            page: None,
+            gateway: GatewayConfig {
+                protocols: vec![Protocol::Lines],
+                ..GatewayConfig::default()
+            },
+        }
+    }
+
+    fn refusal(config: &Config) -> String {
+        match prepare(config) {
+            Ok(_) => panic!("it was accepted"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_page_that_cannot_be_opened_is_named_with_its_setting() {
+        let page = Some("/no/such/page".into());
+        let messages = Messages { page, ..messages() };
+        let said = refusal(&config(DispatchMode::Message, Some(messages)));
+        assert!(
+            said.starts_with("page: cannot open the directory /no/such/page: "),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_gateway_and_its_mode_go_together() {
+        let pass = config(DispatchMode::Pass, Some(messages()));
+        assert!(refusal(&pass).contains("go together"));
+        let alone = config(DispatchMode::Message, None);
+        assert!(refusal(&alone).contains("go together"));
+        let nothing = prepare(&config(DispatchMode::Shared, None));
+        assert!(nothing.expect("nothing to prepare").is_none());
+        let both = prepare(&config(DispatchMode::Message, Some(messages())));
+        assert!(both.expect("right").is_some());
+    }
+
+    #[test]
+    fn each_address_has_a_protocol() {
+        let mut messages = messages();
+        messages.gateway.protocols.push(Protocol::WebSocket);
+        let said = refusal(&config(DispatchMode::Message, Some(messages)));
+        assert_eq!(
+            said,
+            "the gateway has 1 addresses, but a protocol for 2 of them"
+        );
+    }
+
+    #[test]
+    fn a_gateway_beats_four_times_before_it_counts_as_silent() {
+        let mut spec = config(DispatchMode::Message, None).spec;
+        for (hang, beat) in [
+            (None, None),
+            (Some(2000), Some(500)),
+            (Some(60_000), Some(1000)),
+        ] {
+            spec.life.hang = hang.map(Duration::from_millis);
+            let config = gateway_config(&messages(), &spec).expect("right");
+            assert_eq!(config.beat_millis, beat);
+        }
+    }
+
+    #[test]
+    fn a_gateway_ends_before_the_keeper_takes_the_master_for_hung() {
+        let mut spec = config(DispatchMode::Message, None).spec;
+        spec.life.grace = Duration::from_secs(600);
+        assert_eq!(gateway_spec(&spec).life.grace, GRACE);
+        spec.life.grace = Duration::from_secs(1);
+        assert_eq!(gateway_spec(&spec).life.grace, Duration::from_secs(1));
+        assert_eq!(gateway_spec(&spec).workers.count(), 1);
+    }
 }
