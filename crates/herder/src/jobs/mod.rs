@@ -20,7 +20,7 @@ pub(crate) mod job;
 mod packet;
 pub(crate) mod reply;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub(crate) mod ticket;

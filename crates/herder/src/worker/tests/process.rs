@@ -20,6 +20,10 @@ use herder_sys::socket::{self, Wait};
 use herder_wire::control::ToMaster;
 
 use crate::init::ENDING_SIGNALS;
+#[cfg(feature = "message")]
+use crate::jobs::testing::{Gateway, failed, finished, started};
+#[cfg(feature = "message")]
+use crate::jobs::worker::JobWorker;
 use crate::worker::acceptor::Acceptor;
 use crate::worker::blocking::Worker;
 use crate::worker::finish;
@@ -271,6 +275,66 @@ fn r44_a_worker_without_descriptors_serves_whom_it_was_woken_for_and_leaves_the_
     assert_eq!(herd.exit().code(), Some(0));
 }
 
+#[cfg(feature = "message")]
+#[test]
+fn a_panic_in_a_job_fails_it_and_the_others_finish_before_the_end() {
+    let mut herd = Herd::start("jobs");
+    let mut gateway = Gateway::join(&herd.master);
+    gateway.give(1, "wait");
+    gateway.wait_for(&started(1));
+    gateway.give(2, "panic");
+    gateway.wait_for(&failed(2, "panicked"));
+    assert!(herd.reason().contains("as asked"));
+    gateway.give(3, "late");
+    assert_eq!(gateway.take_back(), [3]);
+    gateway.cancel(1);
+    gateway.wait_for(&finished(1));
+    assert_eq!(herd.exit().code(), Some(1));
+}
+
+#[cfg(feature = "message")]
+#[test]
+fn a_panic_ends_the_process_although_a_job_stays_open() {
+    let mut herd = Herd::start("jobs");
+    let mut gateway = Gateway::join(&herd.master);
+    gateway.give(1, "wait");
+    gateway.wait_for(&started(1));
+    let asked = Instant::now();
+    gateway.give(2, "panic");
+    herd.reason();
+    assert_eq!(herd.exit().code(), Some(1));
+    assert!(asked.elapsed() >= SHORT);
+    assert!(!gateway.said().contains(&finished(1)));
+}
+
+#[cfg(feature = "message")]
+#[test]
+fn a_worker_of_jobs_that_is_told_to_leave_finishes_them_and_ends_with_0() {
+    let mut herd = Herd::start("jobs");
+    let mut gateway = Gateway::join(&herd.master);
+    gateway.give(1, "wait");
+    gateway.wait_for(&started(1));
+    herd.signal(Signal::Terminate);
+    herd.reason();
+    gateway.cancel(1);
+    gateway.wait_for(&finished(1));
+    assert_eq!(herd.exit().code(), Some(0));
+}
+
+/// Works on each job in a thread, some until they are cancelled.
+#[cfg(feature = "message")]
+fn work(worker: &JobWorker) -> io::Result<()> {
+    while let Some(job) = worker.next_job()? {
+        thread::spawn(move || {
+            assert_ne!(job.text(), Some("panic"), "as asked");
+            while job.text() == Some("wait") && !job.is_cancelled() {
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+    }
+    Ok(())
+}
+
 /// Not a test by itself: the worker of the tests above.
 #[test]
 fn child() {
@@ -298,6 +362,13 @@ fn child() {
     };
     let worker = Worker::new(Arc::clone(&link), acceptor);
     panic::watch_process(&link);
+    #[cfg(feature = "message")]
+    if role == "jobs" {
+        std::process::exit(finish::run(worker, |worker| {
+            let worker = worker.into_job_worker().unwrap();
+            work(&worker).map_err(|error| error.to_string())
+        }));
+    }
     if role == "few-descriptors" {
         // Room for one more, beside the worker's own reserve.
         let last = duplicate(stdin.as_fd()).unwrap();
