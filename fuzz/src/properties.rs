@@ -5,6 +5,7 @@ use herder_wire::frame::{self, FrameError, Message};
 use herder_wire::gateway::{GatewayConfig, Origins, ToGateway};
 use herder_wire::keeper::ToKeeper;
 use herder_wire::link::{FromGateway, FromWorker};
+use herder_wire::node::{self, Endpoint, Framing, FromNode, LineError};
 use herder_wire::notify::{self, Assignment};
 use herder_wire::plan::{DescriptorUse, EncodedPlan, LaunchPlan, PlanError, PlanHeader, Program};
 use herder_wire::record::Record;
@@ -85,6 +86,40 @@ pub fn launch_report(input: &[u8]) {
     if let Ok(report) = LaunchFailure::decode(input) {
         assert!(report.detail.len() <= input.len());
         assert_eq!(report.encode(), input, "a report has one encoding");
+    }
+}
+
+/// Lines of Node's cluster, at a limit that a fuzzer reaches too.
+pub fn node_lines(input: &[u8]) {
+    for limit in [64, node::MAX_LINE] {
+        let at_once = node_messages(limit, std::iter::once(input));
+        assert_eq!(
+            node_messages(limit, input.chunks(1)),
+            at_once,
+            "byte by byte"
+        );
+        assert_eq!(node_messages(limit, pieces(input)), at_once, "in pieces");
+    }
+    let (messages, ..) = node_messages(node::MAX_LINE, std::iter::once(input));
+    for framing in [Framing::Bun, Framing::Node] {
+        let mut again = Vec::new();
+        for message in &messages {
+            message.encode(framing, &mut again);
+        }
+        let (reread, end, _) = node_messages(node::MAX_LINE, std::iter::once(again.as_slice()));
+        assert_eq!(reread, messages);
+        assert_eq!(end, Ok(End::Whole));
+    }
+    for message in &messages {
+        if let FromNode::User(value) = message {
+            let parsed = node::UserValue::parse(value.as_json());
+            assert_eq!(parsed.as_ref(), Ok(value), "a user value is one");
+        }
+        if let FromNode::Query { query, .. } = message
+            && let Some(fd) = query.fd.filter(|fd| *fd >= 0)
+        {
+            assert_eq!(query.endpoint(), Ok(Endpoint::Descriptor(fd)));
+        }
     }
 }
 
@@ -181,6 +216,40 @@ fn decode<'a, M: Message>(pieces: impl Iterator<Item = &'a [u8]>) -> Outcome<M> 
         skipped: decoder.skipped(),
         end: Ok(end),
     }
+}
+
+fn node_messages<'a>(
+    limit: usize,
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> (Vec<FromNode>, Result<End, LineError>, Framing) {
+    let mut decoder = node::Decoder::with_limit(limit);
+    let mut messages = Vec::new();
+    let mut fed = 0;
+    for piece in pieces {
+        decoder.push(piece);
+        fed += piece.len();
+        loop {
+            match decoder.next() {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(decoder.next(), Err(error), "an error is final");
+                    return (messages, Err(error), decoder.framing());
+                }
+            }
+        }
+        assert!(
+            decoder.capacity() <= (4 * fed).min(2 * limit) + SLACK,
+            "{} bytes held",
+            decoder.capacity()
+        );
+    }
+    let end = if decoder.is_empty() {
+        End::Whole
+    } else {
+        End::Unfinished
+    };
+    (messages, Ok(end), decoder.framing())
 }
 
 /// Cuts `input` at places that its own bytes decide, so that a failing input fails again.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 8] = [
+const TARGETS: [(&str, Property); 9] = [
     ("conns_records", properties::conns_records),
     ("control_frames", properties::control_frames),
     ("gateway_frames", properties::gateway_frames),
@@ -24,6 +24,7 @@ const TARGETS: [(&str, Property); 8] = [
     ("launch_plan", properties::launch_plan),
     ("launch_report", properties::launch_report),
     ("link_frames", properties::link_frames),
+    ("node_lines", properties::node_lines),
     ("notify_datagram", properties::notify_datagram),
 ];
 

@@ -122,8 +122,8 @@ impl Decoder {
         self.advance().inspect_err(|failure| self.fail(*failure))
     }
 
-    /// What the peer writes, as far as it has shown: Bun shows with its first message what it is.
-    /// Answer in the same way.
+    /// What the peer writes, as far as it has shown, and what it is to be written to: Bun shows
+    /// with its first internal message what it is. Its program may have spoken before.
     #[must_use]
     pub fn framing(&self) -> Framing {
         self.framing
@@ -161,10 +161,10 @@ impl Decoder {
     }
 
     fn check_length(&self, line: usize) -> Result<(), LineError> {
-        match line <= self.limit {
-            true => Ok(()),
-            false => Err(LineError::TooLong { limit: self.limit }),
+        if line > self.limit {
+            return Err(LineError::TooLong { limit: self.limit });
         }
+        Ok(())
     }
 
     /// Makes room as a vector does, by doubling, but not beyond what a line may need: memory for

@@ -5,6 +5,7 @@ mod frames;
 mod gateway;
 mod link;
 mod messages;
+mod node;
 mod plans;
 
 use std::fmt;
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Vec<Seed> {
         frames::keeper(),
         gateway::all(),
         link::all(),
+        node::all(),
         plans::all(),
         messages::records(),
         messages::reports(),
