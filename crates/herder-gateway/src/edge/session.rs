@@ -99,10 +99,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, L: Language> Session<S, L> {
 
     /// Serves the client until its connection has ended.
     pub(super) async fn run(mut self) {
-        // What goes wrong from here on means that the client is gone; nobody is left to be told.
+        // Whatever goes wrong at the end means that the client is gone: nobody is left to be told.
+        // The ends are boxed, so that a client that stays holds no room for them.
         let _gone = match self.converse().await {
-            End::Bye(bye) => self.part(bye).await,
-            End::Close(reason) => self.close(reason).await,
+            End::Bye(bye) => Box::pin(self.part(bye)).await,
+            End::Close(reason) => Box::pin(self.close(reason)).await,
             End::Gone => Ok(()),
         };
     }
