@@ -165,9 +165,17 @@ impl Intake {
     }
 
     /// Reads the cancellations that lie before the next job, and whether the gateway is gone.
-    pub(crate) fn hear(&self) {
-        let mut desk = lock(&self.desk);
-        desk.hear();
+    pub(crate) fn hear(&self, link: &Link) {
+        let arrived = {
+            let mut desk = lock(&self.desk);
+            desk.hear();
+            !desk.arrived.is_empty()
+        };
+        if arrived {
+            // Whoever waits for a job waits at the gate, where it lies no more.
+            link.ring();
+            self.watch.changed.notify_waiters();
+        }
     }
 
     /// How many jobs it has received that nobody has got yet.
@@ -246,6 +254,7 @@ impl Intake {
     fn hear_behind(&self, desk: &mut Desk) {
         if self.watch.waiting_for_cancel.load(Ordering::Acquire) > 0 {
             desk.hear();
+            self.watch.changed.notify_waiters();
         }
     }
 }

@@ -111,7 +111,7 @@ impl Ticket {
         if self.was_cancelled() {
             return true;
         }
-        self.intake.hear();
+        self.intake.hear(&self.open.0);
         self.was_cancelled()
     }
 

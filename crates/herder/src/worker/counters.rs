@@ -42,8 +42,9 @@ impl Tally {
 /// [`Cluster::max_requests`](crate::Cluster::max_requests); they reach it on change, at most every
 /// 10 ms.
 ///
-/// Without a word from the program, what is served are connections. A program whose connections
-/// carry many requests says so with [`request`](Counters::request).
+/// Without a word from the program, what is served are connections, or jobs where a worker gets
+/// those. A program whose connections carry many requests says so with
+/// [`request`](Counters::request).
 #[derive(Clone, Debug)]
 pub struct Counters {
     link: Arc<Link>,
@@ -56,13 +57,13 @@ impl Counters {
         }
     }
 
-    /// Connections that are open.
+    /// Connections, or jobs, that are open.
     #[must_use]
     pub fn open(&self) -> u32 {
         self.link.tally().open()
     }
 
-    /// Requests that were finished, or connections, when the program never called
+    /// Requests that were finished, or connections or jobs, when the program never called
     /// [`request`](Counters::request).
     #[must_use]
     pub fn served(&self) -> u64 {

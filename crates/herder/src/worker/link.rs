@@ -234,6 +234,12 @@ impl Link {
         self.wake.wake();
     }
 
+    /// Has the loop look again at what it waits for.
+    #[cfg(feature = "message")]
+    pub(crate) fn ring(&self) {
+        self.wake.wake();
+    }
+
     /// The master is gone: what is open has `grace`, then the process ends.
     fn master_gone(&self) {
         if self.said_gone.swap(true, Ordering::AcqRel) {

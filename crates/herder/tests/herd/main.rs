@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     }
 }
 
-const TESTS: [Test; 7] = [
+const TESTS: [Test; 9] = [
     (
         "a_herd_serves_and_stops_with_0",
         a_herd_serves_and_stops_with_0,
@@ -26,6 +26,14 @@ const TESTS: [Test; 7] = [
     (
         "an_asynchronous_herd_survives_panics",
         an_asynchronous_herd_survives_panics,
+    ),
+    (
+        "messages_are_jobs_of_one_worker_after_the_other",
+        messages_are_jobs,
+    ),
+    (
+        "messages_are_jobs_of_asynchronous_workers",
+        messages_are_jobs_of_tasks,
     ),
     (
         "workers_share_listeners_when_asked",
@@ -88,6 +96,41 @@ fn survive(scenario: &str) {
     }
     assert!(scene.ask(b"x").is_some());
     scene.terminate();
+    assert_eq!(scene.finish().0.code(), Some(0));
+}
+
+fn messages_are_jobs() {
+    take_messages("messages");
+}
+
+fn messages_are_jobs_of_tasks() {
+    take_messages("asynchronous-messages");
+}
+
+fn take_messages(scenario: &str) {
+    let mut scene = Scene::start(scenario);
+    scene.wait_for("ready 0");
+    scene.wait_for("ready 1");
+    let mut client = scene.connect();
+    for (job, worker) in (1..).zip([1, 2, 1, 2]) {
+        assert_eq!(client.ask("x"), format!("{worker} x"));
+        scene.wait_for(&format!("dispatched {job} to {worker}"));
+    }
+    for _ in [1, 2] {
+        scene.wait_for("exhausted");
+        scene.wait_for("exit code 0");
+        scene.wait_for("ready");
+    }
+    // The panic costs the worker, not the connection.
+    assert_eq!(
+        client.ask("p"),
+        "message 5: worker 3 could not carry it out"
+    );
+    scene.wait_for("retired");
+    scene.wait_for("exit code 1");
+    assert_eq!(client.ask("x"), "4 x");
+    scene.terminate();
+    assert_eq!(client.rest(), "");
     assert_eq!(scene.finish().0.code(), Some(0));
 }
 

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use herder::{
-    AsyncWorker, Cluster, ClusterError, Connection, Dispatch, Format, HerdEvent, Worker, is_master,
-    is_worker,
+    AsyncJobWorker, AsyncWorker, Cluster, ClusterError, Connection, Dispatch, Format, HerdEvent,
+    JobWorker, Worker, is_master, is_worker,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -24,6 +24,8 @@ pub(crate) fn main(scenario: &str) -> ExitCode {
                 "blocking" => cluster().run(serve),
                 "asynchronous" => cluster().run_async(serve_async),
                 "shared" => cluster().dispatch(Dispatch::Shared).run(serve),
+                "messages" => messages().run_jobs(work),
+                "asynchronous-messages" => messages().run_jobs_async(work_async),
                 "wrong-setting" => cluster().workers(1000).run(serve),
                 other => panic!("no scenario {other:?}"),
             })
@@ -41,9 +43,25 @@ fn report(result: Result<ExitCode, ClusterError>) -> ExitCode {
 }
 
 fn cluster() -> Cluster {
+    herd().listen("127.0.0.1:0")
+}
+
+/// As lines, so that no client of another crate is needed.
+fn messages() -> Cluster {
+    let tell = |line: String| {
+        // Nobody reads any more when the test has failed.
+        let _gone = writeln!(io::stdout(), "{line}");
+    };
+    herd()
+        .lines("127.0.0.1:0")
+        .max_jobs(2)
+        .on_dispatched(move |job, worker| tell(format!("dispatched {job} to {}", worker.id)))
+        .on_exhausted(move |worker| tell(format!("exhausted {}", worker.id)))
+}
+
+fn herd() -> Cluster {
     Cluster::new()
         .name("test")
-        .listen("127.0.0.1:0")
         .workers(2)
         .grace(Duration::from_secs(5))
         .max_restarts(None)
@@ -100,6 +118,29 @@ async fn serve_async(worker: AsyncWorker) -> io::Result<()> {
             let question = connection.read_u8().await?;
             assert_ne!(question, b'p', "as asked");
             connection.write_all(slot.to_string().as_bytes()).await
+        });
+    }
+    Ok(())
+}
+
+fn work(worker: JobWorker) -> io::Result<()> {
+    assert!(is_worker() && !is_master());
+    for job in worker.jobs() {
+        let job = job?;
+        assert_ne!(job.text(), Some("p"), "as asked");
+        let text = format!("{} {}", worker.id(), job.text().unwrap_or_default());
+        job.finish_with(text).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+async fn work_async(worker: AsyncJobWorker) -> io::Result<()> {
+    let id = worker.id();
+    while let Some(job) = worker.next_job().await? {
+        tokio::spawn(async move {
+            assert_ne!(job.text(), Some("p"), "as asked");
+            let text = format!("{id} {}", job.text().unwrap_or_default());
+            job.finish_with(text).await
         });
     }
     Ok(())

@@ -76,6 +76,13 @@ impl Scene {
         Some(answer)
     }
 
+    /// A client that stays.
+    pub(crate) fn connect(&self) -> Client {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client(BufReader::new(stream))
+    }
+
     pub(crate) fn terminate(&self) {
         let pid = i32::try_from(self.keeper.id()).unwrap();
         let keeper = herder_sys::pidfd::PidFd::open(pid).unwrap();
@@ -91,6 +98,26 @@ impl Scene {
             self.seen.push(line);
         }
         (status, std::mem::take(&mut self.seen))
+    }
+}
+
+/// A client that talks lines.
+pub(crate) struct Client(BufReader<TcpStream>);
+
+impl Client {
+    /// Sends a line, and returns the next one that comes.
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        writeln!(self.0.get_mut(), "{line}").unwrap();
+        let mut answer = String::new();
+        self.0.read_line(&mut answer).unwrap();
+        answer.trim_end().to_owned()
+    }
+
+    /// Everything up to the end.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).unwrap();
+        rest
     }
 }
 
