@@ -136,7 +136,10 @@ fn start_echo(scene: &Scene) -> Server {
 
 fn address(herd: &Herd) -> SocketAddr {
     herd.wait_for_line("where it listens", START, |line| {
-        line.strip_prefix("listening ")?.parse().ok()
+        // A bare loop says `listening ADDRESS`, a herd's log `…: listening on ADDRESS`.
+        let (_, address) = line.split_once("listening ")?;
+        let address = address.strip_prefix("on ").unwrap_or(address);
+        address.parse().ok()
     })
 }
 

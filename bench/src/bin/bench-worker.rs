@@ -1,10 +1,10 @@
 //! The herd that the benchmark measures: native workers that read, answer and close, or send messages back.
 //!
-//! `bench-worker WORKERS pass|shared|messages`. Prints `listening ADDRESS` as the bare loops do.
+//! `bench-worker WORKERS pass|shared|messages`. Its log says where it listens.
 
 #![forbid(unsafe_code)]
 
-use herder::{Cluster, Connection, Dispatch, HerdEvent, JobWorker, Worker};
+use herder::{Cluster, Connection, Dispatch, JobWorker, Worker};
 use herder_bench::answer;
 use std::env;
 use std::error::Error;
@@ -16,7 +16,6 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let workers = arguments.next().ok_or("how many workers?")?.parse()?;
     let cluster = Cluster::new().name("bench").workers(workers);
-    let cluster = cluster.on_event(announce);
     let dispatch = match arguments.next().as_deref() {
         Some("messages") => return Ok(cluster.messages("127.0.0.1:0").run_jobs(send_back)?),
         Some("pass") => Dispatch::Pass,
@@ -27,13 +26,6 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         .listen("127.0.0.1:0")
         .dispatch(dispatch)
         .run(serve)?)
-}
-
-fn announce(event: &HerdEvent) {
-    if let HerdEvent::Listening { address } = event {
-        // Without a reader there is no benchmark either.
-        let _gone = writeln!(io::stdout().lock(), "listening {address}");
-    }
 }
 
 fn serve(worker: Worker) -> io::Result<()> {
@@ -57,8 +49,9 @@ fn reply(mut connection: Connection, answer: &[u8]) -> io::Result<()> {
 
 fn send_back(worker: JobWorker) -> io::Result<()> {
     while let Some(job) = worker.next_job()? {
+        let text = job.text().unwrap_or_default().to_owned();
         // A client that has gone is no reason to end.
-        let _gone = job.reply(job.text().unwrap_or_default());
+        let _gone = job.finish_with(text);
     }
     Ok(())
 }
