@@ -34,7 +34,7 @@ pub(crate) struct Gate {
     /// How many tasks wait for room.
     waiting: AtomicUsize,
     /// The jobs that came by this link and are not finished, and whether they are cancelled.
-    jobs: Mutex<BTreeMap<u64, Arc<AtomicBool>>>,
+    jobs: Mutex<BTreeMap<u64, Arc<Cancellation>>>,
     closed: AtomicBool,
 }
 
@@ -50,17 +50,47 @@ struct Outbox {
 pub(crate) struct Watch {
     /// Watches the current gate and, for workers that block, the house.
     pub(crate) epoll: Epoll,
-    /// Something may have happened at the gate, or there is another one.
+    /// There may be a job, or there is another gate.
     pub(crate) changed: Notify,
+    /// There may be room at the gate.
+    pub(crate) room: Notify,
     /// How many tasks wait for the cancellation of their job.
     pub(crate) waiting_for_cancel: AtomicUsize,
+}
+
+/// Whether anybody is left to read what is replied to a job.
+#[derive(Default)]
+pub(crate) struct Cancellation {
+    cancelled: AtomicBool,
+    told: Notify,
+}
+
+impl Cancellation {
+    pub(crate) fn has_come(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Waits for it.
+    pub(crate) async fn come(&self) {
+        let mut told = std::pin::pin!(self.told.notified());
+        // Registered before the look, so that it is not missed between look and wait.
+        told.as_mut().enable();
+        if !self.has_come() {
+            told.await;
+        }
+    }
+
+    fn tell(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
 }
 
 /// What became of a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Posted {
     Now,
-    /// The link is full. [`Watch::changed`] tells when it has room again.
+    /// The link is full. [`Watch::room`] tells when it has room again.
     Full,
     /// Too many descriptors of this user are on their way.
     Crowded,
@@ -101,17 +131,21 @@ impl Gate {
         // Readable for ever from now on. It can only fail when it is not watched any more.
         let _already = self.watch.epoll.remove(self.socket());
         lock(&self.outbox).packets.clear();
-        for cancelled in lock(&self.jobs).values() {
-            cancelled.store(true, Ordering::Release);
+        for cancellation in lock(&self.jobs).values() {
+            cancellation.tell();
         }
         self.watch.changed.notify_waiters();
+        self.watch.room.notify_waiters();
     }
 
-    /// A job came by this gate; the flag is set when it is cancelled.
-    pub(crate) fn enter(&self, job: u64) -> Arc<AtomicBool> {
-        let cancelled = Arc::new(AtomicBool::new(self.is_closed()));
-        lock(&self.jobs).insert(job, Arc::clone(&cancelled));
-        cancelled
+    /// A job came by this gate.
+    pub(crate) fn enter(&self, job: u64) -> Arc<Cancellation> {
+        let cancellation = Arc::<Cancellation>::default();
+        lock(&self.jobs).insert(job, Arc::clone(&cancellation));
+        if self.is_closed() {
+            cancellation.tell();
+        }
+        cancellation
     }
 
     pub(crate) fn leave(&self, job: u64) {
@@ -119,9 +153,8 @@ impl Gate {
     }
 
     pub(crate) fn cancel(&self, job: u64) {
-        if let Some(cancelled) = lock(&self.jobs).get(&job) {
-            cancelled.store(true, Ordering::Release);
-            self.watch.changed.notify_waiters();
+        if let Some(cancellation) = lock(&self.jobs).get(&job) {
+            cancellation.tell();
         }
     }
 
@@ -189,16 +222,16 @@ impl Gate {
     pub(crate) async fn post_when_possible(&self, packet: &Packet) -> io::Result<()> {
         let mut counted = None;
         loop {
-            let mut changed = std::pin::pin!(self.watch.changed.notified());
+            let mut room = std::pin::pin!(self.watch.room.notified());
             // Registered before the attempt, so that room made since is not missed.
-            changed.as_mut().enable();
+            room.as_mut().enable();
             match self.post(packet)? {
                 Posted::Now => return Ok(()),
                 Posted::Crowded => tokio::time::sleep(CROWDED).await,
                 Posted::Full => {
                     counted.get_or_insert_with(|| Counted::new(&self.waiting));
                     self.watch_for_it(&mut lock(&self.outbox));
-                    changed.await;
+                    room.await;
                 }
             }
         }

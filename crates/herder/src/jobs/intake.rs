@@ -75,6 +75,7 @@ impl Intake {
             watch: Arc::new(Watch {
                 epoll,
                 changed: Notify::new(),
+                room: Notify::new(),
                 waiting_for_cancel: AtomicUsize::new(0),
             }),
             turn: Mutex::new(()),
@@ -201,9 +202,11 @@ impl Intake {
         herder_sys::fd::duplicate(self.watch.epoll.as_fd())
     }
 
-    /// Something has happened at the gate: sends what had to wait, and wakes every task that waits.
+    /// Something has happened at the gate: sends what had to wait, and wakes the tasks that wait.
     pub(crate) fn stir(&self) {
         self.flush();
+        self.hear_behind(&mut lock(&self.desk));
+        self.watch.room.notify_waiters();
         self.watch.changed.notify_waiters();
     }
 
@@ -250,11 +253,13 @@ impl Intake {
         }
     }
 
-    /// What lay behind the job that was just received announces itself no more.
+    /// What lies behind a job does not announce itself: looks for it, if anybody waits for that.
     fn hear_behind(&self, desk: &mut Desk) {
         if self.watch.waiting_for_cancel.load(Ordering::Acquire) > 0 {
             desk.hear();
-            self.watch.changed.notify_waiters();
+            if !desk.arrived.is_empty() {
+                self.watch.changed.notify_waiters();
+            }
         }
     }
 }
@@ -322,7 +327,7 @@ impl Desk {
                     protocol,
                     payload,
                     gate: Arc::clone(gate),
-                    cancelled: gate.enter(job),
+                    cancellation: gate.enter(job),
                 };
                 self.arrived.push_back((arrived, usable));
             }

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use herder_wire::gateway::Protocol;
 
-use crate::jobs::gate::{Counted, Gate, is_end};
+use crate::jobs::gate::{Cancellation, Counted, Gate, is_end};
 use crate::jobs::intake::Intake;
 use crate::jobs::packet::{Finish, Packet, Payload, is_line};
 use crate::jobs::reply::{Reply, ReplyError};
@@ -30,7 +29,7 @@ pub(crate) struct Arrived {
     pub(crate) protocol: Protocol,
     pub(crate) payload: Payload,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) cancellation: Arc<Cancellation>,
 }
 
 /// Who works on a job.
@@ -117,16 +116,10 @@ impl Ticket {
 
     /// Waits until nobody is left to read a reply.
     pub(crate) async fn cancelled(&self) {
-        let watch = self.intake.watch();
-        let _counted = Counted::new(&watch.waiting_for_cancel);
-        loop {
-            let mut changed = std::pin::pin!(watch.changed.notified());
-            changed.as_mut().enable();
-            if self.is_cancelled() {
-                return;
-            }
-            changed.await;
-        }
+        // From now on whatever happens at the gate is looked at; and now what lies there already.
+        let _counted = Counted::new(&self.intake.watch().waiting_for_cancel);
+        self.intake.hear(&self.open.0);
+        self.arrived.cancellation.come().await;
     }
 
     pub(crate) fn reply(&self, reply: Reply) -> Result<(), ReplyError> {
@@ -166,7 +159,7 @@ impl Ticket {
     }
 
     fn was_cancelled(&self) -> bool {
-        self.arrived.cancelled.load(Ordering::Acquire)
+        self.arrived.cancellation.has_come()
     }
 
     fn packet(&self, reply: Reply) -> Result<Packet, ReplyError> {
