@@ -17,6 +17,9 @@ use crate::reactor;
 /// The exit status after a failure.
 pub(crate) const FAILED: u8 = 1;
 
+/// How many threads read the files of the page, at most.
+const READERS: usize = 4;
+
 /// A gateway that is about to live.
 #[derive(Debug)]
 pub struct Gateway {
@@ -45,7 +48,11 @@ impl Gateway {
             Ok(signals) => signals,
             Err(error) => return fail(&app, &error),
         };
-        let runtime = match Builder::new_current_thread().enable_all().build() {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(READERS)
+            .build();
+        let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => return fail(&app, &error),
         };

@@ -13,7 +13,7 @@ use herder_sys::listener::{AcceptError, accept_error};
 use herder_sys::socket::set_keep_alive;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::edge::closing::{House, Presence};
 use crate::edge::http::{self, Site};
@@ -105,7 +105,7 @@ impl Listener {
 
 /// Accepts until the herd stops.
 async fn attend(name: String, listener: Listener, protocol: Protocol, site: Rc<Site>) {
-    let mut said = None;
+    let mut said: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -114,13 +114,15 @@ async fn attend(name: String, listener: Listener, protocol: Protocol, site: Rc<S
         };
         match accepted {
             Ok((stream, presence)) => {
-                said = None;
                 receive(stream, protocol, &site, presence);
             }
             Err(error) => match accept_error(&error) {
                 AcceptError::None | AcceptError::Transient => {}
                 AcceptError::OutOfDescriptors | AcceptError::Broken => {
-                    said.get_or_insert_with(|| say(&name, &error));
+                    if said.is_none_or(|said| said.elapsed() >= SILENCE) {
+                        said = Some(Instant::now());
+                        say(&name, &error);
+                    }
                     sleep(PAUSE).await;
                 }
             },
@@ -170,3 +172,6 @@ fn say(name: &str, error: &io::Error) {
 
 /// How long accepting rests when there is nothing to accept with.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a trouble that lasts is not spoken of again.
+const SILENCE: Duration = Duration::from_secs(60);

@@ -79,6 +79,44 @@ fn pieces_make_no_difference() {
     }
 }
 
+/// Numbers without a pattern, the same in every run.
+struct Noise(u64);
+
+impl Noise {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 32).unwrap() % limit
+    }
+}
+
+#[test]
+fn whatever_comes_pieces_make_no_difference() {
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    let text = "a€😀\u{7ff}".as_bytes();
+    let opcodes = [CONTINUE, TEXT, BINARY, CLOSE, PING, PONG, 3, 0x42];
+    for _ in 0..20_000 {
+        let mut input = Vec::new();
+        for _ in 0..noise.below(6) {
+            let payload = &text.repeat(30)[..noise.below(300)];
+            let opcode = opcodes[noise.below(opcodes.len())];
+            input.extend(match noise.below(3) {
+                0 => part(opcode, payload),
+                _ => frame(opcode, payload),
+            });
+        }
+        if noise.below(3) == 0 && !input.is_empty() {
+            let place = noise.below(input.len());
+            input[place] ^= 1 << noise.below(8);
+        }
+        let at_once = decode(&input, input.len().max(1));
+        for piece in [1, 1 + noise.below(20)] {
+            assert_eq!(decode(&input, piece), at_once, "{piece}: {input:?}");
+        }
+    }
+}
+
 #[test]
 fn what_is_against_the_rules_is_refused() {
     let mut unmasked = frame(TEXT, b"");
