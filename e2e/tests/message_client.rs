@@ -1,5 +1,7 @@
 //! The crowd's account is right, shown on a server that does what a message asks for.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use futures_util::{SinkExt, StreamExt};
 use herder_e2e::message::{Chat, Crowd, Door, Fate, Heard};
 use std::net::SocketAddr;

@@ -6,6 +6,7 @@ use herder_e2e::scene::Scene;
 use std::process::{Command, Stdio};
 
 /// Plays the cases of these chapters, and fails the test when one of them fails.
+#[expect(clippy::print_stdout, reason = "what a failure is judged by")]
 fn play(name: &str, chapters: &[&str]) {
     let scene = Scene::new(name);
     let options = ["--workers", "2", "--echo", "--max-message", "16777216"];
@@ -14,17 +15,17 @@ fn play(name: &str, chapters: &[&str]) {
     for chapter in chapters {
         kosoku.args(["--include", &format!("{chapter}.*")]);
     }
-    let output = kosoku
+    let played = kosoku
         .args(["--parallelism", "4", "--outdir"])
         .arg(scene.directory().join("reports"))
         .arg(addresses(&herd, 1)[0].to_string())
         .stdin(Stdio::null())
         .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let failures = String::from_utf8_lossy(&output.stderr);
+        .expect("it was installed");
+    let said = String::from_utf8_lossy(&played.stdout);
+    let failures = String::from_utf8_lossy(&played.stderr);
     println!("{said}");
-    assert!(output.status.success(), "{failures}");
+    assert!(played.status.success(), "{failures}");
     let passed = said.lines().find_map(|line| {
         let count = line.strip_suffix(" cases passed")?;
         count.parse::<usize>().ok()

@@ -1,5 +1,7 @@
 //! The gateway dies, and is what it should be while it lives.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use herder_e2e::baseline::{Baseline, assert_same};
 use herder_e2e::foreign::{BOOT, freeze, wait_for};
 use herder_e2e::herd::{Herd, Stream};

@@ -1,5 +1,7 @@
 //! What the gateway serves besides messages: the app's page, and the live feed.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use herder_e2e::client::{Load, Outcome, get};
 use herder_e2e::foreign::{BOOT, wait_for};
 use herder_e2e::herd::Herd;
@@ -15,11 +17,11 @@ use std::net::{SocketAddr, TcpStream};
 /// The status of `GET path`.
 fn status(address: SocketAddr, path: &str) -> u16 {
     let ledger = Load::http(address, path).count(1).timeout(BOOT).run();
-    match ledger.entries[0].outcome {
-        Outcome::Complete { .. } => 200,
-        Outcome::Status(status) => status,
-        _ => panic!("{ledger}"),
+    if let Outcome::Status(status) = ledger.entries[0].outcome {
+        return status;
     }
+    ledger.assert_no_failure();
+    200
 }
 
 fn with_page(scene: &Scene) -> Herd {

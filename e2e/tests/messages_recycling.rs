@@ -20,6 +20,7 @@ fn all_told(herd: &Herd, what: &str) -> BTreeSet<u64> {
 }
 
 /// A hundred clients talk while every worker is replaced, more than once.
+#[expect(clippy::print_stdout, reason = "what a failure is judged by")]
 fn under_a_hundred_clients(name: &str, options: &[&str]) {
     let scene = Scene::new(name);
     let common = ["--workers", "4", "--max-lifetime", "300"];
