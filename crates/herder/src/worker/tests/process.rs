@@ -4,7 +4,7 @@
 //! socket over which it gets its channels.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -18,6 +18,8 @@ use herder_sys::pidfd::PidFd;
 use herder_sys::signal::{Signal, SignalFd};
 use herder_sys::socket::{self, Wait};
 use herder_wire::control::ToMaster;
+#[cfg(feature = "message")]
+use herder_wire::link::Kind;
 
 use crate::init::ENDING_SIGNALS;
 #[cfg(feature = "message")]
@@ -321,6 +323,22 @@ fn a_worker_of_jobs_that_is_told_to_leave_finishes_them_and_ends_with_0() {
     assert_eq!(herd.exit().code(), Some(0));
 }
 
+#[cfg(feature = "message")]
+#[test]
+fn r17_a_worker_without_descriptors_is_linked_and_fails_only_what_needs_one() {
+    let herd = Herd::start("jobs-no-descriptors");
+    for _ in 0..3 {
+        let mut gateway = Gateway::join(&herd.master);
+        gateway.give(1, "small");
+        gateway.wait_for(&finished(1));
+        gateway.give_memory(2, Kind::Bytes, &[0; 100_000]);
+        let error = "the process has no descriptor left for a large message";
+        gateway.wait_for(&failed(2, error));
+    }
+    herd.signal(Signal::Terminate);
+    assert_eq!(herd.exit().code(), Some(0));
+}
+
 /// Works on each job in a thread, some until they are cancelled.
 #[cfg(feature = "message")]
 fn work(worker: &JobWorker) -> io::Result<()> {
@@ -363,9 +381,10 @@ fn child() {
     let worker = Worker::new(Arc::clone(&link), acceptor);
     panic::watch_process(&link);
     #[cfg(feature = "message")]
-    if role == "jobs" {
+    if role.starts_with("jobs") {
         std::process::exit(finish::run(worker, |worker| {
             let worker = worker.into_job_worker().unwrap();
+            let _fillers = (role == "jobs-no-descriptors").then(use_up_descriptors);
             work(&worker).map_err(|error| error.to_string())
         }));
     }
@@ -376,17 +395,18 @@ fn child() {
         drop(last);
         set_limit(Limit::OpenFiles, limit, limit).unwrap();
     }
-    let mut fillers = Vec::new();
-    if role == "shared-no-descriptors" {
-        let limit = open_count().unwrap() as u64;
-        set_limit(Limit::OpenFiles, limit, limit).unwrap();
-        // There may be gaps.
-        fillers.extend(std::iter::from_fn(|| duplicate(stdin.as_fd()).ok()));
-    }
+    let _fillers = (role == "shared-no-descriptors").then(use_up_descriptors);
     let inline = role == "inline";
     std::process::exit(finish::run(worker, |worker| {
         serve(&worker, inline).map_err(|error| error.to_string())
     }));
+}
+
+fn use_up_descriptors() -> Vec<OwnedFd> {
+    let limit = open_count().unwrap() as u64;
+    set_limit(Limit::OpenFiles, limit, limit).unwrap();
+    // There may be gaps.
+    std::iter::from_fn(|| duplicate(io::stdin().as_fd()).ok()).collect()
 }
 
 fn serve(worker: &Worker, inline: bool) -> io::Result<()> {
