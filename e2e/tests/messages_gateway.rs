@@ -51,9 +51,11 @@ fn a_killed_gateway_costs_its_connections_and_no_worker() {
             chat.hear_reply().worker
         })
         .collect();
-    // The first has had two jobs, the second one.
-    assert_eq!(replies[..3], [1, 2, 2], "{replies:?}");
-    assert!(replies[3..].iter().all(|life| *life > 2), "{replies:?}");
+    // The first has had two jobs, the second one. Whether the first one's successor gets one before
+    // the second gets its last depends on how soon it is there.
+    assert_eq!(replies[..2], [1, 2], "{replies:?}");
+    let old: Vec<_> = replies[2..].iter().filter(|life| **life <= 2).collect();
+    assert_eq!(old, [&2], "{replies:?}");
     let given = dispatches(&herd);
     assert_eq!((given[&1], given[&2]), (3, 3));
     let told = wait_for_gateway(&herd, mark, "died: signal SIGKILL");
