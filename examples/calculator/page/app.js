@@ -4,17 +4,22 @@ import { Connection } from "./connection.js";
 import { Conversation } from "./conversation.js";
 import { Robots } from "./robots.js";
 
+const WORDS = { connecting: "connecting…", open: "connected", waiting: "offline" };
+
 const form = document.querySelector("#form");
 const field = document.querySelector("#expression");
 const note = document.querySelector("#note");
 const pill = document.querySelector("#connection");
+const [word, countdown] = pill.children;
 
 const robots = new Robots();
 const conversation = new Conversation((robot) => robots.speak(robot));
 const connection = new Connection({
-  onState(state, words) {
+  onState(state, seconds) {
     pill.dataset.state = state;
-    pill.textContent = words;
+    // Only a change of the word is read out, not the countdown.
+    if (word.textContent !== WORDS[state]) word.textContent = WORDS[state];
+    countdown.textContent = seconds ? `, retry in ${seconds} s` : "";
     if (state === "open") tell("");
   },
   onText: (text) => conversation.reply(text),

@@ -9,7 +9,7 @@ export class Connection {
   #pause = FIRST_PAUSE;
   #timer = 0;
 
-  // `on.onState(state, words)`: "connecting", "open" or "waiting"; `on.onText(text)`;
+  // `on.onState(state, seconds)`: "connecting", "open", or "waiting" for so long; `on.onText(text)`;
   // `on.onLost()`: no reply will come any more to what was sent.
   constructor(on) {
     this.#on = on;
@@ -18,7 +18,7 @@ export class Connection {
   }
 
   open() {
-    this.#on.onState("connecting", "connecting…");
+    this.#on.onState("connecting");
     const address = new URL(location.href);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     address.hash = "";
@@ -26,7 +26,7 @@ export class Connection {
     this.#socket = socket;
     socket.addEventListener("open", () => {
       this.#pause = FIRST_PAUSE;
-      this.#on.onState("open", "connected");
+      this.#on.onState("open");
     });
     socket.addEventListener("message", ({ data }) => this.#on.onText(String(data)));
     socket.addEventListener("close", () => {
@@ -47,7 +47,7 @@ export class Connection {
   }
 
   #wait() {
-    let left = Math.round(this.#pause * 2) / 2;
+    let left = this.#pause;
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
     const tick = () => {
       if (left <= 0) {
@@ -55,8 +55,7 @@ export class Connection {
         this.open();
         return;
       }
-      const words = left < 1 ? "disconnected; trying again" : `disconnected; next try in ${left} s`;
-      this.#on.onState("waiting", words);
+      this.#on.onState("waiting", Math.ceil(left));
       const step = Math.min(left, 1);
       left -= step;
       this.#timer = setTimeout(tick, step * 1000);

@@ -187,7 +187,8 @@ fn it_fits_a_phone_in_the_dark_without_motion() {
     browser.wait_for("the first robots", &ready(&[1, 2]));
     send(&mut browser, "'long'.repeat(100)");
     browser.wait_for("both replies", &replies(2));
-    assert_eq!(browser.value("document.documentElement.scrollWidth"), 360);
+    let size = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]";
+    assert_eq!(browser.value(size), json!([360, 640]));
     let back = browser.value("getComputedStyle(document.documentElement).backgroundColor");
     assert_eq!(back, "rgb(18, 20, 31)");
     assert_eq!(browser.value("document.getAnimations().length"), 0);
