@@ -7,6 +7,7 @@
 mod accept;
 mod address;
 mod error;
+mod exact;
 mod handle;
 mod tcp;
 pub(crate) mod unix_path;
@@ -18,4 +19,5 @@ pub use accept::{
 };
 pub use address::{Address, BoundAddress, local_address};
 pub use error::ListenError;
+pub use exact::{Families, Sharing, bind_tcp, bind_udp, bind_unix_name, bind_unix_path};
 pub use handle::{ListenOptions, Listener};
