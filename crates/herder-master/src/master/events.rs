@@ -16,9 +16,6 @@ use super::{Heir, Master, Stopping, now};
 use crate::event::HerdEvent;
 use crate::part::Part;
 
-/// How often the channel of a dead worker is read at most. A socket's buffer holds less.
-const LAST_READINGS: usize = 256;
-
 impl Master {
     pub(super) fn on_ready(&mut self, event: &epoll::Event) -> io::Result<()> {
         match Source::of(event.token) {
@@ -99,19 +96,13 @@ impl Master {
         }
     }
 
-    /// Reads what a dead process had still said: its last message may explain its end.
+    /// Reads what a dead process had still said: its last message may explain its end. How its channel
+    /// stands does not matter any more.
     fn read_last_words(&mut self, id: MemberId) {
-        for _ in 0..LAST_READINGS {
-            let said = match self.crews.member_mut(id).and_then(|m| m.control.as_mut()) {
-                Some(control) => control.read(now(), &mut self.room),
-                None => return,
-            };
-            if said.frames.is_empty() {
-                return;
-            }
-            for frame in said.frames {
-                self.on_frame(id, frame);
-            }
+        let control = self.crews.member_mut(id).and_then(|m| m.control.as_mut());
+        let Some(control) = control else { return };
+        for frame in control.read_dry(&mut self.room).frames {
+            self.on_frame(id, frame);
         }
     }
 

@@ -1,0 +1,310 @@
+//! The master's end of one worker's channel: lines both ways, and descriptors beside them.
+//!
+//! The worker is not trusted: what it does not read is bounded, what it sends unasked is closed, and
+//! a line that no Node writes is the end of the conversation.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use herder_sys::socket::{self, Wait};
+use herder_wire::node::{Decoder, Framing, FromNode, LineError, READ_SIZE, ToNode};
+
+/// What waits for a worker that does not read, in bytes.
+const MAX_UNSENT: usize = 1024 * 1024;
+
+/// How often descriptors may come that belong to nothing.
+const FORGIVEN: u32 = 8;
+
+/// How many bytes one reading takes: what Node itself takes.
+pub(super) const ROOM: usize = READ_SIZE;
+
+/// One worker's channel.
+pub(super) struct Channel {
+    socket: OwnedFd,
+    decoder: Decoder,
+    unsent: VecDeque<Line>,
+    unsent_bytes: usize,
+    /// How many bytes were written in all, and how many of them the worker is known to have read.
+    written: u64,
+    known_read: u64,
+    /// Envelopes that the worker has not answered, oldest first.
+    unanswered: VecDeque<Envelope>,
+    arrival: Arrival,
+    uninvited: u32,
+    /// Sending waits although the socket has room: too many descriptors are on their way.
+    crowded: bool,
+    /// Where a line is written before it is sent.
+    draft: Vec<u8>,
+}
+
+/// What is still to be written of a line.
+struct Line {
+    bytes: Vec<u8>,
+    /// It goes with the first byte.
+    descriptor: Option<OwnedFd>,
+}
+
+/// A message with a descriptor that is under way.
+struct Envelope {
+    /// How many bytes were written up to its end.
+    end: u64,
+    /// Its number, if it is a connection's.
+    conn: Option<u64>,
+}
+
+/// Whether a descriptor has come that no envelope was read of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    None,
+    Waits,
+}
+
+/// What the worker has said.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The oldest envelope has arrived.
+    Acknowledged,
+    /// The oldest envelope came without its descriptor. If it was a connection's, this is its number.
+    Lost(Option<u64>),
+    /// Anything else. An envelope of its own was answered, and its descriptor closed.
+    Message(FromNode),
+}
+
+/// How a channel stands after a reading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reading {
+    /// Nobody writes any more.
+    Ended,
+    /// There may be more.
+    Goes,
+    /// There is nothing more for now.
+    Quiet,
+}
+
+/// Why a worker is given up.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    #[error("it does not read what it is told")]
+    Deaf,
+    #[error("it wrote a line that no Node writes: {0}")]
+    Line(#[from] LineError),
+    #[error("its channel failed: {0}")]
+    System(io::ErrorKind),
+    #[error("it sends descriptors that nobody asked for")]
+    Uninvited,
+}
+
+impl Channel {
+    pub(super) fn new(socket: OwnedFd) -> Channel {
+        Channel {
+            socket,
+            decoder: Decoder::new(),
+            unsent: VecDeque::new(),
+            unsent_bytes: 0,
+            written: 0,
+            known_read: 0,
+            unanswered: VecDeque::new(),
+            arrival: Arrival::None,
+            uninvited: 0,
+            crowded: false,
+            draft: Vec::new(),
+        }
+    }
+
+    /// The end to watch.
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Whether it waits until the worker reads. (An envelope may wait for an answer instead.)
+    pub(super) fn wants_room(&self) -> bool {
+        let next = self.unsent.front();
+        next.is_some_and(|line| !self.crowded && !self.must_wait(line))
+    }
+
+    /// Whether it waits until others have received descriptors, which no event tells.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowded
+    }
+
+    /// Says something, now or when the worker reads again.
+    pub(super) fn say(
+        &mut self,
+        message: &ToNode<'_>,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<(), Fault> {
+        let mut bytes = Vec::new();
+        message.encode(self.decoder.framing(), &mut bytes);
+        if self.unsent_bytes + bytes.len() > MAX_UNSENT && !self.unsent.is_empty() {
+            return Err(Fault::Deaf);
+        }
+        self.unsent_bytes += bytes.len();
+        self.unsent.push_back(Line { bytes, descriptor });
+        self.flush();
+        Ok(())
+    }
+
+    /// Hands a connection over now, or not at all: then it stays the caller's. `seq` is the number that
+    /// the verdict will name.
+    pub(super) fn pass(
+        &mut self,
+        key: &str,
+        seq: u64,
+        connection: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        if self.decoder.framing() == Framing::Bun {
+            // It listens for itself and would not know what to do with it.
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let mut draft = std::mem::take(&mut self.draft);
+        draft.clear();
+        ToNode::NewConnection { key, seq }.encode(Framing::Node, &mut draft);
+        let sent = if self.unsent.is_empty() && self.may_send_envelope(draft.len()) {
+            socket::send(self.socket.as_fd(), &draft, &[connection])
+        } else {
+            Err(io::ErrorKind::WouldBlock.into())
+        };
+        if let Ok(length) = sent {
+            self.note_envelope(draft.len(), Some(seq));
+            self.written += length as u64;
+            if length < draft.len() {
+                // The descriptor has gone with the first byte; the rest goes before anything else.
+                let bytes = draft[length..].to_vec();
+                self.unsent_bytes += bytes.len();
+                let descriptor = None;
+                self.unsent.push_back(Line { bytes, descriptor });
+            }
+        }
+        self.draft = draft;
+        sent.map(drop)
+    }
+
+    /// Writes what waits, as far as the worker reads.
+    pub(super) fn flush(&mut self) {
+        self.crowded = false;
+        while let Some(line) = self.unsent.front() {
+            if self.must_wait(line) {
+                return;
+            }
+            let descriptor = line.descriptor.as_ref().map(AsFd::as_fd);
+            let sent = socket::send(self.socket.as_fd(), &line.bytes, descriptor.as_slice());
+            match sent {
+                Ok(length) => self.note_sent(length),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if socket::is_too_many_refs(&error) => {
+                    self.crowded = true;
+                    return;
+                }
+                // Nobody reads any more; the end will be read.
+                Err(_) => {
+                    self.unsent.clear();
+                    self.unsent_bytes = 0;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads once into `room`, which holds [`ROOM`] bytes. [`Channel::hear`] is to be called until it
+    /// gives nothing before the next reading.
+    pub(super) fn read(&mut self, room: &mut [u8]) -> Result<Reading, Fault> {
+        let mut none = Vec::new();
+        let received =
+            match socket::receive(self.socket.as_fd(), room, &mut none, 0, Wait::DontWait) {
+                Ok(received) => received,
+                Err(error) => {
+                    return match error.kind() {
+                        io::ErrorKind::WouldBlock => Ok(Reading::Quiet),
+                        // It ended without having read our last words; that is no fault of its.
+                        io::ErrorKind::ConnectionReset => Ok(Reading::Ended),
+                        kind => Err(Fault::System(kind)),
+                    };
+                }
+            };
+        if received.descriptors_lost {
+            if self.arrival == Arrival::Waits {
+                self.uninvited += 1;
+            }
+            if self.uninvited > FORGIVEN {
+                return Err(Fault::Uninvited);
+            }
+            self.arrival = Arrival::Waits;
+        }
+        if received.len == 0 {
+            return Ok(Reading::Ended);
+        }
+        self.decoder.push(&room[..received.len]);
+        Ok(if received.len < room.len() && !received.descriptors_lost {
+            Reading::Quiet
+        } else {
+            Reading::Goes
+        })
+    }
+
+    /// The next thing that it said.
+    pub(super) fn hear(&mut self) -> Result<Option<Heard>, Fault> {
+        let Some(message) = self.decoder.next()? else {
+            return Ok(None);
+        };
+        Ok(Some(match message {
+            FromNode::Acknowledged => {
+                self.answered();
+                Heard::Acknowledged
+            }
+            FromNode::NotReceived => Heard::Lost(self.answered()),
+            FromNode::Handle { inner, .. } => {
+                // It holds everything else back until it hears of it.
+                let answer = match std::mem::replace(&mut self.arrival, Arrival::None) {
+                    Arrival::Waits => ToNode::Acknowledged,
+                    Arrival::None => ToNode::NotReceived,
+                };
+                self.say(&answer, None)?;
+                Heard::Message(*inner)
+            }
+            other => Heard::Message(other),
+        }))
+    }
+
+    /// A worker keeps one descriptor only, the newest that came, so that no reading of its may end
+    /// within an envelope while another one is behind it.
+    fn may_send_envelope(&self, length: usize) -> bool {
+        let unread = self.written - self.known_read + length as u64;
+        self.unanswered.is_empty() || unread < READ_SIZE as u64
+    }
+
+    fn must_wait(&self, line: &Line) -> bool {
+        line.descriptor.is_some() && !self.may_send_envelope(line.bytes.len())
+    }
+
+    fn note_envelope(&mut self, length: usize, conn: Option<u64>) {
+        let end = self.written + length as u64;
+        self.unanswered.push_back(Envelope { end, conn });
+    }
+
+    /// So much of the first line has gone, and its descriptor with it.
+    fn note_sent(&mut self, length: usize) {
+        let Some(mut line) = self.unsent.pop_front() else {
+            return;
+        };
+        if line.descriptor.take().is_some() {
+            self.note_envelope(line.bytes.len(), None);
+        }
+        self.written += length as u64;
+        self.unsent_bytes -= length;
+        if length < line.bytes.len() {
+            line.bytes.drain(..length);
+            self.unsent.push_front(line);
+        }
+    }
+
+    /// The oldest envelope is answered, and all that was written before it is read. Returns the number
+    /// of its connection.
+    fn answered(&mut self) -> Option<u64> {
+        // An answer to nothing changes nothing.
+        let envelope = self.unanswered.pop_front()?;
+        self.known_read = envelope.end;
+        self.flush();
+        envelope.conn
+    }
+}
