@@ -1,6 +1,9 @@
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::random;
 
 /// A place for a worker in an app, counted from 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -23,6 +26,10 @@ pub struct WorkerId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ConnId(pub u64);
 
+/// Where a connection comes from: equal for equal clients, and else a number like any other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Origin(pub u64);
+
 /// One message of a client, numbered by the shell in order of arrival, never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct JobId(pub u64);
@@ -30,6 +37,21 @@ pub struct JobId(pub u64);
 /// One client of a gateway: a connection that outlives workers. Never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ClientId(pub u64);
+
+/// The whole address and nothing else: the same in every process and on every machine.
+impl From<IpAddr> for Origin {
+    fn from(address: IpAddr) -> Origin {
+        // An IPv4 client looks different at a dual-stack listener, and is the same.
+        let octets = match address.to_canonical() {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        };
+        let halves = octets.as_chunks::<8>().0.iter();
+        Origin(halves.fold(0, |hash, half| {
+            random::mix(hash ^ u64::from_be_bytes(*half))
+        }))
+    }
+}
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,10 +23,11 @@ mod exit;
 mod id;
 pub mod jobs;
 pub mod mutation;
+mod random;
 pub mod spec;
 pub mod supervisor;
 mod time;
 
 pub use exit::Exit;
-pub use id::{ClientId, ConnId, Incarnation, JobId, Slot, WorkerId};
+pub use id::{ClientId, ConnId, Incarnation, JobId, Origin, Slot, WorkerId};
 pub use time::Tick;

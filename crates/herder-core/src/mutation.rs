@@ -20,6 +20,10 @@ pub enum Mutation {
     JobStrangerTrusted,
     /// Jobs that were taken back from a worker are believed to be with it.
     JobTakeBackOff,
+    /// A worker that gives connections back gets more of them at once.
+    RejectionUnnoticed,
+    /// A worker that decides nothing gets more connections.
+    StallUnnoticed,
     /// A worker is told to drain before it is withdrawn.
     StopLadderSwapped,
     /// What a worker had not received is not taken back.

@@ -41,7 +41,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "MODE", default_value = "auto")]
     pub(crate) dispatch: DispatchArg,
 
-    /// Which worker gets a connection (in pass mode): round-robin or least-connections.
+    /// Which worker gets a connection (in pass mode): round-robin, least-connections, two-choices or
+    /// ip-hash.
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<PickerKind>,
 

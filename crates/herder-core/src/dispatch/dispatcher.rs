@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::message::{Action, Event};
 use super::pending::{Pending, Waiting};
 use super::picker::Picker;
-use super::worker::{Ask, Probe, Receipt, Worker};
-use crate::mutation::{self, Mutation};
+use super::worker::{Probe, Receipt, Worker};
 use crate::spec::DispatchSpec;
 use crate::{Tick, WorkerId};
 
@@ -17,8 +16,8 @@ const MAX_ACCEPT: usize = 64;
 /// Decides who gets a connection, and takes back what is not received.
 ///
 /// A connection is in exactly one hand: pending (the master's), queued (a worker's channel),
-/// received, or closed. It goes from queued to pending only when it was taken back or refused.
-/// A worker holds at most `window` connections un-received; when nobody has room, the kernel's
+/// received, or closed. It goes from queued to pending only when it was taken back, refused, or
+/// rejected, or when its worker died. A worker holds at most `window` connections un-received; when nobody has room, the kernel's
 /// backlog is the queue.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Dispatcher {
@@ -50,18 +49,19 @@ pub(super) struct Totals {
     pub(super) closed_poisoned: u64,
     pub(super) closed_timed_out: u64,
     pub(super) received: u64,
+    pub(super) rejected: u64,
     pub(super) sent: u64,
     pub(super) taken_back: u64,
 }
 
 impl Dispatcher {
-    /// A dispatcher without workers.
+    /// A dispatcher without workers. The `seed` decides every lot that it draws.
     #[must_use]
-    pub fn new(spec: &DispatchSpec) -> Dispatcher {
+    pub fn new(spec: &DispatchSpec, seed: u64) -> Dispatcher {
         Dispatcher {
             spec: spec.clone(),
             now: Tick::ZERO,
-            picker: Picker::new(spec.picker),
+            picker: Picker::new(spec.picker, seed),
             workers: Vec::new(),
             pending: Pending::default(),
             actions: VecDeque::new(),
@@ -76,9 +76,9 @@ impl Dispatcher {
     pub fn handle(&mut self, event: Event, now: Tick) {
         self.now = self.now.max(now);
         match event {
-            Event::Accepted { conn } => {
+            Event::Accepted { conn, origin } => {
                 self.totals.accepted += 1;
-                self.pending.push_back(Waiting::new(conn, 0, self.now));
+                self.pending.push_back(Waiting::new(conn, origin, self.now));
             }
             Event::Admit { worker } => self.admit(worker),
             Event::Gone { worker, conns } => self.gone(worker, &conns),
@@ -88,6 +88,8 @@ impl Dispatcher {
                     worker.open = open;
                 }
             }
+            Event::Received { worker, conn } => self.received_by(worker, conn),
+            Event::Rejected { worker, conn } => self.rejected_by(worker, conn),
             Event::Refused { worker, conns } => self.refused(worker, conns.as_slice()),
             Event::TakenBack { worker, conns } => self.taken_back_from(worker, &conns),
             Event::Timer => self.timer(),
@@ -126,19 +128,28 @@ impl Dispatcher {
             .workers
             .iter()
             .filter_map(|worker| match worker.receipt {
-                Receipt::Refused { retry_at } => Some(retry_at),
-                Receipt::Flowing | Receipt::Stalled(_) | Receipt::Stealing => None,
+                Receipt::Refused { retry_at } | Receipt::Rejecting { retry_at } => Some(retry_at),
+                Receipt::Flowing
+                | Receipt::OnTrial
+                | Receipt::Stalled(_)
+                | Receipt::Stealing
+                | Receipt::Undecided => None,
             });
-        let expiry = self.pending.expires_at(self.spec.pending_timeout);
-        stealable.chain(retries).chain(expiry).min()
+        let moments = [
+            self.first_stalls_at(),
+            self.sticky_wait_ends_at(),
+            self.pending.expires_at(self.spec.pending_timeout),
+        ];
+        let moments = moments.into_iter().flatten();
+        stealable.chain(retries).chain(moments).min()
     }
 
     /// How many connections the shell may accept now. With 0 it disarms the listener.
     #[must_use]
     pub fn accept_budget(&self) -> usize {
-        self.credit()
-            .saturating_sub(self.pending.len())
-            .min(MAX_ACCEPT)
+        // Who waits for one worker takes nobody's place at the others.
+        let waiting = self.pending.len().saturating_sub(self.awaiting());
+        self.credit().saturating_sub(waiting).min(MAX_ACCEPT)
     }
 
     /// How many connections were accepted in all.
@@ -163,6 +174,12 @@ impl Dispatcher {
     #[must_use]
     pub fn received(&self) -> u64 {
         self.totals.received
+    }
+
+    /// How often a worker gave a connection back.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.totals.rejected
     }
 
     /// How many connections were put into channels, those that came back included:
@@ -240,44 +257,5 @@ impl Dispatcher {
             worker.receipt = Receipt::Stalled(Probe::Sent);
         }
         Some(action)
-    }
-
-    fn check_invariants(&self) {
-        debug_assert!(
-            self.workers.is_sorted_by(|a, b| a.id < b.id),
-            "each worker is known once"
-        );
-        debug_assert_eq!(
-            self.unsent,
-            self.workers.iter().map(Worker::unsent).sum::<usize>(),
-            "the unsent are counted"
-        );
-        debug_assert!(
-            mutation::is(Mutation::CreditOff)
-                || self
-                    .workers
-                    .iter()
-                    .all(|worker| worker.queued() <= self.window()),
-            "nobody holds more than the window"
-        );
-        debug_assert!(
-            self.workers
-                .iter()
-                .all(|w| w.unsent() == 0 || w.take_back == Ask::Idle),
-            "nothing goes into a queue that is being emptied"
-        );
-        let totals = &self.totals;
-        let queued: usize = self.workers.iter().map(Worker::queued).sum();
-        let closed = totals.closed_poisoned + totals.closed_timed_out;
-        debug_assert_eq!(
-            totals.accepted,
-            (self.pending.len() + queued) as u64 + totals.received + closed,
-            "each connection is in one place"
-        );
-        debug_assert_eq!(
-            totals.accepted + totals.taken_back,
-            (self.pending.len() + self.unsent) as u64 + totals.sent + closed,
-            "each connection in the master's hand is accounted for"
-        );
     }
 }

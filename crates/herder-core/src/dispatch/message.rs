@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnId, WorkerId};
+use crate::{ConnId, Origin, WorkerId};
 
 /// The most connections that travel in one message.
 ///
@@ -17,23 +17,33 @@ pub const MAX_BATCH: usize = 4;
 /// News for the dispatcher.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// A connection is in the master's hand.
-    Accepted { conn: ConnId },
+    /// A connection is in the master's hand. Where it comes from only some policies
+    /// [ask](crate::spec::PickerKind::asks_for_origin); `None` = nobody knows.
+    Accepted {
+        conn: ConnId,
+        origin: Option<Origin>,
+    },
     /// The worker may get connections (again).
     Admit { worker: WorkerId },
-    /// The worker is dead. These, oldest first, it had not received: they are in the master's hand
-    /// again, and each has met one more death (unless the worker was to be withdrawn). What was queued and is not among them, the worker
-    /// had received.
+    /// The worker is dead. These, oldest first, it had not received (decided): they are in the
+    /// master's hand again, and each has met one more death (unless the worker was to be withdrawn).
+    /// What was queued and is not among them, the worker had received.
     Gone {
         worker: WorkerId,
         conns: Vec<ConnId>,
     },
-    /// The worker gets no new connection until it is admitted again; its queue is taken back.
+    /// The worker gets no new connection until it is admitted again; its queue is taken back, if
+    /// that is possible.
     Hold { worker: WorkerId },
     /// How many connections the worker says it holds open.
     Load { worker: WorkerId, open: u32 },
+    /// The worker has decided that it serves the connection.
+    Received { worker: WorkerId, conn: ConnId },
     /// The worker's channel could not take these: they are still in the master's hand.
     Refused { worker: WorkerId, conns: Batch },
+    /// The worker has decided that it does not serve the connection, and has let go of it. It goes to
+    /// another, also when the worker is withdrawn.
+    Rejected { worker: WorkerId, conn: ConnId },
     /// The worker's queue was emptied from outside: these are in the master's hand again, oldest
     /// first. What was queued and is not among them, the worker has received.
     TakenBack {
@@ -81,8 +91,8 @@ pub enum Action {
     Watch { worker: WorkerId },
     /// Stop waking at the worker's receipts.
     Unwatch { worker: WorkerId },
-    /// The withdrawal is complete; this many connections were taken back. Comes once for each
-    /// withdrawal, and the worker is not watched any more.
+    /// The withdrawal is complete: nothing more is sent, and this many connections were taken back.
+    /// Comes once for each withdrawal, and the worker is not watched any more.
     Withdrawn { worker: WorkerId, taken_back: u32 },
 }
 

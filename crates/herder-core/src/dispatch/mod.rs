@@ -1,11 +1,14 @@
 //! Who gets a connection, in `pass` mode: see [`Dispatcher`].
 
+mod assign;
 mod dispatcher;
+mod invariants;
 mod message;
 mod news;
 mod pending;
 mod picker;
 mod settle;
+mod verdict;
 mod worker;
 
 pub use dispatcher::Dispatcher;

@@ -5,6 +5,7 @@ use super::message::{Action, CloseReason, ProbeState};
 use super::pending::Waiting;
 use super::worker::{Ask, Probe, Receipt, Standing, Watch, Worker};
 use crate::mutation::{self, Mutation};
+use crate::spec::Recall;
 use crate::{ConnId, WorkerId};
 
 /// Whether a connection came back because its worker died.
@@ -20,7 +21,7 @@ impl Dispatcher {
             Err(place) => self.workers.insert(place, Worker::new(id, self.now)),
             Ok(index) => match self.workers[index].standing {
                 Standing::Held => self.workers[index].standing = Standing::Admitted,
-                Standing::Admitted | Standing::Withdrawing => {}
+                Standing::Admitted | Standing::Left | Standing::Withdrawing => {}
             },
         }
     }
@@ -28,11 +29,11 @@ impl Dispatcher {
     pub(super) fn hold(&mut self, id: WorkerId) {
         let Some(index) = self.find(id) else { return };
         match self.workers[index].standing {
-            Standing::Held | Standing::Withdrawing => {}
+            Standing::Held | Standing::Left | Standing::Withdrawing => {}
             Standing::Admitted => {
                 self.workers[index].standing = Standing::Held;
                 self.keep_unsent(index);
-                if self.workers[index].queued() > 0 {
+                if self.spec.recall == Recall::Channel && self.workers[index].queued() > 0 {
                     self.take_back(index);
                 }
             }
@@ -49,10 +50,15 @@ impl Dispatcher {
         };
         match self.workers[index].standing {
             Standing::Withdrawing => {}
+            Standing::Admitted | Standing::Held if self.spec.recall == Recall::Verdict => {
+                self.keep_unsent(index);
+                self.leave(index);
+            }
             Standing::Admitted | Standing::Held => {
                 self.workers[index].standing = Standing::Withdrawing;
                 self.take_back(index);
             }
+            Standing::Left => self.leave(index),
         }
     }
 
@@ -88,7 +94,11 @@ impl Dispatcher {
                 Receipt::Flowing | Receipt::Refused { .. } => {
                     worker.receipt = Receipt::Refused { retry_at };
                 }
-                Receipt::Stalled(_) | Receipt::Stealing => {}
+                Receipt::OnTrial => worker.receipt = Receipt::Rejecting { retry_at },
+                Receipt::Rejecting { .. }
+                | Receipt::Stalled(_)
+                | Receipt::Stealing
+                | Receipt::Undecided => {}
             }
         }
     }
@@ -109,9 +119,12 @@ impl Dispatcher {
                 self.actions.push_back(Action::Probe { worker: id });
                 Receipt::Stalled(Probe::Unsent)
             }
-            Receipt::Flowing | Receipt::Refused { .. } | Receipt::Stalled(Probe::Unsent) => {
-                worker.receipt
-            }
+            Receipt::Flowing
+            | Receipt::OnTrial
+            | Receipt::Refused { .. }
+            | Receipt::Rejecting { .. }
+            | Receipt::Stalled(Probe::Unsent)
+            | Receipt::Undecided => worker.receipt,
         };
     }
 
@@ -120,8 +133,9 @@ impl Dispatcher {
         if let Some(index) = self.find(id) {
             self.keep_unsent(index);
             // They were to be taken back anyway: its end, which was planned, is none of their doing.
-            if self.workers[index].standing == Standing::Withdrawing {
-                returned = Returned::Peacefully;
+            match self.workers[index].standing {
+                Standing::Left | Standing::Withdrawing => returned = Returned::Peacefully,
+                Standing::Admitted | Standing::Held => {}
             }
         }
         self.bring_back(id, conns, returned);
@@ -167,17 +181,18 @@ impl Dispatcher {
         };
         for &conn in conns.iter().rev() {
             let met = u32::from(returned == Returned::ByDeath);
-            let deaths = self.reclaim(index, conn).deaths + met;
+            let mut waiting = self.reclaim(index, conn);
+            waiting.deaths += met;
+            waiting.since = self.now;
             self.totals.taken_back += 1;
-            if deaths >= self.spec.poison_deaths.get() {
+            if waiting.deaths >= self.spec.poison_deaths.get() {
                 self.totals.closed_poisoned += 1;
                 self.actions.push_back(Action::Close {
                     conn,
                     reason: CloseReason::Poisoned,
                 });
             } else {
-                self.pending
-                    .push_front(Waiting::new(conn, deaths, self.now));
+                self.pending.push_front(waiting);
             }
         }
         if let Some(index) = index {
@@ -191,7 +206,7 @@ impl Dispatcher {
         let known = index.and_then(|index| self.workers[index].remove(conn));
         known.unwrap_or_else(|| {
             self.totals.received = self.totals.received.saturating_sub(1);
-            Waiting::new(conn, 0, self.now)
+            Waiting::new(conn, None, self.now)
         })
     }
 

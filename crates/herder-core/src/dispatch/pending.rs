@@ -3,13 +3,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConnId, Tick};
+use crate::{ConnId, Origin, Tick};
 
 /// A connection that waits in a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Waiting {
     pub(super) conn: ConnId,
-    /// Since when it has been in the master's hand; a refusal does not begin the wait anew.
+    pub(super) origin: Option<Origin>,
+    /// Since when it has been in the master's hand; neither a refusal nor a rejection begins the wait
+    /// anew.
     pub(super) since: Tick,
     /// When it was last given to a worker.
     pub(super) given_at: Tick,
@@ -19,12 +21,13 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// A connection that comes into the master's hand now.
-    pub(super) fn new(conn: ConnId, deaths: u32, now: Tick) -> Waiting {
+    pub(super) fn new(conn: ConnId, origin: Option<Origin>, now: Tick) -> Waiting {
         Waiting {
             conn,
+            origin,
             since: now,
             given_at: now,
-            deaths,
+            deaths: 0,
         }
     }
 }
@@ -53,8 +56,29 @@ impl Pending {
         self.queue.push_front(waiting);
     }
 
+    /// Puts it before everything that was accepted after it.
+    pub(super) fn insert_by_age(&mut self, waiting: Waiting) {
+        self.lower_floor(waiting.since);
+        let older = |other: &&Waiting| other.conn < waiting.conn;
+        let place = self.queue.iter().take_while(older).count();
+        self.queue.insert(place, waiting);
+    }
+
     pub(super) fn pop_front(&mut self) -> Option<Waiting> {
         self.queue.pop_front()
+    }
+
+    pub(super) fn get(&self, place: usize) -> Option<&Waiting> {
+        self.queue.get(place)
+    }
+
+    pub(super) fn remove(&mut self, place: usize) -> Option<Waiting> {
+        self.queue.remove(place)
+    }
+
+    /// Since when the one has waited that has waited longest.
+    pub(super) fn longest_since(&self) -> Option<Tick> {
+        self.queue.iter().map(|waiting| waiting.since).min()
     }
 
     /// When to call `expire`: not later than the first connection has waited for `timeout`.
@@ -74,12 +98,7 @@ impl Pending {
             }
             fresh
         });
-        self.floor = self
-            .queue
-            .iter()
-            .map(|waiting| waiting.since)
-            .min()
-            .unwrap_or(now);
+        self.floor = self.longest_since().unwrap_or(now);
     }
 
     fn lower_floor(&mut self, since: Tick) {

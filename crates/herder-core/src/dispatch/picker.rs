@@ -1,22 +1,43 @@
 use serde::{Deserialize, Serialize};
 
 use super::worker::Worker;
-use crate::Slot;
+use crate::random::{self, Random};
 use crate::spec::PickerKind;
+use crate::{Origin, Slot};
 
 /// Which worker gets the next connection, and whose turn it is.
-///
-/// A policy with more memory than the rotation becomes another variant here.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Picker {
     kind: PickerKind,
     /// Who was picked last. A slot, not a worker: a replacement takes its slot's turn.
     last: Option<Slot>,
+    lots: Random,
+}
+
+/// Where a connection with an origin is at home, and who would have it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Homes {
+    /// The first choice of those that take connections, with room or without.
+    pub(super) own: usize,
+    /// The first choice of those that have room.
+    pub(super) open: usize,
 }
 
 impl Picker {
-    pub(super) fn new(kind: PickerKind) -> Picker {
-        Picker { kind, last: None }
+    pub(super) fn new(kind: PickerKind, seed: u64) -> Picker {
+        Picker {
+            kind,
+            last: None,
+            lots: Random::new(seed),
+        }
+    }
+
+    /// Whether each origin has its own slot.
+    pub(super) fn is_sticky(&self) -> bool {
+        match self.kind {
+            PickerKind::IpHash => true,
+            PickerKind::RoundRobin | PickerKind::LeastConnections | PickerKind::TwoChoices => false,
+        }
     }
 
     /// The index of the next worker that has credit. `workers` are sorted by slot.
@@ -28,11 +49,58 @@ impl Picker {
             .chain(0..start)
             .filter(|&index| workers[index].credit(window) > 0);
         let picked = match self.kind {
-            PickerKind::RoundRobin => turns.next(),
+            PickerKind::RoundRobin | PickerKind::IpHash => turns.next(),
             // The first of equals: the rotation breaks ties.
             PickerKind::LeastConnections => turns.min_by_key(|&index| workers[index].load()),
+            PickerKind::TwoChoices => {
+                let drawn = draw_two(&mut self.lots, turns.clone().count());
+                let able = drawn.into_iter().flatten();
+                able.filter_map(|place| turns.clone().nth(place))
+                    .min_by_key(|&index| workers[index].load())
+            }
         }?;
         self.last = Some(workers[picked].id.slot);
         Some(picked)
+    }
+}
+
+/// Where a connection from here belongs; `None` when nobody has room.
+///
+/// Each slot has a rank for each origin, which depends on these two alone (rendezvous hashing): when
+/// a slot goes, only its own origins move, each to the next in rank; when one comes, it takes only
+/// those to whom it is the first.
+pub(super) fn homes(workers: &[Worker], window: usize, origin: Origin) -> Option<Homes> {
+    let rank = |index: &usize| {
+        let id = workers[*index].id;
+        // Two incarnations of a slot may overlap: the newer one is to stay.
+        (rank(origin, id.slot), id)
+    };
+    let has_room = |index: &usize| workers[*index].credit(window) > 0;
+    let open = (0..workers.len()).filter(has_room).max_by_key(rank)?;
+    let own = (0..workers.len())
+        .filter(|index| workers[*index].is_eligible())
+        .chain([open])
+        .max_by_key(rank)?;
+    Some(Homes { own, open })
+}
+
+fn rank(origin: Origin, slot: Slot) -> u64 {
+    random::mix(origin.0 ^ random::mix(slot.0.into()))
+}
+
+/// Two different numbers below `count`, as far as there are two.
+fn draw_two(lots: &mut Random, count: usize) -> [Option<usize>; 2] {
+    let mut below = |bound: usize| {
+        let drawn = lots.below(bound as u64);
+        usize::try_from(drawn).expect("it is below a usize")
+    };
+    match count {
+        0 => [None; 2],
+        1 => [Some(0), None],
+        _ => {
+            let first = below(count);
+            let second = (first + 1 + below(count - 1)) % count;
+            [Some(first), Some(second)]
+        }
     }
 }

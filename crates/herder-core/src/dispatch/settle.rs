@@ -1,5 +1,5 @@
-//! What follows from the state alone: who gets what is pending, who must be watched, when to look
-//! at a queue again.
+//! What follows from the state alone: who must be watched, when to look at a queue again, what is
+//! due.
 
 use std::collections::VecDeque;
 
@@ -7,31 +7,16 @@ use super::dispatcher::{Dispatcher, Supply};
 use super::message::{Action, CloseReason};
 use super::worker::{Ask, Receipt, Standing, Watch, Worker};
 use crate::Tick;
+use crate::spec::Recall;
 
 impl Dispatcher {
     /// Decides everything that is left to decide.
     pub(super) fn settle(&mut self) {
         self.assign();
-        self.watch();
-    }
-
-    /// Gives what is pending to whoever has credit: all of it first, so that the rotation is exact,
-    /// whatever the batches are.
-    fn assign(&mut self) {
-        let window = self.window();
-        while self.pending.len() > 0 {
-            let Some(index) = self.picker.pick(&self.workers, window) else {
-                break;
-            };
-            let mut waiting = self.pending.pop_front().expect("it is not empty");
-            waiting.given_at = self.now;
-            let worker = &mut self.workers[index];
-            worker.assign(waiting);
-            self.unsent += 1;
-            // Half full, as far as is known: look before anybody is judged full.
-            if worker.queued() * 2 >= window {
-                measure(worker, &mut self.actions);
-            }
+        match self.spec.recall {
+            Recall::Channel => self.watch(),
+            // Each verdict comes by itself.
+            Recall::Verdict => {}
         }
     }
 
@@ -39,7 +24,7 @@ impl Dispatcher {
     /// when half of the room is free again: at the limit it would go on and off with each receipt.
     ///
     /// Whoever was seen to stand still, and could not be relieved, is watched as well: otherwise its
-    /// receipt would go unnoticed until it is given more.
+    /// receipt would go unnoticed until it is given more. So is whoever is waited for.
     fn watch(&mut self) {
         let window = self.window();
         let steal_after = self.spec.steal_after;
@@ -63,9 +48,11 @@ impl Dispatcher {
                 Receipt::Flowing => {
                     let full = worker.watch == Watch::On || worker.credit(window) == 0;
                     let needed = self.supply == Supply::Starved && full;
+                    let needed = needed || worker.awaited > 0;
                     worker.is_eligible() && (needed || worker.was_seen_still(steal_after))
                 }
                 Receipt::Stealing => worker.watch == Watch::On,
+                Receipt::OnTrial | Receipt::Rejecting { .. } | Receipt::Undecided => false,
             };
             match (worker.watch, wanted) {
                 (Watch::Off, true) => {
@@ -88,8 +75,20 @@ impl Dispatcher {
     pub(super) fn timer(&mut self) {
         let now = self.now;
         for worker in &mut self.workers {
-            if matches!(worker.receipt, Receipt::Refused { retry_at } if retry_at <= now) {
-                worker.receipt = Receipt::Flowing;
+            match worker.receipt {
+                Receipt::Refused { retry_at } if retry_at <= now => {
+                    worker.receipt = Receipt::Flowing;
+                }
+                Receipt::Rejecting { retry_at } if retry_at <= now => {
+                    worker.receipt = Receipt::OnTrial;
+                }
+                Receipt::Flowing
+                | Receipt::OnTrial
+                | Receipt::Refused { .. }
+                | Receipt::Rejecting { .. }
+                | Receipt::Stalled(_)
+                | Receipt::Stealing
+                | Receipt::Undecided => {}
             }
         }
         for index in 0..self.workers.len() {
@@ -115,7 +114,9 @@ impl Dispatcher {
     /// When the worker's queue is to be measured: once when its oldest connection has been there for
     /// `steal_after`, and again as soon as somebody else could take it.
     pub(super) fn look_at(&self, worker: &Worker) -> Option<Tick> {
-        let idle = worker.is_stealable() && worker.measure == Ask::Idle;
+        let idle = self.spec.recall == Recall::Channel
+            && worker.is_stealable()
+            && worker.measure == Ask::Idle;
         let old_at = worker.oldest_sent()?.after(self.spec.steal_after);
         (idle && (worker.measured_at < old_at || self.other_has_credit(worker))).then_some(old_at)
     }
@@ -141,7 +142,7 @@ impl Dispatcher {
 }
 
 /// Asks for a look at the worker's queue, once.
-fn measure(worker: &mut Worker, actions: &mut VecDeque<Action>) {
+pub(super) fn measure(worker: &mut Worker, actions: &mut VecDeque<Action>) {
     if worker.measure == Ask::Idle {
         worker.measure = Ask::Asked;
         actions.push_back(Action::Measure { worker: worker.id });

@@ -21,8 +21,12 @@ pub(super) struct Worker {
     /// An answer to `TakeBack` is awaited: until then the queue is not touched.
     pub(super) take_back: Ask,
     pub(super) watch: Watch,
-    /// When its queue was last looked at.
+    /// When its queue was last looked at; with verdicts, when the last one came.
     pub(super) measured_at: Tick,
+    /// How often in a row it gave back what it got to see whether it takes connections.
+    pub(super) failed_trials: u32,
+    /// How many connections wait for room at this worker, although others have room.
+    pub(super) awaited: usize,
     /// What it was given and is not known to have received, oldest first. The last `unsent` of them
     /// are still in the master's hand.
     queue: VecDeque<Waiting>,
@@ -36,6 +40,8 @@ pub(super) enum Standing {
     Held,
     /// Its queue is being taken back for good; `Withdrawn` is owed.
     Withdrawing,
+    /// `Withdrawn` was said, and it has not decided everything.
+    Left,
 }
 
 /// Whether its queue moves.
@@ -50,6 +56,14 @@ pub(super) enum Receipt {
     Stalled(Probe),
     /// Its queue stands still and is being taken back.
     Stealing,
+    /// It decides nothing: no more for it until it does.
+    Undecided,
+    /// It gives connections back. It counts as full until it takes one or `retry_at` comes.
+    Rejecting {
+        retry_at: Tick,
+    },
+    /// It gave connections back, and gets one to see whether it still does.
+    OnTrial,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -82,6 +96,8 @@ impl Worker {
             take_back: Ask::Idle,
             watch: Watch::Off,
             measured_at: now,
+            failed_trials: 0,
+            awaited: 0,
             queue: VecDeque::new(),
             unsent: 0,
         }
@@ -89,29 +105,42 @@ impl Worker {
 
     /// Whether it may get connections, were there room.
     pub(super) fn is_eligible(&self) -> bool {
-        self.standing == Standing::Admitted
-            && self.receipt == Receipt::Flowing
-            && self.take_back == Ask::Idle
+        self.is_open() && self.receipt == Receipt::Flowing
     }
 
     /// Whether its queue may be taken back for others.
     pub(super) fn is_stealable(&self) -> bool {
         let moving = match self.receipt {
             Receipt::Flowing | Receipt::Refused { .. } => true,
-            Receipt::Stalled(_) | Receipt::Stealing => false,
+            Receipt::Stalled(_)
+            | Receipt::Stealing
+            | Receipt::Undecided
+            | Receipt::Rejecting { .. }
+            | Receipt::OnTrial => false,
         };
         moving && self.standing == Standing::Admitted && self.take_back == Ask::Idle
     }
 
     /// How many connections it may get now.
     pub(super) fn credit(&self, window: usize) -> usize {
-        if !self.is_eligible() {
-            0
-        } else if mutation::is(Mutation::CreditOff) {
-            window
-        } else {
-            window.saturating_sub(self.queue.len())
+        match self.receipt {
+            Receipt::Flowing if self.is_open() && mutation::is(Mutation::CreditOff) => window,
+            Receipt::Flowing if self.is_open() => window.saturating_sub(self.queue.len()),
+            Receipt::OnTrial if self.is_open() => usize::from(self.queue.is_empty()),
+            Receipt::Flowing
+            | Receipt::OnTrial
+            | Receipt::Refused { .. }
+            | Receipt::Rejecting { .. }
+            | Receipt::Stalled(_)
+            | Receipt::Stealing
+            | Receipt::Undecided => 0,
         }
+    }
+
+    /// When it is to be judged as undecided: it might have decided for `stall_after` and has not.
+    pub(super) fn stalls_at(&self, stall_after: Duration) -> Option<Tick> {
+        let oldest = self.oldest_sent().filter(|_| self.is_eligible())?;
+        Some(oldest.max(self.measured_at).after(stall_after))
     }
 
     /// Open and un-received connections.
@@ -186,6 +215,11 @@ impl Worker {
         if self.receipt == Receipt::Stalled(Probe::Sent) && probe == ProbeState::Absent {
             self.receipt = Receipt::Flowing;
         }
+    }
+
+    /// Whether nothing but the state of its queue could keep it from getting connections.
+    fn is_open(&self) -> bool {
+        self.standing == Standing::Admitted && self.take_back == Ask::Idle
     }
 
     fn sent(&self) -> usize {

@@ -3,8 +3,8 @@
 use super::dispatcher::JobDispatcher;
 use super::job::{Patience, Place};
 use super::message::Action;
+use super::spec::JobPicker;
 use super::worker::{Life, Standing, Worker};
-use crate::spec::PickerKind;
 use crate::{JobId, Tick};
 
 /// How often `steal_after` is doubled for a job that is passed on, at most.
@@ -114,10 +114,10 @@ impl JobDispatcher {
             patience == Patience::Fresh && workers[*index].can_reserve(&self.limits)
         };
         match self.spec.picker {
-            PickerKind::RoundRobin => turns().find(|index| takes(index) || starts(index)),
+            JobPicker::RoundRobin => turns().find(|index| takes(index) || starts(index)),
             // The first of equals: the rotation breaks ties. Nobody waits for a worker that is being
             // started, however idle it will be: another may have room earlier.
-            PickerKind::LeastConnections => turns()
+            JobPicker::FewestJobs => turns()
                 .filter(takes)
                 .min_by_key(|index| workers[*index].load()),
         }

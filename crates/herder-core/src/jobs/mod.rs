@@ -16,4 +16,4 @@ mod worker;
 
 pub use dispatcher::JobDispatcher;
 pub use message::{Action, Event, JobOutcome};
-pub use spec::{JobSpec, Retry};
+pub use spec::{JobPicker, JobSpec, Retry};

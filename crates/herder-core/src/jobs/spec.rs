@@ -3,8 +3,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::PickerKind;
-
 /// What becomes of a job whose worker died after it had started it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Retry {
@@ -14,11 +12,20 @@ pub enum Retry {
     Idempotent,
 }
 
+/// Which worker gets the next job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum JobPicker {
+    /// Strict rotation over the workers that have room.
+    RoundRobin,
+    /// The worker with the fewest unfinished jobs.
+    FewestJobs,
+}
+
 /// How jobs are dispatched.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct JobSpec {
-    /// Who is picked. Here the least loaded worker is the one with the fewest unfinished jobs.
-    pub picker: PickerKind,
+    /// Who is picked.
+    pub picker: JobPicker,
     /// How many jobs a worker gets in its life, exactly; `None` = any number.
     pub max_jobs: Option<NonZeroU32>,
     /// What becomes of a started job whose worker died.
@@ -46,7 +53,7 @@ impl Default for JobSpec {
     fn default() -> JobSpec {
         let number = |number| NonZeroU32::new(number).expect("no default is zero");
         JobSpec {
-            picker: PickerKind::RoundRobin,
+            picker: JobPicker::RoundRobin,
             max_jobs: None,
             retry: Retry::Never,
             client_window: number(32),

@@ -1,14 +1,15 @@
 //! What an app is to be: values that are valid by construction.
 
 mod address;
+mod dispatch;
 mod name;
 mod policy;
 
 pub use address::{AddressError, ListenAddress};
+pub use dispatch::{DispatchMode, DispatchSpec, PickerKind, Recall};
 pub use name::{AppName, NameError};
 pub use policy::{
-    BootFailure, DispatchMode, DispatchSpec, LifePolicy, PickerKind, Readiness, RecyclePolicy,
-    RestartPolicy, WorkerCount, WorkerCountError,
+    BootFailure, LifePolicy, Readiness, RecyclePolicy, RestartPolicy, WorkerCount, WorkerCountError,
 };
 
 use serde::{Deserialize, Serialize};

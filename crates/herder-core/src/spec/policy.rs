@@ -1,6 +1,4 @@
-use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -151,89 +149,6 @@ impl Default for LifePolicy {
             hang_kill: Duration::from_secs(10),
             abort_grace: Duration::from_secs(2),
             max_draining: NonZeroU16::new(32).expect("32 is not zero"),
-        }
-    }
-}
-
-/// Who accepts a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum DispatchMode {
-    /// A gateway accepts and keeps the connection, and passes each message of it to a worker.
-    Message,
-    /// The master accepts and passes the connection to a worker.
-    Pass,
-    /// The workers accept from one listener that they share.
-    Shared,
-}
-
-/// Which worker gets the next connection in `pass` mode.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum PickerKind {
-    /// Strict rotation over the workers that have credit.
-    RoundRobin,
-    /// The worker with the fewest open and un-received connections.
-    LeastConnections,
-}
-
-impl fmt::Display for DispatchMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DispatchMode::Message => "message",
-            DispatchMode::Pass => "pass",
-            DispatchMode::Shared => "shared",
-        })
-    }
-}
-
-impl fmt::Display for PickerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            PickerKind::RoundRobin => "round-robin",
-            PickerKind::LeastConnections => "least-connections",
-        })
-    }
-}
-
-impl FromStr for PickerKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<PickerKind, String> {
-        match text {
-            "round-robin" | "rr" => Ok(PickerKind::RoundRobin),
-            "least-connections" => Ok(PickerKind::LeastConnections),
-            _ => Err(format!(
-                "{text:?} is no policy: use round-robin or least-connections"
-            )),
-        }
-    }
-}
-
-/// How connections are dispatched.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct DispatchSpec {
-    /// Who accepts.
-    pub mode: DispatchMode,
-    /// Who is picked, in `pass` mode.
-    pub picker: PickerKind,
-    /// How many connections a worker may hold un-received.
-    pub window: NonZeroU32,
-    /// A connection un-received for this long is taken back when another worker has credit.
-    pub steal_after: Duration,
-    /// A connection that met this many deaths while queued is closed.
-    pub poison_deaths: NonZeroU32,
-    /// A connection in the master's own hand is closed when nobody could take it for this long.
-    pub pending_timeout: Duration,
-}
-
-impl Default for DispatchSpec {
-    fn default() -> DispatchSpec {
-        DispatchSpec {
-            mode: DispatchMode::Pass,
-            picker: PickerKind::RoundRobin,
-            window: NonZeroU32::new(8).expect("8 is not zero"),
-            steal_after: Duration::from_millis(10),
-            poison_deaths: NonZeroU32::new(3).expect("3 is not zero"),
-            pending_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -2,44 +2,36 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A small deterministic generator (splitmix64): the same seed, the same decisions.
+use crate::random::Random;
+
+/// What keeps workers from doing everything at the same time.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Jitter {
-    state: u64,
+    random: Random,
 }
 
 impl Jitter {
     pub(super) fn new(seed: u64) -> Jitter {
-        Jitter { state: seed }
+        Jitter {
+            random: Random::new(seed),
+        }
     }
 
     /// `delay` ± 10 %.
     pub(super) fn spread(&mut self, delay: Duration) -> Duration {
-        let per_mille = 900 + self.below(201);
+        let per_mille = 900 + self.random.below(201);
         let micros = scale(micros(delay), per_mille);
         Duration::from_micros(micros)
     }
 
     /// `limit` less 0 to 10 %; a limit of at least 1 stays at least 1.
     pub(super) fn shorten(&mut self, limit: u64) -> u64 {
-        limit - scale(limit, self.below(101))
+        limit - scale(limit, self.random.below(101))
     }
 
     /// `limit` less 0 to 10 %.
     pub(super) fn shorten_time(&mut self, limit: Duration) -> Duration {
         Duration::from_micros(self.shorten(micros(limit)))
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
     }
 }
 
@@ -83,11 +75,5 @@ mod tests {
         let mut jitter = Jitter::new(3);
         assert!(jitter.spread(Duration::MAX) > Duration::from_secs(1));
         assert!(jitter.shorten_time(Duration::MAX) > Duration::from_secs(1));
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_numbers() {
-        let (mut a, mut b) = (Jitter::new(7), Jitter::new(7));
-        assert!((0..100).all(|_| a.next() == b.next()));
     }
 }

@@ -94,6 +94,7 @@ fn a_death_between_assignment_and_sending_costs_nothing() {
         desk.dispatcher.handle(
             Event::Accepted {
                 conn: ConnId(number),
+                origin: None,
             },
             Tick::ZERO,
         );
@@ -119,6 +120,7 @@ fn nothing_is_asked_of_a_dead_worker() {
         desk.dispatcher.handle(
             Event::Accepted {
                 conn: ConnId(number),
+                origin: None,
             },
             Tick::ZERO,
         );

@@ -61,7 +61,7 @@ impl Desk {
 
     pub(crate) fn with(workers: u16, spec: &DispatchSpec) -> Desk {
         let mut desk = Desk {
-            dispatcher: Dispatcher::new(spec),
+            dispatcher: Dispatcher::new(spec, 1),
             log: Vec::new(),
             now: Tick::from_micros(1_000_000),
             accepted: 0,
@@ -84,7 +84,8 @@ impl Desk {
         for _ in 0..count {
             let conn = ConnId(self.accepted);
             self.accepted += 1;
-            self.dispatcher.handle(Event::Accepted { conn }, self.now);
+            self.dispatcher
+                .handle(Event::Accepted { conn, origin: None }, self.now);
         }
         self.drain();
     }

@@ -1,7 +1,6 @@
 //! Whose turn it is.
 
-use herder_core::jobs::JobSpec;
-use herder_core::spec::PickerKind;
+use herder_core::jobs::{JobPicker, JobSpec};
 
 use crate::desk::{Desk, number};
 
@@ -82,7 +81,7 @@ fn least_connections_waits_for_no_starting_worker() {
 
 fn least() -> JobSpec {
     JobSpec {
-        picker: PickerKind::LeastConnections,
+        picker: JobPicker::FewestJobs,
         ..JobSpec::default()
     }
 }

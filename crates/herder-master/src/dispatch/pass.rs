@@ -5,16 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use herder_core::dispatch::{Action, Batch, CloseReason, Dispatcher, Event, MAX_BATCH};
 use herder_core::spec::DispatchSpec;
-use herder_core::{ConnId, Incarnation, Tick, WorkerId};
+use herder_core::{ConnId, Incarnation, Origin, Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::Reserve;
 use herder_sys::listener::Listener;
-use herder_sys::{clock, sched};
+use herder_sys::{clock, random, sched, socket};
 
 use super::acceptor::{Accepted, Acceptor};
 use super::counters::Count;
@@ -41,6 +41,7 @@ pub(super) struct Pass {
     epoll: Epoll,
     acceptor: Acceptor,
     dispatcher: Dispatcher,
+    origins: Origins,
     links: BTreeMap<Incarnation, (WorkerId, Link)>,
     /// Connections in the master's own hand.
     hand: BTreeMap<ConnId, Held>,
@@ -69,6 +70,13 @@ struct LastCall {
     withheld: Vec<WorkerId>,
 }
 
+/// Whether the policy asks where a connection comes from, which costs a system call each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origins {
+    Asked,
+    Unasked,
+}
+
 /// Whether the thread goes on.
 #[derive(PartialEq, Eq)]
 enum Next {
@@ -89,7 +97,12 @@ impl Pass {
             desk,
             epoll,
             acceptor,
-            dispatcher: Dispatcher::new(spec),
+            dispatcher: Dispatcher::new(spec, random::seed()),
+            origins: if spec.picker.asks_for_origin() {
+                Origins::Asked
+            } else {
+                Origins::Unasked
+            },
             links: BTreeMap::new(),
             hand: BTreeMap::new(),
             next_conn: 1,
@@ -228,8 +241,13 @@ impl Pass {
                 let conn = ConnId(self.next_conn);
                 self.next_conn += 1;
                 let listener = u16::try_from(place).unwrap_or(u16::MAX);
+                let origin = match self.origins {
+                    Origins::Asked => origin_of(socket.as_fd()),
+                    Origins::Unasked => None,
+                };
                 self.hand.insert(conn, Held { socket, listener });
-                self.dispatcher.handle(Event::Accepted { conn }, now);
+                self.dispatcher
+                    .handle(Event::Accepted { conn, origin }, now);
                 self.desk.counters.add(Count::Accepted, 1);
                 true
             }
@@ -418,6 +436,13 @@ impl Pass {
         };
         self.desk.tell(news);
     }
+}
+
+/// Where a connection comes from. Nobody knows it of one that has ended already, or of a client that
+/// came by a Unix socket.
+fn origin_of(socket: BorrowedFd<'_>) -> Option<Origin> {
+    let address = socket::peer_ip(socket).ok().flatten();
+    address.map(Origin::from)
 }
 
 /// Each receipt makes room, which is an event.

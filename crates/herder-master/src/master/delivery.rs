@@ -2,7 +2,6 @@
 
 use std::io;
 
-use herder_core::spec::PickerKind;
 use herder_core::supervisor::Event;
 use herder_core::{Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
@@ -143,8 +142,8 @@ impl Master {
 
     /// How many connections the worker holds open.
     pub(super) fn note_load(&self, id: WorkerId, open: u32) {
-        // Only one policy asks for it, and each command wakes the dispatch thread.
-        if self.spec.dispatch.picker == PickerKind::LeastConnections
+        // Not every policy asks for it, and each command wakes the dispatch thread.
+        if self.spec.dispatch.picker.compares_loads()
             && let Delivery::Thread(dispatch, _) = &self.delivery
         {
             dispatch.tell(Command::Load(id, open));

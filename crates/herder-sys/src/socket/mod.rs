@@ -12,7 +12,7 @@ pub use message::{
     MAX_FDS_PER_MESSAGE, Received, Wait, is_too_many_refs, peek, receive, send, unread_bytes,
 };
 pub use options::{
-    Credentials, discard, is_socket, peer_credentials, refuse_descriptors, set_keep_alive,
+    Credentials, discard, is_socket, peer_credentials, peer_ip, refuse_descriptors, set_keep_alive,
     set_send_buffer, shutdown_both, shutdown_write,
 };
 pub use pair::{bind_datagram, seqpacket_pair, stream_pair};

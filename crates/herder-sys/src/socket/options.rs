@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -104,6 +105,19 @@ pub fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
     })
 }
 
+/// The Internet address of whoever is on the other side; `None` for a Unix socket.
+///
+/// # Errors
+///
+/// `ENOTCONN` when the other side has gone already, `ENOTSOCK`.
+pub fn peer_ip(fd: BorrowedFd<'_>) -> io::Result<Option<IpAddr>> {
+    // A Unix socket that was never bound has an empty address: there may be none at all.
+    let address = rustix::net::getpeername(fd)?;
+    Ok(address
+        .and_then(|address| SocketAddr::try_from(address).ok())
+        .map(|address| address.ip()))
+}
+
 /// Sets how much may be on its way, in bytes as the kernel counts them (it doubles the number and
 /// adds its own overhead per message); it is cut at `net.core.wmem_max`.
 ///
@@ -160,6 +174,17 @@ mod tests {
     use super::*;
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_tcp_client_has_an_address_and_a_unix_client_has_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, client) = listener.accept().unwrap();
+        assert_eq!(peer_ip(stream.as_fd()).unwrap(), Some(client.ip()));
+        let (unix, _other) = UnixStream::pair().unwrap();
+        assert_eq!(peer_ip(unix.as_fd()).unwrap(), None);
+        assert!(peer_ip(listener.as_fd()).is_err(), "nobody is there");
+    }
 
     #[test]
     fn a_silent_peer_is_asked() {

@@ -101,6 +101,15 @@ impl Settings {
         gateway.policy = match self.policy {
             Policy::LeastConnections => gateway::Policy::LeastConnections,
             Policy::RoundRobin => gateway::Policy::RoundRobin,
+            policy @ (Policy::IpHash | Policy::TwoChoices) => {
+                return Err(wrong(
+                    "policy",
+                    format!(
+                        "{policy:?} is for connections; messages go to one worker after the other \
+                         (RoundRobin) or to the one with the fewest (LeastConnections)"
+                    ),
+                ));
+            }
         };
         gateway.max_jobs = NonZeroU32::new(messages.max_jobs).map(NonZeroU32::get);
         gateway.reports = match messages.each_job {
@@ -401,6 +410,16 @@ mod tests {
             let text = cluster.run_jobs(no_jobs).unwrap_err().to_string();
             assert!(text.starts_with("Cluster::"), "{text}");
             assert!(text.contains(expected), "{text:?} lacks {expected:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_about_connections_is_none_for_messages() {
+        for policy in [Policy::IpHash, Policy::TwoChoices] {
+            let refused = messages().policy(policy).run_jobs(no_jobs);
+            let text = refused.unwrap_err().to_string();
+            let expected = format!("Cluster::policy: {policy:?} is for connections");
+            assert!(text.contains(&expected), "{text:?} lacks {expected:?}");
         }
     }
 

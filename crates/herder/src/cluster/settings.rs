@@ -36,11 +36,22 @@ pub enum Dispatch {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Policy {
+    /// The one to which the client's IP address belongs, for programs that keep something of a client
+    /// between its connections. A replacement takes over the addresses of the worker before it; only
+    /// while a slot has no worker that takes connections do the others serve its addresses.
+    ///
+    /// It is as even as the addresses are: clients behind one proxy are one address. What comes by a
+    /// Unix listener has none, and goes to one worker after the other.
+    IpHash,
     /// The one with the fewest open connections.
     LeastConnections,
     /// One after the other; a worker that cannot take any is passed over.
     #[default]
     RoundRobin,
+    /// Of two that are drawn by lot, the one with the fewer open connections: nearly as even as
+    /// [`LeastConnections`](Policy::LeastConnections), without everybody's rushing to a worker that
+    /// has just started.
+    TwoChoices,
 }
 
 /// Where the workers live.
@@ -148,8 +159,10 @@ impl Settings {
         let (mode, reason) = self.mode();
         spec.dispatch.mode = mode;
         spec.dispatch.picker = match self.policy {
+            Policy::IpHash => PickerKind::IpHash,
             Policy::LeastConnections => PickerKind::LeastConnections,
             Policy::RoundRobin => PickerKind::RoundRobin,
+            Policy::TwoChoices => PickerKind::TwoChoices,
         };
         Ok(Checked {
             spec,
@@ -207,12 +220,17 @@ impl Settings {
 
     fn check_dispatch(&self) -> Result<(), ClusterError> {
         match (self.dispatch, self.policy) {
-            (Dispatch::Shared, Policy::LeastConnections) => Err(wrong(
+            (
+                Dispatch::Shared,
+                policy @ (Policy::IpHash | Policy::LeastConnections | Policy::TwoChoices),
+            ) => Err(wrong(
                 "policy",
-                "with Dispatch::Shared the workers accept by themselves and nobody picks one; \
-                 LeastConnections needs Dispatch::Pass",
+                format!(
+                    "with Dispatch::Shared the workers accept by themselves and nobody picks one; \
+                     {policy:?} needs Dispatch::Pass"
+                ),
             )),
-            (Dispatch::Auto | Dispatch::Pass | Dispatch::Shared, _) => Ok(()),
+            (Dispatch::Auto | Dispatch::Pass, _) | (Dispatch::Shared, Policy::RoundRobin) => Ok(()),
         }
     }
 
@@ -370,6 +388,13 @@ mod tests {
                     s.policy = Policy::LeastConnections;
                 }),
                 "Cluster::policy: with Dispatch::Shared",
+            ),
+            (
+                problem(|s| {
+                    s.dispatch = Dispatch::Shared;
+                    s.policy = Policy::IpHash;
+                }),
+                "IpHash needs Dispatch::Pass",
             ),
         ];
         for (text, expected) in cases {

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use herder_core::jobs::JobOutcome;
-use herder_core::spec::PickerKind;
+use herder_core::jobs::{JobOutcome, JobPicker};
 use herder_core::{ClientId, Incarnation, JobId, Tick};
 
 use super::ledger::Place;
@@ -251,7 +250,7 @@ impl World {
         let expected = self.seats.values().filter(|seat| {
             seat.standing == Standing::Expected
                 && seat.withdrawal == Withdrawal::Unasked
-                && spec.picker == PickerKind::RoundRobin
+                && spec.picker == JobPicker::RoundRobin
         });
         let life = spec.max_jobs.map_or(u32::MAX, u32::from);
         let each = spec

@@ -1,8 +1,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use herder_core::jobs::{JobSpec, Retry};
-use herder_core::spec::PickerKind;
+use herder_core::jobs::{JobPicker, JobSpec, Retry};
 
 use super::rng::Rng;
 
@@ -110,7 +109,7 @@ fn draw_spec(rng: &mut Rng) -> JobSpec {
     let (client_window, worker_window) = (up_to(8), up_to(8));
     let (worker_jobs, pending, poison_deaths) = (up_to(20), up_to(30), up_to(3));
     let max_jobs = up_to(6);
-    let pickers = [PickerKind::RoundRobin, PickerKind::LeastConnections];
+    let pickers = [JobPicker::RoundRobin, JobPicker::FewestJobs];
     JobSpec {
         picker: pickers[rng.index(2)],
         max_jobs: rng.chance(500).then_some(max_jobs),

@@ -115,7 +115,7 @@ impl World {
         World {
             now: Tick::from_micros(rng.below(1_000_000_000)),
             supervisor: Supervisor::new(plan.spec.clone(), rng.next()),
-            dispatcher: Dispatcher::new(&plan.spec.dispatch),
+            dispatcher: Dispatcher::new(&plan.spec.dispatch, seed),
             audit: Audit::new(&plan.spec),
             ledger: Ledger::default(),
             mail: Mail::default(),

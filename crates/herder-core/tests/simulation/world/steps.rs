@@ -155,7 +155,7 @@ impl World {
     pub(super) fn accept(&mut self, count: usize) -> Verdict {
         for _ in 0..count {
             let conn = self.ledger.accept(self.now);
-            self.tell_dispatcher(ToDispatcher::Accepted { conn });
+            self.tell_dispatcher(ToDispatcher::Accepted { conn, origin: None });
         }
         self.drain_dispatcher()
     }

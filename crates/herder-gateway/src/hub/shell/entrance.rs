@@ -5,8 +5,7 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
-use herder_core::jobs::{Event, JobSpec, Retry};
-use herder_core::spec::PickerKind;
+use herder_core::jobs::{Event, JobPicker, JobSpec, Retry};
 use herder_core::{ClientId, Incarnation, Tick};
 use herder_wire::control::ToMaster;
 use herder_wire::gateway::{self, GatewayConfig, Policy, Protocol, Reports};
@@ -59,8 +58,8 @@ impl Settings {
         };
         let jobs = JobSpec {
             picker: match config.policy {
-                Policy::RoundRobin => PickerKind::RoundRobin,
-                Policy::LeastConnections => PickerKind::LeastConnections,
+                Policy::RoundRobin => JobPicker::RoundRobin,
+                Policy::LeastConnections => JobPicker::FewestJobs,
             },
             max_jobs: config.max_jobs.map(count),
             retry,

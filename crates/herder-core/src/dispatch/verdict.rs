@@ -1,0 +1,131 @@
+//! Workers that decide about each connection themselves: what they take, give back, and leave
+//! undecided.
+
+use std::time::Duration;
+
+use super::dispatcher::Dispatcher;
+use super::message::Action;
+use super::worker::{Receipt, Standing};
+use crate::mutation::{self, Mutation};
+use crate::spec::Recall;
+use crate::{ConnId, Tick, WorkerId};
+
+/// How long a worker that gave a connection back is passed over; doubles with each trial in vain.
+const FIRST_RETRY: Duration = Duration::from_millis(5);
+
+/// The longest time for which it is passed over.
+const LAST_RETRY: Duration = Duration::from_millis(100);
+
+impl Dispatcher {
+    pub(super) fn received_by(&mut self, id: WorkerId, conn: ConnId) {
+        let Some(index) = self.find(id) else { return };
+        let worker = &mut self.workers[index];
+        // A verdict on what it was not given means nothing.
+        if worker.remove(conn).is_none() {
+            return;
+        }
+        self.totals.received += 1;
+        worker.measured_at = self.now;
+        worker.failed_trials = 0;
+        match worker.receipt {
+            Receipt::OnTrial
+            | Receipt::Refused { .. }
+            | Receipt::Rejecting { .. }
+            | Receipt::Undecided => worker.receipt = Receipt::Flowing,
+            Receipt::Flowing | Receipt::Stalled(_) | Receipt::Stealing => {}
+        }
+        self.forget_if_decided(index);
+    }
+
+    pub(super) fn rejected_by(&mut self, id: WorkerId, conn: ConnId) {
+        let Some(index) = self.find(id) else { return };
+        let worker = &mut self.workers[index];
+        let Some(waiting) = worker.remove(conn) else {
+            return;
+        };
+        self.totals.rejected += 1;
+        self.totals.taken_back += 1;
+        self.pending.insert_by_age(waiting);
+        worker.measured_at = self.now;
+        match worker.receipt {
+            Receipt::Flowing | Receipt::OnTrial | Receipt::Refused { .. } | Receipt::Undecided
+                if !mutation::is(Mutation::RejectionUnnoticed) =>
+            {
+                let retry_at = self.now.after(retry_after(worker.failed_trials));
+                worker.failed_trials = worker.failed_trials.saturating_add(1);
+                worker.receipt = Receipt::Rejecting { retry_at };
+            }
+            // It was given before it was known that the worker rejects.
+            Receipt::Rejecting { .. } => {}
+            Receipt::Flowing
+            | Receipt::OnTrial
+            | Receipt::Refused { .. }
+            | Receipt::Stalled(_)
+            | Receipt::Stealing
+            | Receipt::Undecided => {}
+        }
+        self.forget_if_decided(index);
+    }
+
+    /// Nothing more for those that decide nothing.
+    pub(super) fn note_stalls(&mut self) {
+        for index in 0..self.workers.len() {
+            if self.stalls_at(index).is_some_and(|at| at <= self.now) {
+                self.workers[index].receipt = Receipt::Undecided;
+            }
+        }
+    }
+
+    /// When the first worker is to be judged as undecided.
+    pub(super) fn first_stalls_at(&self) -> Option<Tick> {
+        (0..self.workers.len())
+            .filter_map(|index| self.stalls_at(index))
+            .min()
+    }
+
+    /// It gets nothing more, which is all that can be done: its verdicts are awaited still.
+    pub(super) fn leave(&mut self, index: usize) {
+        let worker = &mut self.workers[index];
+        worker.standing = Standing::Left;
+        self.actions.push_back(Action::Withdrawn {
+            worker: worker.id,
+            taken_back: 0,
+        });
+        self.forget_if_decided(index);
+    }
+
+    fn stalls_at(&self, index: usize) -> Option<Tick> {
+        match self.spec.recall {
+            Recall::Channel => None,
+            Recall::Verdict if mutation::is(Mutation::StallUnnoticed) => None,
+            Recall::Verdict => self.workers[index].stalls_at(self.spec.stall_after),
+        }
+    }
+
+    fn forget_if_decided(&mut self, index: usize) {
+        let worker = &self.workers[index];
+        if worker.standing == Standing::Left && worker.queued() == 0 {
+            self.workers.remove(index);
+        }
+    }
+}
+
+fn retry_after(failed_trials: u32) -> Duration {
+    // Long before the power overflows it exceeds the longest time.
+    let factor = 1 << failed_trials.min(16);
+    (FIRST_RETRY * factor).min(LAST_RETRY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_rejects_is_passed_over_longer_and_longer() {
+        let millis = |failed| retry_after(failed).as_millis();
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5, 6, u32::MAX].map(millis),
+            [5, 10, 20, 40, 80, 100, 100, 100]
+        );
+    }
+}

@@ -1,0 +1,162 @@
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Who accepts a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum DispatchMode {
+    /// A gateway accepts and keeps the connection, and passes each message of it to a worker.
+    Message,
+    /// The master accepts and passes the connection to a worker.
+    Pass,
+    /// The workers accept from one listener that they share.
+    Shared,
+}
+
+/// Which worker gets the next connection in `pass` mode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PickerKind {
+    /// Strict rotation over the workers that have credit.
+    RoundRobin,
+    /// The worker with the fewest open and un-received connections.
+    LeastConnections,
+    /// Of two workers, drawn by lot, the one with the fewer open and un-received connections. What
+    /// is known of the others is always a little old: with two drawn at random they do not all rush
+    /// to the one that was idle a moment ago.
+    TwoChoices,
+    /// The same slot for the same [`Origin`](crate::Origin), as long as its worker takes
+    /// connections. A replacement inherits its slot's origins; those of a slot without a worker are
+    /// spread over the others until there is one again, and all others stay where they are. A
+    /// connection without an origin goes to the next in rotation.
+    IpHash,
+}
+
+/// How what was sent to a worker comes back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Recall {
+    /// The master reads the worker's channel itself: what lies there un-received is counted and
+    /// taken back from outside.
+    #[default]
+    Channel,
+    /// The worker says of each connection whether it takes it. Until then the master keeps a
+    /// duplicate, but what was sent cannot be taken back while the worker lives.
+    Verdict,
+}
+
+/// How connections are dispatched.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DispatchSpec {
+    /// Who accepts.
+    pub mode: DispatchMode,
+    /// Who is picked, in `pass` mode.
+    pub picker: PickerKind,
+    /// How what was sent comes back.
+    pub recall: Recall,
+    /// How many connections a worker may hold un-received (undecided).
+    pub window: NonZeroU32,
+    /// With [`Recall::Channel`]: a connection un-received for this long is taken back when another
+    /// worker has credit. With both: a channel that took nothing is tried again after this.
+    pub steal_after: Duration,
+    /// With [`Recall::Verdict`]: a worker that has decided nothing for this long, though it could,
+    /// gets no new connection until it does.
+    pub stall_after: Duration,
+    /// With [`PickerKind::IpHash`]: a connection waits this long for room at its own slot's worker
+    /// before the next best gets it.
+    pub sticky_wait: Duration,
+    /// A connection that met this many deaths while queued is closed.
+    pub poison_deaths: NonZeroU32,
+    /// A connection in the master's own hand is closed when nobody could take it for this long.
+    pub pending_timeout: Duration,
+}
+
+impl PickerKind {
+    /// Whether it asks how many connections a worker holds open.
+    #[must_use]
+    pub fn compares_loads(self) -> bool {
+        match self {
+            PickerKind::LeastConnections | PickerKind::TwoChoices => true,
+            PickerKind::RoundRobin | PickerKind::IpHash => false,
+        }
+    }
+
+    /// Whether it asks where a connection comes from.
+    #[must_use]
+    pub fn asks_for_origin(self) -> bool {
+        self == PickerKind::IpHash
+    }
+}
+
+impl fmt::Display for DispatchMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DispatchMode::Message => "message",
+            DispatchMode::Pass => "pass",
+            DispatchMode::Shared => "shared",
+        })
+    }
+}
+
+impl fmt::Display for PickerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PickerKind::RoundRobin => "round-robin",
+            PickerKind::LeastConnections => "least-connections",
+            PickerKind::TwoChoices => "two-choices",
+            PickerKind::IpHash => "ip-hash",
+        })
+    }
+}
+
+impl FromStr for PickerKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<PickerKind, String> {
+        match text {
+            "round-robin" | "rr" => Ok(PickerKind::RoundRobin),
+            "least-connections" => Ok(PickerKind::LeastConnections),
+            "two-choices" => Ok(PickerKind::TwoChoices),
+            "ip-hash" => Ok(PickerKind::IpHash),
+            _ => Err(format!(
+                "{text:?} is no policy: use round-robin, least-connections, two-choices or ip-hash"
+            )),
+        }
+    }
+}
+
+impl Default for DispatchSpec {
+    fn default() -> DispatchSpec {
+        DispatchSpec {
+            mode: DispatchMode::Pass,
+            picker: PickerKind::RoundRobin,
+            recall: Recall::Channel,
+            window: NonZeroU32::new(8).expect("8 is not zero"),
+            steal_after: Duration::from_millis(10),
+            stall_after: Duration::from_secs(1),
+            sticky_wait: Duration::from_millis(100),
+            poison_deaths: NonZeroU32::new(3).expect("3 is not zero"),
+            pending_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_read_as_it_is_shown() {
+        for kind in [
+            PickerKind::RoundRobin,
+            PickerKind::LeastConnections,
+            PickerKind::TwoChoices,
+            PickerKind::IpHash,
+        ] {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        let problem = "random".parse::<PickerKind>().unwrap_err();
+        assert!(problem.contains("two-choices or ip-hash"), "{problem}");
+    }
+}
