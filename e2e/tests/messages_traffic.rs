@@ -29,13 +29,12 @@ fn every_message_is_answered_while_workers_retire_after_two_jobs() {
     println!("{account}");
     account.assert_all_answered();
     assert_eq!(account.messages.len(), CLIENTS * EACH);
-    // Nobody has more than two, and nobody is replaced before that.
-    let given = dispatches(&herd);
-    assert!(given.values().sum::<usize>() >= CLIENTS * EACH);
-    let eldest = given.iter().take(given.len() - SLOTS);
-    let uneven: Vec<_> = eldest.filter(|(_, count)| **count != 2).collect();
-    assert_eq!(uneven, []);
-    assert!(given.values().all(|count| *count <= 2), "{given:?}");
+    let lives = account.per_life();
+    assert!(lives.values().all(|count| *count <= 2), "{lives:?}");
+    // Nearly everybody has had two: what a worker was slow to begin with may have gone to another.
+    let fewest = CLIENTS * EACH / 2;
+    assert!(lives.len() < fewest + fewest / 10 + SLOTS, "{account}");
+    assert!(dispatches(&herd).values().sum::<usize>() >= CLIENTS * EACH);
     assert!(herd.end().success());
 }
 
@@ -152,6 +151,6 @@ fn blocking_workers_answer_every_message_too() {
     let account = crowd.outstanding(4).run();
     println!("{account}");
     account.assert_all_answered();
-    assert!(dispatches(&herd).values().all(|count| *count <= 3));
+    assert!(account.per_life().values().all(|count| *count <= 3));
     assert!(herd.end().success());
 }
