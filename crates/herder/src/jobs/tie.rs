@@ -24,7 +24,7 @@ impl Link {
         if let Some(intake) = self.intake.get() {
             return Ok(Arc::clone(intake));
         }
-        lock(&self.inlet).reserve_a_place()?;
+        lock(&self.inlet).reserve_places()?;
         let intake = Arc::new(Intake::new(self)?);
         Ok(Arc::clone(self.intake.get_or_init(|| intake)))
     }

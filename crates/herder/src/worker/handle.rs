@@ -7,6 +7,11 @@ use crate::worker::counters::Counters;
 use crate::worker::ending::Reason;
 use crate::worker::link::Link;
 
+/// How often other tasks get their turn before a task hears that the worker drains: one is to accept
+/// what was received, one to begin with it.
+#[cfg(feature = "tokio")]
+const TURNS: u32 = 4;
+
 /// A worker's identity and its word with the master. Cheap to clone, and free to go anywhere:
 /// into threads, tasks, or the state of a web framework.
 ///
@@ -138,7 +143,15 @@ impl Draining {
     #[cfg(feature = "tokio")]
     pub async fn wait(self) {
         let ending = self.link.ending();
+        if ending.has_begun() {
+            return;
+        }
         ending.until(|| ending.has_begun()).await;
+        // A server that hears of it (axum's, hyper's) closes connections whose first byte it has not
+        // read yet. Those that were received have come to us: their tasks go first.
+        for _ in 0..TURNS {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

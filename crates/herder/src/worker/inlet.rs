@@ -7,6 +7,10 @@ use herder_sys::fd::Reserve;
 use herder_sys::socket::{self, Wait};
 use herder_wire::control::{Decoder, MAX_FRAME, ToWorker};
 
+/// A link to a new gateway may come before the end of the last one was noticed.
+#[cfg(feature = "message")]
+const LINKS: usize = 2;
+
 /// The reading side of the control channel.
 #[derive(Default)]
 pub(crate) struct Inlet {
@@ -21,8 +25,8 @@ impl Inlet {
     /// From now on there is a place for a link to a gateway even when the program has used up its
     /// descriptors: a link that finds none is lost for good, and every job with it.
     #[cfg(feature = "message")]
-    pub(crate) fn reserve_a_place(&mut self) -> io::Result<()> {
-        self.reserve = Some(Reserve::new(1)?);
+    pub(crate) fn reserve_places(&mut self) -> io::Result<()> {
+        self.reserve = Some(Reserve::new(LINKS)?);
         Ok(())
     }
 
