@@ -1,6 +1,7 @@
 //! Who is picked.
 
 use herder_core::dispatch::{Action, Event, MAX_BATCH};
+use herder_core::spec::PickerKind;
 
 use crate::desk::{Desk, conns, incarnation, worker};
 
@@ -64,7 +65,7 @@ fn the_rotation_goes_on_over_those_with_credit() {
 
 #[test]
 fn least_connections_prefers_who_has_the_fewest_open_and_unreceived() {
-    let mut desk = Desk::least_connections(3);
+    let mut desk = Desk::picking(3, PickerKind::LeastConnections);
     for (slot, open) in [(0, 5), (1, 1), (2, 6)] {
         desk.tell(Event::Load {
             worker: worker(slot),
@@ -78,7 +79,7 @@ fn least_connections_prefers_who_has_the_fewest_open_and_unreceived() {
 
 #[test]
 fn least_connections_breaks_ties_by_rotation() {
-    let mut desk = Desk::least_connections(3);
+    let mut desk = Desk::picking(3, PickerKind::LeastConnections);
     desk.accept(6);
     for slot in 0..3u16 {
         let first = u64::from(slot);

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use herder_core::dispatch::{Action, Dispatcher, Event, ProbeState};
-use herder_core::spec::{DispatchSpec, PickerKind};
-use herder_core::{ConnId, Incarnation, Slot, Tick, WorkerId};
+use herder_core::spec::{DispatchSpec, PickerKind, Recall};
+use herder_core::{ConnId, Incarnation, Origin, Slot, Tick, WorkerId};
 
 /// What lies in a worker's channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,12 +18,15 @@ pub(crate) struct Desk {
     pub(crate) dispatcher: Dispatcher,
     /// Every action, in order.
     pub(crate) log: Vec<Action>,
+    recall: Recall,
     now: Tick,
     accepted: u64,
     channels: BTreeMap<WorkerId, VecDeque<Record>>,
     watched: BTreeSet<WorkerId>,
     /// These channels take nothing.
     pub(crate) refusing: BTreeSet<WorkerId>,
+    /// These workers give back what they get, as soon as they [may](Desk::answer).
+    pub(crate) rejecting: BTreeSet<WorkerId>,
 }
 
 /// The first incarnation in this slot.
@@ -48,8 +51,7 @@ impl Desk {
         Desk::with(workers, &DispatchSpec::default())
     }
 
-    pub(crate) fn least_connections(workers: u16) -> Desk {
-        let picker = PickerKind::LeastConnections;
+    pub(crate) fn picking(workers: u16, picker: PickerKind) -> Desk {
         Desk::with(
             workers,
             &DispatchSpec {
@@ -59,15 +61,28 @@ impl Desk {
         )
     }
 
+    /// With workers that decide about each connection themselves.
+    pub(crate) fn of_deciders(workers: u16) -> Desk {
+        Desk::with(
+            workers,
+            &DispatchSpec {
+                recall: Recall::Verdict,
+                ..DispatchSpec::default()
+            },
+        )
+    }
+
     pub(crate) fn with(workers: u16, spec: &DispatchSpec) -> Desk {
         let mut desk = Desk {
             dispatcher: Dispatcher::new(spec, 1),
             log: Vec::new(),
+            recall: spec.recall,
             now: Tick::from_micros(1_000_000),
             accepted: 0,
             channels: BTreeMap::new(),
             watched: BTreeSet::new(),
             refusing: BTreeSet::new(),
+            rejecting: BTreeSet::new(),
         };
         for slot in 0..workers {
             desk.admit(worker(slot));
@@ -81,11 +96,17 @@ impl Desk {
 
     /// Accepts so many connections in one turn.
     pub(crate) fn accept(&mut self, count: usize) {
+        self.accept_from(None, count);
+    }
+
+    /// Accepts so many connections from one place in one turn.
+    pub(crate) fn accept_from(&mut self, origin: impl Into<Option<u64>>, count: usize) {
+        let origin = origin.into().map(Origin);
         for _ in 0..count {
             let conn = ConnId(self.accepted);
             self.accepted += 1;
             self.dispatcher
-                .handle(Event::Accepted { conn, origin: None }, self.now);
+                .handle(Event::Accepted { conn, origin }, self.now);
         }
         self.drain();
     }
@@ -111,6 +132,38 @@ impl Desk {
         records.into_iter().filter_map(conn).collect()
     }
 
+    /// The worker takes all that it has.
+    pub(crate) fn serve(&mut self, worker: WorkerId) {
+        match self.recall {
+            Recall::Channel => {
+                self.receive(worker, usize::MAX);
+            }
+            Recall::Verdict => self.take(worker, usize::MAX),
+        }
+    }
+
+    /// The worker decides to serve the oldest `count`, one after the other.
+    pub(crate) fn take(&mut self, worker: WorkerId, count: usize) {
+        for conn in self.decide(worker, count) {
+            self.tell(Event::Received { worker, conn });
+        }
+    }
+
+    /// The worker gives the oldest `count` back, one after the other.
+    pub(crate) fn reject(&mut self, worker: WorkerId, count: usize) {
+        for conn in self.decide(worker, count) {
+            self.tell(Event::Rejected { worker, conn });
+        }
+    }
+
+    /// Whoever rejects does so, until nobody is given anything more.
+    pub(crate) fn answer(&mut self) {
+        let busy = |desk: &Desk, worker: &WorkerId| !desk.channel(*worker).is_empty();
+        while let Some(worker) = self.rejecting.iter().copied().find(|w| busy(self, w)) {
+            self.reject(worker, usize::MAX);
+        }
+    }
+
     /// The worker dies; what it had not received comes back.
     pub(crate) fn kill(&mut self, worker: WorkerId) {
         let conns = self.empty(worker);
@@ -127,6 +180,7 @@ impl Desk {
             assert!(wakes < 10_000, "the dispatcher wakes without end");
             self.now = self.now.max(at);
             self.tell(Event::Timer);
+            self.answer();
         }
         self.now = end;
     }
@@ -167,10 +221,28 @@ impl Desk {
         conns
     }
 
+    fn decide(&mut self, worker: WorkerId, count: usize) -> Vec<ConnId> {
+        let channel = self.channels.entry(worker).or_default();
+        let records = channel.drain(..count.min(channel.len()));
+        let conn = |record| match record {
+            Record::Conn(conn) => conn,
+            Record::Probe => panic!("nobody probes a worker that decides"),
+        };
+        records.map(conn).collect()
+    }
+
     fn drain(&mut self) {
         while let Some(action) = self.dispatcher.poll_action() {
             self.log.push(action.clone());
             assert!(self.log.len() < 100_000, "the dispatcher asks without end");
+            let needs_recall = !matches!(
+                action,
+                Action::Close { .. } | Action::Send { .. } | Action::Withdrawn { .. }
+            );
+            assert!(
+                self.recall == Recall::Channel || !needs_recall,
+                "{action:?} of one that decides"
+            );
             self.execute(action);
         }
     }
