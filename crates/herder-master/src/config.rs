@@ -56,6 +56,56 @@ pub enum Program {
     Itself,
     /// A program that knows nothing of herder.
     Command(Command),
+    /// A program whose workers speak with the primary of Node's `cluster`, which the master is then.
+    Node(NodeProgram),
+}
+
+/// A program of Node's `cluster`, or of an engine that speaks its protocol. The dispatch mode is
+/// `pass`, or `shared` for Node's `SCHED_NONE`; there is no heartbeat.
+#[derive(Clone, Debug)]
+pub struct NodeProgram {
+    /// The interpreter, with its arguments, the script and the script's.
+    pub command: Command,
+    /// When a worker is ready. (What happens if it never says so, the app's policy decides.)
+    pub ready: NodeReady,
+    /// How a worker is told to leave.
+    pub farewell: Farewell,
+    /// Whether keep-alive connections are looked after when a worker leaves.
+    pub shim: Shim,
+    /// The workers are to have inspectors, on the ports above this one.
+    pub inspect: Option<u16>,
+}
+
+/// When a worker is ready.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NodeReady {
+    /// It has taken the herd's own listeners, which are sent to it with this message.
+    Handle(String),
+    /// It listens.
+    Listening,
+    /// It says `ready`.
+    Message,
+}
+
+/// How a worker is told to leave. All are told by Node's own `disconnect`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Farewell {
+    /// In no other way.
+    #[default]
+    Disconnect,
+    /// By the message `shutdown` before it.
+    Message,
+}
+
+/// A module of ours that Node loads before the program: while a worker leaves, requests on its
+/// keep-alive connections are answered, and told that they are the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Shim {
+    /// Not loaded.
+    Off,
+    /// Loaded by `--require`.
+    #[default]
+    Preloaded,
 }
 
 /// A program that knows nothing of herder.

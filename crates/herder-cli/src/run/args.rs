@@ -12,8 +12,11 @@ use super::units::{Mode, Seconds, Size};
 const AFTER_HELP: &str = "\
 Durations are seconds, or have a unit: 500ms, 30s, 5m, 2h. Sizes are bytes, or have one: 300M, 2G.
 
-A program finds its listeners by LISTEN_FDS, from descriptor 3 on, and may say READY=1 and
-WATCHDOG=1 on NOTIFY_SOCKET, as under systemd. It also finds HERDER_APP, HERDER_SLOT (0 to N-1)
+A SCRIPT is run as by Node's cluster: the master is its primary. NODE_CLUSTER_SCHED_POLICY (rr or
+none) is obeyed where --dispatch says nothing else.
+
+Any other program finds its listeners by LISTEN_FDS, from descriptor 3 on, and may say READY=1 and
+WATCHDOG=1 on NOTIFY_SOCKET, as under systemd. All find HERDER_APP, HERDER_SLOT (0 to N-1)
 and HERDER_WORKER_ID (1, 2, 3 ..., never reused).
 
 Signals: TERM, INT and QUIT stop the herd in order, a second one at once; TTIN and TTOU add and
@@ -108,9 +111,54 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// The program and its arguments. One argument with blanks in it is run by `sh -c`.
-    #[arg(last = true, required = true, value_name = "PROGRAM [ARGS]")]
+    /// A Node program: it listens by itself, as a worker of Node's cluster. The interpreter is chosen
+    /// by the file's name (.js, .cjs, .mjs, .ts) or its first line. Its arguments stand behind --.
+    #[arg(value_name = "SCRIPT", required_unless_present = "program")]
+    pub(crate) script: Option<PathBuf>,
+
+    /// Any other program and its arguments. One argument with blanks in it is run by `sh -c`.
+    #[arg(last = true, value_name = "PROGRAM [ARGS]")]
     pub(crate) program: Vec<OsString>,
+
+    // Last: its heading holds for whatever follows.
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// What only a script can be told.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of a SCRIPT")]
+pub(crate) struct NodeArgs {
+    /// What runs the script: node, deno or bun, by its name or path.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) interpreter: Option<OsString>,
+
+    /// Arguments for the interpreter, separated by blanks. May be repeated.
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub(crate) node_args: Vec<String>,
+
+    /// A worker is ready when it sends the message 'ready', not when it listens.
+    #[arg(long)]
+    pub(crate) wait_ready: bool,
+
+    /// A worker that has not said that it is ready by then is taken for ready all the same (with
+    /// --ready alive, which is the default).
+    #[arg(long, value_name = "DURATION", default_value = "3s")]
+    pub(crate) listen_timeout: Seconds,
+
+    /// Listen at --listen, and send the listeners to each worker with the message NAME, as
+    /// process.send(NAME, server) does.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) send_handle: Option<String>,
+
+    /// Send the message 'shutdown' to a worker before it is disconnected.
+    #[arg(long)]
+    pub(crate) shutdown_with_message: bool,
+
+    /// Do not load herder's module into the workers. It answers requests on keep-alive connections
+    /// while a worker leaves.
+    #[arg(long)]
+    pub(crate) no_node_shim: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

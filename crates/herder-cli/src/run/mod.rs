@@ -1,21 +1,24 @@
 //! `herder run`: from arguments to a configuration.
 
 mod args;
+mod node;
 mod program;
 mod units;
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::path::Path;
 use std::time::Duration;
 
 use herder_core::spec::{
-    AppName, AppSpec, DispatchMode, LifePolicy, NameError, Readiness, RecyclePolicy, RestartPolicy,
-    WorkerCount, WorkerCountError,
+    AppName, AppSpec, DispatchMode, LifePolicy, NameError, PickerKind, Readiness, RecyclePolicy,
+    RestartPolicy, WorkerCount, WorkerCountError,
 };
 use herder_master::config::{Command, Config, Format, Program, Titles};
 use herder_sys::user;
 
 pub(crate) use args::RunArgs;
 use args::{DispatchArg, ReadyArg, WorkersArg};
+use node::NodeError;
 use program::ProgramError;
 use units::Seconds;
 
@@ -26,6 +29,8 @@ pub(crate) enum RunError {
     Name(#[from] NameError),
     #[error("--workers: {0}")]
     Workers(#[from] WorkerCountError),
+    #[error(transparent)]
+    Node(#[from] NodeError),
     #[error(transparent)]
     Program(#[from] ProgramError),
     #[error(
@@ -39,15 +44,19 @@ pub(crate) enum RunError {
     )]
     NoPolicy(String),
     #[error(
-        "--max-requests: in shared mode nobody counts a foreign program's requests; use \
+        "--max-requests: in shared mode nobody counts a program's requests; use \
          --max-lifetime or --max-memory"
     )]
     NoCount,
     #[error(
-        "--ready-after {after:?}: a worker that is not ready within --boot-timeout ({limit:?}) is \
+        "{option} {after:?}: a worker that is not ready within --boot-timeout ({limit:?}) is \
          killed; make one shorter or the other longer"
     )]
-    ReadyTooLate { after: Duration, limit: Duration },
+    ReadyTooLate {
+        option: &'static str,
+        after: Duration,
+        limit: Duration,
+    },
     #[error("--user {name:?}: {problem}")]
     User { name: String, problem: String },
     #[error("--cwd {path:?}: {problem}")]
@@ -59,26 +68,70 @@ pub(crate) enum RunError {
 
 /// What a herd of this program is to be.
 pub(crate) fn config(args: RunArgs) -> Result<Config, RunError> {
-    check_possible(&args)?;
+    check_directory(&args)?;
+    let identity = args.user.as_deref().map(identity).transpose()?;
+    match args.script.clone() {
+        Some(script) => script_config(args, &script, identity),
+        None => foreign_config(args, identity),
+    }
+}
+
+/// A script that Node, or an engine like it, runs.
+fn script_config(
+    args: RunArgs,
+    script: &Path,
+    identity: Option<user::Identity>,
+) -> Result<Config, RunError> {
+    node::check(&args)?;
+    let (mode, reason) = node::dispatch(&args);
+    if mode == DispatchMode::Shared {
+        check_shared(&args)?;
+    }
+    check_readiness(&args, args.node.listen_timeout)?;
+    let name = match &args.name {
+        Some(name) => name.parse::<AppName>()?,
+        None => node::default_name(script),
+    };
+    let program = node::program(&args, script, identity)?;
+    let mut spec = spec(&args, name, args.node.listen_timeout)?;
+    spec.dispatch.mode = mode;
+    spec.dispatch.picker = args.policy.unwrap_or(PickerKind::RoundRobin);
+    spec.recycle.max_requests = args.max_requests.and_then(NonZeroU64::new);
+    Ok(assemble(args, spec, Program::Node(program), reason))
+}
+
+/// A program that knows nothing of us.
+fn foreign_config(args: RunArgs, identity: Option<user::Identity>) -> Result<Config, RunError> {
+    node::check_none(&args)?;
+    if args.dispatch == DispatchArg::Pass {
+        return Err(RunError::NoChannel);
+    }
+    check_shared(&args)?;
+    check_readiness(&args, args.ready_after)?;
     let found = program::find(&args.program, args.cwd.as_deref())?;
     let name = match &args.name {
         Some(name) => name.parse::<AppName>()?,
         None => program::default_name(&found),
     };
-    let spec = spec(&args, name)?;
+    let spec = spec(&args, name, args.ready_after)?;
     let command = Command {
         path: found.path,
         argv: found.argv,
         directory: args.cwd.clone(),
-        identity: args.user.as_deref().map(identity).transpose()?,
+        identity,
     };
-    Ok(Config {
+    let reason = "a foreign program accepts for itself";
+    Ok(assemble(args, spec, Program::Command(command), reason))
+}
+
+fn assemble(args: RunArgs, spec: AppSpec, program: Program, reason: &str) -> Config {
+    Config {
         spec,
         listen: args.listen,
         messages: None,
         backlog: args.backlog,
         unix_mode: args.unix_mode.0,
-        program: Program::Command(command),
+        program,
         format: if args.json {
             Format::Json
         } else {
@@ -86,24 +139,37 @@ pub(crate) fn config(args: RunArgs) -> Result<Config, RunError> {
         },
         observer: None,
         titles: Titles::default(),
-        dispatch_reason: "a foreign program accepts for itself".to_owned(),
-    })
+        dispatch_reason: reason.to_owned(),
+    }
 }
 
-fn check_possible(args: &RunArgs) -> Result<(), RunError> {
-    if args.dispatch == DispatchArg::Pass {
-        return Err(RunError::NoChannel);
-    }
+fn check_shared(args: &RunArgs) -> Result<(), RunError> {
     if let Some(policy) = args.policy {
         return Err(RunError::NoPolicy(policy.to_string()));
     }
     if args.max_requests.is_some() {
         return Err(RunError::NoCount);
     }
-    let (after, limit) = (args.ready_after.0, args.boot_timeout.0);
+    Ok(())
+}
+
+fn check_readiness(args: &RunArgs, after: Seconds) -> Result<(), RunError> {
+    let (after, limit) = (after.0, args.boot_timeout.0);
     if args.ready == ReadyArg::Alive && after >= limit {
-        return Err(RunError::ReadyTooLate { after, limit });
+        let option = match args.script {
+            Some(_) => "--listen-timeout",
+            None => "--ready-after",
+        };
+        return Err(RunError::ReadyTooLate {
+            option,
+            after,
+            limit,
+        });
     }
+    Ok(())
+}
+
+fn check_directory(args: &RunArgs) -> Result<(), RunError> {
     if let Some(path) = &args.cwd {
         let problem = match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => return Ok(()),
@@ -118,7 +184,7 @@ fn check_possible(args: &RunArgs) -> Result<(), RunError> {
     Ok(())
 }
 
-fn spec(args: &RunArgs, name: AppName) -> Result<AppSpec, RunError> {
+fn spec(args: &RunArgs, name: AppName, ready_after: Seconds) -> Result<AppSpec, RunError> {
     let count = match args.workers {
         WorkersArg::Max => std::thread::available_parallelism().map_or(1, usize::from),
         WorkersArg::Count(count) => count,
@@ -139,7 +205,7 @@ fn spec(args: &RunArgs, name: AppName) -> Result<AppSpec, RunError> {
     spec.life = LifePolicy {
         readiness: match args.ready {
             ReadyArg::Notify => Readiness::Message,
-            ReadyArg::Alive => Readiness::MessageOrAlive(args.ready_after.0),
+            ReadyArg::Alive => Readiness::MessageOrAlive(ready_after.0),
         },
         boot_timeout: args.boot_timeout.0,
         grace: args.grace.0,

@@ -58,6 +58,11 @@ pub(crate) fn default_name(found: &Found) -> AppName {
         Some(script) if interpreted => Path::new(script).file_stem(),
         _ => found.path.file_stem(),
     };
+    name_from(named)
+}
+
+/// A name, as far as this is one.
+pub(crate) fn name_from(named: Option<&OsStr>) -> AppName {
     let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let named = named.map(|name| {
         name.to_string_lossy()
@@ -111,7 +116,7 @@ fn look_up(name: &OsStr, directory: Option<&Path>) -> Result<PathBuf, ProgramErr
         .ok_or_else(|| ProgramError::NotInPath(name.to_owned()))
 }
 
-fn within(directory: Option<&Path>, path: &Path) -> PathBuf {
+pub(crate) fn within(directory: Option<&Path>, path: &Path) -> PathBuf {
     directory.map_or_else(|| path.to_owned(), |directory| directory.join(path))
 }
 

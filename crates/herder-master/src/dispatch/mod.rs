@@ -6,6 +6,7 @@
 mod acceptor;
 mod counters;
 mod link;
+mod node;
 mod pass;
 mod shared;
 
@@ -26,6 +27,7 @@ use herder_sys::wake::Wake;
 use crate::event::HerdEvent;
 
 pub(crate) use link::Link;
+pub(crate) use node::{Counting, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Word};
 
 /// From the main thread to the dispatch thread.
 pub(crate) enum Command {
@@ -42,6 +44,8 @@ pub(crate) enum Command {
     Hold(WorkerId),
     /// How many connections the worker holds open.
     Load(WorkerId, u32),
+    /// To or about a worker that is a Node program.
+    Node(WorkerId, Order),
     /// End the thread.
     Stop,
     /// No new connection for the worker, ever.
@@ -60,6 +64,8 @@ pub(crate) enum News {
     Failed(String),
     /// Nobody can connect any more, and who had is with a worker, or nobody had the time.
     ListenersClosed,
+    /// Of Node programs.
+    Node(NodeNews),
     /// So many waiting connections were helped along so far.
     Nudged(u64),
     /// A listener was shut down by a worker, and listens again.
@@ -92,7 +98,7 @@ impl Dispatch {
     pub(crate) fn start(
         spec: &DispatchSpec,
         listeners: Vec<Listener>,
-        watch: Watch,
+        trade: Trade,
     ) -> io::Result<Dispatch> {
         let (commands, command_queue) = channel();
         let (news_sender, news) = channel();
@@ -106,14 +112,18 @@ impl Dispatch {
             news_wake: Arc::clone(&news_wake),
             counters: Arc::clone(&counters),
         };
-        let body: Box<dyn FnOnce() -> io::Result<()> + Send> = match spec.mode {
-            DispatchMode::Pass => {
+        let body: Box<dyn FnOnce() -> io::Result<()> + Send> = match (spec.mode, trade) {
+            // Then there is a gateway, and no such thread.
+            (DispatchMode::Message, _) => return Err(io::ErrorKind::InvalidInput.into()),
+            (DispatchMode::Pass | DispatchMode::Shared, Trade::Node(trade)) => {
+                let board = node::Switchboard::new(spec, listeners, trade, desk)?;
+                Box::new(move || board.run())
+            }
+            (DispatchMode::Pass, Trade::Sockets(_)) => {
                 let pass = pass::Pass::new(spec, listeners, desk)?;
                 Box::new(move || pass.run())
             }
-            // Then there is a gateway, and no such thread.
-            DispatchMode::Message => return Err(io::ErrorKind::InvalidInput.into()),
-            DispatchMode::Shared => {
+            (DispatchMode::Shared, Trade::Sockets(watch)) => {
                 let shared = shared::Shared::new(listeners, desk, watch)?;
                 Box::new(move || shared.run())
             }
@@ -192,6 +202,14 @@ impl Witness {
             self.wake.wake();
         }
     }
+}
+
+/// What the thread deals in.
+pub(crate) enum Trade {
+    /// What Node's `cluster` speaks of.
+    Node(NodeTrade),
+    /// Connections, or the care for listeners that the workers share.
+    Sockets(Watch),
 }
 
 /// Whether the waiting connections of a shared listener need the master's eye.

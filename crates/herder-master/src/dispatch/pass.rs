@@ -189,6 +189,7 @@ impl Pass {
                 Command::Load(worker, open) => {
                     self.dispatcher.handle(Event::Load { worker, open }, now);
                 }
+                Command::Node(..) => {}
                 Command::Stop => return Next::End,
                 Command::Withdraw(worker) => match &mut self.last_call {
                     Some(call) => call.withheld.push(worker),

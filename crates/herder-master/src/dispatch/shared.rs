@@ -84,7 +84,11 @@ impl Shared {
         while let Ok(command) = self.desk.commands.try_recv() {
             match command {
                 // Who accepts is the workers' own business here.
-                Command::Admit(_) | Command::Attach(..) | Command::Hold(_) | Command::Load(..) => {}
+                Command::Admit(_)
+                | Command::Attach(..)
+                | Command::Hold(_)
+                | Command::Load(..)
+                | Command::Node(..) => {}
                 Command::CloseListeners(_) => self.close_listeners(),
                 Command::Gone(_) => self.look = Some((now().after(STANDS), LOOKS)),
                 Command::Stop => return false,

@@ -99,7 +99,8 @@ impl Crews {
             .values()
             .filter_map(|crew| crew.supervisor.poll_timeout());
         let resting = self.members().filter_map(|(_, m)| m.resting_until());
-        supervisors.chain(resting).min()
+        let lingering = self.members().filter_map(|(_, m)| m.node.as_ref()?.due());
+        supervisors.chain(resting).chain(lingering).min()
     }
 
     /// The living of all parts.

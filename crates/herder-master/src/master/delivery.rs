@@ -7,9 +7,10 @@ use herder_core::{Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
 
 use super::gateway::Reception;
+use super::node::Line;
 use super::token::Source;
 use super::{Master, Stopping};
-use crate::dispatch::{Command, Dispatch, Link, News};
+use crate::dispatch::{Command, Dispatch, News, Order};
 use crate::event::HerdEvent;
 use crate::part::Part;
 
@@ -74,16 +75,18 @@ impl Delivery {
 
 impl Master {
     /// A worker was started.
-    pub(super) fn expect_worker(&mut self, id: WorkerId, pid: i32, link: Option<Link>) {
+    pub(super) fn expect_worker(&mut self, id: WorkerId, pid: i32, line: Option<Line>) {
         match &mut self.delivery {
             Delivery::Gateway(reception) => {
                 let orders = reception.roster.expect(id, pid);
                 self.carry_out(orders);
             }
             Delivery::Thread(dispatch, _) => {
-                if let Some(link) = link {
-                    dispatch.tell(Command::Attach(id, link));
-                }
+                dispatch.tell(match line {
+                    Some(Line::Conns(link)) => Command::Attach(id, link),
+                    Some(Line::Node(channel)) => Command::Node(id, Order::Attach(channel)),
+                    None => return,
+                });
             }
         }
     }
@@ -179,6 +182,7 @@ impl Master {
                 News::Ended(text) => self.on_dispatch_gone(text),
                 News::ListenersClosed => self.close_listeners(Part::Workers),
                 News::Failed(text) => self.tell(HerdEvent::Warning { text }),
+                News::Node(news) => self.on_node_news(news),
                 News::Nudged(nudges) => self.tell(HerdEvent::Nudged { nudges }),
                 News::Relistened(address) => self.tell(HerdEvent::Warning {
                     text: format!(

@@ -119,6 +119,9 @@ impl Master {
         let Some(member) = self.crews.member_mut(id) else {
             return;
         };
+        if member.node.is_some() {
+            return self.drain_node(id);
+        }
         if member.control.is_none() {
             return self.signal(id, Signal::Terminate);
         }
@@ -150,7 +153,7 @@ impl Master {
         }
     }
 
-    fn signal(&mut self, id: MemberId, signal: Signal) {
+    pub(super) fn signal(&mut self, id: MemberId, signal: Signal) {
         if let Some(member) = self.crews.member(id) {
             // It fails when the process has just ended; its exit tells so.
             let _gone = member.pidfd().signal(signal);

@@ -40,6 +40,7 @@ impl Master {
         }
         self.sample_memory(now);
         self.resume_throttled(now);
+        self.press_lingering(now);
     }
 
     /// How long nothing is due.
@@ -54,12 +55,15 @@ impl Master {
         wishes.into_iter().flatten().min().map(|at| at.since(now))
     }
 
-    fn on_exit(&mut self, part: Part, life: Incarnation) -> io::Result<()> {
+    pub(super) fn on_exit(&mut self, part: Part, life: Incarnation) -> io::Result<()> {
         let Some(id) = self.crews.find(part, life) else {
             return Ok(());
         };
         if part == Part::Workers {
             self.hear_gateway();
+        }
+        if !self.hear_node_out(id) {
+            return Ok(());
         }
         self.read_last_words(id);
         let Some(member) = self.crews.member_mut(id) else {

@@ -93,9 +93,13 @@ pub(super) fn shared(
         DispatchMode::Message | DispatchMode::Pass => return Ok(Vec::new()),
         DispatchMode::Shared => {}
     }
+    if let Program::Node(_) = program {
+        // Over its channel.
+        return Ok(Vec::new());
+    }
     let name = |(place, listener): (usize, &Listener)| match program {
         Program::Itself => listener.local().to_string(),
-        Program::Command(_) => format!("listener-{place}"),
+        Program::Command(_) | Program::Node(_) => format!("listener-{place}"),
     };
     if let Program::Command(_) = program {
         for listener in listeners {

@@ -13,6 +13,7 @@ use herder_sys::signal::Signal;
 use super::control::Control;
 use super::crew::MemberId;
 use super::events::exit_of;
+use super::node::NodeLife;
 use super::notify::NotifySocket;
 use super::token::Source;
 use crate::event::WorkerInfo;
@@ -32,6 +33,8 @@ pub(super) struct Member {
     pub(super) control: Option<Control>,
     /// Foreign programs have one.
     pub(super) notify: Option<NotifySocket>,
+    /// Node programs have one.
+    pub(super) node: Option<NodeLife>,
     pub(super) cgroup: Option<Cgroup>,
     /// Why it announced its end.
     pub(super) retire_reason: Option<String>,

@@ -12,6 +12,7 @@ mod gateway;
 mod listen;
 mod member;
 mod memory;
+mod node;
 mod notices;
 mod notify;
 mod nursery;

@@ -18,12 +18,13 @@ use super::delivery::{Delivery, Dispatching};
 use super::gateway::{self, MessageError};
 use super::listen::{self, AddressesError};
 use super::memory::MemoryWatch;
+use super::node;
 use super::nursery::{Nursery, Recipe, WorkerRecipe};
 use super::runtime::Runtime;
 use super::token::Source;
 use super::{Heir, Master, Stopping, millis, now};
-use crate::config::{Config, Program};
-use crate::dispatch::{Dispatch, Watch};
+use crate::config::{Config, NodeProgram, Program};
+use crate::dispatch::Dispatch;
 use crate::event::HerdEvent;
 use crate::keeper;
 use crate::operator;
@@ -83,10 +84,7 @@ pub(super) fn set_up(mut config: Config, seat: MasterSeat) -> Result<Setup, Setu
     announce(&output, &listeners, &config);
     let nursery = Nursery::new(&spec.name)?;
     let shared = listen::shared(&listeners, spec.dispatch.mode, &config.program)?;
-    let watch = match config.program {
-        Program::Itself => Watch::WorkersNudged,
-        Program::Command(_) => Watch::NudgeByConnection,
-    };
+    let trade = node::trade(&config);
     // The workers keep the limit that they were born to, so that it is asked for before it is raised;
     // the master holds for all of them.
     let recipe = WorkerRecipe::new(&spec, config.program, config.titles.worker, shared);
@@ -98,7 +96,7 @@ pub(super) fn set_up(mut config: Config, seat: MasterSeat) -> Result<Setup, Setu
     )];
     let delivery = match prepared {
         None => {
-            let dispatch = Dispatch::start(&spec.dispatch, listeners, watch)?;
+            let dispatch = Dispatch::start(&spec.dispatch, listeners, trade)?;
             Delivery::Thread(dispatch, Dispatching::Works)
         }
         Some(prepared) => {
@@ -157,7 +155,11 @@ fn announce(output: &Output, listeners: &[Listener], config: &Config) {
         DispatchMode::Message | DispatchMode::Pass | DispatchMode::Shared => given,
     };
     listen::tell(output, listeners, mode, reason);
-    if let Program::Command(command) = &config.program
+    if let Program::Node(_) = &config.program {
+        let (mode, reason) = (mode.to_string(), reason.to_owned());
+        output.tell(HerdEvent::DispatchChosen { mode, reason });
+    }
+    if let Program::Command(command) | Program::Node(NodeProgram { command, .. }) = &config.program
         && user::is_root()
         && command.identity.is_none()
     {

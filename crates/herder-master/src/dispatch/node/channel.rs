@@ -214,11 +214,14 @@ impl Channel {
             match socket::receive(self.socket.as_fd(), room, &mut none, 0, Wait::DontWait) {
                 Ok(received) => received,
                 Err(error) => {
-                    return match error.kind() {
-                        io::ErrorKind::WouldBlock => Ok(Reading::Quiet),
+                    let kind = error.kind();
+                    return if kind == io::ErrorKind::WouldBlock {
+                        Ok(Reading::Quiet)
+                    } else if kind == io::ErrorKind::ConnectionReset {
                         // It ended without having read our last words; that is no fault of its.
-                        io::ErrorKind::ConnectionReset => Ok(Reading::Ended),
-                        kind => Err(Fault::System(kind)),
+                        Ok(Reading::Ended)
+                    } else {
+                        Err(Fault::System(kind))
                     };
                 }
             };
@@ -247,12 +250,12 @@ impl Channel {
         let Some(message) = self.decoder.next()? else {
             return Ok(None);
         };
-        Ok(Some(match message {
+        let message = match message {
             FromNode::Acknowledged => {
                 self.answered();
-                Heard::Acknowledged
+                return Ok(Some(Heard::Acknowledged));
             }
-            FromNode::NotReceived => Heard::Lost(self.answered()),
+            FromNode::NotReceived => return Ok(Some(Heard::Lost(self.answered()))),
             FromNode::Handle { inner, .. } => {
                 // It holds everything else back until it hears of it.
                 let answer = match std::mem::replace(&mut self.arrival, Arrival::None) {
@@ -260,10 +263,20 @@ impl Channel {
                     Arrival::None => ToNode::NotReceived,
                 };
                 self.say(&answer, None)?;
-                Heard::Message(*inner)
+                *inner
             }
-            other => Heard::Message(other),
-        }))
+            message @ (FromNode::Close { .. }
+            | FromNode::ExitedAfterDisconnect { .. }
+            | FromNode::Internal
+            | FromNode::Listening { .. }
+            | FromNode::Online
+            | FromNode::Query { .. }
+            | FromNode::SocketCountAsked { .. }
+            | FromNode::SocketsClosedAsked { .. }
+            | FromNode::User(_)
+            | FromNode::Verdict { .. }) => message,
+        };
+        Ok(Some(Heard::Message(message)))
     }
 
     /// A worker keeps one descriptor only, the newest that came, so that no reading of its may end

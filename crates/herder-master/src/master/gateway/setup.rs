@@ -68,7 +68,7 @@ pub(in crate::master) fn prepare(config: &Config) -> Result<Option<Prepared>, Me
     if !by_message || !config.listen.is_empty() {
         return Err(MessageError::Mode);
     }
-    if matches!(config.program, Program::Command(_)) {
+    if !matches!(config.program, Program::Itself) {
         return Err(MessageError::Foreign);
     }
     let gateway = gateway_config(messages, &config.spec)?;

@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use herder_wire::plan::{DescriptorUse, LaunchPlan};
 
-use crate::dispatch::Link;
 use crate::master::control::Control;
 use crate::master::crew::MemberId;
+use crate::master::node::{Line, NodeLife};
 use crate::master::notify::NotifySocket;
 
 /// A plan with the descriptors that go with it, and with what the master keeps to talk to the
@@ -17,7 +17,8 @@ pub(in crate::master) struct Draft {
     pub(super) descriptors: Vec<OwnedFd>,
     pub(super) control: Option<Control>,
     pub(super) notify: Option<NotifySocket>,
-    pub(super) link: Option<Link>,
+    pub(super) link: Option<Line>,
+    pub(super) node: Option<NodeLife>,
 }
 
 impl Draft {
@@ -28,6 +29,7 @@ impl Draft {
             control: None,
             notify: None,
             link: None,
+            node: None,
         }
     }
 

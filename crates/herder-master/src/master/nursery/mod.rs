@@ -3,6 +3,7 @@
 
 mod draft;
 mod gateway;
+mod node;
 mod workers;
 
 use std::io;
@@ -14,8 +15,8 @@ use herder_sys::pipe;
 
 use super::crew::MemberId;
 use super::member::{Exhaustion, Member};
+use super::node::Line;
 use super::runtime::Runtime;
-use crate::dispatch::Link;
 use crate::launch::{Launchpad, Stdio};
 
 pub(super) use draft::Draft;
@@ -40,8 +41,8 @@ pub(super) struct Newborn {
     /// The ends to read of what it prints.
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
-    /// How connections reach it. (`pass` only.)
-    pub(super) link: Option<Link>,
+    /// How it is reached by who gives it connections.
+    pub(super) link: Option<Line>,
 }
 
 impl Recipe {
@@ -92,6 +93,7 @@ impl Nursery {
             plan_socket: Some(launched.plan_socket),
             control: draft.control,
             notify: draft.notify,
+            node: draft.node,
             cgroup: runtime.member_cgroup(id),
             retire_reason: None,
             exhaustion: Exhaustion::Not,
@@ -186,6 +188,7 @@ mod tests {
             plan_socket: None,
             control: None,
             notify: None,
+            node: None,
             cgroup: None,
             retire_reason: None,
             exhaustion: Exhaustion::Not,

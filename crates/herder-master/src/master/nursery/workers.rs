@@ -13,11 +13,13 @@ use herder_wire::plan::{
 };
 
 use super::draft::Draft;
+use super::node::plan_node;
 use crate::config::{Command, Program};
 use crate::dispatch::Link;
 use crate::launch;
 use crate::master::crew::MemberId;
 use crate::master::environment::{self, Variable};
+use crate::master::node::Line;
 use crate::master::notify::NotifySocket;
 use crate::master::runtime::{Runtime, Visitor};
 
@@ -62,6 +64,7 @@ impl WorkerRecipe {
             Program::Command(command) => {
                 self.plan_foreign(id.worker, command, &mut draft, runtime)?;
             }
+            Program::Node(program) => plan_node(id.worker, program, &mut draft, runtime)?,
         }
         Ok(draft)
     }
@@ -96,7 +99,7 @@ impl WorkerRecipe {
             DispatchMode::Pass => {
                 let (link, theirs) = Link::new()?;
                 draft.give(DescriptorUse::Conns, theirs);
-                draft.link = Some(link);
+                draft.link = Some(Line::Conns(link));
                 Ok(())
             }
             // What it works on comes by a link to the gateway, once it has said hello.
@@ -113,10 +116,7 @@ impl WorkerRecipe {
         draft: &mut Draft,
         runtime: &mut Runtime,
     ) -> io::Result<()> {
-        let visitor = match command.identity {
-            Some(_) => Visitor::Another,
-            None => Visitor::Ourselves,
-        };
+        let visitor = visitor(command);
         let path = runtime
             .directory(visitor)?
             .join(format!("notify-{}", id.incarnation));
@@ -133,23 +133,35 @@ impl WorkerRecipe {
         } else {
             ListenFds::Announced
         };
-        let plan = &mut draft.plan;
-        plan.role = Role::Launcher;
-        plan.directory = command
-            .directory
-            .as_ref()
-            .map(|path| bytes(path.as_os_str()));
-        plan.identity = command.identity.as_ref().map(|identity| Identity {
-            uid: identity.uid,
-            gid: identity.gid,
-            groups: identity.groups.clone(),
-        });
-        plan.program = Some(WireProgram {
-            path: bytes(command.path.as_os_str()),
-            argv: command.argv.iter().map(|arg| bytes(arg)).collect(),
-            listen_fds,
-        });
+        become_program(&mut draft.plan, command, listen_fds);
         Ok(())
+    }
+}
+
+/// Whoever follows the plan becomes the program.
+pub(super) fn become_program(plan: &mut LaunchPlan, command: &Command, listen_fds: ListenFds) {
+    plan.role = Role::Launcher;
+    plan.directory = command
+        .directory
+        .as_ref()
+        .map(|path| bytes(path.as_os_str()));
+    plan.identity = command.identity.as_ref().map(|identity| Identity {
+        uid: identity.uid,
+        gid: identity.gid,
+        groups: identity.groups.clone(),
+    });
+    plan.program = Some(WireProgram {
+        path: bytes(command.path.as_os_str()),
+        argv: command.argv.iter().map(|arg| bytes(arg)).collect(),
+        listen_fds,
+    });
+}
+
+/// Who comes to the private directory.
+pub(super) fn visitor(command: &Command) -> Visitor {
+    match command.identity {
+        Some(_) => Visitor::Another,
+        None => Visitor::Ourselves,
     }
 }
 

@@ -1,0 +1,330 @@
+//! A script as a program of Node's cluster.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use herder_core::spec::{AppName, DispatchMode, PickerKind};
+use herder_master::config::{Command, Farewell, NodeProgram, NodeReady, Shim};
+use herder_sys::user::Identity;
+
+use super::args::{DispatchArg, RunArgs};
+use super::program::{self, Found, ProgramError};
+
+/// Where Node puts its first inspector.
+const INSPECTOR: u16 = 9229;
+
+/// How much of a script is read for its first line.
+const FIRST_LINE: u64 = 256;
+
+/// Why a script cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NodeError {
+    #[error("cannot read the script {path:?}: {problem}")]
+    NoScript { path: PathBuf, problem: String },
+    #[error(
+        "{0:?} is no script that herder knows how to run; name its --interpreter, or write -- before \
+         the program"
+    )]
+    UnknownScript(PathBuf),
+    #[error("{name} {problem}; {cure}")]
+    Wrapper {
+        name: String,
+        problem: &'static str,
+        cure: &'static str,
+    },
+    #[error("{0}: only a SCRIPT can be told so; leave the option out")]
+    NoNode(&'static str),
+    #[error(
+        "--listen: a Node program listens by itself; leave the option out, or add --send-handle NAME"
+    )]
+    ListensItself,
+    #[error("--send-handle: say with --listen where the herd listens")]
+    NothingToSend,
+    #[error("--wait-ready: with --send-handle a worker is ready when it has the handle")]
+    ReadyTwice,
+    #[error("--watchdog: a Node program sends no heartbeat; leave the option out")]
+    NoHeartbeat,
+    #[error(
+        "--policy least-connections: nobody counts the connections that a Node program holds open; \
+         use round-robin, two-choices or ip-hash"
+    )]
+    NoCount,
+    #[error(transparent)]
+    Interpreter(#[from] ProgramError),
+}
+
+/// Who runs scripts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Engine {
+    Bun,
+    Deno,
+    Node,
+}
+
+/// Whether options that only a script understands were given to something else.
+pub(super) fn check_none(args: &RunArgs) -> Result<(), NodeError> {
+    let node = &args.node;
+    let given = [
+        ("--interpreter", node.interpreter.is_some()),
+        ("--node-args", !node.node_args.is_empty()),
+        ("--wait-ready", node.wait_ready),
+        ("--send-handle", node.send_handle.is_some()),
+        ("--shutdown-with-message", node.shutdown_with_message),
+        ("--no-node-shim", node.no_node_shim),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((option, _)) => Err(NodeError::NoNode(option)),
+        None => Ok(()),
+    }
+}
+
+/// Finds what contradicts itself.
+pub(super) fn check(args: &RunArgs) -> Result<(), NodeError> {
+    match (&args.node.send_handle, args.listen.is_empty()) {
+        (None, false) => return Err(NodeError::ListensItself),
+        (Some(_), true) => return Err(NodeError::NothingToSend),
+        (Some(_), false) if args.node.wait_ready => return Err(NodeError::ReadyTwice),
+        (None, true) | (Some(_), false) => {}
+    }
+    if args.watchdog.is_some() {
+        return Err(NodeError::NoHeartbeat);
+    }
+    if args.policy == Some(PickerKind::LeastConnections) {
+        return Err(NodeError::NoCount);
+    }
+    Ok(())
+}
+
+/// Who accepts, and why.
+pub(super) fn dispatch(args: &RunArgs) -> (DispatchMode, &'static str) {
+    let policy = std::env::var("NODE_CLUSTER_SCHED_POLICY").ok();
+    match (args.dispatch, policy.as_deref()) {
+        _ if args.node.send_handle.is_some() => {
+            (DispatchMode::Shared, "each worker is sent the listener")
+        }
+        (DispatchArg::Pass, _) => (DispatchMode::Pass, "--dispatch pass"),
+        (DispatchArg::Shared, _) => (DispatchMode::Shared, "--dispatch shared"),
+        (DispatchArg::Auto, Some("none")) => {
+            (DispatchMode::Shared, "NODE_CLUSTER_SCHED_POLICY=none")
+        }
+        (DispatchArg::Auto, _) => (DispatchMode::Pass, "a Node program"),
+    }
+}
+
+/// The herd's name when none is given: the script's.
+pub(super) fn default_name(script: &Path) -> AppName {
+    program::name_from(script.file_stem())
+}
+
+/// The program that a worker is.
+pub(super) fn program(
+    args: &RunArgs,
+    script: &Path,
+    identity: Option<Identity>,
+) -> Result<NodeProgram, NodeError> {
+    let directory = args.cwd.as_deref();
+    let given = args.node.interpreter.clone();
+    let interpreter = match given {
+        Some(given) => given,
+        None => interpreter_of(script, directory)?.into(),
+    };
+    check_interpreter(&interpreter)?;
+    let engine = engine_of(&interpreter);
+    let own: Vec<String> = args
+        .node
+        .node_args
+        .iter()
+        .flat_map(|text| text.split_whitespace())
+        .map(str::to_owned)
+        .collect();
+    check_own(&own)?;
+    let mut argv = vec![interpreter];
+    if engine == Engine::Deno {
+        argv.extend(["run".into(), "-A".into()]);
+    }
+    argv.extend(own.iter().map(OsString::from));
+    argv.push(script.as_os_str().to_owned());
+    argv.extend(args.program.iter().cloned());
+    let found = program::find(&argv, directory)?;
+    let Found { path, argv } = found;
+    Ok(NodeProgram {
+        command: Command {
+            path,
+            argv,
+            directory: args.cwd.clone(),
+            identity,
+        },
+        ready: match &args.node.send_handle {
+            Some(name) => NodeReady::Handle(name.clone()),
+            None if args.node.wait_ready => NodeReady::Message,
+            None => NodeReady::Listening,
+        },
+        farewell: if args.node.shutdown_with_message {
+            Farewell::Message
+        } else {
+            Farewell::Disconnect
+        },
+        shim: if args.node.no_node_shim || engine != Engine::Node {
+            Shim::Off
+        } else {
+            Shim::Preloaded
+        },
+        inspect: inspector(&own),
+    })
+}
+
+/// Who runs the script, by its name or its first line.
+fn interpreter_of(script: &Path, directory: Option<&Path>) -> Result<&'static str, NodeError> {
+    check_script(script)?;
+    let path = program::within(directory, script);
+    let unreadable = |error: std::io::Error| NodeError::NoScript {
+        path: path.clone(),
+        problem: error.to_string(),
+    };
+    let file = std::fs::File::open(&path).map_err(unreadable)?;
+    let extension = script.extension().and_then(OsStr::to_str);
+    if matches!(extension, Some("js" | "cjs" | "mjs" | "ts")) {
+        return Ok("node");
+    }
+    let mut start = Vec::new();
+    file.take(FIRST_LINE)
+        .read_to_end(&mut start)
+        .map_err(unreadable)?;
+    let start = String::from_utf8_lossy(&start);
+    let words = start
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("#!"));
+    let mut words = words.unwrap_or_default().split_whitespace();
+    let known = |word: &str| {
+        let name = word.rsplit('/').next().unwrap_or(word);
+        ["node", "deno", "bun"]
+            .into_iter()
+            .find(|known| *known == name)
+    };
+    words
+        .find_map(known)
+        .ok_or_else(|| NodeError::UnknownScript(script.to_owned()))
+}
+
+/// The script of somebody who means a launcher.
+fn check_script(script: &Path) -> Result<(), NodeError> {
+    let name = script.as_os_str().to_string_lossy();
+    let cure = match &*name {
+        "npm" | "npx" | "pnpm" | "yarn" | "nodemon" | "pm2" => "name the script that it starts",
+        "tsx" | "ts-node" => "name the script, and add --node-args '--import tsx'",
+        "node" | "deno" | "bun" => "name the script only; --interpreter chooses who runs it",
+        _ => return Ok(()),
+    };
+    Err(NodeError::Wrapper {
+        name: name.into_owned(),
+        problem: "is no script",
+        cure,
+    })
+}
+
+fn check_interpreter(interpreter: &OsStr) -> Result<(), NodeError> {
+    let name = file_name(interpreter);
+    let cure = match name.as_str() {
+        "npm" | "npx" | "pnpm" | "yarn" | "nodemon" => "use node",
+        "tsx" | "ts-node" => "use node with --node-args '--import tsx'",
+        _ => return Ok(()),
+    };
+    Err(NodeError::Wrapper {
+        name: format!("--interpreter {name}"),
+        problem: "would keep the program's channel to the master for itself",
+        cure,
+    })
+}
+
+fn check_own(own: &[String]) -> Result<(), NodeError> {
+    let watches = |arg: &&String| *arg == "--watch" || arg.starts_with("--watch-path");
+    match own.iter().find(watches) {
+        None => Ok(()),
+        Some(arg) => Err(NodeError::Wrapper {
+            name: format!("--node-args {arg}"),
+            problem: "would make node start the program in a process of its own, without its channel",
+            cure: "leave it out",
+        }),
+    }
+}
+
+fn engine_of(interpreter: &OsStr) -> Engine {
+    let name = file_name(interpreter);
+    if name.starts_with("deno") {
+        Engine::Deno
+    } else if name.starts_with("bun") {
+        Engine::Bun
+    } else {
+        Engine::Node
+    }
+}
+
+fn file_name(path: &OsStr) -> String {
+    let name = Path::new(path).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// The port of the first inspector, if there are to be any. With port 0 each worker finds its own.
+fn inspector(own: &[String]) -> Option<u16> {
+    let asks = |arg: &&String| {
+        let name = arg.split('=').next().unwrap_or_default();
+        matches!(name, "--inspect" | "--inspect-brk" | "--inspect-wait")
+    };
+    let asked = own.iter().rev().find(asks)?;
+    let port = match asked.split_once('=') {
+        None => INSPECTOR,
+        Some((_, address)) => {
+            let port = address.rsplit(':').next().unwrap_or_default();
+            port.parse().unwrap_or(INSPECTOR)
+        }
+    };
+    (port != 0).then_some(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_launcher_is_named_with_the_cure() {
+        let npm = check_script(Path::new("npm")).expect_err("a launcher");
+        assert!(npm.to_string().contains("name the script"), "{npm}");
+        let tsx = check_interpreter(OsStr::new("/usr/bin/tsx")).expect_err("a launcher");
+        assert!(tsx.to_string().contains("--import tsx"), "{tsx}");
+        let watch = check_own(&["--watch".to_owned()]).expect_err("a launcher");
+        assert!(watch.to_string().contains("leave it out"), "{watch}");
+        assert!(check_own(&["--enable-source-maps".to_owned()]).is_ok());
+    }
+
+    #[test]
+    fn the_first_line_says_who_runs_a_script() {
+        let scene = std::env::temp_dir().join(format!("herder-cli-{}", std::process::id()));
+        std::fs::create_dir(&scene).expect("a directory");
+        for (name, text, expected) in [
+            ("a.mjs", "", Some("node")),
+            ("b", "#!/usr/bin/env node\n", Some("node")),
+            ("c", "#!/usr/bin/env -S deno run -A\n", Some("deno")),
+            ("d", "#!/bin/sh\n# node", None),
+            ("e.py", "", None),
+        ] {
+            std::fs::write(scene.join(name), text).expect("a file");
+            let found = interpreter_of(Path::new(name), Some(&scene));
+            assert_eq!(found.ok(), expected, "{name}");
+        }
+        let missing = interpreter_of(Path::new("f.js"), Some(&scene));
+        assert!(matches!(missing, Err(NodeError::NoScript { .. })));
+        std::fs::remove_dir_all(&scene).expect("ours");
+    }
+
+    #[test]
+    fn inspectors_stand_above_a_port() {
+        let port = |arg: &str| inspector(&[arg.to_owned()]);
+        assert_eq!(port("--inspect"), Some(9229));
+        assert_eq!(port("--inspect-brk=9300"), Some(9300));
+        assert_eq!(port("--inspect=127.0.0.1:9400"), Some(9400));
+        assert_eq!(port("--inspect=0"), None);
+        assert_eq!(port("--no-inspect"), None);
+    }
+}

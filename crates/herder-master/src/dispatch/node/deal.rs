@@ -1,0 +1,295 @@
+//! Connections: accepted, dealt out, decided upon, and dealt out again.
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use herder_core::dispatch::{Action, Batch, CloseReason, Event};
+use herder_core::{ConnId, Incarnation, Origin, Tick, WorkerId};
+use herder_wire::node::Accepted as Verdict;
+use herder_wire::node::ToNode;
+
+use super::peer::{Admission, Course};
+use super::switchboard::{Held, Switchboard};
+use super::{NodeNews, Word};
+use crate::dispatch::News;
+use crate::dispatch::acceptor::Accepted;
+use crate::dispatch::counters::Count;
+
+/// How many connections a listener gives in one turn at the last call.
+const AT_LAST_CALL: usize = 64;
+
+impl Switchboard {
+    /// Accepts while somebody has credit; the listeners are level-triggered, so that the rest comes
+    /// next turn.
+    pub(super) fn accept(&mut self, now: Tick) {
+        let at_last_call = self.last_call.is_some();
+        let asks_for_origin = self.spec.picker.asks_for_origin();
+        for (key, doorway) in self.exchange.doorways() {
+            if !std::mem::take(&mut doorway.is_ready) {
+                continue;
+            }
+            let budget = if at_last_call {
+                AT_LAST_CALL
+            } else {
+                doorway.dispatcher.accept_budget()
+            };
+            for _ in 0..budget {
+                let socket = match doorway.acceptor.accept(0, now) {
+                    Accepted::Connection(socket) => socket,
+                    Accepted::Nothing => break,
+                    Accepted::Paused(error) => {
+                        self.desk.tell(News::AcceptPaused(error.to_string()));
+                        break;
+                    }
+                };
+                let (socket, origin) = if asks_for_origin {
+                    origin_of(socket)
+                } else {
+                    (socket, None)
+                };
+                let conn = ConnId(self.next_conn);
+                self.next_conn += 1;
+                self.hand.insert(conn, Held { socket, port: key });
+                doorway
+                    .dispatcher
+                    .handle(Event::Accepted { conn, origin }, now);
+                self.desk.counters.add(Count::Accepted, 1);
+            }
+        }
+    }
+
+    /// Does what the dispatchers ask for.
+    pub(super) fn act(&mut self, now: Tick) {
+        while let Some((key, action)) = self.next_action() {
+            match action {
+                Action::Close { conn, reason } => self.close_connection(conn, reason),
+                Action::Send { worker, conns } => self.deal(key, worker, conns, now),
+                // The worker's word is what counts; and a withdrawal is answered when it is asked for.
+                Action::Measure { .. }
+                | Action::Probe { .. }
+                | Action::TakeBack { .. }
+                | Action::Unwatch { .. }
+                | Action::Watch { .. }
+                | Action::Withdrawn { .. } => {}
+            }
+        }
+    }
+
+    /// A worker may get connections, or may not.
+    pub(super) fn set_admission(&mut self, worker: WorkerId, admission: Admission, now: Tick) {
+        let Some(peer) = self.peers.get_mut(&worker.incarnation) else {
+            return;
+        };
+        if peer.admission == Admission::NoMore {
+            return;
+        }
+        peer.admission = admission;
+        for key in self.exchange.keys_of(worker.incarnation) {
+            self.admit_to(key, worker.incarnation, now);
+        }
+    }
+
+    /// A worker gets connections from this listener if it may.
+    pub(super) fn admit_to(&mut self, key: u64, life: Incarnation, now: Tick) {
+        let (Some(peer), Some(doorway)) = (self.peers.get(&life), self.exchange.doorway(key))
+        else {
+            return;
+        };
+        let worker = peer.id;
+        let event = match (peer.course, peer.admission) {
+            (Course::Serves, Admission::Admitted) => Event::Admit { worker },
+            (Course::Leaves | Course::Severed | Course::Serves, _) => Event::Hold { worker },
+        };
+        doorway.dispatcher.handle(event, now);
+    }
+
+    /// A worker gets nothing more. What it has not decided about it still decides about, or dies.
+    pub(super) fn withdraw(&mut self, worker: WorkerId, now: Tick) {
+        self.set_admission(worker, Admission::NoMore, now);
+        self.desk.tell(News::Withdrawn(worker));
+    }
+
+    /// Tells a worker to leave.
+    pub(super) fn disconnect(&mut self, life: Incarnation, now: Tick) {
+        let leaves = match self.peers.get_mut(&life) {
+            Some(peer) => std::mem::replace(&mut peer.course, Course::Leaves),
+            None => return,
+        };
+        match leaves {
+            Course::Serves => {
+                self.hold_everywhere(life, now);
+                let seq = self.seq();
+                self.say(life, &ToNode::Disconnect { seq }, None, now);
+            }
+            // A second time would end its channel before its connections have ended.
+            Course::Leaves => {}
+            Course::Severed => {
+                if let Some(peer) = self.peers.get_mut(&life) {
+                    peer.course = Course::Severed;
+                }
+            }
+        }
+    }
+
+    /// A worker broke the protocol: it is not listened to any more. What it was given it may still
+    /// take, until it is dead.
+    pub(super) fn sever(&mut self, life: Incarnation, problem: String, now: Tick) {
+        let Some(peer) = self.peers.get_mut(&life) else {
+            return;
+        };
+        if peer.course == Course::Severed {
+            return;
+        }
+        peer.course = Course::Severed;
+        // It is watched as long as it is listened to.
+        let _unwatched = self.epoll.remove(peer.channel.socket());
+        let worker = peer.id;
+        self.hold_everywhere(life, now);
+        self.tell(NodeNews::Word(worker, Word::Broken(problem)));
+    }
+
+    /// A worker's channel has ended, or its process: what it has not decided about goes to others.
+    pub(super) fn part_with(&mut self, life: Incarnation, now: Tick) {
+        let Some(peer) = self.peers.remove(&life) else {
+            return;
+        };
+        if peer.course != Course::Severed {
+            // It is watched as long as it is listened to.
+            let _unwatched = self.epoll.remove(peer.channel.socket());
+        }
+        self.exchange.forget(life);
+        let mut returned: BTreeMap<u64, Vec<ConnId>> = BTreeMap::new();
+        for (port, conn) in peer.undecided.into_values() {
+            returned.entry(port).or_default().push(conn);
+        }
+        let worker = peer.id;
+        for (key, doorway) in self.exchange.doorways() {
+            let conns = returned.remove(&key).unwrap_or_default();
+            self.desk.counters.add(Count::TakenBack, conns.len());
+            doorway
+                .dispatcher
+                .handle(Event::Gone { worker, conns }, now);
+        }
+        // Those of a listener that was closed meanwhile.
+        for conn in returned.into_values().flatten() {
+            self.hand.remove(&conn);
+        }
+    }
+
+    /// A worker's verdict on what it was given under this number.
+    pub(super) fn decide(&mut self, life: Incarnation, seq: u64, verdict: Verdict, now: Tick) {
+        let Some(peer) = self.peers.get_mut(&life) else {
+            return;
+        };
+        // A number that it was not given changes nothing.
+        let Some((key, conn)) = peer.undecided.remove(&seq) else {
+            return;
+        };
+        let worker = peer.id;
+        let event = match verdict {
+            Verdict::Yes => {
+                peer.served += 1;
+                // The client must see the worker's close.
+                self.hand.remove(&conn);
+                Event::Received { worker, conn }
+            }
+            Verdict::No => {
+                self.desk.counters.add(Count::TakenBack, 1);
+                Event::Rejected { worker, conn }
+            }
+        };
+        match self.exchange.doorway(key) {
+            Some(doorway) => doorway.dispatcher.handle(event, now),
+            // The listener was closed meanwhile.
+            None => drop(self.hand.remove(&conn)),
+        }
+    }
+
+    /// Nobody wants this listener any more.
+    pub(super) fn close_port(&mut self, key: u64) {
+        self.exchange.close(key);
+        let before = self.hand.len();
+        self.hand.retain(|_, held| held.port != key);
+        self.desk
+            .counters
+            .add(Count::Closed, before - self.hand.len());
+    }
+
+    fn hold_everywhere(&mut self, life: Incarnation, now: Tick) {
+        for key in self.exchange.keys_of(life) {
+            self.admit_to(key, life, now);
+        }
+    }
+
+    fn next_action(&mut self) -> Option<(u64, Action)> {
+        let mut doorways = self.exchange.doorways();
+        doorways.find_map(|(key, doorway)| Some((key, doorway.dispatcher.poll_action()?)))
+    }
+
+    /// Gives connections to a worker, one message each.
+    fn deal(&mut self, key: u64, worker: WorkerId, conns: Batch, now: Tick) {
+        let mut refused = Batch::new();
+        for conn in conns.as_slice() {
+            // In order: after one that does not go, none goes.
+            if !refused.as_slice().is_empty() || !self.pass(key, worker, *conn) {
+                refused.push(*conn);
+            }
+        }
+        if !refused.as_slice().is_empty()
+            && let Some(doorway) = self.exchange.doorway(key)
+        {
+            let event = Event::Refused {
+                worker,
+                conns: refused,
+            };
+            doorway.dispatcher.handle(event, now);
+        }
+    }
+
+    fn pass(&mut self, key: u64, worker: WorkerId, conn: ConnId) -> bool {
+        let seq = self.seq();
+        let (Some(peer), Some(held), Some(port)) = (
+            self.peers.get_mut(&worker.incarnation),
+            self.hand.get(&conn),
+            self.exchange.ports.get(&key),
+        ) else {
+            return false;
+        };
+        if peer.course != Course::Serves {
+            return false;
+        }
+        // A worker that reads nothing, or too many descriptors in flight: it stays ours.
+        let passed = peer.channel.pass(&port.name, seq, held.socket.as_fd());
+        if passed.is_ok() {
+            peer.undecided.insert(seq, (key, conn));
+            self.desk.counters.add(Count::Handed, 1);
+        }
+        passed.is_ok()
+    }
+
+    fn close_connection(&mut self, conn: ConnId, reason: CloseReason) {
+        self.hand.remove(&conn);
+        self.desk.counters.add(Count::Closed, 1);
+        match reason {
+            CloseReason::Poisoned => self.poisoned += 1,
+            CloseReason::TimedOut => self.timed_out += 1,
+        }
+        let news = News::Closed {
+            poisoned: self.poisoned,
+            timed_out: self.timed_out,
+        };
+        self.desk.tell(news);
+    }
+}
+
+/// Who has connected; `None` where nobody can tell (Unix sockets).
+fn origin_of(socket: OwnedFd) -> (OwnedFd, Option<Origin>) {
+    let stream = TcpStream::from(socket);
+    let origin = stream.peer_addr().ok().map(|peer| peer.ip().into());
+    (stream.into(), origin)
+}
+
+/// Beyond this a connection that every worker rejects is not kept: its client has gone long since.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);

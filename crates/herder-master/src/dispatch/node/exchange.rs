@@ -1,0 +1,271 @@
+//! The listeners of an app, as its workers ask for them.
+//!
+//! A listener belongs to those workers that asked for it. It outlives them: only when a worker closes
+//! it that is not leaving, and nobody else has it, its program does not want it any more. So after the
+//! death of all workers their successors find it, with everybody who connected meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use herder_core::Incarnation;
+use herder_core::dispatch::Dispatcher;
+use herder_core::spec::DispatchSpec;
+use herder_sys::epoll::Epoll;
+use herder_sys::listener::{self, Listener};
+use herder_wire::node::{Identity, Json, Query, SharedKind};
+
+use super::Scheduling;
+use super::bind::{self, Bound, Place, SocketFile, libc_errno};
+use crate::dispatch::acceptor::Acceptor;
+
+/// How many listeners one worker may have at a time.
+const MAX_PORTS: usize = 256;
+
+/// All listeners.
+pub(super) struct Exchange {
+    pub(super) ports: BTreeMap<u64, Port>,
+    scheduling: Scheduling,
+    spec: DispatchSpec,
+    first_token: u64,
+    next_key: u64,
+}
+
+/// One listener.
+pub(super) struct Port {
+    /// What the workers call it.
+    pub(super) name: String,
+    pub(super) service: Service,
+    /// For TCP and UDP.
+    pub(super) address: Option<SocketAddr>,
+    /// What its first worker shares with the others.
+    pub(super) data: Option<Json>,
+    pub(super) place: Place,
+    pub(super) file: Option<SocketFile>,
+    identity: Identity,
+    holders: BTreeSet<Incarnation>,
+}
+
+/// Who accepts.
+pub(super) enum Service {
+    /// The master, which passes connections on.
+    Passed(Box<Doorway>),
+    /// The workers, each of which has the socket.
+    Shared { socket: OwnedFd, kind: SharedKind },
+}
+
+/// Where connections come in.
+pub(super) struct Doorway {
+    pub(super) acceptor: Acceptor,
+    pub(super) dispatcher: Dispatcher,
+    /// Somebody waits to be accepted.
+    pub(super) is_ready: bool,
+}
+
+/// What became of a query.
+pub(super) enum Answer {
+    /// The worker has this listener now, which is new.
+    Opened(u64),
+    /// The worker has this listener now.
+    Joined(u64),
+    /// It has none, because of this error; its data goes back to it.
+    Refused(Refusal),
+}
+
+/// Why a worker has no listener.
+pub(super) struct Refusal {
+    pub(super) errno: i32,
+    /// What goes back to it.
+    pub(super) data: Option<Json>,
+}
+
+impl Exchange {
+    /// No listener yet. In the epoll each will have `first_token` plus its key.
+    pub(super) fn new(scheduling: Scheduling, spec: &DispatchSpec, first_token: u64) -> Exchange {
+        Exchange {
+            ports: BTreeMap::new(),
+            scheduling,
+            spec: spec.clone(),
+            first_token,
+            next_key: 1,
+        }
+    }
+
+    /// Finds or opens what a worker asks for.
+    pub(super) fn ask(&mut self, worker: Incarnation, query: &Query, epoll: &Epoll) -> Answer {
+        let identity = query.identity();
+        let known = self.ports.iter_mut();
+        let known = known.into_iter().find(|(_, p)| p.identity == identity);
+        if let Some((key, port)) = known {
+            if port.holders.insert(worker) {
+                return Answer::Joined(*key);
+            }
+            // It wants a second one, and there cannot be two.
+            let data = port.data.clone().or_else(|| query.data.clone());
+            let errno = libc_errno::IN_USE;
+            return Answer::Refused(Refusal { errno, data });
+        }
+        let opened = if self.held_by(worker) < MAX_PORTS {
+            self.open(worker, query, identity, epoll)
+        } else {
+            Err(io::Error::from_raw_os_error(libc_errno::TOO_MANY_FILES))
+        };
+        opened.map_or_else(
+            |error| {
+                let errno = error.raw_os_error().unwrap_or(libc_errno::INVALID);
+                let data = query.data.clone();
+                Answer::Refused(Refusal { errno, data })
+            },
+            Answer::Opened,
+        )
+    }
+
+    /// A worker closes a listener that it has. Returns whether nobody has it any more.
+    pub(super) fn leave(&mut self, worker: Incarnation, key: u64) -> bool {
+        let Some(port) = self.ports.get_mut(&key) else {
+            return false;
+        };
+        port.holders.remove(&worker) && port.holders.is_empty()
+    }
+
+    /// A worker is gone.
+    pub(super) fn forget(&mut self, worker: Incarnation) {
+        for port in self.ports.values_mut() {
+            port.holders.remove(&worker);
+        }
+    }
+
+    /// The listeners that a worker has.
+    pub(super) fn keys_of(&self, worker: Incarnation) -> Vec<u64> {
+        let held = self.ports.iter().filter(|(_, p)| p.is_held_by(worker));
+        held.map(|(key, _)| *key).collect()
+    }
+
+    /// Those where the master accepts.
+    pub(super) fn doorways(&mut self) -> impl Iterator<Item = (u64, &mut Doorway)> {
+        self.ports
+            .iter_mut()
+            .filter_map(|(key, port)| match &mut port.service {
+                Service::Passed(doorway) => Some((*key, &mut **doorway)),
+                Service::Shared { .. } => None,
+            })
+    }
+
+    pub(super) fn doorway(&mut self, key: u64) -> Option<&mut Doorway> {
+        match &mut self.ports.get_mut(&key)?.service {
+            Service::Passed(doorway) => Some(doorway),
+            Service::Shared { .. } => None,
+        }
+    }
+
+    /// Closes a listener. Who waits there is refused.
+    pub(super) fn close(&mut self, key: u64) {
+        if let Some(file) = self.ports.remove(&key).and_then(|port| port.file) {
+            file.remove();
+        }
+    }
+
+    fn open(
+        &mut self,
+        worker: Incarnation,
+        query: &Query,
+        identity: Identity,
+        epoll: &Epoll,
+    ) -> io::Result<u64> {
+        let key = self.next_key;
+        let opened = match self.establish(query, key, epoll) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && self.make_way(query) => {
+                self.establish(query, key, epoll)
+            }
+            result => result,
+        };
+        let (bound, service) = opened?;
+        self.next_key += 1;
+        let port = Port {
+            name: key.to_string(),
+            service,
+            address: bound.address,
+            data: query.data.clone(),
+            place: bound.place,
+            file: bound.file,
+            identity,
+            holders: BTreeSet::from([worker]),
+        };
+        self.ports.insert(key, port);
+        Ok(key)
+    }
+
+    fn establish(&self, query: &Query, key: u64, epoll: &Epoll) -> io::Result<(Meta, Service)> {
+        let bound = bind::bind(query)?;
+        let file = bound.file.clone();
+        let established = self.serve(bound, query, key, epoll);
+        if let (Err(_), Some(file)) = (&established, file) {
+            file.remove();
+        }
+        established
+    }
+
+    fn serve(
+        &self,
+        bound: Bound,
+        query: &Query,
+        key: u64,
+        epoll: &Epoll,
+    ) -> io::Result<(Meta, Service)> {
+        let Bound {
+            socket,
+            kind,
+            place,
+            address,
+            file,
+        } = bound;
+        let meta = Meta {
+            place,
+            address,
+            file,
+        };
+        if kind == SharedKind::Datagram || self.scheduling == Scheduling::Shared {
+            return Ok((meta, Service::Shared { socket, kind }));
+        }
+        listener::listen_again(socket.as_fd(), query.backlog)?;
+        let listeners = vec![Listener::adopt(socket)?];
+        let acceptor = Acceptor::new(listeners, epoll, self.first_token + key)?;
+        let doorway = Doorway {
+            acceptor,
+            dispatcher: Dispatcher::new(&self.spec, herder_sys::random::seed()),
+            is_ready: false,
+        };
+        Ok((meta, Service::Passed(Box::new(doorway))))
+    }
+
+    /// Closes what nobody has any more and is in the way of a new listener: the program listens
+    /// elsewhere now. Returns whether there was such.
+    fn make_way(&mut self, query: &Query) -> bool {
+        let orphans = self.ports.iter();
+        let orphans = orphans.filter(|(_, p)| p.holders.is_empty() && p.place.meets(query));
+        let keys: Vec<u64> = orphans.map(|(key, _)| *key).collect();
+        for key in &keys {
+            self.close(*key);
+        }
+        !keys.is_empty()
+    }
+
+    fn held_by(&self, worker: Incarnation) -> usize {
+        let ports = self.ports.values();
+        ports.filter(|port| port.is_held_by(worker)).count()
+    }
+}
+
+/// What is to be known of a socket beside itself.
+struct Meta {
+    place: Place,
+    address: Option<SocketAddr>,
+    file: Option<SocketFile>,
+}
+
+impl Port {
+    fn is_held_by(&self, worker: Incarnation) -> bool {
+        self.holders.contains(&worker)
+    }
+}

@@ -1,0 +1,197 @@
+//! What a worker says, and what it is answered.
+
+use std::num::NonZero;
+use std::os::fd::AsFd;
+
+use herder_core::{Incarnation, Tick};
+use herder_wire::node::{Accepted, FromNode, Outcome, Query, Reply, ToNode, UserValue};
+
+use super::bind::libc_errno;
+use super::channel::Heard;
+use super::exchange::{Answer, Refusal, Service};
+use super::peer::Course;
+use super::switchboard::Switchboard;
+use super::{NodeNews, Word};
+
+impl Switchboard {
+    /// Does what one message of a worker's asks for.
+    pub(super) fn heed(&mut self, life: Incarnation, heard: Heard, now: Tick) {
+        match heard {
+            Heard::Acknowledged => self.take_thanks(life),
+            Heard::Lost(Some(seq)) => self.decide(life, seq, Accepted::No, now),
+            Heard::Lost(None) => {}
+            Heard::Message(message) => self.answer(life, message, now),
+        }
+    }
+
+    fn answer(&mut self, life: Incarnation, message: FromNode, now: Tick) {
+        match message {
+            FromNode::Verdict { ack, accepted } => self.decide(life, ack, accepted, now),
+            FromNode::Online => {
+                self.tell_first(life, Word::Online);
+                self.give_listeners(life, now);
+            }
+            FromNode::Query { seq, query } => self.answer_query(life, seq, &query, now),
+            FromNode::Listening { .. } => self.tell_first(life, Word::Listening),
+            FromNode::Close { key } => self.close(life, &key, now),
+            FromNode::ExitedAfterDisconnect { seq: ack } => {
+                self.note_leaving(life, now);
+                let seq = self.seq();
+                self.say(life, &ToNode::AckExited { ack, seq }, None, now);
+                self.tell_first(life, Word::Voluntary);
+            }
+            FromNode::SocketCountAsked { key } => {
+                let (key, count) = (key.as_str(), 0);
+                self.say(life, &ToNode::SocketCount { key, count }, None, now);
+            }
+            FromNode::SocketsClosedAsked { key } => {
+                let key = key.as_str();
+                self.say(life, &ToNode::SocketsClosed { key }, None, now);
+            }
+            FromNode::User(value) => self.take_message(life, &value),
+            FromNode::Acknowledged
+            | FromNode::Handle { .. }
+            | FromNode::Internal
+            | FromNode::NotReceived => {}
+        }
+    }
+
+    /// What programs say by habit. The rest is nobody's business here.
+    fn take_message(&mut self, life: Incarnation, value: &UserValue) {
+        if value.is_text("ready") {
+            self.tell_first(life, Word::Ready);
+        } else if value.act().is_some_and(|act| act == "suicide") {
+            self.tell_first(life, Word::Suicide);
+        }
+    }
+
+    fn take_thanks(&mut self, life: Incarnation) {
+        let Some(peer) = self.peers.get_mut(&life) else {
+            return;
+        };
+        if peer.gifts > 0 {
+            peer.gifts -= 1;
+            self.tell_first(life, Word::HandleTaken);
+        }
+    }
+
+    fn answer_query(&mut self, life: Incarnation, ack: u64, query: &Query, now: Tick) {
+        let serves = |course: Course| course == Course::Serves;
+        let is_serving = self.peers.get(&life).is_some_and(|it| serves(it.course));
+        // Who leaves gets no answer and does without it.
+        if !is_serving || self.last_call.is_some() {
+            return;
+        }
+        if let Some(cure) = launcher_of(query) {
+            self.tell_first(life, Word::Swallowed(cure));
+        }
+        match self.exchange.ask(life, query, &self.epoll) {
+            Answer::Opened(key) => {
+                if let Some(port) = self.exchange.ports.get(&key) {
+                    let (address, file) = (port.place.to_string(), port.file.clone());
+                    self.tell(NodeNews::Opened { address, file });
+                }
+                self.hand_out(life, ack, key, now);
+            }
+            Answer::Joined(key) => self.hand_out(life, ack, key, now),
+            Answer::Refused(refusal) => self.refuse(life, ack, &refusal, now),
+        }
+    }
+
+    /// The worker has the listener: it is told so before the first connection.
+    fn hand_out(&mut self, life: Incarnation, ack: u64, key: u64, now: Tick) {
+        let seq = self.seq();
+        let Some(port) = self.exchange.ports.get(&key) else {
+            return;
+        };
+        let (outcome, copy) = match &port.service {
+            Service::Passed(_) => {
+                let address = port.address;
+                (Outcome::Listening { address }, None)
+            }
+            Service::Shared { socket, kind } => match herder_sys::fd::duplicate(socket.as_fd()) {
+                Ok(copy) => (Outcome::Shared(*kind), Some(copy)),
+                Err(_) => {
+                    let data = port.data.clone();
+                    let errno = libc_errno::TOO_MANY_FILES;
+                    self.exchange.leave(life, key);
+                    return self.refuse(life, ack, &Refusal { errno, data }, now);
+                }
+            },
+        };
+        let (name, data) = (port.name.clone(), port.data.clone());
+        let reply = Reply {
+            ack,
+            seq,
+            key: &name,
+            data: data.as_ref(),
+            outcome,
+        };
+        self.say(life, &ToNode::Reply(reply), copy, now);
+        self.admit_to(key, life, now);
+    }
+
+    fn refuse(&mut self, life: Incarnation, ack: u64, refusal: &Refusal, now: Tick) {
+        let errno = NonZero::new(refusal.errno).unwrap_or(INVALID);
+        let reply = Reply {
+            ack,
+            seq: self.seq(),
+            // No listener has it, and so no worker can have it twice.
+            key: "",
+            data: refusal.data.as_ref(),
+            outcome: Outcome::Refused { errno },
+        };
+        self.say(life, &ToNode::Reply(reply), None, now);
+    }
+
+    /// The program does not listen there any more. Of a worker that was told to leave that says
+    /// nothing about the others, who may not have begun.
+    fn close(&mut self, life: Incarnation, name: &str, now: Tick) {
+        let Ok(key) = name.parse::<u64>() else {
+            return;
+        };
+        let Some(peer) = self.peers.get(&life) else {
+            return;
+        };
+        let (worker, course) = (peer.id, peer.course);
+        if let Some(doorway) = self.exchange.doorway(key) {
+            let event = herder_core::dispatch::Event::Hold { worker };
+            doorway.dispatcher.handle(event, now);
+        }
+        if self.exchange.leave(life, key) && course == Course::Serves {
+            self.close_port(key);
+        }
+    }
+
+    fn note_leaving(&mut self, life: Incarnation, now: Tick) {
+        let Some(peer) = self.peers.get_mut(&life) else {
+            return;
+        };
+        if peer.course == Course::Serves {
+            peer.course = Course::Leaves;
+        }
+        for key in self.exchange.keys_of(life) {
+            self.admit_to(key, life, now);
+        }
+    }
+
+    fn tell_first(&mut self, life: Incarnation, word: Word) {
+        let news = self.peers.get_mut(&life).and_then(|it| it.first(word));
+        if let Some(news) = news {
+            self.tell(news);
+        }
+    }
+}
+
+const INVALID: NonZero<i32> = NonZero::new(libc_errno::INVALID).expect("22 is not zero");
+
+/// How to start a program whose launcher asks for a listener of its own.
+fn launcher_of(query: &Query) -> Option<String> {
+    let path = query.address.as_deref()?;
+    let is_tsx = path.contains("/tsx-") && path.ends_with(".pipe");
+    is_tsx.then(|| {
+        "the tsx command keeps the channel for itself, so that every worker binds for itself: run \
+         the program with --node-args '--import tsx'"
+            .to_owned()
+    })
+}

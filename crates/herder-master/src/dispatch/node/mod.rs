@@ -1,0 +1,95 @@
+//! Serving Node programs as the primary of their `cluster`: they listen by asking the master, which
+//! passes them connections, or the listener itself, over the channel that Node's own primary has.
+
+mod bind;
+mod channel;
+mod deal;
+mod exchange;
+mod heed;
+mod peer;
+mod switchboard;
+
+use std::os::fd::OwnedFd;
+
+use herder_core::WorkerId;
+use herder_wire::node::UserValue;
+
+pub(crate) use bind::SocketFile;
+pub(super) use switchboard::Switchboard;
+
+/// From the main thread to the switchboard.
+pub(crate) enum Order {
+    /// The worker was started; this is the master's end of its channel.
+    Attach(OwnedFd),
+    /// The worker shall finish what it has, then leave.
+    Disconnect,
+    /// The process is dead: read what it had said, then say [`Word::Dry`].
+    ReadDry,
+    /// A message for the program.
+    Tell(UserValue),
+}
+
+/// From the switchboard to the main thread: what a worker has said, or how its channel stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Word {
+    /// It broke the protocol, in this way. It is not listened to any more.
+    Broken(String),
+    /// All that it had said was told.
+    Dry,
+    /// Its channel has ended; its process may live on.
+    Ended,
+    /// It has the listener that it was sent.
+    HandleTaken,
+    /// Its program listens.
+    Listening,
+    /// Node is up.
+    Online,
+    /// Its program says `ready`.
+    Ready,
+    /// Its program has served so many connections in all.
+    Served(u64),
+    /// Its program announces its own end.
+    Suicide,
+    /// A launcher took the channel that was meant for the program; this is how to start the program
+    /// instead.
+    Swallowed(String),
+    /// Its program leaves by its own wish.
+    Voluntary,
+}
+
+/// A word of a worker's, or news of a listener.
+pub(crate) enum NodeNews {
+    /// The herd listens here. A socket's file is to be removed when the master cannot.
+    Opened {
+        address: String,
+        file: Option<SocketFile>,
+    },
+    /// A worker's word.
+    Word(WorkerId, Word),
+}
+
+/// Who accepts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scheduling {
+    /// The master, which passes connections on. (UDP sockets are shared all the same.)
+    Passed,
+    /// The workers, which share each listener.
+    Shared,
+}
+
+/// What a switchboard has to know beside the policy.
+pub(crate) struct NodeTrade {
+    /// Who accepts.
+    pub(crate) scheduling: Scheduling,
+    /// Every worker is sent the herd's own listeners with this message, when it is online.
+    pub(crate) gift: Option<UserValue>,
+    /// Whether somebody wants to know how many connections each worker has served.
+    pub(crate) counting: Counting,
+}
+
+/// Whether connections are counted for each worker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Counting {
+    No,
+    Yes,
+}

@@ -1,0 +1,285 @@
+//! Workers that are Node programs: what they say becomes events of the supervisor, and how they are
+//! brought to leave.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use herder_core::supervisor::Event;
+use herder_core::{Tick, WorkerId};
+use herder_sys::signal::Signal;
+use herder_wire::keeper::ToKeeper;
+use herder_wire::node::UserValue;
+
+use super::crew::MemberId;
+use super::delivery::{Delivery, Dispatching};
+use super::{Master, now};
+use crate::config::{Config, Farewell, NodeProgram, NodeReady, Program};
+use crate::dispatch::{
+    Command, Counting, Link, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Trade, Watch, Word,
+};
+use crate::event::HerdEvent;
+use crate::part::Part;
+
+use herder_core::spec::DispatchMode;
+
+/// How long a worker may live without its channel: it has nothing to do any more.
+const LINGERS: Duration = Duration::from_secs(1);
+
+/// What a worker that leaves by its own wish is said to do.
+const VOLUNTARY: &str = "it disconnects by its own wish";
+const SUICIDE: &str = "suicide";
+const CUT_OFF: &str = "it has ended its channel";
+
+/// How a worker is reached by who gives it connections.
+pub(super) enum Line {
+    /// By a channel for connections.
+    Conns(Link),
+    /// By the channel of Node's `cluster`.
+    Node(OwnedFd),
+}
+
+/// A Node program in its life.
+pub(super) struct NodeLife {
+    ready: NodeReady,
+    farewell: Farewell,
+    course: Course,
+    channel: Channel,
+    last_words: LastWords,
+}
+
+/// Where it is in its life.
+#[derive(Clone, Copy)]
+enum Course {
+    /// It was told to leave; then SIGTERM says so, once.
+    Leaves {
+        press_at: Option<Tick>,
+    },
+    Serves,
+}
+
+#[derive(Clone, Copy)]
+enum Channel {
+    Open,
+    /// Since then its process should have ended, and was given this long to.
+    Ended {
+        end_by: Option<Tick>,
+    },
+}
+
+/// Whether everything was heard that it had said before it died.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LastWords {
+    Asked,
+    Heard,
+    Unasked,
+}
+
+impl NodeLife {
+    pub(super) fn new(program: &NodeProgram) -> NodeLife {
+        NodeLife {
+            ready: program.ready.clone(),
+            farewell: program.farewell,
+            course: Course::Serves,
+            channel: Channel::Open,
+            last_words: LastWords::Unasked,
+        }
+    }
+
+    /// When something is to be done about it.
+    pub(super) fn due(&self) -> Option<Tick> {
+        let press_at = match self.course {
+            Course::Leaves { press_at } => press_at,
+            Course::Serves => None,
+        };
+        let end_by = match self.channel {
+            Channel::Ended { end_by } => end_by,
+            Channel::Open => None,
+        };
+        press_at.into_iter().chain(end_by).min()
+    }
+}
+
+/// What the dispatch thread deals in.
+pub(super) fn trade(config: &Config) -> Trade {
+    match &config.program {
+        Program::Itself => Trade::Sockets(Watch::WorkersNudged),
+        Program::Command(_) => Trade::Sockets(Watch::NudgeByConnection),
+        Program::Node(program) => Trade::Node(NodeTrade {
+            scheduling: match config.spec.dispatch.mode {
+                DispatchMode::Message | DispatchMode::Pass => Scheduling::Passed,
+                DispatchMode::Shared => Scheduling::Shared,
+            },
+            gift: match &program.ready {
+                NodeReady::Handle(name) => Some(UserValue::from_text(name)),
+                NodeReady::Listening | NodeReady::Message => None,
+            },
+            counting: match config.spec.recycle.max_requests {
+                Some(_) => Counting::Yes,
+                None => Counting::No,
+            },
+        }),
+    }
+}
+
+impl Master {
+    pub(super) fn on_node_news(&mut self, news: NodeNews) {
+        match news {
+            NodeNews::Opened { address, file } => {
+                if let Some(file) = file {
+                    self.entrust_file(file);
+                }
+                self.tell(HerdEvent::Listening { address });
+            }
+            NodeNews::Word(worker, word) => self.on_word(worker, word),
+        }
+        self.act();
+    }
+
+    /// Node's own `disconnect`; a signal only when it lingers.
+    pub(super) fn drain_node(&mut self, id: MemberId) {
+        let press_at = now().after(self.spec.life.grace / 2);
+        let Some(node) = self.node_mut(id) else {
+            return;
+        };
+        let press_at = match node.channel {
+            Channel::Open => press_at,
+            // Nothing can be said to it any more.
+            Channel::Ended { .. } => now().after(LINGERS).min(press_at),
+        };
+        node.channel = match node.channel {
+            Channel::Open => Channel::Open,
+            Channel::Ended { .. } => Channel::Ended { end_by: None },
+        };
+        node.course = Course::Leaves {
+            press_at: Some(press_at),
+        };
+        let farewell = node.farewell;
+        if farewell == Farewell::Message {
+            self.order(id.worker, Order::Tell(UserValue::from_text("shutdown")));
+        }
+        self.order(id.worker, Order::Disconnect);
+    }
+
+    /// Has a dead worker heard out before it is buried. Returns whether it has been.
+    pub(super) fn hear_node_out(&mut self, id: MemberId) -> bool {
+        let Delivery::Thread(_, Dispatching::Works) = &self.delivery else {
+            return true;
+        };
+        let Some(member) = self.crews.member_mut(id) else {
+            return true;
+        };
+        let Some(node) = member.node.as_mut() else {
+            return true;
+        };
+        match node.last_words {
+            LastWords::Heard => return true,
+            LastWords::Asked => return false,
+            LastWords::Unasked => node.last_words = LastWords::Asked,
+        }
+        // Its end is known. (It is watched since it was born.)
+        let _unwatched = self.epoll.remove(member.pidfd().as_fd());
+        self.order(id.worker, Order::ReadDry);
+        false
+    }
+
+    /// Whoever lives on although it should have left is told by a signal.
+    pub(super) fn press_lingering(&mut self, now: Tick) {
+        let is_due = |node: &NodeLife| node.due().is_some_and(|at| at <= now);
+        let members = self.crews.members();
+        let due = members.filter(|(_, member)| member.node.as_ref().is_some_and(is_due));
+        for id in due.map(|(id, _)| id).collect::<Vec<_>>() {
+            let Some(node) = self.node_mut(id) else {
+                continue;
+            };
+            if let Channel::Ended { end_by } = &mut node.channel {
+                *end_by = None;
+            }
+            match &mut node.course {
+                Course::Leaves { press_at } => {
+                    *press_at = None;
+                    self.signal(id, Signal::Terminate);
+                }
+                Course::Serves => self.retire(id, CUT_OFF),
+            }
+        }
+    }
+
+    fn on_word(&mut self, worker: WorkerId, word: Word) {
+        let part = Part::Workers;
+        let id = MemberId { part, worker };
+        let Some(member) = self.crews.member_mut(id) else {
+            return;
+        };
+        let info = member.info();
+        let Some(node) = member.node.as_mut() else {
+            return;
+        };
+        match word {
+            Word::Broken(problem) => self.misbehaved(id, problem),
+            Word::Dry => {
+                node.last_words = LastWords::Heard;
+                if let Err(error) = self.on_exit(part, worker.incarnation) {
+                    let text = format!("a worker's end cannot be learnt: {error}");
+                    self.tell(HerdEvent::Warning { text });
+                }
+            }
+            Word::Ended => {
+                let end_by = now().after(LINGERS);
+                node.channel = Channel::Ended {
+                    end_by: Some(end_by),
+                };
+                if let Course::Leaves { press_at } = &mut node.course {
+                    *press_at = press_at.map(|at| at.min(end_by));
+                    node.channel = Channel::Ended { end_by: None };
+                }
+            }
+            Word::HandleTaken => self.feed(part, Event::Ready { worker }),
+            Word::Listening if node.ready == NodeReady::Listening => {
+                self.feed(part, Event::Ready { worker });
+            }
+            Word::Ready if node.ready == NodeReady::Message => {
+                self.feed(part, Event::Ready { worker });
+            }
+            Word::Listening | Word::Ready => {}
+            Word::Online => {
+                member.followed_plan();
+                self.tell(HerdEvent::Online { worker: info });
+            }
+            Word::Served(total) => self.feed(part, Event::Served { worker, total }),
+            Word::Suicide => self.retire(id, SUICIDE),
+            Word::Swallowed(text) => self.tell(HerdEvent::Warning { text }),
+            Word::Voluntary => self.retire(id, VOLUNTARY),
+        }
+    }
+
+    fn retire(&mut self, id: MemberId, reason: &str) {
+        if let Some(member) = self.crews.member_mut(id) {
+            member.retire_reason = Some(reason.to_owned());
+        }
+        self.feed(id.part, Event::Retire { worker: id.worker });
+    }
+
+    fn entrust_file(&mut self, file: SocketFile) {
+        use std::os::unix::ffi::OsStrExt;
+        let told = self.runtime.entrust(ToKeeper::SocketFile {
+            path: file.path.as_os_str().as_bytes().to_vec(),
+            dev: file.device,
+            inode: file.inode,
+        });
+        if let Err(error) = told {
+            let path = file.path.display();
+            let text = format!("the keeper cannot be told to remove {path}: {error}");
+            self.tell(HerdEvent::Warning { text });
+        }
+    }
+
+    fn node_mut(&mut self, id: MemberId) -> Option<&mut NodeLife> {
+        self.crews.member_mut(id)?.node.as_mut()
+    }
+
+    fn order(&self, worker: WorkerId, order: Order) {
+        if let Delivery::Thread(dispatch, _) = &self.delivery {
+            dispatch.tell(Command::Node(worker, order));
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a worker is made from that is a Node program.
+
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use herder_core::WorkerId;
+use herder_sys::socket;
+use herder_wire::plan::{DescriptorUse, ListenFds};
+
+use super::draft::Draft;
+use super::workers::{become_program, visitor};
+use crate::config::{Command, NodeProgram, Shim};
+use crate::master::environment;
+use crate::master::node::{Line, NodeLife};
+use crate::master::runtime::Runtime;
+
+/// Where the worker has its channel. Node marks what it inherits close-on-exec from the bottom up, to
+/// the first hole: only here it is sure that no grandchild holds the channel open.
+const CHANNEL: u16 = 3;
+
+/// The module that is loaded before the program.
+const SHIM: &str = include_str!("shim.js");
+const SHIM_NAME: &str = "herder-shim.js";
+
+/// The worker gets the channel that Node's own primary would give it.
+pub(super) fn plan_node(
+    id: WorkerId,
+    program: &NodeProgram,
+    draft: &mut Draft,
+    runtime: &mut Runtime,
+) -> io::Result<()> {
+    let (ours, theirs) = socket::stream_pair()?;
+    let environment = &mut draft.plan.environment;
+    environment::set(environment, "NODE_CHANNEL_FD", CHANNEL.to_string());
+    environment::set(environment, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+    environment::set(environment, "NODE_UNIQUE_ID", id.incarnation.to_string());
+    draft.give(DescriptorUse::Place { target: CHANNEL }, theirs);
+    let shim = match program.shim {
+        Shim::Off => None,
+        Shim::Preloaded => Some(write_shim(runtime.directory(visitor(&program.command))?)?),
+    };
+    let command = Command {
+        argv: arguments(program, id, shim),
+        ..program.command.clone()
+    };
+    become_program(&mut draft.plan, &command, ListenFds::Absent);
+    draft.link = Some(Line::Node(ours));
+    draft.node = Some(NodeLife::new(program));
+    Ok(())
+}
+
+/// The interpreter's own arguments stand before the script, so ours stand before all of them; of two
+/// that say the same the last one holds, save that ours about the inspector's port follows theirs.
+fn arguments(program: &NodeProgram, id: WorkerId, shim: Option<PathBuf>) -> Vec<OsString> {
+    let mut argv = program.command.argv.iter().cloned();
+    let mut all: Vec<OsString> = argv.next().into_iter().collect();
+    if let Some(shim) = shim {
+        all.extend(["--require".into(), shim.into_os_string()]);
+    }
+    let mut rest: Vec<OsString> = argv.collect();
+    if let Some(base) = program.inspect {
+        // As Node's own primary counts, so that no two workers have one port.
+        let port = base.saturating_add(1).saturating_add(id.slot.0);
+        let is_inspect = |arg: &OsString| arg.to_string_lossy().starts_with("--inspect");
+        let last = rest
+            .iter()
+            .take_while(|arg| arg.to_string_lossy().starts_with('-'));
+        let place = last
+            .collect::<Vec<_>>()
+            .iter()
+            .rposition(|arg| is_inspect(arg));
+        let place = place.map_or(0, |place| place + 1);
+        rest.insert(place, format!("--inspect-port={port}").into());
+    }
+    all.extend(rest);
+    all
+}
+
+/// Every worker finds it, whoever it is.
+fn write_shim(directory: &Path) -> io::Result<PathBuf> {
+    const READABLE: u32 = 0o444;
+    let path = directory.join(SHIM_NAME);
+    if !path.exists() {
+        let unfinished = directory.join("herder-shim.unfinished");
+        fs::write(&unfinished, SHIM)?;
+        fs::set_permissions(&unfinished, Permissions::from_mode(READABLE))?;
+        fs::rename(&unfinished, &path)?;
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use herder_core::{Incarnation, Slot};
+
+    use super::*;
+    use crate::config::{Farewell, NodeReady};
+
+    #[test]
+    fn ours_stand_before_the_script() {
+        let program = |argv: &[&str], inspect| NodeProgram {
+            command: Command {
+                path: "/usr/bin/node".into(),
+                argv: argv.iter().map(OsString::from).collect(),
+                directory: None,
+                identity: None,
+            },
+            ready: NodeReady::Listening,
+            farewell: Farewell::Disconnect,
+            shim: Shim::Preloaded,
+            inspect,
+        };
+        let id = WorkerId {
+            slot: Slot(2),
+            incarnation: Incarnation(9),
+        };
+        let plain = program(&["node", "app.js", "--inspect"], None);
+        assert_eq!(
+            arguments(&plain, id, Some("/run/shim.js".into())),
+            ["node", "--require", "/run/shim.js", "app.js", "--inspect"]
+        );
+        let inspected = program(&["node", "--inspect=9300", "-r", "x", "app.js"], Some(9300));
+        assert_eq!(
+            arguments(&inspected, id, None),
+            [
+                "node",
+                "--inspect=9300",
+                "--inspect-port=9303",
+                "-r",
+                "x",
+                "app.js"
+            ]
+        );
+    }
+}
