@@ -33,6 +33,19 @@ pub(crate) enum Heard {
     Failed { job: JobId, error: String },
 }
 
+impl Heard {
+    /// How many bytes it holds for a client.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Heard::Reply { message, .. } => message.as_ref().map_or(0, |it| it.bytes.len()),
+            Heard::Failed { .. }
+            | Heard::Finished { .. }
+            | Heard::Hello { .. }
+            | Heard::Started { .. } => 0,
+        }
+    }
+}
+
 /// How a worker broke the protocol.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkFault {

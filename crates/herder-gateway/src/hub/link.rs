@@ -90,7 +90,7 @@ impl Link {
     pub(crate) fn reserve(&self, length: usize) -> bool {
         let cost = OVERHEAD + 2 * length;
         if !self.full.get() && self.allowance.get() < cost {
-            if fd::has_room(self.ours.as_fd()) {
+            if self.is_writable() {
                 self.allowance.set(ALLOWANCE);
             } else {
                 self.is_full();
@@ -102,6 +102,11 @@ impl Link {
         self.allowance
             .set(self.allowance.get().saturating_sub(cost));
         true
+    }
+
+    /// Whether the kernel would take a packet now.
+    pub(crate) fn is_writable(&self) -> bool {
+        fd::has_room(self.ours.as_fd())
     }
 
     /// Sends one packet.

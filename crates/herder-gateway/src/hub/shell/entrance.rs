@@ -199,6 +199,14 @@ impl Shell {
     }
 }
 
+#[cfg(test)]
+impl Shell {
+    /// As if the kernel had refused a packet for the worker for a reason that passes.
+    pub(crate) fn lacks_means_for(&self, worker: Incarnation) {
+        self.with(|state| state.wait_for_means(worker));
+    }
+}
+
 impl Desk for Shell {
     fn join(self: Rc<Self>, protocol: Protocol) -> Option<Seat> {
         let desk = Rc::clone(&self) as Rc<dyn Desk>;

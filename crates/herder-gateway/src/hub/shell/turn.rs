@@ -1,5 +1,6 @@
 //! The end of a turn of the loop: what leaves the process, and what is due.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use herder_wire::gateway::Reports;
 
 use super::state::{Outward, State};
 use crate::control::Channel;
+use crate::hub::inlet::LinkFault;
 use crate::hub::job::Going;
 
 /// How often the counters may be sent.
@@ -111,7 +113,7 @@ impl State {
             && let Some((_, workers)) = self.again.take()
         {
             for worker in workers {
-                self.feed(Event::Room { worker });
+                self.offer_again(worker);
             }
         }
         if self
@@ -193,12 +195,17 @@ impl State {
 
     /// Sends the first `count` of what waits to workers; the master has heard of it.
     fn send_out(&mut self, count: usize) {
-        let mut refused = Vec::new();
+        let (mut refused, mut ended) = (Vec::new(), BTreeSet::new());
         for _ in 0..count {
             match self.outward.pop_front() {
                 Some(Outward::Job { job, worker }) => {
-                    if !self.send_job(job, worker) {
+                    if let Err(error) = self.send_job(job, worker) {
                         refused.push((job, worker));
+                        if error.kind() == io::ErrorKind::BrokenPipe {
+                            ended.insert(worker);
+                        } else {
+                            self.wait_for_means(worker);
+                        }
                     }
                 }
                 Some(Outward::Cancel { job, worker }) => {
@@ -215,25 +222,26 @@ impl State {
             self.return_job(job, worker);
             self.feed(Event::Refused { worker, job });
         }
+        for worker in ended {
+            self.break_link(worker, &LinkFault::Ended);
+        }
     }
 
     /// Room was set aside for it, so it is refused only if the kernel has no memory, or too many
     /// descriptors are on their way.
-    fn send_job(&mut self, id: JobId, worker: Incarnation) -> bool {
+    fn send_job(&mut self, id: JobId, worker: Incarnation) -> io::Result<()> {
         let known = self.workers.get(&worker);
         let (Some(job), Some(linked)) = (
             self.jobs.get_mut(&id),
             known.and_then(|known| known.link.as_ref()),
         ) else {
-            return true;
+            return Ok(());
         };
         let packet = &mut self.rooms.outward;
         packet.clear();
         let encoded = job.encode(id, packet).is_ok();
-        if encoded && linked.link.send(packet, job.memory()).is_err() {
-            linked.link.is_full();
-            self.try_again(worker);
-            return false;
+        if encoded {
+            linked.link.send(packet, job.memory())?;
         }
         match std::mem::replace(&mut job.going, Going::No) {
             Going::OutForGood => self.drop_payload(id),
@@ -243,7 +251,26 @@ impl State {
             // Nobody could read it.
             self.feed(Event::Failed { worker, job: id });
         }
-        true
+        Ok(())
+    }
+
+    /// The kernel refused a packet for a worker.
+    pub(super) fn wait_for_means(&mut self, worker: Incarnation) {
+        let known = self.workers.get(&worker);
+        if let Some(linked) = known.and_then(|known| known.link.as_ref()) {
+            linked.link.is_full();
+        }
+        self.try_again(worker);
+    }
+
+    /// Offers a worker's link again for which there were no means. One that is full tells by itself
+    /// when it has room; one that is not would never tell.
+    fn offer_again(&mut self, worker: Incarnation) {
+        let known = self.workers.get(&worker);
+        let link = known.and_then(|known| known.link.as_ref());
+        if link.is_some_and(|linked| linked.link.is_writable()) {
+            self.room(worker);
+        }
     }
 }
 

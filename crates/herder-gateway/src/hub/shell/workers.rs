@@ -21,6 +21,10 @@ use crate::hub::{Message, WorkerState, WorkerView};
 /// How many packets of one worker a turn reads, so that a loud one does not starve the rest.
 const PER_TURN: usize = 32;
 
+/// How many bytes of replies a turn reads of one worker before others, and the clients who are to
+/// take them, have their turn.
+const BYTES_PER_TURN: usize = 1024 * 1024;
+
 /// More than a link can hold: whoever is read for so long is not dead.
 const LAST_WORDS: usize = 4096;
 
@@ -148,14 +152,15 @@ impl State {
     }
 
     fn read(&mut self, worker: Incarnation, words: Words) -> Reading {
-        let packets = match words {
-            Words::Announced => PER_TURN,
-            Words::Last => LAST_WORDS,
+        let (packets, mut bytes) = match words {
+            Words::Announced => (PER_TURN, BYTES_PER_TURN),
+            Words::Last => (LAST_WORDS, usize::MAX),
         };
         for _ in 0..packets {
             match self.read_packet(worker, words) {
-                Ok(Reading::More) => {}
-                Ok(Reading::Dry) => return Reading::Dry,
+                Ok(Some(replied)) if replied < bytes => bytes -= replied,
+                Ok(Some(_)) => return Reading::More,
+                Ok(None) => return Reading::Dry,
                 Err(fault) => {
                     self.break_link(worker, &fault);
                     return Reading::Dry;
@@ -165,10 +170,15 @@ impl State {
         Reading::More
     }
 
-    fn read_packet(&mut self, worker: Incarnation, words: Words) -> Result<Reading, LinkFault> {
+    /// Reads one packet; says how many bytes of replies were in it. `None` = there was none.
+    fn read_packet(
+        &mut self,
+        worker: Incarnation,
+        words: Words,
+    ) -> Result<Option<usize>, LinkFault> {
         let known = self.workers.get_mut(&worker);
         let Some(linked) = known.and_then(|known| known.link.as_mut()) else {
-            return Ok(Reading::Dry);
+            return Ok(None);
         };
         let rooms = &mut self.rooms;
         let received = match words {
@@ -177,7 +187,7 @@ impl State {
         };
         let received = match received {
             Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Reading::Dry),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let packet = &rooms.inward[..received.len];
@@ -186,11 +196,13 @@ impl State {
         rooms.fds.clear();
         // What it said before it broke the protocol counts.
         let mut heard = std::mem::take(&mut rooms.heard);
+        let mut replied = 0;
         for news in heard.drain(..) {
+            replied += news.length();
             self.hear(worker, news);
         }
         self.rooms.heard = heard;
-        decoded.map(|()| Reading::More)
+        decoded.map(|()| Some(replied))
     }
 
     fn hear(&mut self, worker: Incarnation, heard: Heard) {
@@ -258,7 +270,7 @@ impl State {
 
     /// A worker that breaks the protocol cannot be understood any more: what it has started is lost,
     /// the rest goes to others.
-    fn break_link(&mut self, worker: Incarnation, fault: &LinkFault) {
+    pub(super) fn break_link(&mut self, worker: Incarnation, fault: &LinkFault) {
         self.untie(worker);
         if !self.is_leaving(worker) {
             self.give_up(worker, &fault.to_string());

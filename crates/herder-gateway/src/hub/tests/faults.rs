@@ -217,3 +217,18 @@ fn a_loud_worker_does_not_keep_others_from_being_heard() {
         shouting.abort();
     });
 }
+
+#[test]
+fn a_worker_that_can_receive_nothing_more_has_broken_its_link() {
+    play(patient(), async |mut stage: Stage| {
+        let bad = stage.greeted(1).await;
+        bad.stops_receiving();
+        let client = stage.client();
+        client.says("hello");
+        stage.master.hears_of(1, 1).await;
+        let worker = 1;
+        assert_eq!(stage.master.hears().await, ToMaster::Exhausted { worker });
+        let heir = stage.greeted(2).await;
+        heir.starts(1).await;
+    });
+}

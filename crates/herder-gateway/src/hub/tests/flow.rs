@@ -319,3 +319,38 @@ fn sending_never_waits_for_a_client() {
         assert_eq!(quick.hears().await, "hi");
     });
 }
+
+#[test]
+fn a_worker_whose_packet_the_kernel_had_no_means_for_gets_jobs_again() {
+    play(patient(), async |stage: Stage| {
+        let worker = stage.greeted(1).await;
+        // Nothing lies in its link, so no news of the kernel's tells that it has room.
+        calm().await;
+        stage.shell.lacks_means_for(Incarnation(1));
+        let client = stage.client();
+        client.says("one");
+        worker.starts(1).await;
+    });
+}
+
+#[test]
+fn a_client_reads_large_replies_while_more_of_them_come() {
+    const LENGTH: usize = 4 << 20;
+    const REPLIES: usize = 16;
+    play(patient(), async |stage: Stage| {
+        let worker = stage.greeted(1).await;
+        let client = stage.client();
+        client.says("one");
+        worker.starts(1).await;
+        for _ in 0..REPLIES {
+            worker.reply_with(1, Kind::Bytes, &[b'x'; LENGTH]);
+        }
+        for _ in 0..REPLIES {
+            let Outgoing::Message(reply) = soon(client.next()).await else {
+                panic!("closed");
+            };
+            assert_eq!(reply.bytes.len(), LENGTH);
+            assert!(client.try_next().is_none(), "not all at once");
+        }
+    });
+}

@@ -1,7 +1,9 @@
 //! A hub between a master, workers and clients that do what a test says.
 
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -281,6 +283,12 @@ impl Worker {
         soon(self.socket.async_io(Interest::READABLE, receive))
             .await
             .unwrap()
+    }
+
+    /// From now on whatever is sent to it fails.
+    pub(super) fn stops_receiving(&self) {
+        let end = fd::duplicate(self.socket.as_fd()).unwrap();
+        UnixStream::from(end).shutdown(Shutdown::Read).unwrap();
     }
 
     /// How much lies un-received, in bytes.
