@@ -163,7 +163,7 @@ impl Dispatcher {
     }
 
     /// What was assigned and not sent is pending again: it never left the master's hand.
-    fn keep_unsent(&mut self, index: usize) {
+    pub(super) fn keep_unsent(&mut self, index: usize) {
         while let Some(waiting) = self.workers[index].pop_unsent() {
             self.unsent -= 1;
             self.pending.push_front(waiting);

@@ -39,13 +39,14 @@ impl Dispatcher {
 
     pub(super) fn rejected_by(&mut self, id: WorkerId, conn: ConnId) {
         let Some(index) = self.find(id) else { return };
-        let worker = &mut self.workers[index];
-        let Some(waiting) = worker.remove(conn) else {
+        let Some(waiting) = self.workers[index].remove(conn) else {
             return;
         };
         self.totals.rejected += 1;
         self.totals.taken_back += 1;
+        self.keep_unsent(index);
         self.pending.insert_by_age(waiting);
+        let worker = &mut self.workers[index];
         worker.measured_at = self.now;
         match worker.receipt {
             Receipt::Flowing | Receipt::OnTrial | Receipt::Refused { .. } | Receipt::Undecided
@@ -71,6 +72,7 @@ impl Dispatcher {
     pub(super) fn note_stalls(&mut self) {
         for index in 0..self.workers.len() {
             if self.stalls_at(index).is_some_and(|at| at <= self.now) {
+                self.keep_unsent(index);
                 self.workers[index].receipt = Receipt::Undecided;
             }
         }

@@ -13,9 +13,11 @@ const MILLI: Duration = Duration::from_millis(1);
 const PENDING_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn handed(desk: &Desk) -> usize {
-    let sent = |action: &Action| match action {
-        Action::Send { conns, .. } => conns.as_slice().len(),
-        _ => 0,
+    let sent = |action: &Action| {
+        let Action::Send { conns, .. } = action else {
+            return 0;
+        };
+        conns.as_slice().len()
     };
     desk.log.iter().map(sent).sum()
 }

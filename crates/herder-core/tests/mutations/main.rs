@@ -14,7 +14,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use herder_core::mutation::{self, Mutation};
-use world::{Budget, Lives, Tally, run, seeds};
+use world::{Budget, Dealing, Lives, Tally, run, seeds};
 
 /// Another base than the simulation's: what is found there is not found by memory.
 const BASE_SEED: u64 = 0x6D75_7461_7465;
@@ -27,7 +27,13 @@ type Simulation = fn(u64) -> Result<(), String>;
 
 /// The supervisor and the dispatcher of connections.
 fn herd(seed: u64) -> Result<(), String> {
-    let outcome = run(seed, Budget::Unbounded, Lives::Endless);
+    let outcome = run(seed, Budget::Unbounded, Lives::Endless, Dealing::Plain);
+    outcome.map(drop).map_err(|failure| failure.to_string())
+}
+
+/// The same two, with workers that decide about each connection.
+fn deciders(seed: u64) -> Result<(), String> {
+    let outcome = run(seed, Budget::Unbounded, Lives::Endless, Dealing::Verdict);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
@@ -79,6 +85,21 @@ fn incarnation_test_off_is_caught() {
 }
 
 #[test]
+fn a_rejection_unnoticed_is_caught() {
+    is_caught(Mutation::RejectionUnnoticed, deciders);
+}
+
+#[test]
+fn a_stall_unnoticed_is_caught() {
+    is_caught(Mutation::StallUnnoticed, deciders);
+}
+
+#[test]
+fn undecided_connections_that_are_lost_with_their_worker_are_caught() {
+    is_caught(Mutation::TakeBackOff, deciders);
+}
+
+#[test]
 fn a_swapped_stop_ladder_is_caught() {
     is_caught(Mutation::StopLadderSwapped, herd);
 }
@@ -114,11 +135,13 @@ fn without_a_mutation_nothing_is_caught() {
     for seed in seeds(BASE_SEED).take(100) {
         for budget in [Budget::Bounded, Budget::Unbounded] {
             for lives in [Lives::Endless, Lives::Exhaustible] {
-                tally += run(seed, budget, lives).expect("nothing is broken");
+                for dealing in [Dealing::Plain, Dealing::AnyPolicy, Dealing::Verdict] {
+                    tally += run(seed, budget, lives, dealing).expect("nothing is broken");
+                }
             }
         }
     }
-    assert_eq!(tally.seeds, 400, "{tally:?}");
+    assert_eq!(tally.seeds, 1200, "{tally:?}");
 }
 
 #[test]

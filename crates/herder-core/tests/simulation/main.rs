@@ -7,7 +7,7 @@ mod world;
 
 use std::time::Instant;
 
-use world::{Budget, Lives, Tally, run, seeds, trace};
+use world::{Budget, Dealing, Lives, Tally, run, seeds, trace};
 
 /// Where the search starts: always the same, so that a red run is red for everybody.
 const BASE_SEED: u64 = 0x6865_7264_6572;
@@ -56,9 +56,11 @@ fn run_all(seed: u64) -> Tally {
     let mut tally = Tally::default();
     for budget in [Budget::Bounded, Budget::Unbounded] {
         for lives in [Lives::Endless, Lives::Exhaustible] {
-            match run(seed, budget, lives) {
-                Ok(more) => tally += more,
-                Err(failure) => panic!("{failure} ({budget:?}, {lives:?})"),
+            for dealing in [Dealing::Plain, Dealing::AnyPolicy, Dealing::Verdict] {
+                match run(seed, budget, lives, dealing) {
+                    Ok(more) => tally += more,
+                    Err(failure) => panic!("{failure} ({budget:?}, {lives:?}, {dealing:?})"),
+                }
             }
         }
     }
@@ -90,7 +92,11 @@ fn simulation_million_steps() {
     }
     println!("{tally:?} in {:?}", start.elapsed());
     assert!(
-        tally.taken_back > 0 && tally.poisoned > 0 && tally.timed_out > 0 && tally.exhausted > 0,
+        tally.taken_back > 0
+            && tally.rejected > 0
+            && tally.poisoned > 0
+            && tally.timed_out > 0
+            && tally.exhausted > 0,
         "a tame world"
     );
 }
@@ -98,7 +104,7 @@ fn simulation_million_steps() {
 #[test]
 fn regressions() {
     for (seed, budget, lives) in REGRESSIONS {
-        if let Err(failure) = run(*seed, *budget, *lives) {
+        if let Err(failure) = run(*seed, *budget, *lives, Dealing::Plain) {
             panic!("{failure} ({budget:?}, {lives:?})");
         }
     }
@@ -109,7 +115,13 @@ fn the_same_seed_lives_the_same_life() {
     let tally = |seed| {
         format!(
             "{:?}",
-            run(seed, Budget::Unbounded, Lives::Exhaustible).ok()
+            run(
+                seed,
+                Budget::Unbounded,
+                Lives::Exhaustible,
+                Dealing::Verdict
+            )
+            .ok()
         )
     };
     for seed in seeds(BASE_SEED).take(3) {

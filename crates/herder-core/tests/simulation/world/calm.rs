@@ -18,6 +18,7 @@ impl World {
     /// Every slot becomes ready or rests, and every connection finds its end.
     pub(super) fn calm_down(&mut self) -> Verdict {
         self.faults = Faults::NONE;
+        self.taste.mend();
         let end = self.now.after(self.patience());
         while !self.is_settled() {
             self.calm_round()?;
@@ -78,6 +79,7 @@ impl World {
         while self.is_somebody_woken() {
             self.channels_wake()?;
         }
+        self.hear_everybody()?;
         self.drain_dispatcher()?;
         let next = self.next_timeout().unwrap_or(self.now.after(STEP));
         let soon = self.now.after(Duration::from_micros(1));

@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 use herder_core::dispatch::{Action, Batch, CloseReason, Event, ProbeState};
 use herder_core::{ConnId, WorkerId};
 
+use super::deciders::Counter;
 use super::mail::{News, Order, Source};
 use super::process::Life;
 use super::run::World;
 use super::trace;
 use super::violation::{Verdict, Violation, ensure};
+use herder_core::spec::Recall;
 use herder_core::supervisor::Event as ToSupervisor;
 
 /// A channel, which outlives its worker until the dispatch thread knows of the death.
@@ -20,6 +22,8 @@ pub(crate) struct Channel {
     /// The dispatch thread was woken and has not looked yet.
     woken: bool,
     admission: Admission,
+    /// For workers that decide.
+    pub(super) counter: Counter,
 }
 
 #[derive(Debug)]
@@ -75,6 +79,8 @@ impl World {
                 Event::Admit { worker }
             }
             Order::Gone(worker) => {
+                // What it had said is read before its end.
+                self.hear_all(worker)?;
                 let conns = self.empty(worker)?;
                 let channel = self.channels.remove(&worker);
                 // What was to be taken back anyway has not met a death.
@@ -126,6 +132,7 @@ impl World {
     pub(super) fn tell_dispatcher(&mut self, event: Event) {
         trace::line(|| format!("{:>12} dispatcher < {event:?}", self.now.as_micros()));
         self.dispatcher.handle(event, self.now);
+        self.told_at = self.now;
     }
 
     /// Does what the dispatcher asks for; now and then other news comes in between.
@@ -133,6 +140,7 @@ impl World {
         let mut asked = 0;
         while !self.rng.chance(self.faults.late / 4) {
             let Some(action) = self.dispatcher.poll_action() else {
+                self.left_at = None;
                 return Ok(());
             };
             asked += 1;
@@ -143,6 +151,7 @@ impl World {
             self.somebody_races()?;
             self.execute_dispatch(action)?;
         }
+        self.left_at.get_or_insert(self.told_at);
         Ok(())
     }
 
@@ -160,6 +169,9 @@ impl World {
         };
         channel.woken |= channel.watch == Watch::On;
         if let Message::Conns(batch) = message {
+            if self.plan.spec.dispatch.recall == Recall::Verdict {
+                return self.decides(id, batch.as_slice());
+            }
             let process = self.processes.get_mut(&id).expect("it was found alive");
             for &conn in batch.as_slice() {
                 self.ledger.receive(conn, id)?;
@@ -196,6 +208,7 @@ impl World {
     }
 
     fn execute_dispatch(&mut self, action: Action) -> Verdict {
+        self.can_be_asked(&action)?;
         match action {
             Action::Close { conn, reason } => self.close(conn, reason),
             Action::Measure { worker } => {
@@ -231,10 +244,11 @@ impl World {
                 })
             }
             Action::Withdrawn { worker, .. } => {
+                let stays = self.plan.spec.dispatch.recall == Recall::Verdict;
                 let empty = self
                     .channels
                     .get(&worker)
-                    .is_none_or(|channel| channel.conns() == 0);
+                    .is_none_or(|channel| stays || channel.conns() == 0);
                 let at = self.arrival();
                 let news = News::Supervisor(ToSupervisor::Withdrawn { worker });
                 self.mail.post(Source::Dispatch, at, news);
@@ -280,7 +294,7 @@ impl World {
             return Ok(());
         }
         channel.messages.push_back(Message::Conns(conns));
-        let held = channel.conns();
+        let held = channel.conns().max(channel.counter.undecided());
         for &conn in conns.as_slice() {
             self.ledger.send(conn, worker)?;
         }
@@ -288,7 +302,8 @@ impl World {
             held <= window,
             "3: nobody holds more than the window",
             || format!("{worker} holds {held} of {window}"),
-        )
+        )?;
+        self.dealt(worker, conns.as_slice())
     }
 
     /// The dispatch thread measures the queue.

@@ -85,6 +85,15 @@ impl Ledger {
         Ok(())
     }
 
+    /// The worker rejected it: its wait goes on.
+    pub(crate) fn give_back(&mut self, conn: ConnId, from: WorkerId) -> Verdict {
+        let rule = "2: only what is with a worker comes back";
+        self.advance(conn, Place::Channel(from), Place::Hand, rule)?;
+        self.in_channels -= 1;
+        self.in_hand += 1;
+        Ok(())
+    }
+
     pub(crate) fn receive(&mut self, conn: ConnId, by: WorkerId) -> Verdict {
         let rule = "2: only what is in the channel is received";
         self.advance(conn, Place::Channel(by), Place::Received(by), rule)?;

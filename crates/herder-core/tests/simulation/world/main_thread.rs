@@ -3,7 +3,6 @@
 use herder_core::supervisor::{Action, Event};
 use herder_core::{Exit, Tick, WorkerId};
 
-use super::dispatch_thread::Channel;
 use super::mail::{News, Order, Source};
 use super::process::{Life, Process};
 use super::run::World;
@@ -136,7 +135,8 @@ impl World {
         }
         let process = Process::new(worker, self.now, &mut self.rng, &self.faults);
         self.processes.insert(worker, process);
-        self.channels.insert(worker, Channel::default());
+        let channel = self.new_channel();
+        self.channels.insert(worker, channel);
         let news = News::Supervisor(Event::Spawned { worker });
         self.mail.post(Source::Life(worker), at, news);
     }

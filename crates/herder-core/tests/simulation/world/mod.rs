@@ -6,6 +6,7 @@
 
 mod audit;
 mod calm;
+mod deciders;
 mod dispatch_thread;
 mod ledger;
 mod mail;
@@ -19,5 +20,5 @@ mod steps;
 pub(crate) mod trace;
 mod violation;
 
-pub(crate) use plan::{Budget, Lives};
+pub(crate) use plan::{Budget, Dealing, Lives};
 pub(crate) use run::{Tally, run, seeds};

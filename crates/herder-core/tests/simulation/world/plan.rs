@@ -1,7 +1,7 @@
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use herder_core::spec::{AppSpec, BootFailure, PickerKind, Readiness, WorkerCount};
+use herder_core::spec::{AppSpec, BootFailure, PickerKind, Readiness, Recall, WorkerCount};
 
 use super::rng::Rng;
 
@@ -24,6 +24,30 @@ pub(crate) enum Lives {
     Endless,
     /// Workers are given the last jobs of their lives.
     Exhaustible,
+}
+
+/// How connections are dealt out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dealing {
+    /// In turn or to the least loaded; channels are read from outside.
+    Plain,
+    /// By any policy; channels are read from outside.
+    AnyPolicy,
+    /// By any policy, to workers that take or reject.
+    Verdict,
+}
+
+/// How workers decide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taste {
+    /// How many connections one holds open at most.
+    pub(crate) limit: usize,
+    /// How often one rejects for no reason, per thousand connections.
+    pub(crate) whim: u64,
+    /// How many workers reject everything, per thousand.
+    pub(crate) stubborn: u64,
+    /// How many places clients come from; 0 = nobody knows.
+    pub(crate) origins: u64,
 }
 
 /// What may go wrong, each per thousand opportunities.
@@ -103,7 +127,52 @@ impl Plan {
             faults: Faults::draw(rng, budget),
         }
     }
+
+    /// Changes what is particular to a way of dealing, with dice of its own.
+    pub(crate) fn deal(&mut self, dealing: Dealing, rng: &mut Rng) -> Taste {
+        let dispatch = &mut self.spec.dispatch;
+        if dealing != Dealing::Plain {
+            dispatch.picker = rng.pick(&PICKERS).expect("there are some");
+            dispatch.sticky_wait = Duration::from_millis(rng.below(500));
+        }
+        if dealing == Dealing::Verdict {
+            dispatch.recall = Recall::Verdict;
+            dispatch.stall_after = Duration::from_millis(rng.between(1, 3_000));
+        }
+        let mut sometimes = |most: u64| {
+            if rng.chance(400) { rng.below(most) } else { 0 }
+        };
+        let (whim, stubborn) = (sometimes(300), sometimes(1_001));
+        Taste {
+            whim,
+            stubborn,
+            limit: match rng.chance(500) {
+                true => 1 + rng.index(6),
+                false => usize::MAX,
+            },
+            origins: match dealing {
+                Dealing::Plain => 0,
+                Dealing::AnyPolicy | Dealing::Verdict => rng.between(1, 12),
+            },
+        }
+    }
 }
+
+impl Taste {
+    /// Everybody takes everything.
+    pub(crate) fn mend(&mut self) {
+        self.limit = usize::MAX;
+        self.whim = 0;
+        self.stubborn = 0;
+    }
+}
+
+const PICKERS: [PickerKind; 4] = [
+    PickerKind::RoundRobin,
+    PickerKind::LeastConnections,
+    PickerKind::TwoChoices,
+    PickerKind::IpHash,
+];
 
 fn draw_spec(rng: &mut Rng) -> AppSpec {
     let name = "sim".parse().expect("it is a name");

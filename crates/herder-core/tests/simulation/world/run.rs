@@ -10,7 +10,7 @@ use super::audit::Audit;
 use super::dispatch_thread::Channel;
 use super::ledger::Ledger;
 use super::mail::{Mail, Order};
-use super::plan::{Budget, Faults, Lives, Plan};
+use super::plan::{Budget, Dealing, Faults, Lives, Plan, Taste};
 use super::process::Process;
 use super::rng::Rng;
 use super::violation::{Verdict, Violation};
@@ -26,9 +26,16 @@ pub(crate) struct World {
     pub(super) jobs: Rng,
     /// How often a worker gets its last job, per thousand steps.
     pub(super) exhaustion: u64,
+    /// Decides where clients come from and what workers take. It is apart for the same reason.
+    pub(super) dealer: Rng,
+    pub(super) taste: Taste,
     pub(super) faults: Faults,
     pub(super) plan: Plan,
     pub(super) now: Tick,
+    /// When the dispatcher was last told something.
+    pub(super) told_at: Tick,
+    /// What it was told last when it was left with something to ask for.
+    pub(super) left_at: Option<Tick>,
     pub(super) supervisor: Supervisor,
     pub(super) dispatcher: Dispatcher,
     pub(super) audit: Audit,
@@ -51,6 +58,7 @@ pub(crate) struct Tally {
     pub(crate) accepted: u64,
     pub(crate) received: u64,
     pub(crate) taken_back: u64,
+    pub(crate) rejected: u64,
     pub(crate) poisoned: u64,
     pub(crate) timed_out: u64,
     pub(crate) exhausted: u64,
@@ -82,10 +90,15 @@ pub(crate) fn seeds(base: u64) -> impl Iterator<Item = u64> {
 
 /// Runs one seed: chaos, then calm in which everything must come right, then a stop. A panic of a
 /// machine is a violation like any other.
-pub(crate) fn run(seed: u64, budget: Budget, lives: Lives) -> Result<Tally, Box<Failure>> {
+pub(crate) fn run(
+    seed: u64,
+    budget: Budget,
+    lives: Lives,
+    dealing: Dealing,
+) -> Result<Tally, Box<Failure>> {
     let mut step = 0;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(seed, budget, lives);
+        let mut world = World::new(seed, budget, lives, dealing);
         world.live_through(&mut step).map(|()| world.tally(step))
     }));
     let violation = match outcome {
@@ -104,14 +117,16 @@ pub(crate) fn run(seed: u64, budget: Budget, lives: Lives) -> Result<Tally, Box<
 }
 
 impl World {
-    fn new(seed: u64, budget: Budget, lives: Lives) -> World {
+    fn new(seed: u64, budget: Budget, lives: Lives, dealing: Dealing) -> World {
         let mut rng = Rng::new(seed);
         let mut jobs = Rng::new(!seed);
         let exhaustion = match lives {
             Lives::Endless => 0,
             Lives::Exhaustible => jobs.between(1, 50),
         };
-        let plan = Plan::draw(&mut rng, budget);
+        let mut plan = Plan::draw(&mut rng, budget);
+        let mut dealer = Rng::new(seed.rotate_left(32));
+        let taste = plan.deal(dealing, &mut dealer);
         World {
             now: Tick::from_micros(rng.below(1_000_000_000)),
             supervisor: Supervisor::new(plan.spec.clone(), rng.next()),
@@ -127,6 +142,10 @@ impl World {
             rng,
             jobs,
             exhaustion,
+            dealer,
+            taste,
+            told_at: Tick::ZERO,
+            left_at: None,
         }
     }
 
@@ -149,6 +168,7 @@ impl World {
             accepted: self.ledger.accepted(),
             received: self.ledger.received(),
             taken_back: self.dispatcher.taken_back(),
+            rejected: self.dispatcher.rejected(),
             poisoned: self.dispatcher.closed_poisoned(),
             timed_out: self.dispatcher.closed_timed_out(),
             exhausted: self.audit.exhausted_in_all(),
@@ -164,6 +184,7 @@ impl std::ops::AddAssign for Tally {
         self.accepted += other.accepted;
         self.received += other.received;
         self.taken_back += other.taken_back;
+        self.rejected += other.rejected;
         self.poisoned += other.poisoned;
         self.timed_out += other.timed_out;
         self.exhausted += other.exhausted;

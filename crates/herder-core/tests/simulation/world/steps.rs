@@ -26,6 +26,7 @@ pub(super) enum Firing {
 impl World {
     pub(super) fn step(&mut self) -> Verdict {
         self.jobs_run_out();
+        self.verdicts_arrive()?;
         match self.rng.below(1000) {
             0..300 => self.deliver_mail()?,
             300..400 => self.deliver_order()?,
@@ -155,7 +156,8 @@ impl World {
     pub(super) fn accept(&mut self, count: usize) -> Verdict {
         for _ in 0..count {
             let conn = self.ledger.accept(self.now);
-            self.tell_dispatcher(ToDispatcher::Accepted { conn, origin: None });
+            let origin = self.draw_origin();
+            self.tell_dispatcher(ToDispatcher::Accepted { conn, origin });
         }
         self.drain_dispatcher()
     }
