@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod lineage;
 pub mod message;
 pub mod native;
+pub mod node;
 pub mod process;
 pub mod scene;
 pub mod wait;
