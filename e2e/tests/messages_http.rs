@@ -10,6 +10,7 @@ use herder_e2e::message::{Chat, Door};
 use herder_e2e::scene::Scene;
 use rustix::process::Signal;
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -85,7 +86,11 @@ fn who_connects_and_says_nothing_is_sent_away() {
 }
 
 /// A live feed being read.
-struct Feed(BufReader<TcpStream>);
+struct Feed {
+    stream: BufReader<TcpStream>,
+    /// What was heard and not looked at: workers, one by one.
+    heard: VecDeque<Value>,
+}
 
 impl Feed {
     fn open(address: SocketAddr, path: &str) -> Feed {
@@ -93,24 +98,37 @@ impl Feed {
         stream.set_read_timeout(Some(BOOT)).unwrap();
         let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
         stream.write_all(head.as_bytes()).unwrap();
-        Feed(BufReader::new(stream))
+        let mut feed = Feed {
+            stream: BufReader::new(stream),
+            heard: VecDeque::new(),
+        };
+        // The first event is a list.
+        let Value::Array(workers) = feed.read() else {
+            panic!("it does not begin with a list");
+        };
+        feed.heard.extend(workers);
+        feed
     }
 
     /// The next event's data, whatever the chunks that it comes in.
-    fn next(&mut self) -> Value {
+    fn read(&mut self) -> Value {
         loop {
             let mut line = String::new();
-            assert_ne!(self.0.read_line(&mut line).unwrap(), 0, "the feed ended");
+            let length = self.stream.read_line(&mut line).unwrap();
+            assert_ne!(length, 0, "the feed ended");
             if let Some(data) = line.strip_prefix("data:") {
                 return serde_json::from_str(data.trim()).unwrap();
             }
         }
     }
 
-    /// Reads on until an event of this worker says this state.
+    /// Reads on until this worker is in this state.
     fn wait_for(&mut self, worker: u64, state: &str) -> Value {
         loop {
-            let event = self.next();
+            let event = match self.heard.pop_front() {
+                Some(event) => event,
+                None => self.read(),
+            };
             if event["worker"] == worker && event["state"] == state {
                 return event;
             }
@@ -123,23 +141,30 @@ fn the_feed_tells_what_becomes_of_workers() {
     let scene = Scene::new("feed");
     let herd = with_page(&scene);
     let address = addresses(&herd, 1)[0];
-    let workers = wait_for(&herd, 0, 2, "ready", BOOT);
-    Chat::open(&Door::web_socket(address));
+    let mut workers = wait_for(&herd, 0, 2, "ready", BOOT);
+    workers.sort_by_key(|seat| seat.id);
     let mut feed = Feed::open(address, "/robots");
-    let all = feed.next();
-    let all = all.as_array().unwrap();
-    let pids: Vec<i64> = all.iter().filter_map(|one| one["pid"].as_i64()).collect();
-    let mut expected = workers.clone();
-    expected.sort_by_key(|seat| seat.id);
-    let expected: Vec<i64> = expected.iter().map(|seat| seat.pid.into()).collect();
-    assert_eq!(pids, expected);
-    // Whether its link was greeted before we looked or after.
-    for one in all.iter().filter(|one| one["state"] != "ready") {
-        feed.wait_for(one["worker"].as_u64().unwrap(), "ready");
+    for seat in &workers {
+        let told = feed.wait_for(seat.id, "ready");
+        assert_eq!(
+            (&told["pid"], &told["slot"]),
+            (&seat.pid.into(), &seat.slot.into())
+        );
     }
+    let mut chat = Chat::open(&Door::web_socket(address));
+    chat.say("watch a");
+    let busy = chat.hear_reply().worker;
+    loop {
+        let told = feed.wait_for(busy, "ready");
+        if (&told["jobs"], &told["running"]) == (&1.into(), &1.into()) {
+            break;
+        }
+    }
+    drop(chat);
     herd.signal_to(workers[0].pid, Signal::KILL);
     feed.wait_for(workers[0].id, "gone");
     let next = feed.wait_for(3, "ready");
     assert_eq!(next["slot"], workers[0].slot);
+    drop(feed);
     assert!(herd.end().success());
 }
