@@ -2,7 +2,7 @@
 
 use crate::binary::Binary;
 use crate::foreign::BOOT;
-use crate::herd::{Herd, Setup};
+use crate::herd::{Herd, Setup, Signal};
 use crate::scene::Scene;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -41,15 +41,21 @@ pub fn found_at(herd: &Herd, id: u64, place: usize) -> String {
     })
 }
 
-/// The numbers of the line that tells, at the end, what became of all connections: accepted, handed
-/// to workers, taken back, closed.
+/// Ends the herd, and returns the numbers of the line that tells what became of all connections:
+/// accepted, handed to workers, taken back, closed.
+///
+/// # Panics
+/// When it does not end well.
 #[track_caller]
-pub fn totals(herd: &Herd) -> [u64; 4] {
-    herd.wait_for_line("the totals", BOOT, |line| {
+pub fn end(herd: Herd) -> [u64; 4] {
+    herd.signal(Signal::TERM);
+    let totals = herd.wait_for_line("the totals", BOOT, |line| {
         let told = line.split_once("connections: ")?.1;
         let numbers = told
             .split(", ")
             .filter_map(|part| part.split_once(' ')?.0.parse().ok());
         numbers.collect::<Vec<u64>>().try_into().ok()
-    })
+    });
+    assert!(herd.end().success());
+    totals
 }

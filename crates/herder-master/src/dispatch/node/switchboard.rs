@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -37,6 +38,10 @@ const LAST_READINGS: usize = 256;
 
 /// When too many descriptors are on their way, sending is tried again after this.
 const CROWDED: Duration = Duration::from_millis(10);
+
+/// How many connections a worker may have that it has not decided about. One costs it a round trip of
+/// idle time for each connection; and what is in its channel when it stalls cannot be taken back.
+const DEPTH: NonZeroU32 = NonZeroU32::new(4).expect("4 is not zero");
 
 /// How long the door stays open, when the herd stops, for connections that were made before.
 const DOOR: Duration = Duration::from_millis(500);
@@ -97,6 +102,7 @@ impl Switchboard {
         epoll.add(desk.wake.as_fd(), WAKE, Interest::READABLE)?;
         let spec = DispatchSpec {
             recall: Recall::Verdict,
+            window: spec.window.min(DEPTH),
             pending_timeout: PATIENCE.max(spec.pending_timeout),
             ..spec.clone()
         };

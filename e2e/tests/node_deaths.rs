@@ -1,0 +1,144 @@
+//! What Node's own primary loses, or spins on, and a herd does not.
+
+use herder_e2e::client::{Load, get};
+use herder_e2e::foreign::{BOOT, address, pid_of_body, wait_for};
+use herder_e2e::herd::Signal;
+use herder_e2e::node::{end, run};
+use herder_e2e::process::processor_time;
+use herder_e2e::scene::Scene;
+use herder_e2e::wait;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+#[test]
+fn r23_a_killed_worker_takes_no_connection_with_it_that_it_had_not_taken() {
+    let scene = Scene::new("node_killed");
+    let herd = run(&scene, "serve.js", &["-i", "2"]).start();
+    let workers = wait_for(&herd, 0, 2, "ready", BOOT);
+    herd.signal_to(workers[0].pid, Signal::STOP);
+    // Some of them are given to the one that does not move.
+    let load = Load::http(address(&herd), "/").clients(6).count(6);
+    let load = load.timeout(BOOT).worker_from(pid_of_body).start();
+    load.wait_for_answers(2, BOOT);
+    herd.signal_to(workers[0].pid, Signal::KILL);
+    let ledger = load.finish();
+    ledger.assert_no_failure();
+    let [accepted, handed, taken_back, closed] = end(herd);
+    assert_eq!((accepted, closed), (6, 0));
+    assert_eq!(handed, 6 + taken_back);
+    assert!(taken_back > 0, "the stopped one had some");
+}
+
+#[test]
+fn a_worker_that_does_not_move_gets_no_more_than_a_few() {
+    let scene = Scene::new("node_stopped");
+    let herd = run(&scene, "serve.js", &["-i", "2"]).start();
+    let workers = wait_for(&herd, 0, 2, "ready", BOOT);
+    herd.signal_to(workers[1].pid, Signal::STOP);
+    let load = Load::http(address(&herd), "/").clients(50).count(50);
+    let load = load.timeout(BOOT).worker_from(pid_of_body).start();
+    // All but what is in its channel.
+    load.wait_for_answers(46, BOOT);
+    herd.signal_to(workers[1].pid, Signal::CONT);
+    load.finish().assert_no_failure();
+    assert!(herd.end().success());
+}
+
+#[test]
+fn who_connects_while_nobody_lives_is_served_by_the_successor() {
+    let scene = Scene::new("node_alone");
+    let herd = run(&scene, "serve.js", &["-i", "1"]).start();
+    let address = address(&herd);
+    let worker = wait_for(&herd, 0, 1, "ready", BOOT)[0];
+    herd.signal_to(worker.pid, Signal::STOP);
+    let load = Load::http(address, "/").clients(3).count(3).timeout(BOOT);
+    let load = load.worker_from(pid_of_body).start();
+    wait::until(BOOT, "a connection is on its way", || {
+        TcpStream::connect(address).ok()
+    });
+    herd.signal_to(worker.pid, Signal::KILL);
+    let ledger = load.finish();
+    ledger.assert_no_failure();
+    assert!(ledger.per_worker().keys().all(|pid| *pid != worker.pid));
+    assert!(herd.end().success());
+}
+
+#[test]
+fn timed_workers_that_have_enough_are_not_asked_again_and_again() {
+    let scene = Scene::new("node_enough");
+    let herd = run(&scene, "serve.js", &["-i", "2"])
+        .env("MOST", "1")
+        .start();
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    let address = address(&herd);
+    let held = Load::http(address, "/slow/2000")
+        .clients(2)
+        .count(2)
+        .start();
+    let master = herd.master().expect("it lives").pid;
+    let before = processor_time(master);
+    let start = Instant::now();
+    // Both are full until then.
+    let third = Load::http(address, "/").count(1).timeout(BOOT).start();
+    third.wait_for_answers(1, BOOT);
+    let waited = start.elapsed();
+    let spent = processor_time(master) - before;
+    held.finish().assert_no_failure();
+    third.finish().assert_no_failure();
+    let [accepted, handed, taken_back, closed] = end(herd);
+    assert_eq!((accepted, closed), (3, 0));
+    assert_eq!(handed, 3 + taken_back);
+    let bound = 20 + 50 * waited.as_secs();
+    assert!(handed < bound, "{handed} times in {waited:?}");
+    assert!(spent < waited / 10, "{spent:?} of {waited:?}");
+}
+
+#[test]
+fn r25_nothing_is_left_of_short_connections() {
+    let scene = Scene::new("node_leak");
+    let herd = run(&scene, "serve.js", &["-i", "2"]).start();
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    let address = address(&herd);
+    let master = herd.master().expect("it lives").pid;
+    let open = || herder_e2e::process::descriptors(master).map_or(0, |all| all.len());
+    get(address, "/").expect("an answer");
+    let before = open();
+    let load = Load::http(address, "/").clients(8).count(3000).run();
+    load.assert_no_failure();
+    wait::until(BOOT, "its descriptors are as before", || {
+        (open() <= before).then_some(())
+    });
+    assert!(herd.end().success());
+}
+
+#[test]
+fn a_program_that_always_dies_is_not_started_in_a_loop() {
+    let scene = Scene::new("node_loop");
+    let herd = run(&scene, "serve.js", &["-i", "1"]).start();
+    wait_for(&herd, 0, 1, "ready", BOOT);
+    let address = address(&herd);
+    let mark = herd.mark();
+    assert!(get(address, "/exit/3").is_err());
+    let died = wait_for(&herd, mark, 1, "died: exit status 3", BOOT);
+    assert_eq!(died[0].id, 1);
+    wait_for(&herd, mark, 1, "ready", BOOT);
+    get(address, "/").expect("an answer");
+    assert!(herd.end().success());
+}
+
+#[test]
+fn requests_are_counted_where_the_master_passes_connections() {
+    let scene = Scene::new("node_count");
+    let options = ["-i", "2", "--max-requests", "100"];
+    let herd = run(&scene, "serve.js", &options).start();
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    let load = Load::http(address(&herd), "/")
+        .clients(4)
+        .worker_from(pid_of_body);
+    let ledger = load.start();
+    wait_for(&herd, 0, 6, "ready", Duration::from_secs(60));
+    let ledger = ledger.stop_and_finish();
+    ledger.assert_no_failure();
+    assert!(ledger.per_worker().len() >= 4);
+    assert!(herd.end().success());
+}
