@@ -159,7 +159,7 @@ impl House {
                 let worker = Incarnation(worker);
                 match ends {
                     Some(ends) => shell.tie(worker, ends),
-                    None => shell.cannot_tie(worker, "there are too many open descriptors"),
+                    None => shell.cannot_tie(worker, "the gateway has too many open descriptors"),
                 }
                 return Ok(Next::Continue);
             }

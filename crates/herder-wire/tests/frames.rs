@@ -132,7 +132,10 @@ fn r18_the_first_error_is_final_and_frees_what_was_held() {
 #[test]
 fn r18_every_known_body_is_refused_with_a_byte_missing_or_a_byte_more() {
     for message in every_to_master() {
-        if matches!(message, ToMaster::Retire { .. } | ToMaster::User(_)) {
+        if matches!(
+            message,
+            ToMaster::Retire { .. } | ToMaster::Unusable { .. } | ToMaster::User(_)
+        ) {
             continue; // these bodies may be of any length
         }
         let bytes = encoded(&message);
@@ -197,6 +200,29 @@ fn a_reason_that_is_too_long_is_cut_between_characters() {
         decode::<ToMaster>(&bytes),
         Ok(vec![ToMaster::Retire { reason: cut }])
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_worker_is_a_number_and_a_text() {
+    let message = ToMaster::Unusable {
+        worker: 1,
+        reason: format!("{}é", "x".repeat(MAX_REASON - 1)),
+    };
+    let cut = ToMaster::Unusable {
+        worker: 1,
+        reason: "x".repeat(MAX_REASON - 1),
+    };
+    let bytes = encoded(&message);
+    assert_eq!(decode::<ToMaster>(&bytes), Ok(vec![cut]));
+    let (kind, _) = message.kind();
+    let number = &bytes[HEADER_SIZE..][..8];
+    let too_long = [number, &[b'x'; MAX_REASON + 1]].concat();
+    let no_text = [number, &[0xff]].concat();
+    for body in [&number[..7], &too_long, &no_text] {
+        let bytes = raw(kind, MANDATORY, body);
+        let refused = decode::<ToMaster>(&bytes);
+        assert_eq!(refused, Err(FrameError::BadBody { kind }));
+    }
 }
 
 #[test]
@@ -311,6 +337,10 @@ fn every_to_master() -> Vec<ToMaster> {
         },
         ToMaster::Empty,
         ToMaster::Exhausted { worker: u64::MAX },
+        ToMaster::Unusable {
+            worker: 9,
+            reason: "zweimal gegrüßt".into(),
+        },
         ToMaster::Withdrawn { worker: 0 },
     ]
 }

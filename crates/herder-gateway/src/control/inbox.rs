@@ -47,7 +47,7 @@ pub(crate) enum ControlFault {
     Descriptors,
     #[error("it is gone")]
     Ended,
-    #[error("it sent a {0}")]
+    #[error("it sent nonsense: {0}")]
     Frame(#[from] FrameError),
     #[error("it sent half a frame")]
     Half,

@@ -53,7 +53,7 @@ pub(crate) enum LinkFault {
     Descriptors,
     #[error("it ended its link")]
     Ended,
-    #[error("it sent a {0}")]
+    #[error("it sent nonsense: {0}")]
     Frame(#[from] FrameError),
     #[error("it said hello twice")]
     Greeting,

@@ -164,6 +164,7 @@ impl Master {
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
             | ToMaster::Spent
+            | ToMaster::Unusable { .. }
             | ToMaster::Withdrawn { .. } => self.on_job_news(id, &frame),
         }
         self.act();

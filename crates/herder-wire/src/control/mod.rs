@@ -28,7 +28,7 @@ pub const MAX_FRAME: usize = 64 * 1024;
 /// The longest payload of a user message, in bytes. Larger ones travel as a descriptor.
 pub const MAX_USER: usize = MAX_FRAME - frame::HEADER_SIZE;
 
-/// The longest reason of [`ToMaster::Retire`], in bytes of UTF-8.
+/// The longest reason of [`ToMaster::Retire`] and [`ToMaster::Unusable`], in bytes of UTF-8.
 pub const MAX_REASON: usize = 4096;
 
 pub(crate) fn write_greeting(version: u16, capabilities: u32, out: &mut Vec<u8>) {

@@ -57,6 +57,14 @@ pub enum ToMaster {
         /// Incarnation of the worker.
         worker: u64,
     },
+    /// From a gateway: this worker cannot be given jobs any more. It broke the link's protocol, or
+    /// cannot be linked. What it had is lost or with others.
+    Unusable {
+        /// Incarnation of the worker.
+        worker: u64,
+        /// Why, for the log. What exceeds [`MAX_REASON`] is cut off when it is encoded.
+        reason: String,
+    },
     /// From a gateway: this worker has what it will ever get. The answer to
     /// [`ToGateway::Withdraw`](crate::gateway::ToGateway::Withdraw).
     Withdrawn {
@@ -78,6 +86,7 @@ mod kind {
     pub(super) const EXHAUSTED: u16 = 0x000a;
     pub(super) const WITHDRAWN: u16 = 0x000b;
     pub(super) const EMPTY: u16 = 0x000c;
+    pub(super) const UNUSABLE: u16 = 0x000d;
 }
 
 impl ToMaster {
@@ -107,6 +116,7 @@ impl Message for ToMaster {
             ToMaster::Empty => (kind::EMPTY, Necessity::Mandatory),
             ToMaster::Dispatched { .. } => (kind::DISPATCHED, Necessity::Optional),
             ToMaster::Exhausted { .. } => (kind::EXHAUSTED, Necessity::Mandatory),
+            ToMaster::Unusable { .. } => (kind::UNUSABLE, Necessity::Mandatory),
             ToMaster::Withdrawn { .. } => (kind::WITHDRAWN, Necessity::Mandatory),
         }
     }
@@ -137,6 +147,10 @@ impl Message for ToMaster {
             ToMaster::Exhausted { worker } | ToMaster::Withdrawn { worker } => {
                 out.extend_from_slice(&worker.to_le_bytes());
             }
+            ToMaster::Unusable { worker, reason } => {
+                out.extend_from_slice(&worker.to_le_bytes());
+                out.extend_from_slice(truncate(reason, MAX_REASON).as_bytes());
+            }
         }
         Ok(())
     }
@@ -156,6 +170,7 @@ impl Message for ToMaster {
             kind::EMPTY => Reader::new(body).finish(ToMaster::Empty),
             kind::DISPATCHED => read_dispatched(body),
             kind::EXHAUSTED => read_number(body).map(|worker| ToMaster::Exhausted { worker }),
+            kind::UNUSABLE => read_unusable(body),
             kind::WITHDRAWN => read_number(body).map(|worker| ToMaster::Withdrawn { worker }),
             kind::USER_TO_MASTER => Some(ToMaster::User(body.to_vec())),
             _ => return Ok(None),
@@ -179,11 +194,22 @@ fn read_counters(body: &[u8]) -> Option<ToMaster> {
 }
 
 fn read_retire(body: &[u8]) -> Option<ToMaster> {
+    let reason = read_reason(body)?;
+    Some(ToMaster::Retire { reason })
+}
+
+fn read_unusable(body: &[u8]) -> Option<ToMaster> {
+    let (worker, reason) = body.split_first_chunk()?;
+    let worker = u64::from_le_bytes(*worker);
+    let reason = read_reason(reason)?;
+    Some(ToMaster::Unusable { worker, reason })
+}
+
+fn read_reason(body: &[u8]) -> Option<String> {
     if body.len() > MAX_REASON {
         return None;
     }
-    let reason = std::str::from_utf8(body).ok()?.to_owned();
-    Some(ToMaster::Retire { reason })
+    std::str::from_utf8(body).ok().map(str::to_owned)
 }
 
 fn read_dispatched(body: &[u8]) -> Option<ToMaster> {

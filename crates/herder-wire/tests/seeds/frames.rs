@@ -279,6 +279,10 @@ fn life_of_a_gateway() -> Vec<u8> {
         good(&ToMaster::Dispatched { job: 1, worker: 4 }),
         good(&ToMaster::Exhausted { worker: 4 }),
         good(&ToMaster::Withdrawn { worker: 4 }),
+        good(&ToMaster::Unusable {
+            worker: 5,
+            reason: "it said hello twice".into(),
+        }),
         good(&ToMaster::Empty),
     ]
     .concat()

@@ -247,6 +247,7 @@ impl Coordinator {
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
             | ToMaster::Spent
+            | ToMaster::Unusable { .. }
             | ToMaster::User(_)
             | ToMaster::Withdrawn { .. } => {}
         }

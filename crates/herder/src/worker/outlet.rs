@@ -87,6 +87,7 @@ impl Channel {
             | ToMaster::Dispatched { .. }
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
+            | ToMaster::Unusable { .. }
             | ToMaster::Withdrawn { .. } => {
                 waiting.push_back(packet);
                 Ok(Sent::Later)

@@ -119,7 +119,7 @@ impl Shell {
 
     /// There is no way to a worker.
     pub(crate) fn cannot_tie(&self, worker: Incarnation, reason: &str) {
-        self.with(|state| state.give_up(worker, reason));
+        self.with(|state| state.give_up(worker, &format!("it cannot be linked: {reason}")));
     }
 
     /// Has the master hear something.

@@ -20,8 +20,8 @@ const COUNTERS: Duration = Duration::from_millis(10);
 /// How often the board is brought up to date.
 const BOARD: Duration = Duration::from_millis(50);
 
-/// No frame that leaves here is longer.
-const SHORT_FRAME: usize = 64;
+/// No frame that leaves here is longer: what is wrong with a worker is said in a line.
+const SHORT_FRAME: usize = 1024;
 
 /// When to do what is done again and again.
 #[derive(Debug)]

@@ -279,9 +279,11 @@ impl State {
 
     /// There is no way to a worker any more, so the master is asked for another one.
     pub(super) fn give_up(&mut self, worker: Incarnation, reason: &str) {
-        say(&format!("worker {worker} cannot be given jobs: {reason}"));
         self.stand(worker, Standing::Leaving);
-        self.report(ToMaster::Exhausted { worker: worker.0 });
+        self.report(ToMaster::Unusable {
+            worker: worker.0,
+            reason: reason.to_owned(),
+        });
     }
 
     /// Gives up the way to a worker, and with it what the worker has.

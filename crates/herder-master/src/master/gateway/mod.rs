@@ -171,6 +171,14 @@ impl Master {
                     self.carry_out(orders);
                 }
             }
+            (Part::Gateway, ToMaster::Unusable { worker, reason }) => {
+                // One that leaves knows only the links that it had.
+                let listens = self.is_received(id);
+                let worker = self.crews.find(Part::Workers, Incarnation(*worker));
+                if let Some(worker) = worker.filter(|_| listens) {
+                    self.misbehaved(worker, reason.clone());
+                }
+            }
             // The withdrawals that waited for it are answered one by one.
             (Part::Gateway, ToMaster::Empty) => {}
             (Part::Gateway, _) => {

@@ -104,6 +104,7 @@ impl Herd {
             | ToMaster::Hello { .. }
             | ToMaster::Ready
             | ToMaster::Spent
+            | ToMaster::Unusable { .. }
             | ToMaster::User(_)
             | ToMaster::Withdrawn { .. } => None,
         });
