@@ -8,8 +8,11 @@ use herder_e2e::native::{Totals, herd};
 use herder_e2e::process::resident_bytes;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 
 /// The worker of `Request handled by worker-P`.
 fn handled_by(body: &[u8]) -> Option<i32> {
@@ -94,6 +97,66 @@ fn least_connections_spares_the_one_that_is_busy() {
     herd.signal(Signal::INT);
     herd.wait_for_exit(BOOT);
     drop(slow);
+}
+
+/// Which worker serves a client with this address.
+fn server_of(client: Ipv4Addr, address: SocketAddr) -> io::Result<Option<i32>> {
+    let made = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&made, &SocketAddrV4::new(client, 0))?;
+    connect(&made, &address)?;
+    let mut stream = TcpStream::from(made);
+    stream.set_read_timeout(Some(BOOT))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
+    Ok(body.and_then(|body| pid_of_body(body.as_bytes())))
+}
+
+/// Who served each of 40 clients: twice by the first workers, then after the death of one of them;
+/// who died, who came instead, and what the master did.
+fn served_with_ip_hash() -> ([Vec<i32>; 3], [i32; 2], Totals) {
+    let scene = Scene::new("sticky");
+    let options = ["--workers", "4", "--policy", "ip-hash"];
+    let herd = herd(&scene, &options).start();
+    let address = address(&herd);
+    let workers = wait_for(&herd, 0, 4, "ready", BOOT);
+    // All of 127.0.0.0/8 is this machine.
+    let clients: Vec<Ipv4Addr> = (1..=40).map(|n| Ipv4Addr::new(127, 0, 7, n)).collect();
+    let servers = || -> Vec<i32> {
+        let server = |client: &Ipv4Addr| server_of(*client, address).expect("it is served");
+        let named = |pid: Option<i32>| pid.expect("a worker tells its name");
+        clients.iter().map(server).map(named).collect()
+    };
+    let (first, again) = (servers(), servers());
+    let dead = workers[0].pid;
+    let mark = herd.mark();
+    herd.signal_to(dead, Signal::KILL);
+    let heir = wait_for(&herd, mark, 1, "ready", BOOT)[0].pid;
+    let afterwards = servers();
+    herd.signal(Signal::TERM);
+    assert!(herd.wait_for_exit(BOOT).success());
+    let totals = Totals::of(&herd);
+    ([first, again, afterwards], [dead, heir], totals)
+}
+
+#[test]
+fn ip_hash_keeps_a_client_at_its_slot_also_when_the_worker_is_replaced() {
+    const TRIES: usize = 5;
+    for _ in 0..TRIES {
+        let ([first, again, afterwards], [dead, heir], totals) = served_with_ip_hash();
+        // A worker that the machine did not run in time loses its turn to another: rightly so.
+        if totals.taken_back > 0 {
+            println!("{totals:?}");
+            continue;
+        }
+        assert_eq!(again, first);
+        assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 4);
+        let inherited = |pid: &i32| if *pid == dead { heir } else { *pid };
+        assert_eq!(afterwards, first.iter().map(inherited).collect::<Vec<_>>());
+        return;
+    }
+    panic!("some worker was not run in time, {TRIES} times");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! due.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::dispatcher::{Dispatcher, Supply};
 use super::message::{Action, CloseReason};
@@ -27,7 +28,7 @@ impl Dispatcher {
     /// receipt would go unnoticed until it is given more. So is whoever is waited for.
     fn watch(&mut self) {
         let window = self.window();
-        let steal_after = self.spec.steal_after;
+        let still_after = self.still_after();
         let room = window
             * self
                 .workers
@@ -49,7 +50,7 @@ impl Dispatcher {
                     let full = worker.watch == Watch::On || worker.credit(window) == 0;
                     let needed = self.supply == Supply::Starved && full;
                     let needed = needed || worker.awaited > 0;
-                    worker.is_eligible() && (needed || worker.was_seen_still(steal_after))
+                    worker.is_eligible() && (needed || worker.was_seen_still(still_after))
                 }
                 Receipt::Stealing => worker.watch == Watch::On,
                 Receipt::OnTrial | Receipt::Rejecting { .. } | Receipt::Undecided => false,
@@ -112,12 +113,12 @@ impl Dispatcher {
     }
 
     /// When the worker's queue is to be measured: once when its oldest connection has been there for
-    /// `steal_after`, and again as soon as somebody else could take it.
+    /// too long, and again as soon as somebody else could take it.
     pub(super) fn look_at(&self, worker: &Worker) -> Option<Tick> {
         let idle = self.spec.recall == Recall::Channel
             && worker.is_stealable()
             && worker.measure == Ask::Idle;
-        let old_at = worker.oldest_sent()?.after(self.spec.steal_after);
+        let old_at = worker.oldest_sent()?.after(self.still_after());
         (idle && (worker.measured_at < old_at || self.other_has_credit(worker))).then_some(old_at)
     }
 
@@ -126,10 +127,19 @@ impl Dispatcher {
         let worker = &self.workers[index];
         let still = worker
             .oldest_sent()
-            .is_some_and(|oldest| oldest.after(self.spec.steal_after) <= self.now);
+            .is_some_and(|oldest| oldest.after(self.still_after()) <= self.now);
         if still && worker.is_stealable() && self.other_has_credit(worker) {
             self.workers[index].receipt = Receipt::Stealing;
             self.take_back(index);
+        }
+    }
+
+    /// How long a queue may stand still before others are given what is in it.
+    fn still_after(&self) -> Duration {
+        if self.picker.is_sticky() {
+            self.spec.steal_after.max(self.spec.sticky_wait)
+        } else {
+            self.spec.steal_after
         }
     }
 

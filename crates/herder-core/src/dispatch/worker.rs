@@ -162,10 +162,10 @@ impl Worker {
         Some(oldest.given_at)
     }
 
-    /// Whether its queue was looked at when the oldest connection had been there for `steal_after`.
-    pub(super) fn was_seen_still(&self, steal_after: Duration) -> bool {
+    /// Whether its queue was looked at when the oldest connection had been there for `still_after`.
+    pub(super) fn was_seen_still(&self, still_after: Duration) -> bool {
         self.oldest_sent()
-            .is_some_and(|oldest| oldest.after(steal_after) <= self.measured_at)
+            .is_some_and(|oldest| oldest.after(still_after) <= self.measured_at)
     }
 
     /// Gives it a connection, to be sent with the next batch.

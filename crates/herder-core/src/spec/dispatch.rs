@@ -64,7 +64,7 @@ pub struct DispatchSpec {
     /// gets no new connection until it does.
     pub stall_after: Duration,
     /// With [`PickerKind::IpHash`]: a connection waits this long for room at its own slot's worker
-    /// before the next best gets it.
+    /// before the next best gets it, and un-received at least this long before it is taken back.
     pub sticky_wait: Duration,
     /// A connection that met this many deaths while queued is closed.
     pub poison_deaths: NonZeroU32,

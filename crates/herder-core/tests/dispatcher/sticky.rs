@@ -179,6 +179,16 @@ fn nobody_waits_long_for_room_at_home() {
 }
 
 #[test]
+fn what_is_not_received_in_time_goes_to_the_next_best() {
+    let mut desk = desk(2);
+    desk.accept_from(at_home_in(0), 2);
+    desk.pass(STICKY_WAIT - Duration::from_micros(1));
+    assert_eq!(desk.channel(worker(0)), conns(0..2));
+    desk.pass(Duration::from_micros(1));
+    assert_eq!(desk.channel(worker(1)), conns(0..2));
+}
+
+#[test]
 fn a_crowd_from_one_place_does_not_wait() {
     let mut desk = deciders(2);
     desk.accept_from(at_home_in(0), 8 + 4 * 8 + 3);

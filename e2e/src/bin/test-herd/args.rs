@@ -72,8 +72,10 @@ enum Mode {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Picker {
+    IpHash,
     LeastConnections,
     RoundRobin,
+    TwoChoices,
 }
 
 impl Args {
@@ -94,8 +96,10 @@ impl Args {
                 Mode::Shared => Dispatch::Shared,
             })
             .policy(match self.policy {
+                Picker::IpHash => Policy::IpHash,
                 Picker::LeastConnections => Policy::LeastConnections,
                 Picker::RoundRobin => Policy::RoundRobin,
+                Picker::TwoChoices => Policy::TwoChoices,
             })
             .grace(Duration::from_millis(self.grace))
             .boot_timeout(Duration::from_millis(self.boot_timeout))
