@@ -32,17 +32,24 @@ impl Sentences {
                 format!("message {number}: worker {worker} could not carry it out")
             }
             JobOutcome::Unserved => {
-                format!("message {number}: no worker could take it; it was not carried out")
+                let done = self.done();
+                format!("message {number}: no worker could take it; {done}")
             }
             JobOutcome::Poisoned => {
-                let done = match self.retry {
-                    Retry::Idempotent => "it may have been carried out",
-                    Retry::Never => "it was not carried out",
-                };
+                let done = self.done();
                 format!("message {number}: every worker that took it ended; {done}")
             }
         };
         Some(text_message(text))
+    }
+
+    /// What is known of a message that no worker has any more: one that is repeated may have been
+    /// with a worker that died.
+    fn done(&self) -> &'static str {
+        match self.retry {
+            Retry::Idempotent => "it may have been carried out",
+            Retry::Never => "it was not carried out",
+        }
     }
 
     /// What the client hears when a reply did not get into this process.
@@ -97,6 +104,10 @@ mod tests {
         assert_eq!(
             said(Retry::Idempotent, None, JobOutcome::Poisoned),
             "message 7: every worker that took it ended; it may have been carried out"
+        );
+        assert_eq!(
+            said(Retry::Idempotent, None, JobOutcome::Unserved),
+            "message 7: no worker could take it; it may have been carried out"
         );
         assert_eq!(
             said(Retry::Never, Some("sorry"), JobOutcome::Lost { worker }),

@@ -38,15 +38,16 @@ impl Job {
         }
     }
 
-    /// The number of the job: 1, 2, 3 … in the life of a gateway, and the one that
-    /// [`Cluster::on_dispatched`](crate::Cluster::on_dispatched) is told.
+    /// The number of the job, and the one that
+    /// [`Cluster::on_dispatched`](crate::Cluster::on_dispatched) is told: 1, 2, 3 … for the first
+    /// gateway of a herd. Those of its successors are larger, so that none comes twice.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.ticket.id()
     }
 
-    /// The number of the client's connection: all messages of one connection have the same. Another
-    /// gateway, after the death of one, begins anew.
+    /// The number of the client's connection: all messages of one connection have the same, and no
+    /// other connection of the herd has it, whichever gateway let it in.
     #[must_use]
     pub fn client(&self) -> u64 {
         self.ticket.client()
