@@ -233,43 +233,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin, L: Language> Session<S, L> {
     }
 
     /// We come to the end.
-    async fn close(mut self, reason: Reason) -> io::Result<()> {
+    async fn close(self, reason: Reason) -> io::Result<()> {
+        let (until, mut language) = (Instant::now() + self.settings.close_timeout, self.language);
+        let mut wire = self.wire;
+        // What the hub would have for it until it has gone would only pile up.
+        drop(self.seat);
         if reason == Reason::TooSlow {
-            self.wire.outbox.discard();
+            wire.outbox.discard();
         }
-        let goodbye = self.language.goodbye(reason);
-        self.wire.outbox.push(&goodbye, Bytes::new(), b"");
-        let until = Instant::now() + self.settings.close_timeout;
-        self.wire.flush(until).await?;
+        let goodbye = language.goodbye(reason);
+        wire.outbox.push(&goodbye, Bytes::new(), b"");
+        wire.flush(until).await?;
         if L::GOODBYE == Goodbye::Answered {
             let until = Instant::now() + PARTING;
-            if let Ok(heard) = timeout_at(until, self.goodbye()).await {
+            if let Ok(heard) = timeout_at(until, hear_goodbye(&mut wire, &mut language)).await {
                 heard?;
             }
         }
-        self.leave().hang_up().await;
+        wire.hang_up().await;
         Ok(())
-    }
-
-    /// Waits for the client's goodbye; what else it still says is no job.
-    async fn goodbye(&mut self) -> io::Result<()> {
-        let mut unanswered = Outbox::default();
-        loop {
-            let decoded = self.language.decode(&mut self.wire.inbox, &mut unanswered);
-            match decoded {
-                Some(Heard::Bye(_)) => return Ok(()),
-                Some(Heard::Message(_) | Heard::Noise) => continue,
-                None => unanswered = Outbox::default(),
-            }
-            if self.wire.turn(Reading::On).await? == Turn::End {
-                return Ok(());
-            }
-        }
     }
 
     /// Gives up the seat: what the connection still does is of no interest to the hub.
     fn leave(self) -> Wire<S> {
         self.wire
+    }
+}
+
+/// Waits for the client's goodbye; what else it still says is no job.
+async fn hear_goodbye<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    language: &mut impl Language,
+) -> io::Result<()> {
+    let mut unanswered = Outbox::default();
+    loop {
+        let decoded = language.decode(&mut wire.inbox, &mut unanswered);
+        match decoded {
+            Some(Heard::Bye(_)) => return Ok(()),
+            Some(Heard::Message(_) | Heard::Noise) => continue,
+            None => unanswered = Outbox::default(),
+        }
+        if wire.turn(Reading::On).await? == Turn::End {
+            return Ok(());
+        }
     }
 }
 

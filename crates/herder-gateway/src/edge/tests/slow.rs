@@ -105,6 +105,21 @@ async fn a_client_that_is_too_slow_is_told_after_the_message_that_was_begun() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_more_is_kept_for_a_client_that_is_too_slow() {
+    let (client, loopback, session) = serve(Answering::OnRequest, 1 << 12);
+    let talk = async {
+        for _ in 0..18 {
+            send(&loopback, MEBIBYTE);
+            settle().await;
+        }
+        // It has read nothing of its goodbye yet.
+        assert!(loopback.places().is_empty());
+        drop(client);
+    };
+    tokio::join!(session.run(), talk);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_never_reads_is_given_up() {
     let (client, loopback, session) = session(Answering::OnRequest, 1 << 12, Lines::new(LIMIT));
     let begun = Instant::now();
