@@ -210,6 +210,7 @@ impl Master {
             self.stop(None);
         }
         self.close_listeners(Part::Workers);
+        self.bury_unheard();
         // It owes answers, too.
         for id in self.crews.living(Part::Workers) {
             self.feed(Part::Workers, Event::Withdrawn { worker: id.worker });

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use herder_core::spec::DispatchMode;
 use herder_core::supervisor::Event;
 use herder_core::{Tick, WorkerId};
 use herder_sys::signal::Signal;
@@ -19,8 +20,6 @@ use crate::dispatch::{
 };
 use crate::event::HerdEvent;
 use crate::part::Part;
-
-use herder_core::spec::DispatchMode;
 
 /// How long a worker may live without its channel: it has nothing to do any more.
 const LINGERS: Duration = Duration::from_secs(1);
@@ -204,6 +203,23 @@ impl Master {
         }
     }
 
+    /// Buries the dead whom nobody hears out any more.
+    pub(super) fn bury_unheard(&mut self) {
+        let is_unheard = |node: &NodeLife| node.last_words == LastWords::Asked;
+        let members = self.crews.members();
+        let unheard = members.filter(|(_, member)| member.node.as_ref().is_some_and(is_unheard));
+        for id in unheard.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.bury(id);
+        }
+    }
+
+    fn bury(&mut self, id: MemberId) {
+        if let Err(error) = self.on_exit(id.part, id.worker.incarnation) {
+            let text = format!("a worker's end cannot be learnt: {error}");
+            self.tell(HerdEvent::Warning { text });
+        }
+    }
+
     fn on_word(&mut self, worker: WorkerId, word: Word) {
         let part = Part::Workers;
         let id = MemberId { part, worker };
@@ -218,10 +234,7 @@ impl Master {
             Word::Broken(problem) => self.misbehaved(id, problem),
             Word::Dry => {
                 node.last_words = LastWords::Heard;
-                if let Err(error) = self.on_exit(part, worker.incarnation) {
-                    let text = format!("a worker's end cannot be learnt: {error}");
-                    self.tell(HerdEvent::Warning { text });
-                }
+                self.bury(id);
             }
             Word::Ended => {
                 let end_by = now().after(LINGERS);

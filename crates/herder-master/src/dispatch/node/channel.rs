@@ -321,3 +321,7 @@ impl Channel {
         envelope.conn
     }
 }
+
+#[cfg(test)]
+#[path = "channel_tests.rs"]
+mod tests;

@@ -99,8 +99,11 @@ impl Switchboard {
         };
         let worker = peer.id;
         let event = match (peer.course, peer.admission) {
+            (_, Admission::NoMore) => Event::Withdraw { worker },
             (Course::Serves, Admission::Admitted) => Event::Admit { worker },
-            (Course::Leaves | Course::Severed | Course::Serves, _) => Event::Hold { worker },
+            (Course::Leaves | Course::Severed, Admission::Admitted) | (_, Admission::NotNow) => {
+                Event::Hold { worker }
+            }
         };
         doorway.dispatcher.handle(event, now);
     }
@@ -111,26 +114,15 @@ impl Switchboard {
         self.desk.tell(News::Withdrawn(worker));
     }
 
-    /// Tells a worker to leave.
+    /// Tells a worker to leave. A second time would end its channel before its connections have ended.
     pub(super) fn disconnect(&mut self, life: Incarnation, now: Tick) {
-        let leaves = match self.peers.get_mut(&life) {
-            Some(peer) => std::mem::replace(&mut peer.course, Course::Leaves),
-            None => return,
-        };
-        match leaves {
-            Course::Serves => {
-                self.hold_everywhere(life, now);
-                let seq = self.seq();
-                self.say(life, &ToNode::Disconnect { seq }, None, now);
-            }
-            // A second time would end its channel before its connections have ended.
-            Course::Leaves => {}
-            Course::Severed => {
-                if let Some(peer) = self.peers.get_mut(&life) {
-                    peer.course = Course::Severed;
-                }
-            }
+        match self.peers.get_mut(&life) {
+            Some(peer) if peer.course == Course::Serves => peer.course = Course::Leaves,
+            Some(_) | None => return,
         }
+        self.hold_everywhere(life, now);
+        let seq = self.seq();
+        self.say(life, &ToNode::Disconnect { seq }, None, now);
     }
 
     /// A worker broke the protocol: it is not listened to any more. What it was given it may still
@@ -217,7 +209,7 @@ impl Switchboard {
             .add(Count::Closed, before - self.hand.len());
     }
 
-    fn hold_everywhere(&mut self, life: Incarnation, now: Tick) {
+    pub(super) fn hold_everywhere(&mut self, life: Incarnation, now: Tick) {
         for key in self.exchange.keys_of(life) {
             self.admit_to(key, life, now);
         }

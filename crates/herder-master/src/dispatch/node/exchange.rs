@@ -269,3 +269,7 @@ impl Port {
         self.holders.contains(&worker)
     }
 }
+
+#[cfg(test)]
+#[path = "exchange_tests.rs"]
+mod tests;

@@ -170,9 +170,7 @@ impl Switchboard {
         if peer.course == Course::Serves {
             peer.course = Course::Leaves;
         }
-        for key in self.exchange.keys_of(life) {
-            self.admit_to(key, life, now);
-        }
+        self.hold_everywhere(life, now);
     }
 
     fn tell_first(&mut self, life: Incarnation, word: Word) {

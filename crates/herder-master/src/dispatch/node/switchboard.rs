@@ -43,6 +43,11 @@ const CROWDED: Duration = Duration::from_millis(10);
 /// idle time for each connection; and what is in its channel when it stalls cannot be taken back.
 const DEPTH: NonZeroU32 = NonZeroU32::new(4).expect("4 is not zero");
 
+/// How long workers are waited for, when the herd stops, that have not decided about the last
+/// connections: the next word to them waits behind those, but who rejects one then has nobody to leave it
+/// to.
+const LAST_VERDICTS: Duration = Duration::from_secs(1);
+
 /// How long the door stays open, when the herd stops, for connections that were made before.
 const DOOR: Duration = Duration::from_millis(500);
 
@@ -77,9 +82,10 @@ pub(super) struct Held {
 pub(super) struct LastCall {
     /// Until when the door stays open.
     door: Tick,
+    /// Until when the workers may decide about the last ones; known when the door is closed.
+    decide_by: Option<Tick>,
     /// Until when connections may wait.
     until: Tick,
-    is_open: bool,
     /// Workers that are to be withdrawn; none any more once the call is over.
     withheld: Option<Vec<WorkerId>>,
 }
@@ -378,7 +384,7 @@ impl Switchboard {
         self.last_call = Some(LastCall {
             door: now.after(DOOR.min(within)),
             until: now.after(within),
-            is_open: true,
+            decide_by: None,
             withheld: Some(Vec::new()),
         });
         self.listeners.clear();
@@ -402,8 +408,8 @@ impl Switchboard {
             .exchange
             .doorways()
             .all(|(_, it)| it.acceptor.is_done());
-        if call.is_open && (call.door <= now || all_in) {
-            call.is_open = false;
+        if call.decide_by.is_none() && (call.door <= now || all_in) {
+            call.decide_by = Some(now.after(LAST_VERDICTS));
             for (_, doorway) in self.exchange.doorways() {
                 doorway.acceptor.close();
             }
@@ -414,7 +420,11 @@ impl Switchboard {
             }
             self.desk.tell(News::ListenersClosed);
         }
-        let is_over = !call.is_open && self.hand.is_empty();
+        let mut doorways = self.exchange.doorways();
+        let nobody_waits = doorways.all(|(_, it)| it.dispatcher.pending() == 0);
+        let decided = self.hand.is_empty() || call.decide_by.is_some_and(|by| by <= now);
+        drop(doorways);
+        let is_over = call.decide_by.is_some() && nobody_waits && decided;
         if is_over || self.peers.is_empty() || call.until <= now {
             for worker in call.withheld.take().unwrap_or_default() {
                 self.withdraw(worker, now);
@@ -425,12 +435,17 @@ impl Switchboard {
 
 impl LastCall {
     fn due(&self) -> Option<Tick> {
-        let door = self.is_open.then_some(self.door);
-        let until = self.withheld.is_some().then_some(self.until);
-        door.into_iter().chain(until).min()
+        // When it is over nothing is due.
+        self.withheld.as_ref()?;
+        let next = self.decide_by.unwrap_or(self.door);
+        Some(next.min(self.until))
     }
 }
 
 fn now() -> Tick {
     Tick::from_micros(clock::monotonic_micros())
 }
+
+#[cfg(test)]
+#[path = "switchboard_tests.rs"]
+mod tests;
