@@ -33,7 +33,7 @@ pub(super) trait Language {
     /// What to say before we end the connection.
     fn goodbye(&self, reason: Reason) -> Bytes;
 
-    /// What a client answers that is there; `None` when it would not.
+    /// What a client answers that is there; `None` when there is no such thing in this language.
     fn ping(&self) -> Option<Bytes>;
 }
 
@@ -109,8 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, L: Language> Session<S, L> {
     }
 
     async fn converse(&mut self) -> End {
-        let every = self.language.ping().and(self.settings.keep_alive);
-        let mut pulse = every.map(Pulse::new);
+        let mut pulse = self.settings.keep_alive.map(Pulse::new);
         loop {
             if let Some(end) = self.collect().or_else(|| self.listen()) {
                 return end;
@@ -189,15 +188,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin, L: Language> Session<S, L> {
     }
 
     fn beat(&mut self, pulse: &mut Option<Pulse>) -> Option<End> {
-        let ping = self.language.ping()?;
-        let pulse = pulse.as_mut()?;
-        match pulse.look(self.wire.heard(), self.reading()) {
+        let look = pulse.as_mut()?.look(self.wire.heard(), self.silence());
+        match look {
             Look::Well => None,
             Look::Quiet => {
-                self.wire.outbox.push(&ping, Bytes::new(), b"");
+                if let Some(ping) = self.language.ping() {
+                    self.wire.outbox.push(&ping, Bytes::new(), b"");
+                }
                 None
             }
             Look::Dead => Some(End::Gone),
+        }
+    }
+
+    /// What it means that nothing is heard from the client. While much waits for it, to take some of
+    /// that is a sign of life.
+    fn silence(&self) -> Silence {
+        let is_due = self.wire.outbox.len() > SLOW;
+        let is_asked = self.language.ping().is_some() && self.reading() == Reading::On;
+        if is_due || is_asked {
+            Silence::Suspicious
+        } else {
+            Silence::Natural
         }
     }
 
@@ -287,6 +299,13 @@ struct Pulse {
     asked: Option<Instant>,
 }
 
+/// See [`Session::silence`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Silence {
+    Natural,
+    Suspicious,
+}
+
 enum Look {
     Dead,
     Quiet,
@@ -310,12 +329,11 @@ impl Pulse {
     }
 
     /// The clock is wound up once per interval, not with every message.
-    fn look(&mut self, heard: Instant, reading: Reading) -> Look {
+    fn look(&mut self, heard: Instant, silence: Silence) -> Look {
         let now = Instant::now();
-        // From a client that we do not read, silence says nothing.
-        let heard = match reading {
-            Reading::On => heard,
-            Reading::Off => now,
+        let heard = match silence {
+            Silence::Suspicious => heard,
+            Silence::Natural => now,
         };
         let (look, asked, next) = match self.asked {
             Some(asked) if heard < asked => (Look::Dead, None, now),

@@ -15,7 +15,8 @@ pub(crate) struct Settings {
     pub(crate) handshake_timeout: Duration,
     /// How long a client that says goodbye waits for the answers it is owed.
     pub(crate) close_timeout: Duration,
-    /// A WebSocket client is pinged after so much silence, and gone after as much again.
+    /// A WebSocket client is pinged after so much silence, and gone after as much again; so is any
+    /// client that takes nothing of the much that waits for it.
     pub(crate) keep_alive: Option<Duration>,
     /// Whose pages may connect.
     pub(crate) origins: Origins,

@@ -110,7 +110,8 @@ impl Cluster {
     }
 
     /// After how much silence a client is asked whether it is still there; when it says nothing for
-    /// as long again, it is gone. `None` = never. Default: 30 s.
+    /// as long again, it is gone; so is one that takes nothing for as long of more than 1 MiB of
+    /// replies. `None` = never. Default: 30 s.
     pub fn keep_alive(self, time: Option<Duration>) -> Cluster {
         let mut this = self.about("keep_alive");
         this.settings.messages.keep_alive = match time {

@@ -1,13 +1,14 @@
 //! Clients that take less than they are sent, and hubs that take less than they are sent.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 
 use crate::edge::lines::Lines;
-use crate::edge::session::Session;
+use crate::edge::session::{Language, Session};
 use crate::edge::testing::{TEXT, frame, session};
 use crate::edge::websocket::WebSocket;
 use crate::hub::loopback::{Answering, Loopback};
@@ -132,6 +133,35 @@ async fn a_client_that_never_reads_is_given_up() {
     assert_eq!(begun.elapsed().as_secs(), 5);
     assert!(loopback.places().is_empty());
     drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_of_what_waits_for_it_does_not_keep_it_for_ever() {
+    takes_nothing(session(
+        Answering::OnRequest,
+        1 << 12,
+        WebSocket::new(LIMIT),
+    ))
+    .await;
+    takes_nothing(session(Answering::OnRequest, 1 << 12, Lines::new(LIMIT))).await;
+}
+
+async fn takes_nothing<L: Language>(
+    (mut client, loopback, session): (DuplexStream, Rc<Loopback>, Session<DuplexStream, L>),
+) {
+    let begun = Instant::now();
+    let talk = async {
+        send(&loopback, 2 * MEBIBYTE);
+        for _ in 0..10 {
+            // Little by little is not nothing.
+            tokio::time::sleep(Duration::from_secs(29)).await;
+            client.read_exact(&mut [0; 5000]).await.unwrap();
+        }
+    };
+    tokio::join!(session.run(), talk);
+    let stayed = begun.elapsed().as_secs();
+    assert!((290 + 60..290 + 120).contains(&stayed), "{stayed} s");
+    assert!(loopback.places().is_empty());
 }
 
 #[tokio::test]
