@@ -83,7 +83,8 @@ fn script_config(
     identity: Option<user::Identity>,
 ) -> Result<Config, RunError> {
     node::check(&args)?;
-    let (mode, reason) = node::dispatch(&args);
+    let program = node::program(&args, script, identity)?;
+    let (mode, reason) = node::dispatch(&args, &program)?;
     if mode == DispatchMode::Shared {
         check_shared(&args)?;
     }
@@ -92,7 +93,6 @@ fn script_config(
         Some(name) => name.parse::<AppName>()?,
         None => node::default_name(script),
     };
-    let program = node::program(&args, script, identity)?;
     let mut spec = spec(&args, name, args.node.listen_timeout)?;
     spec.dispatch.mode = mode;
     spec.dispatch.picker = args.policy.unwrap_or(PickerKind::RoundRobin);

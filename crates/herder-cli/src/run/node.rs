@@ -50,6 +50,12 @@ pub(crate) enum NodeError {
          use round-robin, two-choices or ip-hash"
     )]
     NoCount,
+    #[error(
+        "bun listens for itself, and the kernel chooses the worker; leave --dispatch pass and --policy out"
+    )]
+    BunListens,
+    #[error("--dispatch shared: deno takes the listener and never serves; leave the option out")]
+    DenoDoesNotShare,
     #[error(transparent)]
     Interpreter(#[from] ProgramError),
 }
@@ -97,18 +103,30 @@ pub(super) fn check(args: &RunArgs) -> Result<(), NodeError> {
 }
 
 /// Who accepts, and why.
-pub(super) fn dispatch(args: &RunArgs) -> (DispatchMode, &'static str) {
+pub(super) fn dispatch(
+    args: &RunArgs,
+    program: &NodeProgram,
+) -> Result<(DispatchMode, &'static str), NodeError> {
+    let (pass, shared) = (DispatchMode::Pass, DispatchMode::Shared);
     let policy = std::env::var("NODE_CLUSTER_SCHED_POLICY").ok();
+    let engine = engine_of(program.command.path.as_os_str());
+    if engine == Engine::Bun {
+        if args.dispatch == DispatchArg::Pass || args.policy.is_some() {
+            return Err(NodeError::BunListens);
+        }
+        return Ok((shared, "bun listens for itself, and the kernel chooses"));
+    }
+    if args.node.send_handle.is_some() {
+        return Ok((shared, "each worker is sent the listener"));
+    }
     match (args.dispatch, policy.as_deref()) {
-        _ if args.node.send_handle.is_some() => {
-            (DispatchMode::Shared, "each worker is sent the listener")
+        (DispatchArg::Pass, _) => Ok((pass, "--dispatch pass")),
+        (DispatchArg::Shared, _) if engine == Engine::Deno => Err(NodeError::DenoDoesNotShare),
+        (DispatchArg::Shared, _) => Ok((shared, "--dispatch shared")),
+        (DispatchArg::Auto, Some("none")) if engine == Engine::Node => {
+            Ok((shared, "NODE_CLUSTER_SCHED_POLICY=none"))
         }
-        (DispatchArg::Pass, _) => (DispatchMode::Pass, "--dispatch pass"),
-        (DispatchArg::Shared, _) => (DispatchMode::Shared, "--dispatch shared"),
-        (DispatchArg::Auto, Some("none")) => {
-            (DispatchMode::Shared, "NODE_CLUSTER_SCHED_POLICY=none")
-        }
-        (DispatchArg::Auto, _) => (DispatchMode::Pass, "a Node program"),
+        (DispatchArg::Auto, _) => Ok((pass, "a program of Node's cluster")),
     }
 }
 

@@ -155,7 +155,8 @@ fn announce(output: &Output, listeners: &[Listener], config: &Config) {
         DispatchMode::Message | DispatchMode::Pass | DispatchMode::Shared => given,
     };
     listen::tell(output, listeners, mode, reason);
-    if let Program::Node(_) = &config.program {
+    // They listen later, by asking; what was told with the listeners is told without.
+    if let (Program::Node(_), []) = (&config.program, listeners) {
         let (mode, reason) = (mode.to_string(), reason.to_owned());
         output.tell(HerdEvent::DispatchChosen { mode, reason });
     }

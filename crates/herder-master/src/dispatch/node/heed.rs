@@ -83,7 +83,10 @@ impl Switchboard {
             return;
         }
         if let Some(cure) = launcher_of(query) {
-            self.tell_first(life, Word::Swallowed(cure));
+            self.tell_first(life, Word::Swallowed(cure.to_owned()));
+        }
+        if self.gives_listeners() && is_of_a_handle(query) {
+            self.tell_first(life, Word::Swallowed(NODE_18.to_owned()));
         }
         match self.exchange.ask(life, query, &self.epoll) {
             Answer::Opened(key) => {
@@ -184,12 +187,19 @@ impl Switchboard {
 const INVALID: NonZero<i32> = NonZero::new(libc_errno::INVALID).expect("22 is not zero");
 
 /// How to start a program whose launcher asks for a listener of its own.
-fn launcher_of(query: &Query) -> Option<String> {
+fn launcher_of(query: &Query) -> Option<&'static str> {
     let path = query.address.as_deref()?;
     let is_tsx = path.contains("/tsx-") && path.ends_with(".pipe");
-    is_tsx.then(|| {
+    is_tsx.then_some(
         "the tsx command keeps the channel for itself, so that every worker binds for itself: run \
-         the program with --node-args '--import tsx'"
-            .to_owned()
-    })
+         the program with --node-args '--import tsx'",
+    )
 }
+
+/// Up to Node 18 a worker asks for a listener also when it has one in its hand, and then asks for none
+/// in particular.
+fn is_of_a_handle(query: &Query) -> bool {
+    query.address.is_none() && query.port == Some(-1)
+}
+
+const NODE_18: &str = "a worker cannot use the listener that it was sent: Node 20 or later can";

@@ -50,8 +50,8 @@ pub(crate) enum Word {
     Served(u64),
     /// Its program announces its own end.
     Suicide,
-    /// A launcher took the channel that was meant for the program; this is how to start the program
-    /// instead.
+    /// What it asks for can come to no good, for this reason; it may be a launcher that took the channel
+    /// which was meant for the program.
     Swallowed(String),
     /// Its program leaves by its own wish.
     Voluntary,

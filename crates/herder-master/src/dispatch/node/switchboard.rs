@@ -174,6 +174,11 @@ impl Switchboard {
         }
     }
 
+    /// Whether the herd's own listeners are given to the workers.
+    pub(super) fn gives_listeners(&self) -> bool {
+        self.gift.is_some()
+    }
+
     /// Gives the herd's own listeners to a worker.
     pub(super) fn give_listeners(&mut self, life: Incarnation, now: Tick) {
         let Some(gift) = self.gift.clone() else {
