@@ -20,7 +20,7 @@ test: ## Install what is missing (asks first, if CI is unset and there is a term
 	@scripts/test short
 
 test-all: ## As test, with the long matrices and a long simulation
-	@scripts/setup test
+	@scripts/setup test-all
 	@scripts/test all
 
 check: ## Formatting, lints, licences and bans, documentation, help texts

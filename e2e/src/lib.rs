@@ -15,6 +15,7 @@ pub mod client;
 pub mod dice;
 pub mod foreign;
 pub mod herd;
+pub mod interpreter;
 pub mod jobs;
 pub mod lineage;
 pub mod message;
