@@ -178,15 +178,18 @@ fn r46_timed_a_client_that_reads_nothing_holds_nobody_up() {
     account.assert_all_answered();
     assert!(account.latency(1000) < Duration::from_secs(1), "{account}");
     // All of it is there when it reads at last.
-    let mut bytes = 0;
-    let mut replies = Vec::new();
-    while replies.len() < 8 {
-        if let Some(Heard::Bytes(part)) = lazy.try_hear(BOOT) {
-            bytes += part.len();
-            replies.push(lazy.hear());
+    let (mut bytes, mut replies) = (0, 0);
+    while replies < 8 || bytes < 8 * MIB {
+        match lazy.hear() {
+            Heard::Bytes(part) => bytes += part.len(),
+            Heard::Text(_) => replies += 1,
+            end @ (Heard::Closed(_) | Heard::Ended | Heard::Pong) => {
+                panic!("{end:?} after {bytes} bytes and {replies} replies")
+            }
         }
     }
-    assert_eq!(bytes, 8 * MIB);
+    assert_eq!((bytes, replies), (8 * MIB, 8));
+    drop(lazy);
     assert!(herd.end().success());
 }
 
