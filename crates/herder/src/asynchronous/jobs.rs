@@ -67,18 +67,16 @@ impl AsyncJobWorker {
             changed.as_mut().enable();
             match self.intake.step(link)? {
                 Step::Job(ticket) => return Ok(Some(AsyncJob { ticket })),
-                Step::Nothing => {}
                 Step::Over => return Ok(None),
-            }
-            let ending = link.ending();
-            if ending.has_begun() {
-                // Something that had arrived waits for room at the gate.
-                changed.await;
-                continue;
-            }
-            tokio::select! {
-                () = changed => {}
-                () = ending.until(|| ending.has_begun()) => {}
+                // Whether the end has begun or not: it has been received.
+                Step::Waits => changed.await,
+                Step::Nothing => {
+                    let ending = link.ending();
+                    tokio::select! {
+                        () = changed => {}
+                        () = ending.until(|| ending.has_begun()) => {}
+                    }
+                }
             }
         }
     }

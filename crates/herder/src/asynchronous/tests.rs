@@ -160,12 +160,11 @@ async fn serve_axum(worker: AsyncWorker) -> Result<(), String> {
 #[cfg(feature = "axum")]
 #[test]
 fn axum_answers_what_had_come_when_the_end_begins() {
-    for (threads, _) in BOTH
-        .into_iter()
-        .flat_map(|threads| (0..5).map(move |n| (threads, n)))
-    {
+    // With several threads a connection may be closed before its task had its first turn: axum does
+    // not look for a request any more, then.
+    for _ in 0..10 {
         let (mut master, worker) = testing::pass(CALM);
-        let running = start(worker, threads, serve_axum);
+        let running = start(worker, None, serve_axum);
         master.wait_for(|message| *message == ToMaster::Ready);
         let mut clients = master.pass(4);
         for client in &mut clients {
@@ -182,7 +181,7 @@ fn axum_answers_what_had_come_when_the_end_begins() {
             client.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut answer = String::new();
             let _reset = client.read_to_string(&mut answer);
-            assert!(answer.ends_with("hello"), "{threads:?}: {answer:?}");
+            assert!(answer.ends_with("hello"), "{answer:?}");
         }
         assert_eq!(running.join().unwrap(), 0);
     }

@@ -36,6 +36,8 @@ pub(crate) enum Step {
     Nothing,
     /// No more will come.
     Over,
+    /// One has come, but cannot be started before there is room at the gate.
+    Waits,
 }
 
 /// A worker's source of jobs.
@@ -121,7 +123,7 @@ impl Intake {
             let due = link.tick(Instant::now());
             match self.step(link)? {
                 Step::Job(ticket) => return Ok(Some(ticket)),
-                Step::Nothing => self.wait(link, due)?,
+                Step::Nothing | Step::Waits => self.wait(link, due)?,
                 Step::Over => return Ok(None),
             }
         }
@@ -138,7 +140,7 @@ impl Intake {
                         return Ok(Step::Job(ticket));
                     }
                     None if desk.arrived.is_empty() => continue,
-                    None => return Ok(Step::Nothing),
+                    None => return Ok(Step::Waits),
                 }
             }
             if link.ending().has_begun() {
