@@ -44,8 +44,9 @@ impl Cluster {
         this
     }
 
-    /// Tells at this path, as server-sent events, which workers there are and what they do: the
-    /// first event is `workers`, a list; each later one is a worker that has changed.
+    /// Tells at this path, as server-sent events, which workers there are and what they do. Every
+    /// event is called `workers`: the data of the first is a list, of each later one a single
+    /// worker that has changed.
     pub fn feed(self, path: impl Into<String>) -> Cluster {
         let mut this = self.about("feed");
         this.settings.messages.gateway.feed = Some(path.into());

@@ -68,7 +68,8 @@ pub(crate) fn conclude(worker: &Worker, outcome: &Outcome) -> Instant {
         Outcome::Done => "the worker function returned".to_owned(),
         Outcome::Failed(error) => {
             let error = error.replace(['\n', '\r'], " ");
-            say(&format!("worker {} failed: {error}", link.identity().slot));
+            let (slot, id) = (link.identity().slot, link.identity().id);
+            say(&format!("worker {slot} #{id} failed: {error}"));
             format!("the worker function failed: {error}")
         }
         // The panic hook has logged it, unless the program replaced the hook.
