@@ -1,12 +1,13 @@
 //! Listeners in the hand of a dispatch thread.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use herder_core::Tick;
+use herder_core::{Origin, Tick};
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::listener::{self, AcceptError, Listener};
+use herder_sys::socket;
 
 /// How long accepting rests when there is no descriptor left. Without a rest the listener, still
 /// readable, would wake the thread 200,000 times a second.
@@ -171,4 +172,11 @@ impl Acceptor {
         }
         !told_lately
     }
+}
+
+/// Where a connection comes from. Nobody knows it of one that has ended already, or of a client that
+/// came by a Unix socket.
+pub(super) fn origin_of(socket: BorrowedFd<'_>) -> Option<Origin> {
+    let address = socket::peer_ip(socket).ok().flatten();
+    address.map(Origin::from)
 }

@@ -1,5 +1,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use herder_core::dispatch::CloseReason;
+
+use super::News;
+
 /// What a dispatch thread has done since it started. One relaxed addition per event: nothing here
 /// synchronises anything.
 #[derive(Default)]
@@ -38,6 +42,27 @@ impl Counters {
             Count::Closed => &self.closed,
             Count::Handed => &self.handed,
             Count::TakenBack => &self.taken_back,
+        }
+    }
+}
+
+/// How many connections were closed unserved, by reason.
+#[derive(Default)]
+pub(super) struct Unserved {
+    poisoned: u64,
+    timed_out: u64,
+}
+
+impl Unserved {
+    /// Counts one more, and says how many there are now.
+    pub(super) fn count(&mut self, reason: CloseReason) -> News {
+        match reason {
+            CloseReason::Poisoned => self.poisoned += 1,
+            CloseReason::TimedOut => self.timed_out += 1,
+        }
+        News::Closed {
+            poisoned: self.poisoned,
+            timed_out: self.timed_out,
         }
     }
 }

@@ -5,19 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use herder_core::dispatch::{Action, Batch, CloseReason, Dispatcher, Event, MAX_BATCH};
 use herder_core::spec::DispatchSpec;
-use herder_core::{ConnId, Incarnation, Origin, Tick, WorkerId};
+use herder_core::{ConnId, Incarnation, Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::Reserve;
 use herder_sys::listener::Listener;
-use herder_sys::{clock, random, sched, socket};
+use herder_sys::{clock, random, sched};
 
-use super::acceptor::{Accepted, Acceptor};
-use super::counters::Count;
+use super::acceptor::{Accepted, Acceptor, origin_of};
+use super::counters::{Count, Unserved};
 use super::link::{Held, Link};
 use super::{Command, Desk, News};
 
@@ -55,8 +55,7 @@ pub(super) struct Pass {
     last_call: Option<LastCall>,
     /// Room for what is taken back when every other descriptor is in use.
     reserve: Reserve,
-    poisoned: u64,
-    timed_out: u64,
+    unserved: Unserved,
 }
 
 /// A stopping herd serves who had connected before. Nobody else could, so the workers go on receiving
@@ -111,8 +110,7 @@ impl Pass {
             unwatchable: BTreeSet::new(),
             last_call: None,
             reserve: Reserve::new(MAX_BATCH)?,
-            poisoned: 0,
-            timed_out: 0,
+            unserved: Unserved::default(),
         })
     }
 
@@ -427,23 +425,8 @@ impl Pass {
     fn close(&mut self, conn: ConnId, reason: CloseReason) {
         self.hand.remove(&conn);
         self.desk.counters.add(Count::Closed, 1);
-        match reason {
-            CloseReason::Poisoned => self.poisoned += 1,
-            CloseReason::TimedOut => self.timed_out += 1,
-        }
-        let news = News::Closed {
-            poisoned: self.poisoned,
-            timed_out: self.timed_out,
-        };
-        self.desk.tell(news);
+        self.desk.tell(self.unserved.count(reason));
     }
-}
-
-/// Where a connection comes from. Nobody knows it of one that has ended already, or of a client that
-/// came by a Unix socket.
-fn origin_of(socket: BorrowedFd<'_>) -> Option<Origin> {
-    let address = socket::peer_ip(socket).ok().flatten();
-    address.map(Origin::from)
 }
 
 /// Each receipt makes room, which is an event.

@@ -1,12 +1,11 @@
 //! Connections: accepted, dealt out, decided upon, and dealt out again.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use herder_core::dispatch::{Action, Batch, CloseReason, Event};
-use herder_core::{ConnId, Incarnation, Origin, Tick, WorkerId};
+use herder_core::{ConnId, Incarnation, Tick, WorkerId};
 use herder_wire::node::Accepted as Verdict;
 use herder_wire::node::ToNode;
 
@@ -14,7 +13,7 @@ use super::peer::{Admission, Course};
 use super::switchboard::{Held, Switchboard};
 use super::{NodeNews, Word};
 use crate::dispatch::News;
-use crate::dispatch::acceptor::Accepted;
+use crate::dispatch::acceptor::{Accepted, origin_of};
 use crate::dispatch::counters::Count;
 
 /// How many connections a listener gives in one turn at the last call.
@@ -44,10 +43,10 @@ impl Switchboard {
                         break;
                     }
                 };
-                let (socket, origin) = if asks_for_origin {
-                    origin_of(socket)
+                let origin = if asks_for_origin {
+                    origin_of(socket.as_fd())
                 } else {
-                    (socket, None)
+                    None
                 };
                 let conn = ConnId(self.next_conn);
                 self.next_conn += 1;
@@ -264,23 +263,8 @@ impl Switchboard {
     fn close_connection(&mut self, conn: ConnId, reason: CloseReason) {
         self.hand.remove(&conn);
         self.desk.counters.add(Count::Closed, 1);
-        match reason {
-            CloseReason::Poisoned => self.poisoned += 1,
-            CloseReason::TimedOut => self.timed_out += 1,
-        }
-        let news = News::Closed {
-            poisoned: self.poisoned,
-            timed_out: self.timed_out,
-        };
-        self.desk.tell(news);
+        self.desk.tell(self.unserved.count(reason));
     }
-}
-
-/// Who has connected; `None` where nobody can tell (Unix sockets).
-fn origin_of(socket: OwnedFd) -> (OwnedFd, Option<Origin>) {
-    let stream = TcpStream::from(socket);
-    let origin = stream.peer_addr().ok().map(|peer| peer.ip().into());
-    (stream.into(), origin)
 }
 
 /// Beyond this a connection that every worker rejects is not kept: its client has gone long since.

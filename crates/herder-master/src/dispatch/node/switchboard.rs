@@ -19,7 +19,7 @@ use super::deal::PATIENCE;
 use super::exchange::{Exchange, Service};
 use super::peer::{Admission, Course, Peer};
 use super::{Counting, NodeNews, NodeTrade, Order, Word};
-use crate::dispatch::counters::Count;
+use crate::dispatch::counters::{Count, Unserved};
 use crate::dispatch::{Command, Desk, News};
 
 const WAKE: u64 = 0;
@@ -60,8 +60,7 @@ pub(in crate::dispatch) struct Switchboard {
     /// Connections of which no worker has said yet that it takes them.
     pub(super) hand: BTreeMap<ConnId, Held>,
     pub(super) next_conn: u64,
-    pub(super) poisoned: u64,
-    pub(super) timed_out: u64,
+    pub(super) unserved: Unserved,
     pub(super) spec: DispatchSpec,
     gift: Option<UserValue>,
     /// The herd's own listeners: what the gift is.
@@ -119,8 +118,7 @@ impl Switchboard {
             peers: BTreeMap::new(),
             hand: BTreeMap::new(),
             next_conn: 1,
-            poisoned: 0,
-            timed_out: 0,
+            unserved: Unserved::default(),
             spec,
             gift: trade.gift,
             listeners,
