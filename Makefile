@@ -32,6 +32,6 @@ check: ## Formatting, lints, licences and bans, documentation, help texts
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(CARGO) test -p herder-cli help
 
-bench: ## Measure beside bare loops and a bare echo server; takes minutes, wants an idle machine
-	@scripts/setup build
+bench: ## Measure beside bare loops, a bare echo server and Node's own primary; takes minutes, wants an idle machine
+	@scripts/setup bench
 	$(CARGO) run --release -p herder-bench

@@ -46,7 +46,12 @@ impl Contest {
     pub fn variants(&self) -> impl Iterator<Item = Variant> {
         Variant::ALL
             .into_iter()
-            .filter(|variant| self.samples.contains_key(variant))
+            .filter(|variant| self.has(*variant))
+    }
+
+    /// Whether it was measured.
+    pub fn has(&self, variant: Variant) -> bool {
+        self.samples.contains_key(&variant)
     }
 
     /// The median of one figure of one variant.

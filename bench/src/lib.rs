@@ -4,7 +4,8 @@
 //! minutes apart, and what counts are the medians of the ratios of each round. Absolute rates say more
 //! about the machine than about the programs.
 //!
-//! Connections are compared with accept loops, messages with one process that sends them back itself. A message
+//! Connections are compared with accept loops, Node programs with the same under Node's own primary, messages
+//! with one process that sends them back itself. A message
 //! also goes to a worker and back, through three processes; what that costs stands in the table as processor
 //! time by role, because the rate of a machine whose processors are all busy (the clients are among
 //! them) says little else.

@@ -21,6 +21,8 @@ pub enum Pressure {
     /// As [`Light`](Pressure::Light), but one of the workers is stopped for the second third of the
     /// time: how long connections wait that were meant for it.
     Stopped,
+    /// 128 clients on two threads, each asking a Node program as fast as it is answered.
+    NodeSaturated,
     /// 4 clients with lasting connections, each with one message on its way: the latency of a message.
     MessagesCalm,
     /// 32 clients with lasting connections, each with 8 messages on their way: what the machine can do.
@@ -29,10 +31,11 @@ pub enum Pressure {
 
 impl Pressure {
     /// All of them, in the order of the report.
-    pub const ALL: [Pressure; 5] = [
+    pub const ALL: [Pressure; 6] = [
         Pressure::Saturated,
         Pressure::Light,
         Pressure::Stopped,
+        Pressure::NodeSaturated,
         Pressure::MessagesSaturated,
         Pressure::MessagesCalm,
     ];
@@ -41,8 +44,9 @@ impl Pressure {
     /// a stopped worker was given waits until the client gives up.
     pub fn suits(self, variant: Variant) -> bool {
         match self {
-            Pressure::Light | Pressure::Saturated => !variant.keeps_clients(),
-            Pressure::Stopped => !variant.keeps_clients() && variant != Variant::BarePass,
+            Pressure::NodeSaturated => variant.is_of_node(),
+            Pressure::Light | Pressure::Saturated => variant.is_of_connections(),
+            Pressure::Stopped => variant.is_of_connections() && variant != Variant::BarePass,
             Pressure::MessagesCalm | Pressure::MessagesSaturated => variant.keeps_clients(),
         }
     }
@@ -60,6 +64,9 @@ impl Pressure {
             Pressure::Stopped => {
                 "stopped: open loop, 1000 connections/s, one worker stopped for a third of the time"
             }
+            Pressure::NodeSaturated => {
+                "Node programs, saturated: closed loop, 128 clients on 2 threads"
+            }
             Pressure::MessagesCalm => {
                 "messages, calm: 4 clients on 1 thread, each with 1 message of 64 bytes on its way"
             }
@@ -74,10 +81,12 @@ impl Pressure {
         let load = Load::http(address, "/")
             .lasting(time)
             .worker_from(answer::worker);
-        if self == Pressure::Saturated {
-            load.clients(128).threads(2)
-        } else {
-            load.at_rate(1000)
+        match self {
+            Pressure::NodeSaturated | Pressure::Saturated => load.clients(128).threads(2),
+            Pressure::Light
+            | Pressure::Stopped
+            | Pressure::MessagesCalm
+            | Pressure::MessagesSaturated => load.at_rate(1000),
         }
     }
 
@@ -86,7 +95,9 @@ impl Pressure {
         let (clients, outstanding) = match self {
             Pressure::MessagesCalm => (4, 1),
             Pressure::MessagesSaturated => (32, 8),
-            Pressure::Light | Pressure::Saturated | Pressure::Stopped => return None,
+            Pressure::Light | Pressure::NodeSaturated | Pressure::Saturated | Pressure::Stopped => {
+                return None;
+            }
         };
         Some(messages::Load {
             clients,

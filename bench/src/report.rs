@@ -9,20 +9,13 @@ use std::fmt::Write;
 
 /// The table of one contest, with its failures below.
 pub fn table(contest: &Contest) -> String {
-    let of_messages = contest.pressure.is_of_messages();
-    let headings = if of_messages {
-        &MESSAGE_HEADINGS[..]
-    } else {
-        &HEADINGS[..]
+    let (headings, row): (_, fn(&Contest, Variant) -> Vec<String>) = match contest.pressure {
+        Pressure::MessagesCalm | Pressure::MessagesSaturated => (MESSAGE_HEADINGS, message_row),
+        Pressure::NodeSaturated => (NODE_HEADINGS, node_row),
+        Pressure::Light | Pressure::Saturated | Pressure::Stopped => (HEADINGS, row),
     };
     let mut rows = vec![headings.iter().map(|&heading| heading.into()).collect()];
-    for variant in contest.variants() {
-        rows.push(if of_messages {
-            message_row(contest, variant)
-        } else {
-            row(contest, variant)
-        });
-    }
+    rows.extend(contest.variants().map(|variant| row(contest, variant)));
     let mut text = format!("{}\n{}", contest.pressure.title(), align(&rows));
     for variant in contest.variants() {
         let failures = contest.failures(variant);
@@ -36,23 +29,53 @@ pub fn table(contest: &Contest) -> String {
     text
 }
 
-/// What a herd's master costs a connection beside the bare loop, and whether that is what it should.
+/// What a herd's master costs a connection beside the bare loop or Node's own primary, how fast it is
+/// beside the latter, and whether that is what it should be: a line for each. None without a rival.
 pub fn verdict(contest: &Contest) -> String {
+    match contest.pressure {
+        Pressure::Saturated => verdict_on_pass(contest),
+        Pressure::NodeSaturated => contest
+            .variants()
+            .map(|variant| verdict_on_node(contest, variant))
+            .collect(),
+        Pressure::Light
+        | Pressure::MessagesCalm
+        | Pressure::MessagesSaturated
+        | Pressure::Stopped => String::new(),
+    }
+}
+
+fn verdict_on_pass(contest: &Contest) -> String {
     const GOAL: f64 = 1.25;
-    let measured = |wanted| contest.variants().any(|variant| variant == wanted);
-    let both = measured(Variant::BarePass) && measured(Variant::HerderPass);
-    if contest.pressure != Pressure::Saturated || !both {
+    let (herd, bare) = (Variant::HerderPass, Variant::BarePass);
+    if !contest.has(herd) || !contest.has(bare) {
         return String::new();
     }
-    let ratio = contest.ratio(Variant::HerderPass, Variant::BarePass, |sample| {
-        sample.master
-    });
-    let met = if ratio.median <= GOAL {
-        "met"
-    } else {
-        "MISSED"
-    };
+    let ratio = contest.ratio(herd, bare, |sample| sample.master);
+    let met = met(ratio.median <= GOAL);
     format!("master of `herder pass` : bare loop = {ratio}; goal at most {GOAL}: {met}\n")
+}
+
+fn verdict_on_node(contest: &Contest, herd: Variant) -> String {
+    const MASTER: f64 = 0.35;
+    const RATE: f64 = 1.6;
+    let measured = |rival: &Variant| contest.has(*rival);
+    let Some(own) = herd.rival().filter(measured) else {
+        return String::new();
+    };
+    let master = contest.ratio(herd, own, |sample| sample.master);
+    let rate = contest.ratio(herd, own, |sample| sample.rate);
+    let names = format!("`{}` : Node's own primary", herd.name());
+    format!(
+        "master of {names} = {master}; goal at most {MASTER}: {}\n\
+         rate of {names} = {rate}; goal at least {RATE}: {}\n",
+        met(master.median <= MASTER),
+        met(rate.median >= RATE)
+    )
+}
+
+fn met(goal: bool) -> &'static str {
+    if goal { "met" } else { "MISSED" }
 }
 
 /// The memory of an idle herd, a line for each process, the largest first.
@@ -88,6 +111,39 @@ const MESSAGE_HEADINGS: [&str; 9] = [
     "p99 us",
 ];
 
+const NODE_HEADINGS: [&str; 9] = [
+    "variant",
+    "conn/s",
+    "x own primary",
+    "master us/conn",
+    "x own primary",
+    "workers us/conn",
+    "p50 us",
+    "p99 us",
+    "max/min worker",
+];
+
+fn node_row(contest: &Contest, variant: Variant) -> Vec<String> {
+    let own = variant.rival().unwrap_or(variant);
+    let ratio = |figure| ratio(contest, variant, own, figure);
+    let micros = |figure| format!("{:.1}", contest.median(variant, figure).median);
+    let whole = |figure| format!("{:.0}", contest.median(variant, figure).median);
+    vec![
+        variant.name().to_owned(),
+        whole(|sample| sample.rate),
+        ratio(|sample| sample.rate),
+        micros(|sample| sample.master),
+        ratio(|sample| sample.master),
+        micros(|sample| sample.workers),
+        whole(|sample| sample.p50),
+        whole(|sample| sample.p99),
+        format!(
+            "{:.2}",
+            contest.median(variant, |sample| sample.unevenness).median
+        ),
+    ]
+}
+
 fn message_row(contest: &Contest, variant: Variant) -> Vec<String> {
     let ratio = |figure| ratio(contest, variant, Variant::BareEcho, figure);
     let micros = |figure| format!("{:.1}", contest.median(variant, figure).median);
@@ -106,8 +162,9 @@ fn message_row(contest: &Contest, variant: Variant) -> Vec<String> {
 }
 
 fn ratio(contest: &Contest, variant: Variant, base: Variant, figure: fn(&Sample) -> f64) -> String {
-    let measured = contest.variants().any(|other| other == base);
-    let ratio = measured.then(|| contest.ratio(variant, base, figure));
+    let ratio = contest
+        .has(base)
+        .then(|| contest.ratio(variant, base, figure));
     ratio.map_or("-".to_owned(), |ratio| ratio.to_string())
 }
 
@@ -202,5 +259,35 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("no request failed"), "{text}");
+    }
+
+    #[test]
+    fn a_herd_of_node_programs_is_judged_by_nodes_own_primary() {
+        let sample = |rate, master| Sample {
+            rate,
+            master,
+            ..Sample::default()
+        };
+        let mut contest = Contest {
+            pressure: Pressure::NodeSaturated,
+            samples: BTreeMap::from([
+                (Variant::Node24, vec![sample(1000.0, 60.0)]),
+                (Variant::HerderNode24, vec![sample(1700.0, 30.0)]),
+            ]),
+        };
+        let text = verdict(&contest);
+        let [master, rate] = &text.lines().collect::<Vec<_>>()[..] else {
+            panic!("{text}");
+        };
+        assert!(
+            master.ends_with("0.50 (0.50..0.50); goal at most 0.35: MISSED"),
+            "{text}"
+        );
+        assert!(
+            rate.ends_with("1.70 (1.70..1.70); goal at least 1.6: met"),
+            "{text}"
+        );
+        contest.samples.remove(&Variant::Node24);
+        assert_eq!(verdict(&contest), "");
     }
 }

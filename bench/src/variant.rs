@@ -3,13 +3,16 @@
 use crate::bare::{Role, WORKERS};
 use clap::ValueEnum;
 use herder_e2e::binary::Binary;
+use herder_e2e::foreign::wait_for;
 use herder_e2e::herd::{Herd, Signal};
+use herder_e2e::interpreter::Node;
 use herder_e2e::process::{self, Process};
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use serde::Serialize;
 use std::env;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -30,21 +33,41 @@ pub enum Variant {
     BareShared,
     /// A herd whose gateway keeps the clients and gives each message to the next worker, which sends it back.
     HerderMessages,
+    /// A herd of the Node program that `Node20` runs, by Node 20.
+    #[value(name = "herder-node-20")]
+    #[serde(rename = "herder-node-20")]
+    HerderNode20,
+    /// A herd of the Node program that `Node24` runs, by Node 24.
+    #[value(name = "herder-node-24")]
+    #[serde(rename = "herder-node-24")]
+    HerderNode24,
     /// A herd whose master passes connections to native workers.
     HerderPass,
     /// A herd whose native workers race on one listener.
     HerderShared,
+    /// Node's own cluster primary with round robin, and its workers: Node 20.
+    #[value(name = "node-20")]
+    #[serde(rename = "node-20")]
+    Node20,
+    /// As `Node20`, with Node 24.
+    #[value(name = "node-24")]
+    #[serde(rename = "node-24")]
+    Node24,
 }
 
 impl Variant {
     /// All of them, in the order of the table.
-    pub const ALL: [Variant; 6] = [
+    pub const ALL: [Variant; 10] = [
         Variant::BareShared,
         Variant::BarePass,
         Variant::HerderShared,
         Variant::HerderPass,
         Variant::BareEcho,
         Variant::HerderMessages,
+        Variant::Node20,
+        Variant::HerderNode20,
+        Variant::Node24,
+        Variant::HerderNode24,
     ];
 
     /// Its name in the table.
@@ -54,8 +77,29 @@ impl Variant {
             Variant::BarePass => "bare pass",
             Variant::BareShared => "bare shared",
             Variant::HerderMessages => "herder messages",
+            Variant::HerderNode20 => "herder, node 20",
+            Variant::HerderNode24 => "herder, node 24",
             Variant::HerderPass => "herder pass",
             Variant::HerderShared => "herder shared",
+            Variant::Node20 => "node 20",
+            Variant::Node24 => "node 24",
+        }
+    }
+
+    /// What it is compared with, beside what all of its kind are: Node's own primary for a herd of the
+    /// same workers.
+    pub fn rival(self) -> Option<Variant> {
+        match self {
+            Variant::HerderNode20 => Some(Variant::Node20),
+            Variant::HerderNode24 => Some(Variant::Node24),
+            Variant::BareEcho
+            | Variant::BarePass
+            | Variant::BareShared
+            | Variant::HerderMessages
+            | Variant::HerderPass
+            | Variant::HerderShared
+            | Variant::Node20
+            | Variant::Node24 => None,
         }
     }
 
@@ -69,6 +113,16 @@ impl Variant {
         matches!(self, Variant::BareEcho | Variant::HerderMessages)
     }
 
+    /// Whether its workers are native, and each connection has one answer.
+    pub fn is_of_connections(self) -> bool {
+        !self.keeps_clients() && !self.is_of_node()
+    }
+
+    /// Whether its workers are Node programs.
+    pub fn is_of_node(self) -> bool {
+        self.rival().is_some() || matches!(self, Variant::Node20 | Variant::Node24)
+    }
+
     /// Starts it in `scene`, with two workers, and waits until it serves.
     pub fn start(self, scene: &Scene) -> Server {
         match self {
@@ -76,8 +130,12 @@ impl Variant {
             Variant::BarePass => start_bare(scene, Role::Master, Role::Passed),
             Variant::BareShared => start_bare(scene, Role::Shared, Role::Sharing),
             Variant::HerderMessages => start_herd(scene, "messages", WORKERS),
+            Variant::HerderNode20 => start_node_herd(scene, Node::Version(20)),
+            Variant::HerderNode24 => start_node_herd(scene, Node::Version(24)),
             Variant::HerderPass => start_herd(scene, "pass", WORKERS),
             Variant::HerderShared => start_herd(scene, "shared", WORKERS),
+            Variant::Node20 => start_primary(scene, Node::Version(20)),
+            Variant::Node24 => start_primary(scene, Node::Version(24)),
         }
     }
 }
@@ -112,6 +170,44 @@ fn start_bare(scene: &Scene, first: Role, worker: Role) -> Server {
     let address = address(&herd);
     let (workers, before) = split(&herd, WORKERS, |process| {
         process.title.ends_with(worker.name())
+    });
+    Server {
+        address,
+        herd,
+        before,
+        front: Vec::new(),
+        workers,
+    }
+}
+
+/// The program of all Node workers.
+const NODE_WORKER: &str = "serve.js";
+
+fn node_program(name: &str) -> PathBuf {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/node");
+    PathBuf::from(directory).join(name)
+}
+
+fn start_node_herd(scene: &Scene, node: Node) -> Server {
+    let setup = scene.herd(Binary::HERDER).arg("run");
+    let setup = setup.arg(node_program(NODE_WORKER)).arg("--interpreter");
+    let setup = setup.arg(node.program()).args(["-i", &WORKERS.to_string()]);
+    let herd = setup.start();
+    wait_for(&herd, 0, WORKERS, "ready", START);
+    serve_by_node(herd)
+}
+
+fn start_primary(scene: &Scene, node: Node) -> Server {
+    let setup = scene
+        .program(node.program())
+        .arg(node_program("primary.js"));
+    serve_by_node(setup.arg(WORKERS.to_string()).start())
+}
+
+fn serve_by_node(herd: Herd) -> Server {
+    let address = address(&herd);
+    let (workers, before) = split(&herd, WORKERS, |process| {
+        process.title.ends_with(NODE_WORKER)
     });
     Server {
         address,
