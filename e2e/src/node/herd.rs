@@ -1,4 +1,4 @@
-//! Herds of Node programs: starting them, and asking what they found.
+//! `herder run SCRIPT`, and asking what the scripts of this kit found.
 
 use crate::binary::Binary;
 use crate::foreign::BOOT;
