@@ -1,0 +1,1 @@
+//! The agent: calls the objects of a library.

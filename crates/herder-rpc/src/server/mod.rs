@@ -1,0 +1,1 @@
+//! The host of objects: serves their methods and streams to agents.
