@@ -2,12 +2,17 @@
 //!
 //! They are npm packages with nothing but the program in them: 20 and 24 in `e2e/node`, for every run of
 //! the tests; 18, 22 and 26 in `e2e/node/more`, for `make test-all` (a test of these is ignored otherwise).
+//! There are Deno and Bun as well.
 
 use std::path::{Path, PathBuf};
 
-/// Which Node runs a program.
+/// Which Node runs a program, or who does in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Node {
+    /// The installed Bun.
+    Bun,
+    /// The installed Deno. (There is none for ARM.)
+    Deno,
     /// The machine's own: the first in `PATH`.
     Machine,
     /// The installed one of this major version.
@@ -21,6 +26,12 @@ impl Node {
     /// When this version is not installed; the message says what to do.
     pub fn program(self) -> PathBuf {
         match self {
+            Node::Bun => in_more(if cfg!(target_arch = "aarch64") {
+                "bun-arm64/bin/bun"
+            } else {
+                "bun/bin/bun"
+            }),
+            Node::Deno => in_more("deno/deno"),
             Node::Machine => PathBuf::from("node"),
             Node::Version(major) => installed(major),
         }
@@ -28,18 +39,27 @@ impl Node {
 }
 
 fn installed(major: u8) -> PathBuf {
-    let (directory, task) = match major {
-        20 | 24 => ("node", "test"),
-        _ => ("node/more", "test-all"),
-    };
     let suffix = if cfg!(target_arch = "aarch64") {
         "-arm64"
     } else {
         ""
     };
+    let program = format!("node{major}{suffix}/bin/node");
+    match major {
+        20 | 24 => within("node", &program, "test"),
+        _ => in_more(&program),
+    }
+}
+
+fn in_more(program: &str) -> PathBuf {
+    within("node/more", program, "test-all")
+}
+
+fn within(directory: &str, program: &str, task: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(directory)
-        .join(format!("node_modules/node{major}{suffix}/bin/node"));
+        .join("node_modules")
+        .join(program);
     assert!(
         path.is_file(),
         "{} is missing: run scripts/setup {task}",

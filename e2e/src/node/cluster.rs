@@ -72,10 +72,10 @@ impl Case {
         }
     }
 
-    /// The major version of its Node; the machine's counts as the oldest.
+    /// The major version of its Node; what is none of the installed counts as the oldest.
     pub fn major(self) -> u8 {
         match self.node {
-            Node::Machine => 18,
+            Node::Bun | Node::Deno | Node::Machine => 18,
             Node::Version(major) => major,
         }
     }
