@@ -2,12 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod launcher;
 mod render;
 mod run;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use herder_master::role::{self, Assumed};
 use herder_master::status;
 
@@ -27,6 +28,10 @@ fn main() -> ExitCode {
             return ExitCode::from(status::INTERNAL);
         }
     };
+    if let Some(text) = refusal() {
+        render::error(&text);
+        return ExitCode::from(status::USAGE);
+    }
     let Cli {
         verb: Verb::Run(args),
     } = Cli::parse();
@@ -37,4 +42,12 @@ fn main() -> ExitCode {
             ExitCode::from(status::USAGE)
         }
     }
+}
+
+/// What was typed is a launcher. It is looked for before the arguments are parsed, of which its own
+/// options would be the first to be wrong.
+fn refusal() -> Option<String> {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let command = Cli::command();
+    launcher::refusal(&words.collect::<Vec<_>>(), command.find_subcommand("run")?)
 }

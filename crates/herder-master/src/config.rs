@@ -36,6 +36,8 @@ pub struct Config {
     pub titles: Titles,
     /// Why the dispatch mode is what it is, for the line at the start.
     pub dispatch_reason: String,
+    /// What the operator should know of these settings. Each is told as a warning at the start.
+    pub hints: Vec<String>,
 }
 
 /// A gateway: clients stay connected to it, and each of their messages is a job for the next worker.

@@ -33,7 +33,13 @@ pub(crate) struct RunArgs {
     pub(crate) listen: Vec<ListenAddress>,
 
     /// How many workers: a number, or max for one per CPU.
-    #[arg(short = 'i', long, value_name = "N|max", default_value = "max")]
+    #[arg(
+        short = 'i',
+        long,
+        value_name = "N|max",
+        default_value = "max",
+        allow_negative_numbers = true
+    )]
     pub(crate) workers: WorkersArg,
 
     /// How the herd is called in logs and titles. [default: the program's name]
@@ -113,7 +119,7 @@ pub(crate) struct RunArgs {
 
     /// A Node program: it listens by itself, as a worker of Node's cluster. The interpreter is chosen
     /// by the file's name (.js, .cjs, .mjs, .ts) or its first line. Its arguments stand behind --.
-    #[arg(value_name = "SCRIPT", required_unless_present = "program")]
+    #[arg(value_name = "SCRIPT")]
     pub(crate) script: Option<PathBuf>,
 
     /// Any other program and its arguments. One argument with blanks in it is run by `sh -c`.
@@ -191,6 +197,8 @@ impl FromStr for WorkersArg {
     fn from_str(text: &str) -> Result<WorkersArg, String> {
         match text {
             "max" => Ok(WorkersArg::Max),
+            // As PM2 counts.
+            "0" => Err("use max for one worker per CPU".to_owned()),
             _ => match text.parse() {
                 Ok(count) => Ok(WorkersArg::Count(count)),
                 Err(_) => Err("use a number from 1 to 256, or max for one per CPU".to_owned()),

@@ -16,6 +16,7 @@ use herder_core::spec::{
 use herder_master::config::{Command, Config, Format, Program, Titles};
 use herder_sys::user;
 
+use crate::launcher;
 pub(crate) use args::RunArgs;
 use args::{DispatchArg, ReadyArg, WorkersArg};
 use node::NodeError;
@@ -25,6 +26,10 @@ use units::Seconds;
 /// Why arguments do not make a herd.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
+    #[error(
+        "say what is to run: herder run SCRIPT for a Node program, herder run -- PROGRAM for any other"
+    )]
+    Nothing,
     #[error("--name: {0}")]
     Name(#[from] NameError),
     #[error("--workers: {0}")]
@@ -72,6 +77,7 @@ pub(crate) fn config(args: RunArgs) -> Result<Config, RunError> {
     let identity = args.user.as_deref().map(identity).transpose()?;
     match args.script.clone() {
         Some(script) => script_config(args, &script, identity),
+        None if args.program.is_empty() => Err(RunError::Nothing),
         None => foreign_config(args, identity),
     }
 }
@@ -109,6 +115,7 @@ fn foreign_config(args: RunArgs, identity: Option<user::Identity>) -> Result<Con
     check_shared(&args)?;
     check_readiness(&args, args.ready_after)?;
     let found = program::find(&args.program, args.cwd.as_deref())?;
+    let hint = hint(&args);
     let name = match &args.name {
         Some(name) => name.parse::<AppName>()?,
         None => program::default_name(&found),
@@ -121,7 +128,20 @@ fn foreign_config(args: RunArgs, identity: Option<user::Identity>) -> Result<Con
         identity,
     };
     let reason = "a foreign program accepts for itself";
-    Ok(assemble(args, spec, Program::Command(command), reason))
+    let mut config = assemble(args, spec, Program::Command(command), reason);
+    config.hints.extend(hint);
+    Ok(config)
+}
+
+/// Who gives a listener means a program that takes it.
+fn hint(args: &RunArgs) -> Option<String> {
+    let words = args.program.iter();
+    let words: Vec<String> = words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let directory = args.cwd.as_deref().unwrap_or(Path::new("."));
+    let may_help = args.listen.is_empty() && args.workers != WorkersArg::Count(1);
+    launcher::hint(&words, directory).filter(|_| may_help)
 }
 
 fn assemble(args: RunArgs, spec: AppSpec, program: Program, reason: &str) -> Config {
@@ -140,6 +160,7 @@ fn assemble(args: RunArgs, spec: AppSpec, program: Program, reason: &str) -> Con
         observer: None,
         titles: Titles::default(),
         dispatch_reason: reason.to_owned(),
+        hints: Vec::new(),
     }
 }
 

@@ -194,7 +194,6 @@ pub(super) fn program(
 
 /// Who runs the script, by its name or its first line.
 fn interpreter_of(script: &Path, directory: Option<&Path>) -> Result<&'static str, NodeError> {
-    check_script(script)?;
     let path = program::within(directory, script);
     let unreadable = |error: std::io::Error| NodeError::NoScript {
         path: path.clone(),
@@ -224,22 +223,6 @@ fn interpreter_of(script: &Path, directory: Option<&Path>) -> Result<&'static st
     words
         .find_map(known)
         .ok_or_else(|| NodeError::UnknownScript(script.to_owned()))
-}
-
-/// The script of somebody who means a launcher.
-fn check_script(script: &Path) -> Result<(), NodeError> {
-    let name = script.as_os_str().to_string_lossy();
-    let cure = match &*name {
-        "npm" | "npx" | "pnpm" | "yarn" | "nodemon" | "pm2" => "name the script that it starts",
-        "tsx" | "ts-node" => "name the script, and add --node-args '--import tsx'",
-        "node" | "deno" | "bun" => "name the script only; --interpreter chooses who runs it",
-        _ => return Ok(()),
-    };
-    Err(NodeError::Wrapper {
-        name: name.into_owned(),
-        problem: "is no script",
-        cure,
-    })
 }
 
 fn check_interpreter(interpreter: &OsStr) -> Result<(), NodeError> {
@@ -307,8 +290,6 @@ mod tests {
 
     #[test]
     fn a_launcher_is_named_with_the_cure() {
-        let npm = check_script(Path::new("npm")).expect_err("a launcher");
-        assert!(npm.to_string().contains("name the script"), "{npm}");
         let tsx = check_interpreter(OsStr::new("/usr/bin/tsx")).expect_err("a launcher");
         assert!(tsx.to_string().contains("--import tsx"), "{tsx}");
         let watch = check_own(&["--watch".to_owned()]).expect_err("a launcher");

@@ -167,6 +167,9 @@ fn announce(output: &Output, listeners: &[Listener], config: &Config) {
         let text = "the workers run as root; --user gives them fewer rights".to_owned();
         output.tell(HerdEvent::Warning { text });
     }
+    for text in config.hints.iter().cloned() {
+        output.tell(HerdEvent::Warning { text });
+    }
 }
 
 fn watch_all(signals: &SignalFd, keeper: &OwnedFd, delivery: &Delivery) -> io::Result<Epoll> {

@@ -180,6 +180,7 @@ impl Cluster {
             observer: observer(self.hooks),
             titles: self.settings.titles,
             dispatch_reason: checked.dispatch_reason,
+            hints: Vec::new(),
         }
     }
 }

@@ -200,6 +200,7 @@ mod tests {
             observer: None,
             titles: Titles::default(),
             dispatch_reason: String::new(),
+            hints: Vec::new(),
         }
     }
 
