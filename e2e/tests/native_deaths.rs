@@ -51,7 +51,7 @@ fn a_kill_costs_what_was_received(name: &str, options: &[&str], clients: usize) 
     println!("{ledger}");
     assert_only_these_failed(&ledger, &received);
     assert!(ledger.failures().count() <= received.len(), "{ledger}");
-    assert_eq!(Book::of(&scene).seen_twice(), [], "{ledger}");
+    assert_eq!(Book::of(&scene).seen_twice(), [0_u64; 0], "{ledger}");
     for other in [workers[0], workers[2]] {
         assert!(Process::of(other.pid).is_some_and(|it| it.is_alive()));
     }
@@ -111,7 +111,7 @@ fn r23_r24_kills_at_any_moment_cost_only_what_was_received() {
         unnoted += usize::from(!noted.contains(&failed.port));
     }
     assert!(unnoted <= killed.len() * BATCH, "{unnoted} of {ledger}");
-    assert_eq!(book.seen_twice(), [], "{ledger}");
+    assert_eq!(book.seen_twice(), [0_u64; 0], "{ledger}");
     assert_books_balance(herd, &ledger);
 }
 
@@ -135,7 +135,7 @@ fn r23_a_stopped_worker_delays_only_what_it_had_received() {
     println!("{ledger}");
     ledger.assert_no_failure();
     assert_eq!(ledger.entries.len(), 3000);
-    assert_eq!(Book::of(&scene).seen_twice(), []);
+    assert_eq!(Book::of(&scene).seen_twice(), [0_u64; 0]);
     let slow = |entry: &&herder_e2e::client::Entry| entry.latency > Duration::from_millis(500);
     for waited in ledger.entries.iter().filter(slow) {
         assert!(received.contains(&waited.port), "{waited:?} of {ledger}");

@@ -53,7 +53,7 @@ fn r24_a_kill_costs_what_was_accepted() {
     let ledger = load.stop_and_finish();
     println!("{ledger}");
     assert_only_these_failed(&ledger, &accepted);
-    assert_eq!(Book::of(&scene).seen_twice(), []);
+    assert_eq!(Book::of(&scene).seen_twice(), [0_u64; 0]);
     assert_eq!(next.slot, workers[0].slot);
     assert!(herd.end().success());
 }

@@ -12,6 +12,8 @@ const text = ({ address, port }) => {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 };
 
+// What `fork` starts the workers by.
+process.execPath = process.env.WORKERS_BY;
 cluster.setupPrimary({ exec, args });
 cluster.on('online', (worker) => say('online', worker));
 cluster.on('listening', (worker, address) => say('listening', worker, { address: text(address) }));

@@ -10,7 +10,7 @@ use crate::node::programs;
 use crate::scene::Scene;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -85,6 +85,7 @@ impl Case {
 #[derive(Debug)]
 pub struct ClusterSetup {
     primary: Primary,
+    interpreter: PathBuf,
     control: Control,
     setup: Setup,
 }
@@ -119,8 +120,7 @@ impl ClusterSetup {
                 };
                 let setup = scene.herd(Binary::HERDER).arg("run").arg(program);
                 let setup = setup.args(["--json", "--grace", "12s", "--dispatch", dispatch]);
-                let setup = setup.args(["-i", &count, "--interpreter"]);
-                setup.arg(case.node.program())
+                setup.args(["-i", &count])
             }
             Primary::Node => {
                 let policy = match case.scheduling {
@@ -136,9 +136,20 @@ impl ClusterSetup {
         let socket = scene.directory().join(format!("control-{number}"));
         ClusterSetup {
             primary,
+            interpreter: case.node.program(),
             control: Control::at(&socket),
             setup: setup.env("CONTROL", socket),
         }
+    }
+
+    /// Puts `tap.py` between each worker and its primary. It writes what they say into `directory`, for [`Wire`].
+    ///
+    /// [`Wire`]: crate::node::Wire
+    #[must_use]
+    pub fn tapped(mut self, directory: &Path) -> ClusterSetup {
+        let node = std::mem::replace(&mut self.interpreter, programs().join("tap.py"));
+        self.setup = self.setup.env("TAP", directory).env("TAP_NODE", node);
+        self
     }
 
     /// Sets a variable of everybody's environment.
@@ -170,10 +181,14 @@ impl ClusterSetup {
     /// When it cannot be started.
     #[track_caller]
     pub fn start(self) -> Cluster {
+        let setup = match self.primary {
+            Primary::Herder => self.setup.arg("--interpreter").arg(self.interpreter),
+            Primary::Node => self.setup.env("WORKERS_BY", self.interpreter),
+        };
         Cluster {
             primary: self.primary,
             control: self.control,
-            herd: self.setup.start(),
+            herd: setup.start(),
         }
     }
 }

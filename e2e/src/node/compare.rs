@@ -22,7 +22,10 @@ pub fn compare(
         cluster.end();
         found
     });
-    assert_eq!(herder, node, "herder (left) and Node's own primary, {case:?}");
+    assert_eq!(
+        herder, node,
+        "herder (left) and Node's own primary, {case:?}"
+    );
     node
 }
 
