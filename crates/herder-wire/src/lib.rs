@@ -12,6 +12,7 @@
 //! | [`keeper`] | master to keeper | frames |
 //! | [`node`] | master and unmodified Node.js worker | lines of JSON, both ways, over a socket pair |
 //! | [`notify`] | any program that speaks `sd_notify(3)`, to the master | datagrams |
+//! | [`rpc`] | agent (the client in a worker) to library, and back | frames of their own over a stream socket |
 //!
 //! What a peer sends is never trusted. Every decoder here keeps four promises, and the fuzz
 //! targets in `fuzz/` hold it to them:
@@ -32,6 +33,7 @@ pub mod notify;
 pub mod plan;
 pub mod record;
 pub mod report;
+pub mod rpc;
 
 mod reader;
 mod text;

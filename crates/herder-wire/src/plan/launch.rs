@@ -48,6 +48,8 @@ pub enum Role {
     Launcher = 3,
     /// Terminates a protocol in front of workers.
     Gateway = 4,
+    /// Holds what the workers share; this executable's own code.
+    Library = 5,
 }
 
 /// A foreign program.
@@ -187,7 +189,13 @@ impl LaunchPlan {
 
 impl Role {
     /// All roles.
-    pub const ALL: [Role; 4] = [Role::Master, Role::Worker, Role::Launcher, Role::Gateway];
+    pub const ALL: [Role; 5] = [
+        Role::Master,
+        Role::Worker,
+        Role::Launcher,
+        Role::Gateway,
+        Role::Library,
+    ];
 
     /// The word for this role, as the environment of a child has it.
     #[must_use]
@@ -197,6 +205,7 @@ impl Role {
             Role::Worker => "worker",
             Role::Launcher => "launcher",
             Role::Gateway => "gateway",
+            Role::Library => "library",
         }
     }
 }
@@ -209,7 +218,7 @@ impl fmt::Display for Role {
 
 /// A word is no role.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("role is none of master, worker, launcher, gateway")]
+#[error("role is none of master, worker, launcher, gateway, library")]
 pub struct UnknownRole;
 
 impl FromStr for Role {
