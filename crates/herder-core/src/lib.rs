@@ -1,8 +1,10 @@
 //! The decisions of herder, without I/O.
 //!
-//! Three state machines decide everything: the [`Supervisor`](supervisor::Supervisor) says which
-//! workers live, the [`Dispatcher`](dispatch::Dispatcher) says who gets a connection, and the
-//! [`JobDispatcher`](jobs::JobDispatcher) says who gets a client's message. All have the same face:
+//! Four state machines decide everything: the [`Supervisor`](supervisor::Supervisor) says which
+//! workers live, the [`Dispatcher`](dispatch::Dispatcher) says who gets a connection, the
+//! [`JobDispatcher`](jobs::JobDispatcher) says who gets a client's message, and the
+//! [`Scheduler`](schedule::Scheduler) says when a job of the app's own runs, and where. All have the
+//! same face:
 //!
 //! * `handle(event, now)` is the only way in,
 //! * `poll_action()` is drained after every `handle`,
@@ -24,6 +26,7 @@ mod id;
 pub mod jobs;
 pub mod mutation;
 mod random;
+pub mod schedule;
 pub mod spec;
 pub mod supervisor;
 mod time;

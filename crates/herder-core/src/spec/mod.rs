@@ -2,11 +2,13 @@
 
 mod address;
 mod dispatch;
+mod library;
 mod name;
 mod policy;
 
 pub use address::{AddressError, ListenAddress};
 pub use dispatch::{DispatchMode, DispatchSpec, PickerKind, Recall};
+pub use library::{LibraryName, LibraryNameError};
 pub use name::{AppName, NameError};
 pub use policy::{
     BootFailure, LifePolicy, Readiness, RecyclePolicy, RestartPolicy, WorkerCount, WorkerCountError,
