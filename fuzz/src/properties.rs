@@ -10,6 +10,7 @@ use herder_wire::notify::{self, Assignment};
 use herder_wire::plan::{DescriptorUse, EncodedPlan, LaunchPlan, PlanError, PlanHeader, Program};
 use herder_wire::record::Record;
 use herder_wire::report::LaunchFailure;
+use herder_wire::rpc::{self, CallError, Frame, Hello, MAX_FRAME, Signature, Welcome};
 
 /// Memory that a decoder may take whatever its input is, beside four times the input.
 const SLACK: usize = 64 * 1024;
@@ -147,12 +148,31 @@ pub fn notify_datagram(input: &[u8]) {
     }
 }
 
+/// Frames between agent and library, and the documents in them.
+pub fn rpc_frames(input: &[u8]) {
+    let at_once = rpc_decode(std::iter::once(input));
+    assert_eq!(rpc_decode(input.chunks(1)), at_once, "byte by byte");
+    assert_eq!(rpc_decode(pieces(input)), at_once, "in pieces");
+
+    let mut again = bytes::BytesMut::new();
+    for frame in &at_once.messages {
+        frame
+            .encode(MAX_FRAME, &mut again)
+            .expect("what was decoded can be encoded");
+        documents(frame);
+    }
+    assert!(again.len() <= input.len(), "a frame's encoding never grows");
+    let reread = rpc_decode(std::iter::once(&again[..]));
+    assert_eq!(reread.messages, at_once.messages);
+    assert_eq!((reread.skipped, reread.end), (0, Ok(End::Whole)));
+}
+
 /// Everything that came out of a decoder before it wanted more or failed.
 #[derive(Debug, Eq, PartialEq)]
-struct Outcome<M> {
+struct Outcome<M, E = FrameError> {
     messages: Vec<M>,
     skipped: u64,
-    end: Result<End, FrameError>,
+    end: Result<End, E>,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -192,6 +212,64 @@ fn decode<'a, M: Message>(pieces: impl Iterator<Item = &'a [u8]>) -> Outcome<M> 
                 Ok(None) => break,
                 Err(error) => {
                     assert_eq!(decoder.next().err(), Some(error), "an error is final");
+                    return Outcome {
+                        messages,
+                        skipped: decoder.skipped(),
+                        end: Err(error),
+                    };
+                }
+            }
+        }
+        assert!(
+            decoder.capacity() <= 4 * fed + SLACK,
+            "{} bytes held",
+            decoder.capacity()
+        );
+    }
+    let end = if decoder.is_empty() {
+        End::Whole
+    } else {
+        End::Unfinished
+    };
+    Outcome {
+        messages,
+        skipped: decoder.skipped(),
+        end: Ok(end),
+    }
+}
+
+/// What a document in a frame says survives being written again.
+fn documents(frame: &Frame) {
+    let body = frame.body();
+    if let Ok(hello) = Hello::from_json(body) {
+        let again = Hello::from_json(&hello.to_json());
+        assert_eq!(again.expect("a hello is one"), hello);
+    }
+    if let Ok(welcome) = Welcome::from_json(body) {
+        let again = Welcome::from_json(&welcome.to_json());
+        assert_eq!(again.expect("a welcome is one"), welcome);
+    }
+    if let Ok(signature) = Signature::from_json(body) {
+        let again = Signature::from_json(&signature.to_json());
+        assert_eq!(again.expect("a signature is one"), signature);
+    }
+    let error = CallError::from_json(body);
+    assert_eq!(CallError::from_json(&error.to_json()), error);
+}
+
+fn rpc_decode<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Outcome<Frame, rpc::FrameError> {
+    let mut decoder = rpc::Decoder::new(MAX_FRAME);
+    let mut messages = Vec::new();
+    let mut fed = 0;
+    for piece in pieces {
+        decoder.space().extend_from_slice(piece);
+        fed += piece.len();
+        loop {
+            match decoder.next() {
+                Ok(Some(frame)) => messages.push(frame),
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(decoder.next(), Err(error), "an error is final");
                     return Outcome {
                         messages,
                         skipped: decoder.skipped(),

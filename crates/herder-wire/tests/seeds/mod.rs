@@ -7,6 +7,7 @@ mod link;
 mod messages;
 mod node;
 mod plans;
+mod rpc;
 
 use std::fmt;
 
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<Seed> {
         link::all(),
         node::all(),
         plans::all(),
+        rpc::all(),
         messages::records(),
         messages::reports(),
         messages::notifications(),
