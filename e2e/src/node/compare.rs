@@ -15,18 +15,28 @@ pub fn compare(
     count: usize,
     mut play: impl FnMut(&Cluster) -> Value,
 ) -> Value {
-    let [node, herder] = Primary::BOTH.map(|primary| {
-        let setup = ClusterSetup::new(scene, primary, case, "actor.js", count);
-        let cluster = setup.start();
-        let found = masked(play(&cluster));
-        cluster.end();
-        found
-    });
+    let [node, herder] = Primary::BOTH.map(|primary| found(scene, primary, case, count, &mut play));
     assert_eq!(
         herder, node,
         "herder (left) and Node's own primary, {case:?}"
     );
     node
+}
+
+/// What `play` leads to with `count` actors under this primary, [`masked`].
+#[track_caller]
+pub fn found(
+    scene: &Scene,
+    primary: Primary,
+    case: Case,
+    count: usize,
+    play: impl FnOnce(&Cluster) -> Value,
+) -> Value {
+    let setup = ClusterSetup::new(scene, primary, case, "actor.js", count);
+    let cluster = setup.start();
+    let found = masked(play(&cluster));
+    cluster.end();
+    found
 }
 
 /// Without what is another number each time: each `pid` and `port` above 0 is 1.
