@@ -9,9 +9,11 @@ mod cluster;
 mod compare;
 mod event;
 mod herd;
+mod wire;
 
 pub use actor::Actor;
 pub use cluster::{Case, Cluster, ClusterSetup, Primary, Scheduling};
 pub use compare::{compare, found, masked};
 pub use event::{End, Event};
 pub use herd::{end, found_at, free_address, listen_at, programs, run};
+pub use wire::Wire;
