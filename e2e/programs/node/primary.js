@@ -23,4 +23,6 @@ cluster.on('exit', (worker, code, signal) =>
   say('exited', worker, { code: signal ? null : code, signal, voluntary: worker.exitedAfterDisconnect }));
 for (let slot = 0; slot < Number(count); slot += 1) cluster.fork({ NODE_APP_INSTANCE: slot });
 process.on('SIGTERM', () => process.exit(0));
+// It stays when all of its workers have gone.
+setInterval(() => {}, 60_000);
 require('./act.js')(0, { cluster, require });
