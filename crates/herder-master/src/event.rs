@@ -63,6 +63,13 @@ pub enum HerdEvent {
     LinesDropped { worker: WorkerInfo, lines: u64 },
     /// The herd listens here.
     Listening { address: String },
+    /// A Node program says something to its primary: JSON, of which not more than the beginning is
+    /// here. (What herder itself understands, such as `ready`, is told as what it means.)
+    Message { worker: WorkerInfo, text: String },
+    /// Messages of a worker's program were lost: they came faster than they were taken.
+    MessagesLost { worker: WorkerInfo, messages: u64 },
+    /// Messages to a worker's program were lost: it did not read them.
+    MessagesUnread { worker: WorkerInfo, messages: u64 },
     /// A worker broke the protocol of its channel and is killed.
     Misbehaved { worker: WorkerInfo, problem: String },
     /// A waiting connection was helped along in `shared` mode (all such nudges so far).

@@ -1,7 +1,10 @@
 //! What `/proc` tells about other processes.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use crate::pidfd;
 
@@ -21,6 +24,50 @@ pub fn resident_bytes(pid: i32) -> io::Result<u64> {
     Ok(pages.saturating_mul(page))
 }
 
+/// What the process `pid` has started, and those in turn: the nearest first, at most `most`. Nobody when it
+/// has ended, or when the kernel does not tell.
+#[must_use]
+pub fn descendants(pid: i32, most: usize) -> Vec<i32> {
+    let mut found = children_of(pid);
+    let mut place = 0;
+    while place < found.len().min(most) {
+        found.extend(children_of(found[place]));
+        place += 1;
+    }
+    found.truncate(most);
+    found
+}
+
+/// The file that the process `pid` executes. `None` when it has ended, or may not be looked into.
+#[must_use]
+pub fn executable(pid: i32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+/// The arguments of the process `pid`, its name first; empty when it has ended.
+#[must_use]
+pub fn arguments(pid: i32) -> Vec<OsString> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = line.strip_suffix(&[0]).unwrap_or(&line);
+    let words = line.split(|byte| *byte == 0);
+    words
+        .map(|word| OsString::from_vec(word.to_vec()))
+        .collect()
+}
+
+fn children_of(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let mut found = Vec::new();
+    for list in lists {
+        let numbers = list.split_ascii_whitespace();
+        found.extend(numbers.filter_map(|number| number.parse::<i32>().ok()));
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +77,30 @@ mod tests {
         let bytes = resident_bytes(crate::process::current_pid()).unwrap();
         assert!((100_000..10_000_000_000).contains(&bytes), "{bytes}");
         assert!(resident_bytes(0).is_err());
+    }
+
+    #[test]
+    fn what_a_process_has_started_is_found() {
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 60 & echo started; wait", "word"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut started = [0; 7];
+        io::Read::read_exact(shell.stdout.as_mut().unwrap(), &mut started).unwrap();
+        let pid = i32::try_from(shell.id()).unwrap();
+        let found = descendants(pid, 8);
+        assert_eq!(found.len(), 1);
+        assert!(descendants(crate::process::current_pid(), 8).contains(&found[0]));
+        assert!(descendants(pid, 0).is_empty());
+        assert_eq!(arguments(pid).last().unwrap(), "word");
+        assert!(executable(pid).unwrap().is_absolute());
+        crate::pidfd::PidFd::open(found[0])
+            .unwrap()
+            .signal(crate::signal::Signal::Kill)
+            .unwrap();
+        shell.wait().unwrap();
+        assert!(arguments(pid).iter().all(|word| word.is_empty()));
+        assert!(descendants(pid, 8).is_empty());
     }
 }

@@ -27,7 +27,9 @@ use herder_sys::wake::Wake;
 use crate::event::HerdEvent;
 
 pub(crate) use link::Link;
-pub(crate) use node::{Counting, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Word};
+pub(crate) use node::{
+    Afterlife, Counting, Mail, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Way, Word,
+};
 
 /// From the main thread to the dispatch thread.
 pub(crate) enum Command {

@@ -9,7 +9,9 @@ mod effects;
 mod environment;
 mod events;
 mod gateway;
+mod launcher;
 mod listen;
+mod mail;
 mod member;
 mod memory;
 mod node;
@@ -21,6 +23,7 @@ mod setup;
 mod signals;
 mod token;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -110,6 +113,8 @@ struct Master {
     nursery: Nursery,
     runtime: Runtime,
     memory: Option<MemoryWatch>,
+    /// What was warned of that is warned of once.
+    cautions: BTreeSet<String>,
     stopping: Stopping,
     ended_by: Option<Ending>,
     heir: Heir,

@@ -16,7 +16,8 @@ use super::delivery::{Delivery, Dispatching};
 use super::{Master, now};
 use crate::config::{Config, Farewell, NodeProgram, NodeReady, Program};
 use crate::dispatch::{
-    Command, Counting, Link, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Trade, Watch, Word,
+    Afterlife, Command, Counting, Link, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Trade,
+    Watch, Word,
 };
 use crate::event::HerdEvent;
 use crate::part::Part;
@@ -84,6 +85,16 @@ impl NodeLife {
         }
     }
 
+    /// Whether it was not told to leave.
+    pub(super) fn serves(&self) -> bool {
+        matches!(self.course, Course::Serves)
+    }
+
+    /// Whether it is ready as soon as it listens.
+    pub(super) fn shall_listen(&self) -> bool {
+        self.ready == NodeReady::Listening
+    }
+
     /// When something is to be done about it.
     pub(super) fn due(&self) -> Option<Tick> {
         let press_at = match self.course {
@@ -129,6 +140,8 @@ impl Master {
                 }
                 self.tell(HerdEvent::Listening { address });
             }
+            NodeNews::Lost(worker, way, messages) => self.on_lost_mail(worker, way, messages),
+            NodeNews::Mail(worker, mail) => self.on_mail(worker, &mail),
             NodeNews::Word(worker, word) => self.on_word(worker, word),
         }
         self.act();
@@ -236,13 +249,15 @@ impl Master {
                 node.last_words = LastWords::Heard;
                 self.bury(id);
             }
-            Word::Ended => {
+            Word::Ended(afterlife) => {
                 let end_by = now().after(LINGERS);
                 node.channel = Channel::Ended {
                     end_by: Some(end_by),
                 };
                 if let Course::Leaves { press_at } = &mut node.course {
-                    *press_at = press_at.map(|at| at.min(end_by));
+                    if afterlife == Afterlife::None {
+                        *press_at = press_at.map(|at| at.min(end_by));
+                    }
                     node.channel = Channel::Ended { end_by: None };
                 }
             }
@@ -260,7 +275,7 @@ impl Master {
             }
             Word::Served(total) => self.feed(part, Event::Served { worker, total }),
             Word::Suicide => self.retire(id, SUICIDE),
-            Word::Swallowed(text) => self.tell(HerdEvent::Warning { text }),
+            Word::Swallowed(text) => self.caution(text),
             Word::Voluntary => self.retire(id, VOLUNTARY),
         }
     }

@@ -10,8 +10,21 @@ use crate::part::Part;
 
 impl Master {
     pub(super) fn announce(&mut self, part: Part, notice: Notice) {
+        let waited_for = if let Notice::BootTimedOut { worker }
+        | Notice::Ready {
+            worker,
+            guessed: true,
+        } = notice
+        {
+            Some(worker)
+        } else {
+            None
+        };
         if let Some(event) = self.event_of(part, notice) {
             self.tell_of(part, event);
+        }
+        if let Some(worker) = waited_for {
+            self.look_for_launcher(MemberId { part, worker });
         }
     }
 

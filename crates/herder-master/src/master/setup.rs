@@ -1,5 +1,6 @@
 //! From a configuration to a master that can run.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -117,6 +118,7 @@ pub(super) fn set_up(mut config: Config, seat: MasterSeat) -> Result<Setup, Setu
         nursery,
         runtime,
         memory: spec.recycle.max_memory.map(|_| MemoryWatch::new(now())),
+        cautions: BTreeSet::new(),
         stopping: Stopping::No,
         ended_by: None,
         heir: Heir::Keeper,

@@ -72,6 +72,9 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::LaunchFailed { .. } => "launch_failed",
         Is::LinesDropped { .. } => "lines_dropped",
         Is::Listening { .. } => "listening",
+        Is::Message { .. } => "message",
+        Is::MessagesLost { .. } => "messages_lost",
+        Is::MessagesUnread { .. } => "messages_unread",
         Is::Misbehaved { .. } => "misbehaved",
         Is::Dispatched { .. } => "dispatched",
         Is::Nudged { .. } => "nudged",
@@ -117,6 +120,9 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
         Is::LaunchFailed { worker, problem } => o.worker(worker).text("problem", problem),
         Is::LinesDropped { worker, lines } => o.worker(worker).field("lines", *lines),
         Is::Listening { address } => o.text("address", address),
+        Is::Message { worker, text } => o.worker(worker).text("text", text),
+        Is::MessagesLost { worker, messages } => o.worker(worker).field("messages", *messages),
+        Is::MessagesUnread { worker, messages } => o.worker(worker).field("messages", *messages),
         Is::Misbehaved { worker, problem } => o.worker(worker).text("problem", problem),
         Is::Dispatched { accepted, handed, taken_back, closed } => o
             .field("accepted", *accepted)

@@ -98,7 +98,14 @@ impl Narrator {
             }
             Format::Quiet => return,
             // Too many for people; who wants each has it by the observer, or as JSON.
-            Format::Text if matches!(event, HerdEvent::JobDispatched { .. }) => return,
+            Format::Text
+                if matches!(
+                    event,
+                    HerdEvent::JobDispatched { .. } | HerdEvent::Message { .. }
+                ) =>
+            {
+                return;
+            }
             Format::Text => {
                 stderr.push(Entry::Event, |into| text::event(app, stamp, event, into));
             }

@@ -19,6 +19,9 @@ pub(super) const EVENT_LIMIT: usize = 65_536;
 /// what matters more.
 const JOB_LIMIT: usize = EVENT_LIMIT / 2;
 
+/// And how many messages of Node programs: they are longer.
+const MESSAGE_LIMIT: usize = EVENT_LIMIT / 16;
+
 /// What a waiting line costs besides its bytes: empty lines take memory too.
 pub(super) const LINE_OVERHEAD: usize = size_of::<Item>();
 
@@ -81,6 +84,8 @@ impl Queue {
         }
         let limit = if let HerdEvent::JobDispatched { .. } = event {
             JOB_LIMIT
+        } else if let HerdEvent::Message { .. } = event {
+            MESSAGE_LIMIT
         } else {
             EVENT_LIMIT
         };

@@ -34,6 +34,7 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         | HerdEvent::Forked { .. }
         | HerdEvent::JobDispatched { .. }
         | HerdEvent::Listening { .. }
+        | HerdEvent::Message { .. }
         | HerdEvent::Dispatched { .. }
         | HerdEvent::Nudged { .. }
         | HerdEvent::Online { .. }
@@ -59,6 +60,8 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         | HerdEvent::GraceExpired { .. }
         | HerdEvent::LaunchFailed { .. }
         | HerdEvent::LinesDropped { .. }
+        | HerdEvent::MessagesLost { .. }
+        | HerdEvent::MessagesUnread { .. }
         | HerdEvent::Misbehaved { .. }
         | HerdEvent::Quarantined { .. }
         | HerdEvent::ReplacementWaits { .. }
@@ -109,6 +112,9 @@ fn of(part: Part, event: &HerdEvent) -> String {
         }
         Is::LinesDropped { worker, lines } => lost_lines(who(worker), *lines),
         Is::Listening { address } => format!("listening on {address}"),
+        Is::Message { worker, text } => because(who(worker), "says", text),
+        Is::MessagesLost { worker, messages } => lost_messages(who(worker), *messages),
+        Is::MessagesUnread { worker, messages } => unread_messages(who(worker), *messages),
         Is::Misbehaved { worker, problem } => because(who(worker), BROKE_PROTOCOL, problem),
         Is::Dispatched {
             accepted,
@@ -310,6 +316,16 @@ fn unserved(poisoned: u64, timed_out: u64) -> String {
 fn lost_lines(who: Who, lines: u64) -> String {
     let lines = count(lines, "line", "lines");
     format!("output of {who} was lost: {lines} could not be written")
+}
+
+fn lost_messages(who: Who, messages: u64) -> String {
+    let messages = count(messages, "message", "messages");
+    format!("what {who} says was lost: {messages} came faster than they were taken")
+}
+
+fn unread_messages(who: Who, messages: u64) -> String {
+    let messages = count(messages, "message", "messages");
+    format!("{who} does not read what it is told, and has lost {messages}")
 }
 
 fn nudged(nudges: u64) -> String {

@@ -17,7 +17,7 @@ use crate::event::{HerdEvent, WorkerInfo};
 use crate::part::{Part, Process};
 
 /// How many kinds of event there are. A new one has to be added below.
-const KINDS: usize = 31;
+const KINDS: usize = 34;
 
 const STAMP: Stamp = Stamp {
     wall_ms: 1_795_227_049_123,
@@ -98,6 +98,18 @@ fn of_a_worker() -> Vec<HerdEvent> {
         HerdEvent::LinesDropped {
             worker: WEB,
             lines: 7,
+        },
+        HerdEvent::Message {
+            worker: WEB,
+            text: r#"{"a":1}"#.to_owned(),
+        },
+        HerdEvent::MessagesLost {
+            worker: WEB,
+            messages: 7,
+        },
+        HerdEvent::MessagesUnread {
+            worker: WEB,
+            messages: 1,
         },
         HerdEvent::Misbehaved {
             worker: WEB,

@@ -67,6 +67,14 @@ impl UserValue {
         text(member?)
     }
 
+    /// The member `name`, if the value is an object in which that is a whole number from 0: `id` of
+    /// PM2's messages, for example.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        let [member] = members(self.as_json(), [name]).ok()?;
+        member?.parse().ok()
+    }
+
     /// What `{act: …}` says, such as `suicide`.
     #[must_use]
     pub fn act(&self) -> Option<Cow<'_, str>> {
@@ -153,6 +161,11 @@ mod tests {
         let pm2 = UserValue::parse(r#"{"type":"process:msg","data":{"type":1}}"#).unwrap();
         assert_eq!(pm2.member("type").as_deref(), Some("process:msg"));
         assert_eq!(pm2.member("data"), None);
+        let pm2 = UserValue::parse(r#"{"id":2,"a":-1,"b":"2","c":1.5}"#).unwrap();
+        assert_eq!(pm2.number("id"), Some(2));
+        for name in ["a", "b", "c", "none"] {
+            assert_eq!(pm2.number(name), None, "{name}");
+        }
     }
 
     #[test]

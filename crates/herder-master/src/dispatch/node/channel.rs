@@ -8,10 +8,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use herder_sys::socket::{self, Wait};
-use herder_wire::node::{Decoder, Framing, FromNode, LineError, READ_SIZE, ToNode};
+use herder_wire::node::{Decoder, Framing, FromNode, LineError, READ_SIZE, ToNode, UserValue};
 
-/// What waits for a worker that does not read, in bytes.
+/// What waits for a worker that does not read, in bytes: of what is the master's own to say.
 const MAX_UNSENT: usize = 1024 * 1024;
+
+/// And of messages of programs, besides. (A single longer one may wait, too.)
+const MAX_UNSENT_MAIL: usize = 1024 * 1024;
 
 /// How often descriptors may come that belong to nothing.
 const FORGIVEN: u32 = 8;
@@ -24,7 +27,9 @@ pub(super) struct Channel {
     socket: OwnedFd,
     decoder: Decoder,
     unsent: VecDeque<Line>,
+    /// How many bytes wait: of the master's own, and of programs.
     unsent_bytes: usize,
+    unsent_mail: usize,
     /// How many bytes were written in all, and how many of them the worker is known to have read.
     written: u64,
     known_read: u64,
@@ -43,6 +48,14 @@ struct Line {
     bytes: Vec<u8>,
     /// It goes with the first byte.
     descriptor: Option<OwnedFd>,
+    author: Author,
+}
+
+/// Whose words a line has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Author {
+    Master,
+    Program,
 }
 
 /// A message with a descriptor that is under way.
@@ -102,6 +115,7 @@ impl Channel {
             decoder: Decoder::new(),
             unsent: VecDeque::new(),
             unsent_bytes: 0,
+            unsent_mail: 0,
             written: 0,
             known_read: 0,
             unanswered: VecDeque::new(),
@@ -136,13 +150,40 @@ impl Channel {
     ) -> Result<(), Fault> {
         let mut bytes = Vec::new();
         message.encode(self.decoder.framing(), &mut bytes);
-        if self.unsent_bytes + bytes.len() > MAX_UNSENT && !self.unsent.is_empty() {
+        if self.unsent_bytes + bytes.len() > MAX_UNSENT && self.unsent_bytes > 0 {
             return Err(Fault::Deaf);
         }
         self.unsent_bytes += bytes.len();
-        self.unsent.push_back(Line { bytes, descriptor });
+        self.unsent.push_back(Line {
+            bytes,
+            descriptor,
+            author: Author::Master,
+        });
         self.flush();
         Ok(())
+    }
+
+    /// Says what another program says, now or when the worker reads again. Returns whether there is room
+    /// for it: nobody is given up who does not read what others say.
+    pub(super) fn relay(&mut self, message: &UserValue) -> bool {
+        let mut bytes = Vec::new();
+        ToNode::User(message).encode(self.decoder.framing(), &mut bytes);
+        if self.unsent_mail + bytes.len() > MAX_UNSENT_MAIL && self.unsent_mail > 0 {
+            return false;
+        }
+        self.unsent_mail += bytes.len();
+        self.unsent.push_back(Line {
+            bytes,
+            descriptor: None,
+            author: Author::Program,
+        });
+        self.flush();
+        true
+    }
+
+    /// How the worker marks its lines, which tells its engine.
+    pub(super) fn framing(&self) -> Framing {
+        self.decoder.framing()
     }
 
     /// Hands a connection over now, or not at all: then it stays the caller's. `seq` is the number that
@@ -172,8 +213,11 @@ impl Channel {
                 // The descriptor has gone with the first byte; the rest goes before anything else.
                 let bytes = draft[length..].to_vec();
                 self.unsent_bytes += bytes.len();
-                let descriptor = None;
-                self.unsent.push_back(Line { bytes, descriptor });
+                self.unsent.push_back(Line {
+                    bytes,
+                    descriptor: None,
+                    author: Author::Master,
+                });
             }
         }
         self.draft = draft;
@@ -200,6 +244,7 @@ impl Channel {
                 Err(_) => {
                     self.unsent.clear();
                     self.unsent_bytes = 0;
+                    self.unsent_mail = 0;
                     return;
                 }
             }
@@ -304,7 +349,10 @@ impl Channel {
             self.note_envelope(line.bytes.len(), None);
         }
         self.written += length as u64;
-        self.unsent_bytes -= length;
+        match line.author {
+            Author::Master => self.unsent_bytes -= length,
+            Author::Program => self.unsent_mail -= length,
+        }
         if length < line.bytes.len() {
             line.bytes.drain(..length);
             self.unsent.push_front(line);

@@ -98,9 +98,10 @@ impl Switchboard {
         };
         let worker = peer.id;
         let event = match (peer.course, peer.admission) {
-            (_, Admission::NoMore) => Event::Withdraw { worker },
+            // Who leaves does not come back: if it dies of that, no connection was the cause.
+            (Course::Leaves, _) | (_, Admission::NoMore) => Event::Withdraw { worker },
             (Course::Serves, Admission::Admitted) => Event::Admit { worker },
-            (Course::Leaves | Course::Severed, Admission::Admitted) | (_, Admission::NotNow) => {
+            (Course::Severed, Admission::Admitted) | (_, Admission::NotNow) => {
                 Event::Hold { worker }
             }
         };
@@ -143,6 +144,7 @@ impl Switchboard {
 
     /// A worker's channel has ended, or its process: what it has not decided about goes to others.
     pub(super) fn part_with(&mut self, life: Incarnation, now: Tick) {
+        self.tell_losses(life);
         let Some(peer) = self.peers.remove(&life) else {
             return;
         };

@@ -3,15 +3,15 @@
 use std::num::NonZero;
 use std::os::fd::AsFd;
 
-use herder_core::{Incarnation, Tick};
-use herder_wire::node::{Accepted, FromNode, Outcome, Query, Reply, ToNode, UserValue};
+use herder_core::{Incarnation, Tick, WorkerId};
+use herder_wire::node::{Accepted, FromNode, Outcome, Query, Reply, SharedKind, ToNode, UserValue};
 
 use super::bind::libc_errno;
 use super::channel::Heard;
 use super::exchange::{Answer, Refusal, Service};
 use super::peer::Course;
 use super::switchboard::Switchboard;
-use super::{NodeNews, Word};
+use super::{NodeNews, Way, Word};
 
 impl Switchboard {
     /// Does what one message of a worker's asks for.
@@ -48,7 +48,7 @@ impl Switchboard {
                 let key = key.as_str();
                 self.say(life, &ToNode::SocketsClosed { key }, None, now);
             }
-            FromNode::User(value) => self.take_message(life, &value),
+            FromNode::User(value) => self.take_message(life, value),
             FromNode::Acknowledged
             | FromNode::Handle { .. }
             | FromNode::Internal
@@ -56,12 +56,56 @@ impl Switchboard {
         }
     }
 
-    /// What programs say by habit. The rest is nobody's business here.
-    fn take_message(&mut self, life: Incarnation, value: &UserValue) {
+    /// What programs say by habit is for the supervisor, the rest for whom it may concern.
+    fn take_message(&mut self, life: Incarnation, value: UserValue) {
         if value.is_text("ready") {
-            self.tell_first(life, Word::Ready);
-        } else if value.act().is_some_and(|act| act == "suicide") {
-            self.tell_first(life, Word::Suicide);
+            return self.tell_first(life, Word::Ready);
+        }
+        if value.act().is_some_and(|act| act == "suicide") {
+            return self.tell_first(life, Word::Suicide);
+        }
+        let Some(peer) = self.peers.get_mut(&life) else {
+            return;
+        };
+        let worker = peer.id;
+        if let Some(mail) = peer.postbox.post(value) {
+            let lost = peer.postbox.take_lost();
+            self.tell_lost(worker, Way::From, lost);
+            self.tell(NodeNews::Mail(worker, mail));
+        }
+    }
+
+    /// Gives a worker a message of another program.
+    pub(super) fn relay(&mut self, life: Incarnation, message: &UserValue) {
+        let Some(peer) = self.peers.get_mut(&life) else {
+            return;
+        };
+        if peer.course == Course::Severed {
+            return;
+        }
+        if peer.channel.relay(message) {
+            let (worker, lost) = (peer.id, std::mem::take(&mut peer.unheard));
+            self.tell_lost(worker, Way::To, lost);
+        } else {
+            peer.unheard += 1;
+        }
+    }
+
+    /// Tells what was lost of and to a worker, who is gone.
+    pub(super) fn tell_losses(&mut self, life: Incarnation) {
+        let Some(peer) = self.peers.get_mut(&life) else {
+            return;
+        };
+        let worker = peer.id;
+        let from = peer.postbox.take_lost();
+        let to = std::mem::take(&mut peer.unheard);
+        self.tell_lost(worker, Way::From, from);
+        self.tell_lost(worker, Way::To, to);
+    }
+
+    fn tell_lost(&self, worker: WorkerId, way: Way, lost: u64) {
+        if lost > 0 {
+            self.tell(NodeNews::Lost(worker, way, lost));
         }
     }
 
@@ -86,7 +130,7 @@ impl Switchboard {
             self.tell_first(life, Word::Swallowed(cure.to_owned()));
         }
         if self.gives_listeners() && is_of_a_handle(query) {
-            self.tell_first(life, Word::Swallowed(NODE_18.to_owned()));
+            return self.give_again(life, ack, now);
         }
         match self.exchange.ask(life, query, &self.epoll) {
             Answer::Opened(key) => {
@@ -99,6 +143,32 @@ impl Switchboard {
             Answer::Joined(key) => self.hand_out(life, ack, key, now),
             Answer::Refused(refusal) => self.refuse(life, ack, &refusal, now),
         }
+    }
+
+    /// Up to Node 18 a worker asks for the listener that it was sent: for each in turn, as it hears of
+    /// them. (Node's own primary opens another one then, at a port of the kernel's choice.)
+    fn give_again(&mut self, life: Incarnation, ack: u64, now: Tick) {
+        let seq = self.seq();
+        let Some(peer) = self.peers.get_mut(&life) else {
+            return;
+        };
+        let place = peer.gifts_claimed;
+        peer.gifts_claimed += 1;
+        let listener = self.listeners.get(place);
+        let copy = listener.and_then(|it| herder_sys::fd::duplicate(it.as_fd()).ok());
+        let outcome = match copy {
+            Some(_) => Outcome::Shared(SharedKind::Stream),
+            None => Outcome::Refused { errno: INVALID },
+        };
+        let reply = Reply {
+            ack,
+            seq,
+            // No number: it is none of the exchange's, and stays when the worker closes it.
+            key: &format!("sent-{place}"),
+            data: None,
+            outcome,
+        };
+        self.say(life, &ToNode::Reply(reply), copy, now);
     }
 
     /// The worker has the listener: it is told so before the first connection.
@@ -196,10 +266,7 @@ fn launcher_of(query: &Query) -> Option<&'static str> {
     )
 }
 
-/// Up to Node 18 a worker asks for a listener also when it has one in its hand, and then asks for none
-/// in particular.
+/// Whether a worker asks for what it has in its hand: it asks for nothing in particular.
 fn is_of_a_handle(query: &Query) -> bool {
     query.address.is_none() && query.port == Some(-1)
 }
-
-const NODE_18: &str = "a worker cannot use the listener that it was sent: Node 20 or later can";

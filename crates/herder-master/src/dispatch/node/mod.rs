@@ -6,6 +6,7 @@ mod channel;
 mod deal;
 mod exchange;
 mod heed;
+mod mail;
 mod peer;
 mod switchboard;
 
@@ -15,6 +16,7 @@ use herder_core::WorkerId;
 use herder_wire::node::UserValue;
 
 pub(crate) use bind::SocketFile;
+pub(crate) use mail::Mail;
 pub(super) use switchboard::Switchboard;
 
 /// From the main thread to the switchboard.
@@ -25,7 +27,9 @@ pub(crate) enum Order {
     Disconnect,
     /// The process is dead: read what it had said, then say [`Word::Dry`].
     ReadDry,
-    /// A message for the program.
+    /// A message for the program, from another one. It is lost if the worker does not read.
+    Relay(UserValue),
+    /// A message of ours for the program.
     Tell(UserValue),
 }
 
@@ -37,7 +41,7 @@ pub(crate) enum Word {
     /// All that it had said was told.
     Dry,
     /// Its channel has ended; its process may live on.
-    Ended,
+    Ended(Afterlife),
     /// It has the listener that it was sent.
     HandleTaken,
     /// Its program listens.
@@ -57,8 +61,30 @@ pub(crate) enum Word {
     Voluntary,
 }
 
+/// What an engine does without its channel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Afterlife {
+    /// Nothing: it ends it when it is done.
+    None,
+    /// It serves what it has begun: Bun ends its channel as soon as it is told to leave.
+    Serves,
+}
+
+/// Which way messages were going.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// They came faster than they were taken.
+    From,
+    /// The worker did not read them.
+    To,
+}
+
 /// A word of a worker's, or news of a listener.
 pub(crate) enum NodeNews {
+    /// So many messages of or to a worker's program were lost.
+    Lost(WorkerId, Way, u64),
+    /// A message of a worker's program.
+    Mail(WorkerId, Mail),
     /// The herd listens here. A socket's file is to be removed when the master cannot.
     Opened {
         address: String,

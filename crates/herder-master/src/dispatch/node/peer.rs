@@ -8,6 +8,7 @@ use herder_core::{ConnId, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
 
 use super::channel::Channel;
+use super::mail::Postbox;
 use super::{NodeNews, Word};
 
 /// One worker.
@@ -21,6 +22,12 @@ pub(super) struct Peer {
     pub(super) undecided: BTreeMap<u64, (u64, ConnId)>,
     /// How many listeners it was sent that it has not taken yet.
     pub(super) gifts: usize,
+    /// How many of them it has asked for again.
+    pub(super) gifts_claimed: usize,
+    /// What its program says.
+    pub(super) postbox: Postbox,
+    /// How many messages to its program were lost since that was told.
+    pub(super) unheard: u64,
     /// How many connections it has taken.
     pub(super) served: u64,
     pub(super) served_told: u64,
@@ -65,6 +72,9 @@ impl Peer {
             course: Course::Serves,
             undecided: BTreeMap::new(),
             gifts: 0,
+            gifts_claimed: 0,
+            postbox: Postbox::default(),
+            unheard: 0,
             served: 0,
             served_told: 0,
             token,

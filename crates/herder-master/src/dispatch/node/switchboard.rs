@@ -12,13 +12,13 @@ use herder_core::{ConnId, Incarnation, Tick, WorkerId};
 use herder_sys::epoll::{self, Epoll, Events, Interest};
 use herder_sys::listener::Listener;
 use herder_sys::{clock, sched};
-use herder_wire::node::{ToNode, UserValue};
+use herder_wire::node::{Framing, ToNode, UserValue};
 
 use super::channel::{ROOM, Reading};
 use super::deal::PATIENCE;
 use super::exchange::{Exchange, Service};
 use super::peer::{Admission, Course, Peer};
-use super::{Counting, NodeNews, NodeTrade, Order, Word};
+use super::{Afterlife, Counting, NodeNews, NodeTrade, Order, Word};
 use crate::dispatch::counters::{Count, Unserved};
 use crate::dispatch::{Command, Desk, News};
 
@@ -64,7 +64,7 @@ pub(in crate::dispatch) struct Switchboard {
     pub(super) spec: DispatchSpec,
     gift: Option<UserValue>,
     /// The herd's own listeners: what the gift is.
-    listeners: Vec<Listener>,
+    pub(super) listeners: Vec<Listener>,
     counting: Counting,
     next_seq: u64,
     room: Box<[u8]>,
@@ -333,6 +333,7 @@ impl Switchboard {
                 }
                 self.tell(NodeNews::Word(worker, Word::Dry));
             }
+            Order::Relay(value) => self.relay(life, &value),
             Order::Tell(value) => self.say(life, &ToNode::User(&value), None, now),
         }
     }
@@ -376,9 +377,14 @@ impl Switchboard {
             }
         }
         if reading == Reading::Ended {
-            let worker = self.peers.get(&life)?.id;
+            let peer = self.peers.get(&life)?;
+            let (worker, framing) = (peer.id, peer.channel.framing());
             self.part_with(life, now);
-            self.tell(NodeNews::Word(worker, Word::Ended));
+            let afterlife = match framing {
+                Framing::Bun => Afterlife::Serves,
+                Framing::Node => Afterlife::None,
+            };
+            self.tell(NodeNews::Word(worker, Word::Ended(afterlife)));
         }
         Some(reading)
     }

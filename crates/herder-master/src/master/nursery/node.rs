@@ -37,6 +37,8 @@ pub(super) fn plan_node(
     environment::set(environment, "NODE_CHANNEL_FD", CHANNEL.to_string());
     environment::set(environment, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
     environment::set(environment, "NODE_UNIQUE_ID", id.incarnation.to_string());
+    // What PM2 calls the slot.
+    environment::set(environment, "pm_id", id.slot.to_string());
     draft.give(DescriptorUse::Place { target: CHANNEL }, theirs);
     let shim = match program.shim {
         Shim::Off => None,
