@@ -7,6 +7,7 @@
 mod message;
 mod options;
 mod pair;
+mod touch;
 
 pub use message::{
     MAX_FDS_PER_MESSAGE, Received, Wait, is_too_many_refs, peek, receive, send, unread_bytes,
@@ -16,3 +17,4 @@ pub use options::{
     set_send_buffer, shutdown_both, shutdown_write,
 };
 pub use pair::{bind_datagram, seqpacket_pair, stream_pair};
+pub use touch::{Touch, touch};

@@ -165,7 +165,7 @@ const SO_PASSRIGHTS: libc::c_int = 83;
 /// What the kernel gives as user of an end that was never connected.
 const NOBODY_THERE: u32 = u32::MAX;
 
-fn length_of<T>() -> libc::socklen_t {
+pub(super) fn length_of<T>() -> libc::socklen_t {
     libc::socklen_t::try_from(size_of::<T>()).expect("socket options are a few bytes")
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use herder_core::dispatch::{Action, Batch, CloseReason, Event};
 use herder_core::{ConnId, Incarnation, Tick, WorkerId};
+use herder_sys::socket::{self, Touch};
 use herder_wire::node::Accepted as Verdict;
 use herder_wire::node::ToNode;
 
@@ -155,11 +156,18 @@ impl Switchboard {
         self.exchange.forget(life);
         let mut returned: BTreeMap<u64, Vec<ConnId>> = BTreeMap::new();
         for (port, conn) in peer.undecided.into_values() {
-            returned.entry(port).or_default().push(conn);
+            if self.is_touched(conn) {
+                // It was taken; only the verdict was lost. A request is never carried out twice.
+                self.hand.remove(&conn);
+            } else {
+                returned.entry(port).or_default().push(conn);
+            }
         }
         let worker = peer.id;
         for (key, doorway) in self.exchange.doorways() {
-            let conns = returned.remove(&key).unwrap_or_default();
+            let mut conns = returned.remove(&key).unwrap_or_default();
+            // Who connected first is served first.
+            conns.sort_unstable();
             self.desk.counters.add(Count::TakenBack, conns.len());
             doorway
                 .dispatcher
@@ -214,6 +222,14 @@ impl Switchboard {
         for key in self.exchange.keys_of(life) {
             self.admit_to(key, life, now);
         }
+    }
+
+    /// Whether some worker has read from a connection or written to it. Where the kernel does not tell
+    /// the verdict is all there is, and it goes out before the first byte is read.
+    fn is_touched(&self, conn: ConnId) -> bool {
+        let held = self.hand.get(&conn);
+        let touch = held.map(|held| socket::touch(held.socket.as_fd()));
+        matches!(touch, Some(Ok(Touch::Touched)))
     }
 
     fn next_action(&mut self) -> Option<(u64, Action)> {

@@ -217,6 +217,54 @@ fn r24_a_connection_that_was_taken_is_given_to_nobody_else() {
     assert_eq!(read(next), "next");
 }
 
+/// Its verdict is not heard: it broke the protocol before, and takes what it was given all the same.
+#[test]
+fn r24_what_a_worker_has_touched_is_given_to_nobody_else_whatever_it_said() {
+    let mut bench = bench();
+    let (mut one, address) = bench.listening(1);
+    let touched = TcpStream::connect(address).expect("it listens");
+    one.wait_for_connection();
+    let untouched = TcpStream::connect(address).expect("it listens");
+    one.wait_for_connection();
+    one.say("");
+    let problem = "it wrote a line that no Node writes: blank line".to_owned();
+    bench.wait_for_word(one.id, &Word::Broken(problem));
+    let taken = one.descriptors.pop_front().expect("it came");
+    TcpStream::from(taken).write_all(b"one").expect("room");
+    let (mut two, _) = bench.listening(2);
+    bench.dispatch.tell(Command::Gone(one.id));
+    drop(one);
+    assert_eq!(read(touched), "one");
+    let seq = two.wait_for_connection();
+    two.answer(seq, "two");
+    assert_eq!(read(untouched), "two");
+}
+
+#[test]
+fn r23_what_a_dead_worker_leaves_goes_to_others_in_the_order_in_which_it_came() {
+    let mut bench = bench();
+    let (mut one, address) = bench.listening(1);
+    let mut connect = || {
+        let client = TcpStream::connect(address).expect("it listens");
+        (client, one.wait_for_connection())
+    };
+    let [(eldest, rejected), (taken, accepted), (youngest, _)] = [(); 3].map(|()| connect());
+    // The eldest comes back, and is given again with the highest number.
+    one.acknowledge();
+    one.descriptors.pop_front();
+    one.decide(rejected, false);
+    one.answer(accepted, "taken");
+    assert_eq!(read(taken), "taken");
+    one.wait_for_connection();
+    drop(one);
+    let (mut two, _) = bench.listening(2);
+    for (client, text) in [(eldest, "eldest"), (youngest, "youngest")] {
+        let seq = two.wait_for_connection();
+        two.answer(seq, text);
+        assert_eq!(read(client), text);
+    }
+}
+
 #[test]
 fn what_is_rejected_or_lost_goes_to_another() {
     for lost in [false, true] {
