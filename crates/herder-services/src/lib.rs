@@ -1,0 +1,9 @@
+#![forbid(unsafe_code)]
+//! The built-in library of a herd: what its workers share, and what it does once, not once in each
+//! of them.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`state`] | namespaces of values, leases and limits: in memory, in a file, or in Redis |
+
+pub mod state;

@@ -1,0 +1,22 @@
+//! Values that all workers share.
+//!
+//! [`Engine`](engine::Engine) is what a namespace is in one process: pure, with the time as an
+//! argument.
+
+pub mod engine;
+mod entry;
+mod lease;
+mod limit;
+
+pub use entry::{Change, Condition, Page, Put, Refusal, Versioned};
+pub use lease::{Acquired, Holder};
+pub use limit::{Admission, Rate};
+
+/// The longest key, in bytes.
+pub const MAX_KEY: usize = 1024;
+
+/// The longest value, in bytes.
+pub const MAX_VALUE: usize = 4 * 1024 * 1024;
+
+/// The most entries in one page of a scan.
+pub const MAX_PAGE: usize = 1000;
