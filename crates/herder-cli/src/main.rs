@@ -19,8 +19,8 @@ fn main() -> ExitCode {
     let seat = match role::assume() {
         Ok(Assumed::Entry) => None,
         Ok(Assumed::Master(seat)) => Some(seat),
-        Ok(Assumed::Gateway(_) | Assumed::Worker(_)) => {
-            render::error("this executable is neither a worker nor a gateway program");
+        Ok(Assumed::Gateway(_) | Assumed::Library(_) | Assumed::Worker(_)) => {
+            render::error("this executable is no worker, no gateway and no library");
             return ExitCode::from(status::INTERNAL);
         }
         Err(error) => {

@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use herder_core::spec::{AppSpec, ListenAddress};
+use herder_core::spec::{AppSpec, LibraryName, ListenAddress};
 use herder_sys::user::Identity;
 use herder_wire::gateway::GatewayConfig;
 
@@ -22,6 +23,9 @@ pub struct Config {
     /// A gateway that makes a job of each message of a client. Its workers are this executable,
     /// and the dispatch mode is `message`.
     pub messages: Option<Messages>,
+    /// The herd's libraries, in the order in which they are named. At most [`MAX_LIBRARIES`], no two
+    /// of one name. The workers are started when all of them are ready for the first time.
+    pub libraries: Vec<Library>,
     /// How many connections the kernel queues per listener.
     pub backlog: u32,
     /// The permission bits of a Unix listener.
@@ -50,6 +54,44 @@ pub struct Messages {
     /// How it works. Its protocols stand parallel to `listen`; how often it beats is the master's
     /// choice.
     pub gateway: GatewayConfig,
+}
+
+/// The most libraries of a herd.
+pub const MAX_LIBRARIES: usize = 32;
+
+/// A library: a process of the herd with which every worker is connected, for what only one can hold.
+#[derive(Clone, Debug)]
+pub struct Library {
+    /// How agents ask for it.
+    pub name: LibraryName,
+    /// What it is.
+    pub program: LibraryProgram,
+    /// How long one life of it may take until it is ready.
+    pub boot_timeout: Duration,
+    /// Without a heartbeat for this long it is suspect; `None` = it sends none.
+    pub hang: Option<Duration>,
+}
+
+/// What a library is.
+#[derive(Clone, Debug)]
+pub enum LibraryProgram {
+    /// This executable again, with the same arguments.
+    Itself,
+    /// A program that finds its listener by `LISTEN_FDS`, and writes `READY=1` to the descriptor
+    /// `HERDER_NOTIFY_FD`.
+    Command(Command),
+    /// A script that is run by a host of ours, which does what [`Command`](LibraryProgram::Command)
+    /// asks for: `argv[1]` is put after the host.
+    Hosted(Command, Host),
+}
+
+/// A program of ours that runs a script. It is written to the herd's private directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Host {
+    /// The file that is executed, and the directory in which the files stand.
+    pub main: &'static str,
+    /// Its files: their paths within that directory, and their texts.
+    pub files: &'static [(&'static str, &'static str)],
 }
 
 /// What a worker is.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use herder_core::Exit;
+use herder_core::spec::LibraryName;
 use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
 
 /// Who a worker is, for people.
@@ -14,6 +15,15 @@ pub struct WorkerInfo {
     pub id: u64,
     /// Its process.
     pub pid: i32,
+}
+
+/// Which library, for people.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LibraryInfo {
+    /// Its place among the libraries of the herd, from 0, in the order in which they were named.
+    pub place: u8,
+    /// Its name.
+    pub name: LibraryName,
 }
 
 /// Something that happened to a herd.
@@ -61,6 +71,9 @@ pub enum HerdEvent {
     LaunchFailed { worker: WorkerInfo, problem: String },
     /// Lines of a worker's output were lost: nobody took them.
     LinesDropped { worker: WorkerInfo, lines: u64 },
+    /// Something that happened to a library: any event that tells of a worker or of the herd, said of
+    /// this library instead. Its lives are counted for themselves, 1, 2, 3 …: they are its epochs.
+    Library(LibraryInfo, Box<HerdEvent>),
     /// The herd listens here.
     Listening { address: String },
     /// A Node program says something to its primary: JSON, of which not more than the beginning is

@@ -1,20 +1,26 @@
 //! The parts of a herd that are supervised each on their own.
 
-use crate::event::{HerdEvent, WorkerInfo};
+use crate::event::{HerdEvent, LibraryInfo, WorkerInfo};
 
 /// A part of a herd: processes of one kind, with a supervisor and a restart budget of their own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Part {
     /// The process at which the clients' connections end.
     Gateway,
+    /// A process with which the workers share what only one can have.
+    Library(LibraryInfo),
     /// The processes that do the business.
     Workers,
 }
 
+/// A part as a number: 0 the workers, 1 the gateway, from 2 on the libraries.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct PartNumber(pub(crate) u8);
+
 /// What no other process of a herd has, dead or alive.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct ProcessId {
-    pub(crate) part: Part,
+    pub(crate) part: PartNumber,
     /// Its life, counted within its part.
     pub(crate) life: u64,
 }
@@ -32,7 +38,28 @@ impl Part {
     pub(crate) fn said(self, event: HerdEvent) -> HerdEvent {
         match self {
             Part::Gateway => HerdEvent::Gateway(Box::new(event)),
+            Part::Library(library) => HerdEvent::Library(library, Box::new(event)),
             Part::Workers => event,
+        }
+    }
+
+    /// What no other part of the herd has.
+    pub(crate) fn number(self) -> PartNumber {
+        PartNumber(match self {
+            Part::Workers => 0,
+            Part::Gateway => 1,
+            Part::Library(library) => 2 + library.place,
+        })
+    }
+
+    /// The part that an event tells of, and what it tells.
+    pub(crate) fn told(event: &HerdEvent) -> (Part, &HerdEvent) {
+        if let HerdEvent::Gateway(event) = event {
+            (Part::Gateway, event)
+        } else if let HerdEvent::Library(library, event) = event {
+            (Part::Library(*library), event)
+        } else {
+            (Part::Workers, event)
         }
     }
 }
@@ -40,7 +67,7 @@ impl Part {
 impl Process {
     pub(crate) fn id(self) -> ProcessId {
         ProcessId {
-            part: self.part,
+            part: self.part.number(),
             life: self.info.id,
         }
     }

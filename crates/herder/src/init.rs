@@ -76,6 +76,7 @@ pub fn try_init() -> Result<(), InitError> {
         Assumed::Gateway(seat) => std::process::exit(live_as_gateway(seat)),
         #[cfg(not(feature = "message"))]
         Assumed::Gateway(_) => return Err(InitError::NoGateway),
+        Assumed::Library(_) => return Err(InitError::NoLibrary),
         Assumed::Master(seat) => (Seat::Master(seat), Role::Master),
         // Before there are threads, which would otherwise receive them in the old, deadly way.
         Assumed::Worker(seat) => (
@@ -111,6 +112,9 @@ pub enum InitError {
     /// This process is to be a gateway, of which it has nothing.
     #[error("this program was built without the feature `message`, which a gateway is made of")]
     NoGateway,
+    /// This process is to be a library, of which it has nothing.
+    #[error("this program was built without the feature `library`, which a library is made of")]
+    NoLibrary,
     /// The parent process of the herd and this one do not understand each other.
     #[error(transparent)]
     Role(#[from] RoleError),

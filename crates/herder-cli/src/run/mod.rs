@@ -149,6 +149,7 @@ fn assemble(args: RunArgs, spec: AppSpec, program: Program, reason: &str) -> Con
         spec,
         listen: args.listen,
         messages: None,
+        libraries: Vec::new(),
         backlog: args.backlog,
         unix_mode: args.unix_mode.0,
         program,

@@ -1,4 +1,4 @@
-//! The master's end of the control channel of a worker, or of the gateway.
+//! The master's end of the control channel of a worker, of a library, or of the gateway.
 //!
 //! The other end is not trusted: what it sends is bounded in size and rate, what it does not read is
 //! bounded in memory and descriptors, and a descriptor from it is never kept.
@@ -95,7 +95,7 @@ impl Control {
         let _unsupported = socket::refuse_descriptors(socket.as_fd());
         let control = Control {
             socket,
-            token: Source::Control(id.part, id.worker.incarnation).token(),
+            token: Source::Control(id.part.number(), id.worker.incarnation).token(),
             decoder: Decoder::new(),
             unsent: VecDeque::new(),
             unsent_bytes: 0,
@@ -104,7 +104,7 @@ impl Control {
             uninvited: 0,
             allowance: Allowance::new(match id.part {
                 Part::Gateway => Pace::EACH_JOB,
-                Part::Workers => Pace::NEWS,
+                Part::Library(_) | Part::Workers => Pace::NEWS,
             }),
             watched: None,
         };

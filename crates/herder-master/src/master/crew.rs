@@ -8,7 +8,7 @@ use herder_core::{Incarnation, Tick, WorkerId};
 use super::member::Member;
 use super::now;
 use super::nursery::Recipe;
-use crate::part::Part;
+use crate::part::{Part, PartNumber};
 
 /// Who a member of the herd is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -62,6 +62,12 @@ impl Crews {
 
     pub(super) fn get_mut(&mut self, part: Part) -> Option<&mut Crew> {
         self.crews.get_mut(&part)
+    }
+
+    /// The part of this number.
+    pub(super) fn numbered(&self, number: PartNumber) -> Option<Part> {
+        let mut parts = self.crews.keys().copied();
+        parts.find(|part| part.number() == number)
     }
 
     /// The parts that this herd has.

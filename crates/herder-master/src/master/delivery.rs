@@ -56,6 +56,14 @@ impl Delivery {
         }
     }
 
+    /// When there may be nobody yet who could do anything, work is let in by then at the latest.
+    pub(super) fn opens_by(&mut self, at: Tick) {
+        match self {
+            Delivery::Gateway(reception) => reception.opens_by(at),
+            Delivery::Thread(..) => {}
+        }
+    }
+
     /// When it wants attention.
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
         match self {

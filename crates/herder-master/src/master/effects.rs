@@ -88,6 +88,7 @@ impl Master {
         match id.part {
             // It lets clients in when it is told to.
             Part::Gateway => {}
+            Part::Library(_) => self.library_is_ready(id.part),
             Part::Workers => self.admit_worker(id.worker),
         }
     }
@@ -95,7 +96,7 @@ impl Master {
     fn hold(&mut self, id: MemberId) {
         match id.part {
             // Nobody else could do its work.
-            Part::Gateway => {}
+            Part::Gateway | Part::Library(_) => {}
             Part::Workers => self.hold_worker(id.worker),
         }
     }
@@ -104,7 +105,7 @@ impl Master {
         let worker = id.worker;
         match id.part {
             // Nobody gives it work: it takes it.
-            Part::Gateway => self.feed(Part::Gateway, Event::Withdrawn { worker }),
+            Part::Gateway | Part::Library(_) => self.feed(id.part, Event::Withdrawn { worker }),
             Part::Workers => self.withdraw_worker(worker),
         }
     }
@@ -113,7 +114,7 @@ impl Master {
     fn drain(&mut self, id: MemberId, reason: DrainReason) {
         let life = &self.spec.life;
         let grace_millis = match id.part {
-            Part::Gateway => millis(gateway::grace(life)),
+            Part::Gateway | Part::Library(_) => millis(gateway::grace(life)),
             Part::Workers => millis(life.grace),
         };
         let Some(member) = self.crews.member_mut(id) else {
@@ -132,7 +133,7 @@ impl Master {
             // It has no client yet, and would not understand.
             Part::Gateway if !self.is_received(id) => self.kill(id),
             Part::Gateway => self.say(id, &ToGateway::Drain { grace_millis }),
-            Part::Workers => {
+            Part::Library(_) | Part::Workers => {
                 let reason = wire_reason(reason);
                 // One that does not read it is killed after its grace.
                 self.hint(
@@ -163,7 +164,7 @@ impl Master {
     pub(super) fn greet(&mut self, id: MemberId, version: u16) {
         let ours = match id.part {
             Part::Gateway => herder_wire::gateway::VERSION,
-            Part::Workers => control::VERSION,
+            Part::Library(_) | Part::Workers => control::VERSION,
         };
         if version != ours {
             let problem = format!(
@@ -180,18 +181,23 @@ impl Master {
         self.tell_of(id.part, HerdEvent::Online { worker });
         match id.part {
             Part::Gateway => self.welcome_gateway(id),
+            Part::Library(_) => self.welcome(id),
             Part::Workers => {
-                let (version, capabilities) = (ours, 0);
-                self.hint(
-                    id,
-                    &ToWorker::Welcome {
-                        version,
-                        capabilities,
-                    },
-                );
+                self.welcome(id);
                 self.link_worker(id.worker);
             }
         }
+    }
+
+    fn welcome(&mut self, id: MemberId) {
+        let (version, capabilities) = (control::VERSION, 0);
+        self.hint(
+            id,
+            &ToWorker::Welcome {
+                version,
+                capabilities,
+            },
+        );
     }
 
     pub(super) fn misbehaved(&mut self, id: MemberId, problem: String) {

@@ -10,7 +10,12 @@ use herder_core::spec::AppName;
 pub(super) type Variable = (Vec<u8>, Vec<u8>);
 
 /// What speaks of the caller's own place in the world, and would lie in a worker.
-const REMOVED: [&str; 4] = [
+const REMOVED: [&str; 9] = [
+    "HERDER_EPOCH",
+    "HERDER_HERD",
+    "HERDER_LIBRARIES",
+    "HERDER_LIBRARY",
+    "HERDER_NOTIFY_FD",
     "HERDER_ROLE",
     "NODE_UNIQUE_ID",
     "NOTIFY_SOCKET",
@@ -19,10 +24,17 @@ const REMOVED: [&str; 4] = [
 const REMOVED_PREFIXES: [&str; 3] = ["LISTEN_", "NODE_CHANNEL_", "WATCHDOG_"];
 
 /// The caller's environment without what is only the caller's.
-pub(super) fn inherited(vars: impl Iterator<Item = (OsString, OsString)>) -> Vec<Variable> {
+fn inherited(vars: impl Iterator<Item = (OsString, OsString)>) -> Vec<Variable> {
     vars.filter(|(name, _)| !is_removed(name))
         .map(|(name, value)| (name.into_vec(), value.into_vec()))
         .collect()
+}
+
+/// What a process of the herd inherits, and what is added for all of them.
+pub(super) fn with(added: &[Variable]) -> Vec<Variable> {
+    let mut environment = inherited(std::env::vars_os());
+    environment.extend_from_slice(added);
+    environment
 }
 
 /// Adds who the worker is.
@@ -59,6 +71,8 @@ mod tests {
         let callers = [
             ("PATH", "/bin"),
             ("HERDER_ROLE", "worker@other"),
+            ("HERDER_HERD", "0123"),
+            ("HERDER_LIBRARIES", "core=/run/other/core.sock"),
             ("LISTEN_FDS", "3"),
             ("LISTEN_PID", "1"),
             ("NOTIFY_SOCKET", "/run/x"),

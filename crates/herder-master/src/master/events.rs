@@ -19,11 +19,23 @@ use crate::part::Part;
 impl Master {
     pub(super) fn on_ready(&mut self, event: &epoll::Event) -> io::Result<()> {
         match Source::of(event.token) {
-            Some(Source::Control(part, life)) => self.on_control(part, life, event),
+            Some(Source::Control(number, life)) => {
+                if let Some(part) = self.crews.numbered(number) {
+                    self.on_control(part, life, event);
+                }
+            }
             Some(Source::Dispatch) => self.on_dispatch_news(),
-            Some(Source::Exit(part, life)) => self.on_exit(part, life)?,
+            Some(Source::Exit(number, life)) => {
+                if let Some(part) = self.crews.numbered(number) {
+                    self.on_exit(part, life)?;
+                }
+            }
             Some(Source::Keeper) => self.on_keeper_gone()?,
-            Some(Source::Notify(part, life)) => self.on_notification(part, life),
+            Some(Source::Notify(number, life)) => {
+                if let Some(part) = self.crews.numbered(number) {
+                    self.on_notification(part, life);
+                }
+            }
             Some(Source::Signal) => self.on_signals()?,
             None => {}
         }
@@ -92,6 +104,8 @@ impl Master {
         let worker = id.worker;
         match id.part {
             Part::Gateway => self.forget_gateway(worker),
+            // Its agents see the end of their connections.
+            Part::Library(_) => {}
             Part::Workers => self.forget_worker(worker),
         }
         self.feed(id.part, Event::Exited { worker, exit });
@@ -156,7 +170,10 @@ impl Master {
                 if let Some(member) = self.crews.member_mut(id) {
                     member.retire_reason = Some(reason);
                 }
-                self.feed(part, Event::Retire { worker });
+                // The next life of a library begins when this one has ended: they may want one file.
+                if !matches!(part, Part::Library(_)) {
+                    self.feed(part, Event::Retire { worker });
+                }
             }
             // No part of a herd takes messages of the application yet.
             ToMaster::User(_) => {}

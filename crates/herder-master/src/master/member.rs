@@ -78,7 +78,7 @@ impl Member {
 
     /// Watches for everything that it can do.
     pub(super) fn watch(&mut self, epoll: &Epoll) -> io::Result<()> {
-        let (part, life) = (self.id.part, self.id.worker.incarnation);
+        let (part, life) = (self.id.part.number(), self.id.worker.incarnation);
         epoll.add(
             self.pidfd().as_fd(),
             Source::Exit(part, life).token(),

@@ -10,6 +10,7 @@ mod environment;
 mod events;
 mod gateway;
 mod launcher;
+mod library;
 mod listen;
 mod mail;
 mod member;
@@ -44,6 +45,7 @@ use crate::role::MasterSeat;
 use crate::status;
 use crew::Crews;
 use delivery::Delivery;
+use library::Awaited;
 use memory::MemoryWatch;
 use nursery::Nursery;
 use runtime::Runtime;
@@ -108,6 +110,8 @@ struct Master {
     spec: AppSpec,
     delivery: Delivery,
     crews: Crews,
+    /// What the workers wait for before their first start.
+    awaited: Awaited,
     /// Where a control channel is read into; one for all, so that it need not be made each time.
     room: Box<[u8]>,
     nursery: Nursery,
@@ -139,9 +143,7 @@ enum Stopping {
 impl Master {
     /// One turn per wake-up, until nothing is left to supervise.
     fn live(&mut self) -> io::Result<Outcome> {
-        for part in self.crews.parts() {
-            self.feed(part, Event::Start);
-        }
+        self.start();
         let mut events = Events::with_capacity(EVENTS);
         loop {
             self.act();

@@ -1,9 +1,9 @@
-//! `sd_notify` for programs that speak it: one datagram socket per worker, so that who speaks is
+//! `sd_notify` for programs that speak it: one datagram socket per process, so that who speaks is
 //! known by where, and not by a pid.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use herder_sys::socket::{self, Wait};
@@ -16,7 +16,8 @@ const PER_TURN: usize = 64;
 /// Where a program says how it fares.
 pub(super) struct NotifySocket {
     socket: OwnedFd,
-    path: PathBuf,
+    /// Where it is found; `None` when it is inherited.
+    path: Option<PathBuf>,
 }
 
 /// What matters of what it said.
@@ -35,12 +36,15 @@ impl NotifySocket {
         if let Some(identity) = identity {
             std::os::unix::fs::chown(&path, Some(identity.uid), Some(identity.gid))?;
         }
+        let path = Some(path);
         Ok(NotifySocket { socket, path })
     }
 
-    /// The value of `NOTIFY_SOCKET`.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// A socket without a path, and the end to write to, for programs that cannot send to a path but
+    /// can write to a descriptor.
+    pub(super) fn pair() -> io::Result<(NotifySocket, OwnedFd)> {
+        let (socket, theirs) = socket::datagram_pair()?;
+        Ok((NotifySocket { socket, path: None }, theirs))
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -70,7 +74,7 @@ impl NotifySocket {
 impl Drop for NotifySocket {
     fn drop(&mut self) {
         // The directory goes with the herd; here it only must not fill up.
-        let _left = std::fs::remove_file(&self.path);
+        let _left = self.path.as_ref().map(std::fs::remove_file);
     }
 }
 

@@ -79,8 +79,9 @@ impl Runtime {
     pub(super) fn member_cgroup(&self, id: MemberId) -> Option<Cgroup> {
         let root = self.cgroup.as_ref()?;
         let kind = match id.part {
-            Part::Gateway => "gateway",
-            Part::Workers => "worker",
+            Part::Gateway => "gateway".to_owned(),
+            Part::Library(library) => format!("library-{}", library.name),
+            Part::Workers => "worker".to_owned(),
         };
         root.child(&format!("{kind}-{}", id.worker.incarnation))
             .ok()
@@ -128,6 +129,9 @@ fn create(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(PASS))
 }
 
+/// The longest path of a socket, in bytes.
+pub(super) const MAX_SOCKET_PATH: usize = 107;
+
 /// The longest base directory, in bytes. A socket's path has 107, of which `/herder-PID-RANDOM/notify-ID` takes
 /// up to 31 + 27.
 const MAX_BASE: usize = 48;
@@ -146,7 +150,10 @@ fn candidates() -> Vec<PathBuf> {
 fn base_directories(mut candidates: Vec<PathBuf>, visitor: Visitor) -> Vec<PathBuf> {
     let last = candidates.last().cloned();
     candidates.retain(|path| {
-        let fits = path.is_absolute() && path.as_os_str().len() <= MAX_BASE && path.is_dir();
+        let bytes = path.as_os_str().as_bytes();
+        // Paths stand in a list that these two structure.
+        let plain = !bytes.iter().any(|byte| matches!(byte, b':' | b'='));
+        let fits = path.is_absolute() && bytes.len() <= MAX_BASE && plain && path.is_dir();
         fits && (visitor == Visitor::Ourselves || lets_others_pass(path))
     });
     if candidates.is_empty() {

@@ -17,6 +17,7 @@ use herder_wire::keeper::ToKeeper;
 use super::crew::{Crew, Crews};
 use super::delivery::{Delivery, Dispatching};
 use super::gateway::{self, MessageError};
+use super::library::{self, Awaited, LibrariesError};
 use super::listen::{self, AddressesError};
 use super::memory::MemoryWatch;
 use super::node;
@@ -53,6 +54,8 @@ pub(super) enum SetupError {
     #[error("the master cannot start: {0}")]
     Io(#[from] io::Error),
     #[error(transparent)]
+    Libraries(#[from] LibrariesError),
+    #[error(transparent)]
     Messages(#[from] MessageError),
 }
 
@@ -61,7 +64,9 @@ impl SetupError {
         match self {
             SetupError::Listen(_) => status::CANNOT_LISTEN,
             SetupError::Io(_) => status::INTERNAL,
-            SetupError::Addresses(_) | SetupError::Messages(_) => status::USAGE,
+            SetupError::Addresses(_) | SetupError::Libraries(_) | SetupError::Messages(_) => {
+                status::USAGE
+            }
         }
     }
 }
@@ -77,9 +82,11 @@ pub(super) fn set_up(mut config: Config, seat: MasterSeat) -> Result<Setup, Setu
     let signals = SignalFd::block(&operator::SIGNALS)?;
     name_process(&config);
     listen::check(listen::addresses(&config))?;
+    library::check(&config.libraries)?;
     let prepared = gateway::prepare(&config)?;
     let listeners = listen::bind(&config)?;
-    let runtime = entrust(&config, &seat.keeper, &listeners)?;
+    let mut runtime = entrust(&config, &seat.keeper, &listeners)?;
+    let libraries = library::found(&config, &mut runtime)?;
     let spec = config.spec.clone();
     let output = Output::start(&spec.name, config.format, config.observer.take())?;
     announce(&output, &listeners, &config);
@@ -88,13 +95,21 @@ pub(super) fn set_up(mut config: Config, seat: MasterSeat) -> Result<Setup, Setu
     let trade = node::trade(&config);
     // The workers keep the limit that they were born to, so that it is asked for before it is raised;
     // the master holds for all of them.
-    let recipe = WorkerRecipe::new(&spec, config.program, config.titles.worker, shared);
+    let recipe = WorkerRecipe::new(
+        &spec,
+        config.program,
+        config.titles.worker,
+        shared,
+        &libraries.environment,
+    );
     limits::raise_open_files()?;
     let supervisor = Supervisor::new(spec.clone(), random::seed());
-    let mut crews = vec![(
+    let awaited = Awaited::new(&libraries.crews);
+    let mut crews = libraries.crews;
+    crews.push((
         Part::Workers,
         Crew::new(supervisor, Recipe::Workers(Box::new(recipe))),
-    )];
+    ));
     let delivery = match prepared {
         None => {
             let dispatch = Dispatch::start(&spec.dispatch, listeners, trade)?;
@@ -114,6 +129,7 @@ pub(super) fn set_up(mut config: Config, seat: MasterSeat) -> Result<Setup, Setu
         output,
         delivery,
         crews: Crews::new(crews),
+        awaited,
         room: vec![0; MAX_FRAME].into_boxed_slice(),
         nursery,
         runtime,

@@ -2,28 +2,28 @@
 
 use herder_core::Incarnation;
 
-use crate::part::Part;
+use crate::part::PartNumber;
 
 /// Where an event comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Source {
     /// A member's control channel.
-    Control(Part, Incarnation),
+    Control(PartNumber, Incarnation),
     /// The dispatch thread.
     Dispatch,
     /// A member's end.
-    Exit(Part, Incarnation),
+    Exit(PartNumber, Incarnation),
     /// The keeper's end.
     Keeper,
     /// A member's notify socket.
-    Notify(Part, Incarnation),
+    Notify(PartNumber, Incarnation),
     /// A signal.
     Signal,
 }
 
 /// A token is the kind of its source, the part, and the life within the part.
 const KIND_SHIFT: u32 = 60;
-const PART_SHIFT: u32 = 56;
+const PART_SHIFT: u32 = 52;
 const INCARNATION: u64 = (1 << PART_SHIFT) - 1;
 const PART: u64 = (1 << (KIND_SHIFT - PART_SHIFT)) - 1;
 
@@ -44,11 +44,7 @@ impl Source {
     /// The source that a token stands for; `None` for a number that is none.
     pub(super) fn of(token: u64) -> Option<Source> {
         let life = Incarnation(token & INCARNATION);
-        let part = match (token >> PART_SHIFT) & PART {
-            0 => Part::Workers,
-            1 => Part::Gateway,
-            _ => return None,
-        };
+        let part = PartNumber(u8::try_from((token >> PART_SHIFT) & PART).ok()?);
         match token >> KIND_SHIFT {
             0 => Some(Source::Signal),
             1 => Some(Source::Dispatch),
@@ -61,12 +57,8 @@ impl Source {
     }
 }
 
-fn member(part: Part, life: Incarnation) -> u64 {
-    let part = match part {
-        Part::Workers => 0,
-        Part::Gateway => 1,
-    };
-    (part << PART_SHIFT) | life.0
+fn member(part: PartNumber, life: Incarnation) -> u64 {
+    (u64::from(part.0) << PART_SHIFT) | life.0
 }
 
 #[cfg(test)]
@@ -77,13 +69,14 @@ mod tests {
     fn tokens_read_back() {
         let mut tokens = std::collections::BTreeSet::new();
         for source in [
-            Source::Control(Part::Workers, Incarnation(7)),
-            Source::Control(Part::Gateway, Incarnation(7)),
+            Source::Control(PartNumber(0), Incarnation(7)),
+            Source::Control(PartNumber(1), Incarnation(7)),
+            Source::Control(PartNumber(u8::MAX), Incarnation(7)),
             Source::Dispatch,
-            Source::Exit(Part::Workers, Incarnation(INCARNATION)),
-            Source::Exit(Part::Gateway, Incarnation(1)),
+            Source::Exit(PartNumber(0), Incarnation(INCARNATION)),
+            Source::Exit(PartNumber(1), Incarnation(1)),
             Source::Keeper,
-            Source::Notify(Part::Workers, Incarnation(1)),
+            Source::Notify(PartNumber(0), Incarnation(1)),
             Source::Signal,
         ] {
             assert_eq!(Source::of(source.token()), Some(source));

@@ -83,7 +83,7 @@ impl Output {
     /// Tells an event, in the order of the calls. The news of a worker's end stands after what the
     /// worker has printed.
     pub(crate) fn tell(&self, event: HerdEvent) {
-        if let Some(process) = ended(&event, Part::Workers) {
+        if let Some(process) = ended(&event) {
             self.pipes.exited(process);
         }
         self.queue.tell(event);
@@ -94,6 +94,7 @@ impl Output {
     /// shown. Kept for every living process and for the 64 that ended last. A process is named by
     /// its part and its life.
     pub(crate) fn last_lines(&self, part: Part, life: u64) -> Vec<String> {
+        let part = part.number();
         self.pipes.last_lines(ProcessId { part, life })
     }
 
@@ -128,15 +129,15 @@ impl Drop for Output {
 }
 
 /// The process whose end an event tells.
-fn ended(event: &HerdEvent, part: Part) -> Option<ProcessId> {
-    if let HerdEvent::Gateway(event) = event {
-        return ended(event, Part::Gateway);
-    }
-    if let HerdEvent::Exited { worker, .. } = event {
-        let life = worker.id;
-        return Some(ProcessId { part, life });
-    }
-    None
+fn ended(event: &HerdEvent) -> Option<ProcessId> {
+    let (part, event) = Part::told(event);
+    let HerdEvent::Exited { worker, .. } = event else {
+        return None;
+    };
+    Some(ProcessId {
+        part: part.number(),
+        life: worker.id,
+    })
 }
 
 /// A thread whose end can be waited for with a deadline.

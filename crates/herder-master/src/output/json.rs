@@ -38,12 +38,9 @@ pub(super) fn line(app: &str, stamp: Stamp, line: &Line, into: &mut Vec<u8>) {
 /// Appends an event.
 pub(super) fn event(app: &str, stamp: Stamp, event: &HerdEvent, into: &mut Vec<u8>) {
     let mut object = Object::begin(app, stamp, name(event), into);
-    if let HerdEvent::Gateway(event) = event {
-        object.part(Part::Gateway);
-        fields(event, &mut object);
-    } else {
-        fields(event, &mut object);
-    }
+    let (part, told) = Part::told(event);
+    object.part(part);
+    fields(told, &mut object);
     object.field(
         "level",
         match level(event) {
@@ -66,7 +63,7 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::Exited { .. } => "exited",
         Is::Finished { .. } => "finished",
         Is::Forked { .. } => "forked",
-        Is::Gateway(event) => name(event),
+        Is::Gateway(event) | Is::Library(_, event) => name(event),
         Is::GraceExpired { .. } => "grace_expired",
         Is::JobDispatched { .. } => "job_dispatched",
         Is::LaunchFailed { .. } => "launch_failed",
@@ -111,7 +108,7 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
             .text("outcome", outcome_name(*outcome))
             .field("last_lines", &**last_lines),
         Is::Forked { worker } => o.worker(worker),
-        Is::Gateway(event) => {
+        Is::Gateway(event) | Is::Library(_, event) => {
             fields(event, o);
             o
         }
@@ -194,6 +191,9 @@ impl<'a> Object<'a> {
     fn part(&mut self, part: Part) -> &mut Self {
         match part {
             Part::Gateway => self.field("part", "gateway"),
+            Part::Library(library) => self
+                .field("part", "library")
+                .field("library", library.name.as_str()),
             Part::Workers => self,
         }
     }

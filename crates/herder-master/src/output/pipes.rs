@@ -13,7 +13,7 @@ use herder_sys::wake::Wake;
 use super::queue::{Queue, Stream};
 use super::source::{Source, Turn};
 use crate::event::HerdEvent;
-use crate::part::{Part, Process, ProcessId};
+use crate::part::{PartNumber, Process, ProcessId};
 
 /// How much is read from one pipe before the next has its turn: all that a pipe usually holds.
 const CHUNK: usize = 64 * 1024;
@@ -29,7 +29,7 @@ pub(super) const KEPT: usize = 64;
 /// The token of the bell; a process's tokens are twice its life, plus one for its stderr, below the
 /// bits that name its part.
 const BELL: u64 = u64::MAX;
-const PART_SHIFT: u32 = 62;
+const PART_SHIFT: u32 = 56;
 
 /// The workers' pipes. One thread [`run`](Pipes::run)s; others attach workers and ask about them.
 ///
@@ -205,10 +205,7 @@ impl Pipes {
 }
 
 fn token(ProcessId { part, life }: ProcessId, stream: Stream) -> u64 {
-    let part = match part {
-        Part::Workers => 0,
-        Part::Gateway => 1,
-    };
+    let part = u64::from(part.0);
     let stream = match stream {
         Stream::Stdout => 0,
         Stream::Stderr => 1,
@@ -217,10 +214,7 @@ fn token(ProcessId { part, life }: ProcessId, stream: Stream) -> u64 {
 }
 
 fn owner(token: u64) -> ProcessId {
-    let part = match token >> PART_SHIFT {
-        0 => Part::Workers,
-        _ => Part::Gateway,
-    };
+    let part = PartNumber(u8::try_from(token >> PART_SHIFT).unwrap_or(u8::MAX));
     let life = (token & ((1 << PART_SHIFT) - 1)) / 2;
     ProcessId { part, life }
 }

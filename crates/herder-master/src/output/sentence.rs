@@ -20,7 +20,7 @@ pub(super) enum Level {
 /// How much this event asks for the operator's eye.
 pub(super) fn level(event: &HerdEvent) -> Level {
     match event {
-        HerdEvent::Gateway(event) => level(event),
+        HerdEvent::Gateway(event) | HerdEvent::Library(_, event) => level(event),
         HerdEvent::Exited {
             cause: Cause::Planned(_),
             ..
@@ -105,6 +105,7 @@ fn of(part: Part, event: &HerdEvent) -> String {
         Is::Exhausted { worker } => about(who(worker), "has served its jobs"),
         Is::Forked { worker } => about(who(worker), "started"),
         Is::Gateway(event) => of(Part::Gateway, event),
+        Is::Library(library, event) => of(Part::Library(*library), event),
         Is::GraceExpired { worker } => about(who(worker), "did not leave in time and is killed"),
         Is::JobDispatched { job, worker } => format!("job {job} goes to {}", who(worker)),
         Is::LaunchFailed { worker, problem } => {
@@ -188,20 +189,27 @@ fn dispatch(mode: &str, reason: &str) -> String {
 }
 
 fn finished(part: Part, outcome: Outcome) -> String {
-    match (part, outcome) {
+    let what = match (part, outcome) {
         (Part::Gateway, Outcome::BootFailed) => "the gateway did not become ready",
         (Part::Gateway, Outcome::Stopped) => "the gateway has ended",
+        (Part::Library(library), Outcome::BootFailed) => {
+            return format!("library {} did not become ready", library.name);
+        }
+        (Part::Library(library), Outcome::Stopped) => {
+            return format!("library {} has ended", library.name);
+        }
         (Part::Workers, Outcome::BootFailed) => "no worker became ready",
         (Part::Workers, Outcome::Stopped) => "every worker has ended",
-    }
-    .to_owned()
+    };
+    what.to_owned()
 }
 
 fn suspected(who: Who, silent: Duration) -> String {
     format!("{who} may hang: no heartbeat for {}", Span(silent))
 }
 
-/// Displays a process as `worker 0 #3 [1234]` (slot, life, process) or `gateway #1 [1234]`.
+/// Displays a process as `worker 0 #3 [1234]` (slot, life, process), `gateway #1 [1234]` or
+/// `library core #1 [1234]`.
 #[derive(Clone, Copy)]
 pub(super) struct Who(pub(super) Process);
 
@@ -212,7 +220,7 @@ impl fmt::Display for Who {
     }
 }
 
-/// Displays a process that has no number yet as `worker 0 #3` or `gateway #1`.
+/// Displays a process that has no number yet as `worker 0 #3`, `gateway #1` or `library core #1`.
 struct Newborn(Part, u16, u64);
 
 impl fmt::Display for Newborn {
@@ -220,12 +228,13 @@ impl fmt::Display for Newborn {
         let Newborn(part, slot, id) = self;
         match part {
             Part::Gateway => write!(f, "gateway #{id}"),
+            Part::Library(library) => write!(f, "library {} #{id}", library.name),
             Part::Workers => write!(f, "worker {slot} #{id}"),
         }
     }
 }
 
-/// Displays a place as `slot 0`; there is but one place for a gateway.
+/// Displays a place as `slot 0`; there is but one place for a gateway, or for a library.
 #[derive(Clone, Copy)]
 struct Place(Part, u16);
 
@@ -233,6 +242,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place(Part::Gateway, _) => f.write_str("the gateway"),
+            Place(Part::Library(library), _) => write!(f, "library {}", library.name),
             Place(Part::Workers, slot) => write!(f, "slot {slot}"),
         }
     }

@@ -13,7 +13,7 @@ use super::queue::{Line, Stream};
 use super::standard::Terminal;
 use super::wall::Stamp;
 use super::{json, text};
-use crate::event::{HerdEvent, WorkerInfo};
+use crate::event::{HerdEvent, LibraryInfo, WorkerInfo};
 use crate::part::{Part, Process};
 
 /// How many kinds of event there are. A new one has to be added below.
@@ -252,6 +252,44 @@ fn of_the_gateway() -> Vec<HerdEvent> {
         .collect()
 }
 
+/// Every sentence whose subject or place is another one when a library is meant.
+fn of_a_library() -> Vec<HerdEvent> {
+    let library = LibraryInfo {
+        place: 1,
+        name: "core".parse().unwrap(),
+    };
+    let window = Duration::from_secs(60);
+    let events = [
+        HerdEvent::Forked { worker: WEB },
+        HerdEvent::Ready {
+            worker: WEB,
+            guessed: false,
+        },
+        exited(Exit::Signal(9), Cause::Crash),
+        HerdEvent::LinesDropped {
+            worker: WEB,
+            lines: 7,
+        },
+        HerdEvent::RestartDelayed {
+            slot: 0,
+            delay: Duration::from_millis(200),
+            failures: 1,
+        },
+        HerdEvent::Quarantined {
+            slot: 0,
+            restarts: 6,
+            window,
+            retry_in: window,
+        },
+        HerdEvent::Finished {
+            outcome: Outcome::Stopped,
+            last_lines: Vec::new(),
+        },
+    ];
+    let said = |event| Part::Library(library).said(event);
+    events.into_iter().map(said).collect()
+}
+
 #[test]
 fn every_event_looks_like_this_in_text_and_json() {
     let mut expected = include_str!("snapshots.txt").lines();
@@ -261,6 +299,7 @@ fn every_event_looks_like_this_in_text_and_json() {
         .chain(of_a_worker())
         .chain(of_the_herd())
         .chain(of_the_gateway())
+        .chain(of_a_library())
     {
         let (mut as_text, mut as_json) = (Vec::new(), Vec::new());
         text::event("web", STAMP, &event, &mut as_text);
@@ -294,6 +333,25 @@ fn r12_the_last_lines_of_a_worker_stand_below_its_event() {
     json::event("web", STAMP, &event, &mut out);
     let parsed: serde_json::Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(parsed["last_lines"][1], "\u{1b}[31mred");
+}
+
+#[test]
+fn why_a_library_did_not_become_ready_stands_below() {
+    let library = LibraryInfo {
+        place: 0,
+        name: "core".parse().unwrap(),
+    };
+    let event = Part::Library(library).said(HerdEvent::Finished {
+        outcome: Outcome::BootFailed,
+        last_lines: vec!["no database".to_owned()],
+    });
+    let mut out = Vec::new();
+    text::event("web", STAMP, &event, &mut out);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "2026-11-21T02:10:49.123Z web: warning: library core did not become ready; the library \
+         printed last:\n    | no database\n"
+    );
 }
 
 #[test]

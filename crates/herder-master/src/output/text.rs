@@ -12,12 +12,14 @@ use crate::part::Part;
 /// What ends a piece of a line that goes on in the next piece.
 const CONTINUES: &[u8] = b" [line continues]";
 
-/// Appends `web/0 #3 [1234] text`, or `web/gateway #1 [1234] text`. On a terminal the printer must
+/// Appends `web/0 #3 [1234] text`, `web/gateway #1 [1234] text` or `web/core #1 [1234] text` (a
+/// library). On a terminal the printer must
 /// not be able to command it.
 pub(super) fn line(app: &str, line: &Line, terminal: Terminal, into: &mut Vec<u8>) {
     let WorkerInfo { slot, id, pid } = line.printer.info;
     let place = match line.printer.part {
         Part::Gateway => "gateway".to_owned(),
+        Part::Library(library) => library.name.to_string(),
         Part::Workers => slot.to_string(),
     };
     into.extend_from_slice(format!("{app}/{place} #{id} [{pid}] ").as_bytes());
@@ -51,10 +53,11 @@ pub(super) fn event(app: &str, stamp: Stamp, event: &HerdEvent, into: &mut Vec<u
         text.push_str("warning: ");
     }
     escape(sentence(event).as_bytes(), &mut text);
-    let (part, event) = if let HerdEvent::Gateway(event) = event {
-        ("gateway", &**event)
-    } else {
-        ("worker", event)
+    let (part, event) = Part::told(event);
+    let part = match part {
+        Part::Gateway => "gateway",
+        Part::Library(_) => "library",
+        Part::Workers => "worker",
     };
     if let HerdEvent::BootTimedOut { last_lines, .. } | HerdEvent::Finished { last_lines, .. } =
         event

@@ -5,7 +5,7 @@ use herder_sys::{apply, env, fd, process, signal};
 use herder_wire::plan::Role;
 
 use super::error::RoleError;
-use super::seat::{GatewaySeat, MasterSeat, WorkerSeat};
+use super::seat::{GatewaySeat, LibrarySeat, MasterSeat, WorkerSeat};
 use super::{launcher, plan, seat};
 use crate::operator;
 
@@ -18,6 +18,8 @@ pub enum Assumed {
     Entry,
     /// A master started it: it is to keep the clients' connections.
     Gateway(GatewaySeat),
+    /// A master started it: it is to hold what the workers share.
+    Library(LibrarySeat),
     /// A keeper started it: it is to become the master.
     Master(MasterSeat),
     /// A master started it: it is to do the business.
@@ -56,7 +58,7 @@ pub fn assume() -> Result<Assumed, RoleError> {
         // What the keeper passes on before the master listens waits for it: none is lost, and none
         // acts in the old, deadly way.
         Role::Master => signal::reset_all_but(&operator::SIGNALS)?,
-        Role::Gateway | Role::Launcher | Role::Worker => signal::reset_all()?,
+        Role::Gateway | Role::Launcher | Role::Library | Role::Worker => signal::reset_all()?,
     }
     // Executed through a descriptor, it would be called by the descriptor's number.
     process::restore_comm()?;
@@ -65,6 +67,7 @@ pub fn assume() -> Result<Assumed, RoleError> {
         Role::Worker => seat::seat_worker(plan, descriptors).map(Assumed::Worker),
         Role::Launcher => launcher::follow(plan, descriptors, plan_socket),
         Role::Gateway => seat::seat_gateway(plan, descriptors).map(Assumed::Gateway),
+        Role::Library => seat::seat_library(plan, descriptors).map(Assumed::Library),
     }
 }
 

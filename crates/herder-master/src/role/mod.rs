@@ -12,6 +12,6 @@ mod seat;
 
 pub use assume::{Assumed, assume};
 pub use error::RoleError;
-pub use seat::{GatewaySeat, MasterSeat, WorkerSeat};
+pub use seat::{GatewaySeat, LibrarySeat, MasterSeat, WorkerSeat};
 
 pub(crate) use assume::{ROLE_VARIABLE, role_value};

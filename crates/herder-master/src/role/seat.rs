@@ -1,4 +1,4 @@
-//! What a master, a worker and a gateway find when they take their place.
+//! What a master, a worker, a gateway and a library find when they take their place.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -28,6 +28,20 @@ pub struct GatewaySeat {
     pub listeners: Vec<(String, OwnedFd)>,
     /// The directory of the app's own page.
     pub page: Option<OwnedFd>,
+}
+
+/// What a native library gets from its master.
+pub struct LibrarySeat {
+    /// The app's name.
+    pub app: String,
+    /// The library's name.
+    pub name: String,
+    /// The library's life, from 1.
+    pub epoch: u64,
+    /// Control frames, both ways.
+    pub control: OwnedFd,
+    /// Where agents come in: a listener that every life of the library shares with the master.
+    pub listener: OwnedFd,
 }
 
 /// What a native worker gets from its master.
@@ -101,6 +115,42 @@ pub(super) fn seat_worker(
         control,
         conns,
         listeners,
+    })
+}
+
+/// Seats a library, in the environment and under the title of its plan.
+pub(super) fn seat_library(
+    plan: LaunchPlan,
+    descriptors: Vec<OwnedFd>,
+) -> Result<LibrarySeat, RoleError> {
+    apply_limits(&plan)?;
+    env::replace_environment(plan.environment.into_iter().map(os_pair))?;
+    title::prepare()?;
+    title::set(&plan.title)?;
+    signal::ignore_sigpipe()?;
+    let (mut control, mut listener) = (None, None);
+    for (usage, fd) in plan.descriptors.into_iter().zip(descriptors) {
+        match usage {
+            DescriptorUse::Control => control = Some(fd),
+            DescriptorUse::Listener { name } => listener = Some((name, fd)),
+            DescriptorUse::Conns
+            | DescriptorUse::Keeper
+            | DescriptorUse::Page
+            | DescriptorUse::Place { .. } => {
+                return Err(RoleError::Mismatch(format!(
+                    "a library has no use for {usage:?}"
+                )));
+            }
+        }
+    }
+    let control = control.ok_or_else(|| RoleError::Mismatch("no control channel".into()))?;
+    let (name, listener) = listener.ok_or_else(|| RoleError::Mismatch("no listener".into()))?;
+    Ok(LibrarySeat {
+        app: plan.app,
+        name,
+        epoch: plan.incarnation,
+        control,
+        listener,
     })
 }
 

@@ -28,6 +28,16 @@ pub fn stream_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     pair(SocketType::STREAM)
 }
 
+/// Two connected datagram sockets, as [`seqpacket_pair`] but without notice of the other side's end,
+/// save for who writes.
+///
+/// # Errors
+///
+/// `EMFILE` or `ENFILE`.
+pub fn datagram_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    pair(SocketType::DGRAM)
+}
+
 /// A non-blocking Unix datagram socket at `path`, with mode 0600 from its first moment, whatever
 /// the umask. A socket that a dead process left there is replaced.
 ///

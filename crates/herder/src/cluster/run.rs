@@ -173,6 +173,7 @@ impl Cluster {
             messages: checked.messages,
             #[cfg(not(feature = "message"))]
             messages: None,
+            libraries: Vec::new(),
             backlog: self.settings.listening.backlog,
             unix_mode: self.settings.listening.unix_mode,
             program: Program::Itself,

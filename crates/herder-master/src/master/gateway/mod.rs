@@ -42,6 +42,11 @@ struct Ends {
 }
 
 impl Reception {
+    /// Clients are let in by then at the latest.
+    pub(super) fn opens_by(&mut self, at: Tick) {
+        self.open_by = at;
+    }
+
     /// When the doors want to be opened, if they are shut.
     pub(super) fn open_by(&self) -> Option<Tick> {
         self.roster.is_shut().then_some(self.open_by)
@@ -184,17 +189,22 @@ impl Master {
             (Part::Gateway, _) => {
                 self.misbehaved(id, "it sent a message that only a worker sends".to_owned());
             }
-            (Part::Workers, _) => {
+            (Part::Library(_) | Part::Workers, _) => {
                 self.misbehaved(id, "it sent a message that only a gateway sends".to_owned());
             }
         }
     }
 
-    /// A part has nothing left to supervise. The gateway is the last to go, so that each client hears
-    /// how its jobs ended; without one there is no herd.
+    /// A part has nothing left to supervise. The gateway goes after the workers, so that each client
+    /// hears how its jobs ended, and so do the libraries, which the workers call to their end. Without
+    /// one of them there is no herd.
     pub(super) fn on_part_ended(&mut self, part: Part, outcome: Outcome) {
         match (part, outcome) {
-            (Part::Workers, _) => self.feed(Part::Gateway, Event::Stop),
+            (Part::Workers, _) => {
+                self.feed(Part::Gateway, Event::Stop);
+                self.stop_libraries();
+            }
+            (Part::Library(_), _) => self.library_ended(part, outcome),
             (Part::Gateway, Outcome::Stopped) => {}
             (Part::Gateway, Outcome::BootFailed) => {
                 let last_lines = self.last_lines_before(part, outcome);

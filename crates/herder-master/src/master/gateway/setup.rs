@@ -24,7 +24,7 @@ use crate::master::nursery::{GatewayRecipe, Recipe};
 use crate::master::{millis, now};
 use crate::output::Output;
 
-/// How long a gateway has to close what is left, when the workers have gone. The keeper waits a little
+/// How long who goes after the workers has to close what is left. The keeper waits a little
 /// longer for the master than for the workers; this is within that.
 const GRACE: Duration = Duration::from_secs(7);
 
@@ -119,7 +119,7 @@ impl Prepared {
     }
 }
 
-/// How long the gateway of this app has to close what is left.
+/// How long the gateway and the libraries of this app have to close what is left.
 pub(in crate::master) fn grace(life: &LifePolicy) -> Duration {
     life.grace.min(GRACE)
 }
@@ -196,6 +196,7 @@ mod tests {
             backlog: 16,
             unix_mode: 0o600,
             program: Program::Itself,
+            libraries: Vec::new(),
             format: Format::Quiet,
             observer: None,
             titles: Titles::default(),

@@ -3,6 +3,7 @@
 
 mod draft;
 mod gateway;
+mod library;
 mod node;
 mod workers;
 
@@ -21,11 +22,13 @@ use crate::launch::{Launchpad, Stdio};
 
 pub(super) use draft::Draft;
 pub(super) use gateway::GatewayRecipe;
+pub(super) use library::LibraryRecipe;
 pub(super) use workers::WorkerRecipe;
 
 /// What the members of a part are made from.
 pub(super) enum Recipe {
     Gateway(GatewayRecipe),
+    Library(Box<LibraryRecipe>),
     Workers(Box<WorkerRecipe>),
 }
 
@@ -50,6 +53,7 @@ impl Recipe {
     pub(super) fn draft(&self, id: MemberId, runtime: &mut Runtime) -> io::Result<Draft> {
         match self {
             Recipe::Gateway(recipe) => recipe.draft(id),
+            Recipe::Library(recipe) => recipe.draft(id, runtime),
             Recipe::Workers(recipe) => recipe.draft(id, runtime),
         }
     }
@@ -59,6 +63,7 @@ impl Recipe {
     pub(super) fn close_listeners(&mut self) {
         match self {
             Recipe::Gateway(recipe) => recipe.close_listeners(),
+            Recipe::Library(recipe) => recipe.close_listeners(),
             Recipe::Workers(recipe) => recipe.close_listeners(),
         }
     }

@@ -42,12 +42,13 @@ impl WorkerRecipe {
         program: Program,
         title: Option<String>,
         listeners: Vec<(String, OwnedFd)>,
+        libraries: &[Variable],
     ) -> WorkerRecipe {
         WorkerRecipe {
             spec: spec.clone(),
             program,
             title,
-            environment: environment::inherited(std::env::vars_os()),
+            environment: environment::with(libraries),
             listeners,
             open_files: limits::open_files(),
         }
@@ -120,9 +121,9 @@ impl WorkerRecipe {
         let path = runtime
             .directory(visitor)?
             .join(format!("notify-{}", id.incarnation));
-        let notify = NotifySocket::bind(path, command.identity.as_ref())?;
+        let notify = NotifySocket::bind(path.clone(), command.identity.as_ref())?;
         let environment = &mut draft.plan.environment;
-        environment::set(environment, "NOTIFY_SOCKET", notify.path());
+        environment::set(environment, "NOTIFY_SOCKET", &path);
         if let Some(hang) = self.spec.life.hang {
             environment::set(environment, "WATCHDOG_USEC", hang.as_micros().to_string());
         }
