@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use herder_wire::rpc::Part;
 use tokio::sync::Notify;
 
 /// What a method knows of the call that it answers.
@@ -71,7 +72,7 @@ impl Cx {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Caller {
     /// What it is.
-    pub part: CallerPart,
+    pub part: Part,
     /// The worker's slot; zero for the others.
     pub slot: u32,
     /// The incarnation: every life of a worker or library has its own number.
@@ -85,23 +86,12 @@ impl Caller {
     #[must_use]
     pub fn tool() -> Self {
         Self {
-            part: CallerPart::Tool,
+            part: Part::Tool,
             slot: 0,
             worker: 0,
             pid: std::process::id(),
         }
     }
-}
-
-/// What kind of process calls.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum CallerPart {
-    /// A worker of the app.
-    Worker,
-    /// A library of the herd, by its name.
-    Library(String),
-    /// A command such as `herder sig`, which belongs to no herd.
-    Tool,
 }
 
 /// Told once that a call is not wanted any more.
@@ -124,7 +114,7 @@ impl CancelToken {
         self.0.is_set.load(Ordering::Acquire)
     }
 
-    async fn cancelled(&self) {
+    pub(crate) async fn cancelled(&self) {
         let told = self.0.told.notified();
         tokio::pin!(told);
         told.as_mut().enable();

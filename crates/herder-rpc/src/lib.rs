@@ -15,12 +15,17 @@
 pub mod client;
 pub mod server;
 
+mod codec;
 mod cx;
 
 use std::future::Future;
 use std::pin::Pin;
 
-pub use cx::{Caller, CallerPart, Cx};
+pub use codec::{Args, Reply};
+pub use cx::{Caller, Cx};
+pub use herder_wire::rpc::{
+    CallError, Codec, ErrorKind, Executed, MethodKind, MethodSignature, ObjectSignature, Part, Signature,
+};
 
 /// A future of any type, in a box.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,1 +1,35 @@
 //! The host of objects: serves their methods and streams to agents.
+//!
+//! Each connection has a task that reads and a task that writes. A call that ends at once is
+//! answered by the task that read it; any other gets a task of its own. What a connection has
+//! under way is bounded in number and bytes, so is what waits to be written, and each method says
+//! how many of its calls run and wait.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `library` | accepts, drains, ends |
+//! | `handshake` | says who may call |
+//! | `reader`, `outbox` | bytes in, bytes out |
+//! | `connection` | what one connection has under way |
+//! | `host` | what all connections share |
+//! | `call`, `gate`, `guarded` | one call; whose turn it is; its panics |
+//! | `stream` | one stream |
+//! | `pulse` | how late the executor is |
+
+mod call;
+mod connection;
+mod gate;
+mod guarded;
+mod handshake;
+mod host;
+mod library;
+mod object;
+mod outbox;
+mod pulse;
+mod reader;
+mod stream;
+
+pub use gate::MethodLimits;
+pub use library::{Library, LibraryIdentity, ServeError};
+pub use object::{IntoObject, Object};
+pub use stream::{Sink, TrySendError};

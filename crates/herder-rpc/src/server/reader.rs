@@ -1,0 +1,252 @@
+//! Reads what an agent asks for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use herder_wire::rpc::{CallError, Decoder, ErrorKind, Executed, Frame, MethodKind, Target};
+use tokio::io::{AsyncReadExt as _, Interest};
+use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::watch;
+
+use super::call::{self, Call};
+use super::connection::Connection;
+use super::handshake::Ended;
+use super::host::Method;
+use super::outbox;
+use super::stream::{self, Subscription};
+use crate::cx::CancelToken;
+use crate::{Args, Cx};
+
+/// For so long a connection's calls are executed before the other connections have their turn.
+const TURN: Duration = Duration::from_micros(100);
+
+/// How often a connection that is not read is looked at: its caller may be gone.
+const GLANCE: Duration = Duration::from_millis(100);
+
+const CALLED: [MethodKind; 2] = [MethodKind::Call, MethodKind::Notify];
+const SUBSCRIBED: [MethodKind; 2] = [MethodKind::Events, MethodKind::State];
+
+/// Whether the library still takes calls.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Phase {
+    Serving,
+    Draining,
+}
+
+/// Reads one connection.
+pub(super) struct Reader {
+    pub(super) connection: Arc<Connection>,
+    pub(super) socket: OwnedReadHalf,
+    pub(super) decoder: Decoder,
+    pub(super) phase: watch::Receiver<Phase>,
+}
+
+impl Reader {
+    /// Reads until the caller goes, or the library drains and has answered everything.
+    pub(super) async fn read(mut self) -> Result<(), Ended> {
+        if *self.phase.borrow_and_update() == Phase::Draining {
+            self.connection.say_goodbye();
+        }
+        loop {
+            self.take_turn().await?;
+            tokio::select! {
+                biased;
+                read = self.socket.read_buf(self.decoder.space()) => {
+                    if read? == 0 {
+                        return Err(Ended::Closed);
+                    }
+                }
+                changed = self.phase.changed(), if self.phase.has_changed().is_ok() => {
+                    if changed.is_ok() {
+                        self.connection.say_goodbye();
+                    }
+                }
+                () = self.connection.until(Connection::is_idle), if self.is_draining() => {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        *self.phase.borrow() == Phase::Draining
+    }
+
+    /// Does what the bytes ask for that have come.
+    async fn take_turn(&mut self) -> Result<(), Ended> {
+        let mut end = None;
+        while let Some(frame) = self.decoder.next()? {
+            let now = Instant::now();
+            if now > *end.get_or_insert(now + TURN) {
+                self.connection.outbox.wake();
+                tokio::task::yield_now().await;
+                end = Some(Instant::now() + TURN);
+            }
+            if self.connection.outbox.waiting() > outbox::FULL_BYTES {
+                self.connection.outbox.wake();
+                self.connection.outbox.room().await;
+            }
+            self.take(frame, now).await?;
+        }
+        if end.is_some() {
+            self.connection.outbox.wake();
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, frame: Frame, now: Instant) -> Result<(), Ended> {
+        let size = frame.encoded_length();
+        match frame {
+            Frame::Call {
+                id,
+                target,
+                deadline_ms,
+                key,
+                delivery,
+                codec,
+                args,
+            } => {
+                if !self.connection.fits(size) {
+                    self.wait_for_room(size).await?;
+                }
+                let method = match self.method(target, CALLED) {
+                    Ok(method) => method,
+                    Err(error) => {
+                        self.connection.answer(id, delivery, Err(error));
+                        return Ok(());
+                    }
+                };
+                let (cx, cancel) = self.context(now, deadline_ms);
+                let cx = cx.with_key(Some(key).filter(|key| !key.is_empty()));
+                let (connection, args) = (Arc::clone(&self.connection), Args::new(codec, args));
+                let call = Call {
+                    connection,
+                    method,
+                    id,
+                    cx,
+                    cancel,
+                    args,
+                    delivery,
+                    size,
+                };
+                call::arrive(call).map_err(|_not_taken| Ended::Garbage)
+            }
+            Frame::Subscribe {
+                id,
+                target,
+                deadline_ms,
+                credits,
+                resume,
+                codec,
+                args,
+            } => {
+                let method = match self.method(target, SUBSCRIBED) {
+                    Ok(method) => method,
+                    Err(error) => {
+                        self.connection.refuse(id, &error);
+                        return Ok(());
+                    }
+                };
+                let (cx, cancel) = self.context(now, deadline_ms);
+                let (connection, args) = (Arc::clone(&self.connection), Args::new(codec, args));
+                let opening = stream::Opening {
+                    id,
+                    cancel,
+                    credits,
+                    resume,
+                };
+                let subscription = Subscription {
+                    connection,
+                    method,
+                    cx,
+                    args,
+                    opening,
+                };
+                stream::arrive(subscription).map_err(|_not_taken| Ended::Garbage)
+            }
+            other => self.take_short(&other, now),
+        }
+    }
+
+    /// What has no body.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all that only a library sends"
+    )]
+    fn take_short(&self, frame: &Frame, now: Instant) -> Result<(), Ended> {
+        match *frame {
+            Frame::Cancel { id } => self.connection.cancel(id),
+            Frame::Credit { id, items } => self.connection.credit(id, items),
+            Frame::SignatureAsk { id } => {
+                let document = self.connection.host.document.clone();
+                self.connection
+                    .outbox
+                    .push(&Frame::Signature { id, document })?;
+            }
+            Frame::Ping { id } => {
+                tokio::spawn(answer_ping(Arc::clone(&self.connection), id, now));
+            }
+            Frame::Pong { .. } => {}
+            _ => return Err(Ended::Garbage),
+        }
+        Ok(())
+    }
+
+    /// The method that is called, if it may be.
+    fn method(&self, target: Target, kinds: [MethodKind; 2]) -> Result<Arc<Method>, CallError> {
+        if self.is_draining() {
+            let message = "the library is ending";
+            return Err(CallError::new(
+                ErrorKind::Unavailable,
+                Executed::No,
+                message,
+            ));
+        }
+        let method = self.connection.host.method(target)?;
+        if kinds.contains(&method.kind) {
+            return Ok(Arc::clone(method));
+        }
+        let message = match method.kind {
+            MethodKind::Call | MethodKind::Notify => "it is called, not subscribed to",
+            MethodKind::Events | MethodKind::State => "it is subscribed to, not called",
+        };
+        Err(CallError::new(ErrorKind::NoMethod, Executed::No, message))
+    }
+
+    fn context(&self, now: Instant, deadline_ms: u32) -> (Cx, CancelToken) {
+        let deadline = now + Duration::from_millis(u64::from(deadline_ms));
+        let cancel = CancelToken::default();
+        let epoch = self.connection.host.identity.epoch;
+        let cx = Cx::new(Arc::clone(&self.connection.caller), deadline, epoch);
+        (cx.with_cancel(cancel.clone()), cancel)
+    }
+
+    /// Waits until some of the calls that are under way have ended. An agent that keeps to its
+    /// limits is never kept waiting here.
+    async fn wait_for_room(&self, size: usize) -> Result<(), Ended> {
+        self.connection.outbox.wake();
+        let fits = self.connection.until(|connection| connection.fits(size));
+        tokio::pin!(fits);
+        while tokio::time::timeout(GLANCE, &mut fits).await.is_err() {
+            if self
+                .socket
+                .ready(Interest::READABLE)
+                .await?
+                .is_read_closed()
+            {
+                return Err(Ended::Closed);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Answers as soon as the executor comes to it, and says how late that was.
+async fn answer_ping(connection: Arc<Connection>, id: u64, since: Instant) {
+    let lag = connection.host.pulse.lag(since.elapsed());
+    let lag_us = u32::try_from(lag.as_micros()).unwrap_or(u32::MAX);
+    connection
+        .push(&Frame::Pong { id, lag_us })
+        .expect("it is short");
+    connection.outbox.wake();
+}
