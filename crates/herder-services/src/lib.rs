@@ -4,6 +4,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`clock`] | the two clocks that all of them go by |
 //! | [`state`] | namespaces of values, leases and limits: in memory, in a file, or in Redis |
 
+pub mod clock;
 pub mod state;

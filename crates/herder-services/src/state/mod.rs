@@ -1,16 +1,22 @@
 //! Values that all workers share.
 //!
 //! [`Engine`](engine::Engine) is what a namespace is in one process: pure, with the time as an
-//! argument.
+//! argument. [`Local`] gives it a clock, and a file.
 
 pub mod engine;
 mod entry;
+#[cfg(feature = "redb")]
+mod journal;
 mod lease;
 mod limit;
+mod local;
 
 pub use entry::{Change, Condition, Page, Put, Refusal, Versioned};
+#[cfg(feature = "redb")]
+pub use journal::{Journal, JournalError, Scribe};
 pub use lease::{Acquired, Holder};
 pub use limit::{Admission, Rate};
+pub use local::{Durability, Local, Observer, StateError};
 
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 1024;
