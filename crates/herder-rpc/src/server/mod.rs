@@ -13,11 +13,14 @@
 //! | `connection` | what one connection has under way |
 //! | `host` | what all connections share |
 //! | `call`, `gate`, `guarded` | one call; whose turn it is; its panics |
-//! | `stream` | one stream |
+//! | `stream`, `feed` | one stream; what it is fed with |
+//! | `events`, `state` | sources for many streams |
 //! | `pulse` | how late the executor is |
 
 mod call;
 mod connection;
+mod events;
+mod feed;
 mod gate;
 mod guarded;
 mod handshake;
@@ -27,9 +30,13 @@ mod object;
 mod outbox;
 mod pulse;
 mod reader;
+mod state;
 mod stream;
 
+pub use events::{EventSource, SlowReader};
+pub use feed::Feed;
 pub use gate::MethodLimits;
 pub use library::{Library, LibraryIdentity, ServeError};
 pub use object::{IntoObject, Object};
+pub use state::{Change, StateSource};
 pub use stream::{Sink, TrySendError};
