@@ -11,25 +11,6 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 #[test]
-fn r23_a_killed_worker_takes_no_connection_with_it_that_it_had_not_taken() {
-    let scene = Scene::new("node_killed");
-    let herd = run(&scene, "serve.js", &["-i", "2"]).start();
-    let workers = wait_for(&herd, 0, 2, "ready", BOOT);
-    herd.signal_to(workers[0].pid, Signal::STOP);
-    // Some of them are given to the one that does not move.
-    let load = Load::http(address(&herd), "/").clients(6).count(6);
-    let load = load.timeout(BOOT).worker_from(pid_of_body).start();
-    load.wait_for_answers(2, BOOT);
-    herd.signal_to(workers[0].pid, Signal::KILL);
-    let ledger = load.finish();
-    ledger.assert_no_failure();
-    let [accepted, handed, taken_back, closed] = end(herd);
-    assert_eq!((accepted, closed), (6, 0));
-    assert_eq!(handed, 6 + taken_back);
-    assert!(taken_back > 0, "the stopped one had some");
-}
-
-#[test]
 fn a_worker_that_does_not_move_gets_no_more_than_a_few() {
     let scene = Scene::new("node_stopped");
     let herd = run(&scene, "serve.js", &["-i", "2"]).start();
@@ -91,24 +72,6 @@ fn timed_workers_that_have_enough_are_not_asked_again_and_again() {
     let bound = 20 + 50 * waited.as_secs();
     assert!(handed < bound, "{handed} times in {waited:?}");
     assert!(spent < waited / 10, "{spent:?} of {waited:?}");
-}
-
-#[test]
-fn r25_nothing_is_left_of_short_connections() {
-    let scene = Scene::new("node_leak");
-    let herd = run(&scene, "serve.js", &["-i", "2"]).start();
-    wait_for(&herd, 0, 2, "ready", BOOT);
-    let address = address(&herd);
-    let master = herd.master().expect("it lives").pid;
-    let open = || herder_e2e::process::descriptors(master).map_or(0, |all| all.len());
-    get(address, "/").expect("an answer");
-    let before = open();
-    let load = Load::http(address, "/").clients(8).count(3000).run();
-    load.assert_no_failure();
-    wait::until(BOOT, "its descriptors are as before", || {
-        (open() <= before).then_some(())
-    });
-    assert!(herd.end().success());
 }
 
 #[test]
