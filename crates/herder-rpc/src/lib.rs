@@ -14,6 +14,8 @@
 
 pub mod client;
 pub mod server;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod codec;
 mod cx;
@@ -24,7 +26,8 @@ use std::pin::Pin;
 pub use codec::{Args, Reply};
 pub use cx::{Caller, Cx};
 pub use herder_wire::rpc::{
-    CallError, Codec, ErrorKind, Executed, MethodKind, MethodSignature, ObjectSignature, Part, Signature,
+    CallError, Codec, ErrorKind, Executed, MethodKind, MethodSignature, ObjectSignature, Part,
+    Signature,
 };
 
 /// A future of any type, in a box.
