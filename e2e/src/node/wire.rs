@@ -84,7 +84,11 @@ fn plain(line: Value) -> Value {
             };
             fields.into_iter().filter(keep).map(field).collect()
         }
-        other => other,
+        Value::Array(_)
+        | Value::Bool(_)
+        | Value::Null
+        | Value::Number(_)
+        | Value::String(_) => line,
     }
 }
 
