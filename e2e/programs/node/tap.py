@@ -2,8 +2,7 @@
 """Takes the place of Node: stands between a worker, which it starts by TAP_NODE, and whoever is its primary.
 
 Every line of the channel is written to TAP/wire-ID.jsonl before it goes on. With TAP_SEED it goes on in random
-pieces, and together with others, as a socket may deliver it at its worst: a descriptor goes with any of the
-pieces of its line."""
+pieces, and together with others, as a socket may deliver it at its worst."""
 import json
 import os
 import random
@@ -60,11 +59,12 @@ class Way:
         if descriptor is None and self.dice.random() < 0.5:
             self.waiting += line
             return None
-        # The descriptor may come with any piece of its own line, and with what waits before it.
         line, self.waiting = self.waiting + line, b""
         cuts = sorted({self.dice.randrange(1, len(line)) for _ in range(self.dice.randrange(4))})
         pieces = [line[start:end] for start, end in zip([0, *cuts], [*cuts, len(line)])]
-        carrier = self.dice.randrange(len(pieces))
+        # A worker waits for an answer before it sends another descriptor, so that its may come with any piece.
+        # A primary need not wait, and Node keeps only the newest: it must come with the end of its line.
+        carrier = self.dice.randrange(len(pieces)) if self.name == "up" else len(pieces) - 1
         for place, piece in enumerate(pieces):
             self.send(piece, descriptor if place == carrier else None)
             # Time for it to be read alone.

@@ -1,0 +1,2 @@
+// Loaded before a program by `--import`.
+globalThis.loaded = 'loaded';
