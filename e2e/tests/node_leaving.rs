@@ -3,7 +3,8 @@
 use herder_e2e::client::{Load, get};
 use herder_e2e::foreign::{BOOT, address, pid_of_body, wait_for};
 use herder_e2e::herd::Signal;
-use herder_e2e::node::run;
+use herder_e2e::interpreter::Node;
+use herder_e2e::node::{free_address, listen_at, run};
 use herder_e2e::scene::Scene;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,27 @@ fn a_program_without_a_handler_finishes_what_it_has() {
         let lines = herd.lines();
         assert!(!lines.iter().any(|line| killed(&line.text)), "{lines:?}");
     }
+}
+
+#[test]
+#[ignore = "Bun is for the long tests"]
+fn bun_finishes_what_it_has_begun() {
+    let scene = Scene::new("node_bun");
+    let address = free_address();
+    let bun = Node::Bun.program();
+    let herd = run(&scene, "serve.js", &["-i", "2", "--grace", "16s"])
+        .arg("--interpreter")
+        .arg(bun)
+        .env("LISTEN", listen_at(address))
+        .start();
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    // It ends its channel as soon as it is told to leave.
+    let load = Load::http(address, "/slow/3000").clients(4).count(4);
+    let load = load.timeout(BOOT).worker_from(pid_of_body).start();
+    get(address, "/slow/500").expect("the others are in before it");
+    herd.signal(Signal::TERM);
+    load.finish().assert_no_failure();
+    assert!(herd.wait_for_exit(BOOT).success());
 }
 
 #[test]

@@ -1,0 +1,141 @@
+//! Launchers, which keep the channel that is meant for the program: named before anything is started, or found
+//! out.
+
+use herder_e2e::binary::Binary;
+use herder_e2e::foreign::{BOOT, wait_for};
+use herder_e2e::herd::Signal;
+use herder_e2e::node::run;
+use herder_e2e::scene::Scene;
+use std::fs;
+use std::process::Command;
+
+/// What `herder run WORDS` says and does not do. Returns it.
+#[track_caller]
+fn refused(scene: &Scene, words: &[&str]) -> String {
+    let mut command = Command::new(Binary::HERDER.path());
+    let output = command
+        .current_dir(scene.directory())
+        .arg("run")
+        .args(words)
+        .output()
+        .expect("it is there");
+    let text = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(2), "{words:?}: {text}");
+    assert_eq!(text.lines().count(), 1, "{words:?}: {text}");
+    assert!(!text.contains("started"), "{text}");
+    text
+}
+
+#[test]
+fn launchers_are_named_with_what_to_type() {
+    let scene = Scene::new("node_launchers");
+    let package =
+        r#"{"scripts":{"start":"NODE_ENV=production node server.js","dev":"tsx watch app.ts"}}"#;
+    fs::write(scene.directory().join("package.json"), package).expect("a file");
+    for (words, cure) in [
+        (
+            &["npm", "start"][..],
+            "NODE_ENV=production herder run server.js",
+        ),
+        (&["-i", "4", "npm", "start"], "herder run -i 4 server.js"),
+        (&["--", "npm", "start"], "herder run server.js"),
+        (&["npm", "run", "dev"], "--node-args='--import tsx' app.ts"),
+        (
+            &["npx", "tsx", "app.ts"],
+            "--node-args='--import tsx' app.ts",
+        ),
+        (&["yarn", "dev"], "--node-args='--import tsx' app.ts"),
+        (&["pnpm", "start"], "herder run server.js"),
+        (
+            &["tsx", "app.ts", "-i", "2"],
+            "herder run -i 2 --node-args='--import tsx' app.ts",
+        ),
+        (&["node", "--watch", "app.js"], "herder run app.js"),
+        (&["node", "--run", "start"], "herder run server.js"),
+        (&["--", "node", "--watch", "app.js"], "herder run app.js"),
+        (&["npm", "test"], "name the script"),
+        (&[], "say what is to run"),
+    ] {
+        let text = refused(&scene, words);
+        assert!(text.contains(cure), "{words:?}: {text}");
+    }
+}
+
+#[test]
+fn an_ordinary_node_program_gets_a_hint_and_runs() {
+    let scene = Scene::new("node_hint");
+    fs::write(
+        scene.directory().join("app.js"),
+        "setInterval(() => {}, 1000);",
+    )
+    .expect("a script");
+    let setup = scene.herd(Binary::HERDER);
+    let herd = setup
+        .args([
+            "run",
+            "-i",
+            "2",
+            "--ready-after",
+            "100ms",
+            "--",
+            "node",
+            "app.js",
+        ])
+        .start();
+    herd.wait_for_line("the hint", BOOT, |line| {
+        line.contains("as workers of Node's cluster: herder run app.js")
+            .then_some(())
+    });
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    assert!(herd.end().success());
+}
+
+#[test]
+fn a_launcher_that_keeps_the_channel_is_found_out() {
+    let scene = Scene::new("node_found_out");
+    let launcher = scene.directory().join("launcher.js");
+    let script = "const { spawn } = require('child_process');
+        spawn(process.execPath, ['--no-warnings', 'app.js'], { stdio: 'inherit' });
+        process.on('disconnect', () => process.exit(0));";
+    fs::write(&launcher, script).expect("a script");
+    fs::write(
+        scene.directory().join("app.js"),
+        "setInterval(() => {}, 1000);",
+    )
+    .expect("a script");
+    let options = ["-i", "2", "--listen-timeout", "2s"];
+    let herd = run(&scene, &launcher.to_string_lossy(), &options).start();
+    wait_for(&herd, 0, 2, "ready (a guess", BOOT);
+    herd.wait_for_line("the warning", BOOT, |line| {
+        let says = line.contains("has started another Node (app.js)");
+        (says && line.ends_with("herder run app.js")).then_some(())
+    });
+    herd.signal(Signal::TERM);
+    assert!(herd.wait_for_exit(BOOT).success());
+    let lines = herd.lines();
+    let warned = lines.iter().filter(|it| it.text.contains("another Node"));
+    assert_eq!(warned.count(), 1, "once for the herd");
+}
+
+#[test]
+fn a_launcher_that_asks_for_a_listener_of_its_own_is_found_out() {
+    let scene = Scene::new("node_pipe");
+    let script = scene.directory().join("launcher.js");
+    // As the tsx command does.
+    let text = "const directory = `${process.env.PLACE}/tsx-0`;
+        require('fs').mkdirSync(directory, { recursive: true });
+        require('net').createServer().listen(`${directory}/${process.pid}.pipe`);";
+    fs::write(&script, text).expect("a script");
+    let herd = run(&scene, &script.to_string_lossy(), &["-i", "2"])
+        .env("PLACE", scene.directory())
+        .start();
+    herd.wait_for_line("the warning", BOOT, |line| {
+        line.contains("--node-args '--import tsx'").then_some(())
+    });
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    herd.signal(Signal::TERM);
+    assert!(herd.wait_for_exit(BOOT).success());
+    let lines = herd.lines();
+    let warned = lines.iter().filter(|it| it.text.contains("--import tsx"));
+    assert_eq!(warned.count(), 1, "once for the herd");
+}
