@@ -40,7 +40,6 @@ const server = http.createServer((request, response) => {
   }
   response.end(me);
 });
-server.maxConnections = Number(process.env.MOST) || 0x7fffffff;
 server.listen(JSON.parse(process.env.LISTEN || '{"port":0,"host":"127.0.0.1"}'));
 if (process.env.TIMER) setInterval(() => {}, 1000);
 if (process.env.READY_LATER) setTimeout(() => process.send('ready'), Number(process.env.READY_LATER));

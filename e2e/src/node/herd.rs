@@ -1,4 +1,4 @@
-//! `herder run SCRIPT`, and asking what the scripts of this kit found.
+//! `herder run SCRIPT`.
 
 use crate::binary::Binary;
 use crate::foreign::BOOT;
@@ -25,20 +25,6 @@ pub fn programs() -> PathBuf {
 pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound")
-}
-
-/// What `listen` takes in JavaScript.
-pub fn listen_at(address: SocketAddr) -> String {
-    format!(r#"{{"port":{},"host":"{}"}}"#, address.port(), address.ip())
-}
-
-/// What worker `id` says of the listener at `place` of `bind.js`.
-#[track_caller]
-pub fn found_at(herd: &Herd, id: u64, place: usize) -> String {
-    let start = format!("worker {id} place {place}: ");
-    herd.wait_for_line(&start, BOOT, |line| {
-        Some(line.split_once(&start)?.1.to_owned())
-    })
 }
 
 /// Ends the herd, and returns the numbers of the line that tells what became of all connections:
