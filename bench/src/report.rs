@@ -30,7 +30,8 @@ pub fn table(contest: &Contest) -> String {
 }
 
 /// What a herd's master costs a connection beside the bare loop or Node's own primary, how fast it is
-/// beside the latter, and whether that is what it should be: a line for each. None without a rival.
+/// beside the latter, and whether that is what it should be; beside the latter also what master and
+/// workers cost together. A line for each; none without a rival.
 pub fn verdict(contest: &Contest) -> String {
     match contest.pressure {
         Pressure::Saturated => verdict_on_pass(contest),
@@ -65,10 +66,13 @@ fn verdict_on_node(contest: &Contest, herd: Variant) -> String {
     };
     let master = contest.ratio(herd, own, |sample| sample.master);
     let rate = contest.ratio(herd, own, |sample| sample.rate);
+    let all = contest.ratio(herd, own, Sample::total);
     let names = format!("`{}` : Node's own primary", herd.name());
+    // Where every processor is busy the rate cannot grow by more than what is saved in all.
     format!(
         "master of {names} = {master}; goal at most {MASTER}: {}\n\
-         rate of {names} = {rate}; goal at least {RATE}: {}\n",
+         rate of {names} = {rate}; goal at least {RATE}: {}\n\
+         master and workers of {names} = {all}\n",
         met(master.median <= MASTER),
         met(rate.median >= RATE)
     )
@@ -276,7 +280,7 @@ mod tests {
             ]),
         };
         let text = verdict(&contest);
-        let [master, rate] = &text.lines().collect::<Vec<_>>()[..] else {
+        let [master, rate, all] = &text.lines().collect::<Vec<_>>()[..] else {
             panic!("{text}");
         };
         assert!(
@@ -287,6 +291,7 @@ mod tests {
             rate.ends_with("1.70 (1.70..1.70); goal at least 1.6: met"),
             "{text}"
         );
+        assert!(all.ends_with("= 0.50 (0.50..0.50)"), "{text}");
         contest.samples.remove(&Variant::Node24);
         assert_eq!(verdict(&contest), "");
     }
