@@ -76,6 +76,12 @@ pub fn try_init() -> Result<(), InitError> {
         Assumed::Gateway(seat) => std::process::exit(live_as_gateway(seat)),
         #[cfg(not(feature = "message"))]
         Assumed::Gateway(_) => return Err(InitError::NoGateway),
+        #[cfg(feature = "library")]
+        Assumed::Library(seat) => (
+            Seat::Library(seat, SignalFd::block(&ENDING_SIGNALS)?),
+            Role::None,
+        ),
+        #[cfg(not(feature = "library"))]
         Assumed::Library(_) => return Err(InitError::NoLibrary),
         Assumed::Master(seat) => (Seat::Master(seat), Role::Master),
         // Before there are threads, which would otherwise receive them in the old, deadly way.
@@ -148,6 +154,8 @@ pub fn is_worker() -> bool {
 pub(crate) enum Seat {
     NotAsked,
     Entry,
+    #[cfg(feature = "library")]
+    Library(herder_master::role::LibrarySeat, SignalFd),
     Master(MasterSeat),
     Worker(WorkerSeat, SignalFd),
     Taken,
@@ -158,6 +166,8 @@ pub(crate) fn take_seat() -> Seat {
     let mut seat = lock(&SEAT);
     match *seat {
         Seat::NotAsked => Seat::NotAsked,
+        #[cfg(feature = "library")]
+        Seat::Library(..) => std::mem::replace(&mut *seat, Seat::Taken),
         Seat::Entry | Seat::Master(_) | Seat::Worker(..) | Seat::Taken => {
             std::mem::replace(&mut *seat, Seat::Taken)
         }

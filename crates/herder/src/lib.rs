@@ -125,6 +125,7 @@
 //! | the one you start | goes on | becomes the *keeper*: starts the master, passes signals on to it, cleans up after it; returns when all is over |
 //! | *master* | takes its place | listens, starts workers, runs the hooks; returns when the herd has ended, and ends |
 //! | *worker* | takes its channel and its signals | runs the function, then ends the process; never returns |
+//! | *library*, if there are any | takes its channel and its signals | builds its objects and serves them, then ends the process; never returns |
 //! | *gateway*, with messages | keeps the clients' connections, then ends the process; never returns | |
 //!
 //! So everything before [`Cluster::run`] runs in the keeper, in the master and in every worker, at
@@ -228,7 +229,7 @@
 //!
 //! # Features
 //!
-//! `tokio` (default): asynchronous workers. `axum`: [`Listener`] for `axum::serve`. `message`: message
+//! `tokio` (default): asynchronous workers. `library`: libraries, [`Cluster::library`]. `axum`: [`Listener`] for `axum::serve`. `message`: message
 //! dispatch. Without any of them the crate needs no runtime.
 #![forbid(unsafe_code)]
 
@@ -241,6 +242,8 @@ mod in_process;
 mod init;
 #[cfg(feature = "message")]
 mod jobs;
+#[cfg(feature = "library")]
+mod library;
 mod panic;
 mod worker;
 
@@ -264,6 +267,12 @@ pub use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
 pub use herder_master::config::Format;
 pub use herder_master::event::{HerdEvent, WorkerInfo};
 pub use herder_master::role::RoleError;
+#[cfg(feature = "library")]
+pub use herder_rpc as rpc;
+#[cfg(feature = "library")]
+pub use herder_rpc::client::{Agent, Agents};
+#[cfg(feature = "library")]
+pub use herder_rpc::server::Library;
 pub use herder_sys::listener::ListenError;
 #[cfg(feature = "message")]
 pub use herder_wire::gateway::Protocol;
@@ -275,6 +284,10 @@ pub use jobs::job::Job;
 pub use jobs::reply::{Reply, ReplyError};
 #[cfg(feature = "message")]
 pub use jobs::worker::JobWorker;
+#[cfg(feature = "library")]
+pub use library::blocking::BlockingAgents;
+#[cfg(feature = "library")]
+pub use library::setup::LibrarySetup;
 pub use worker::blocking::Worker;
 pub use worker::counters::{Counters, Request};
 pub use worker::ending::Reason;

@@ -6,7 +6,7 @@ pub(crate) mod connection;
 pub(crate) mod incoming;
 #[cfg(feature = "message")]
 pub(crate) mod jobs;
-mod keeping;
+pub(crate) mod keeping;
 pub(crate) mod listener;
 pub(crate) mod run;
 #[cfg(test)]

@@ -49,6 +49,8 @@ pub(crate) type Hook = Box<dyn FnMut(&HerdEvent) + Send>;
 pub struct Cluster {
     pub(super) settings: Settings,
     pub(super) hooks: Vec<Hook>,
+    #[cfg(feature = "library")]
+    pub(super) libraries: Vec<crate::cluster::libraries::Given>,
 }
 
 impl Cluster {
@@ -58,6 +60,8 @@ impl Cluster {
         Cluster {
             settings: Settings::default(),
             hooks: Vec::new(),
+            #[cfg(feature = "library")]
+            libraries: Vec::new(),
         }
     }
 
@@ -245,10 +249,12 @@ impl Default for Cluster {
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Cluster { settings, hooks } = self;
+        let Cluster {
+            settings, hooks, ..
+        } = self;
         f.debug_struct("Cluster")
             .field("settings", settings)
             .field("hooks", &hooks.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

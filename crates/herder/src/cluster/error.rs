@@ -24,6 +24,14 @@ pub enum ClusterError {
     /// A system call failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// A library of a herd in one process cannot be built.
+    #[error("library {name}: {problem}")]
+    Library {
+        /// Its name.
+        name: String,
+        /// What its setup said.
+        problem: String,
+    },
     /// It cannot listen where it is told to. Only in one process: else the master says so.
     #[error(transparent)]
     Listen(#[from] herder_sys::listener::ListenError),

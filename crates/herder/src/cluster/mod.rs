@@ -5,11 +5,14 @@
 //! | `builder` | [`Cluster`]: a method for each setting |
 //! | `settings` | the settings as given, and their check |
 //! | `messages`, `message_settings` | the same for messages (feature `message`) |
+//! | `libraries` | the same for libraries (feature `library`) |
 //! | `error` | what can be wrong |
 //! | `run` | the roles: keeper and master, worker, all in one process |
 
 pub(crate) mod builder;
 pub(crate) mod error;
+#[cfg(feature = "library")]
+pub(crate) mod libraries;
 #[cfg(feature = "message")]
 pub(crate) mod message_settings;
 #[cfg(feature = "message")]

@@ -111,12 +111,7 @@ impl Cluster {
         self.settings.check_blocking()?;
         self.settings.check_for_connections()?;
         let checked = self.settings.check()?;
-        in_process::start(
-            checked,
-            self.settings.listening,
-            self.hooks,
-            blocking_body(worker),
-        )
+        self.start_threads(checked, blocking_body(worker))
     }
 
     /// As [`start_in_process`](Cluster::start_in_process), with a function that is asynchronous.
@@ -133,7 +128,20 @@ impl Cluster {
         self.settings.check_for_connections()?;
         let checked = self.settings.check()?;
         let body = async_body(worker, &checked);
-        in_process::start(checked, self.settings.listening, self.hooks, body)
+        self.start_threads(checked, body)
+    }
+
+    fn start_threads(self, checked: Checked, body: Body) -> Result<Running, ClusterError> {
+        #[cfg(feature = "library")]
+        let libraries = self.planned_libraries()?;
+        in_process::start(in_process::Herd {
+            checked,
+            listening: self.settings.listening,
+            hooks: self.hooks,
+            body,
+            #[cfg(feature = "library")]
+            libraries,
+        })
     }
 
     pub(super) fn run_body(
@@ -144,14 +152,21 @@ impl Cluster {
         let body = body(&checked);
         if self.settings.place == Place::Threads {
             let signals = SignalFd::block(&init::ENDING_SIGNALS)?;
-            let listening = self.settings.listening;
-            let herd = in_process::start(checked, listening, self.hooks, body)?;
+            let herd = self.start_threads(checked, body)?;
             return herd.until(&signals).map(|()| ExitCode::SUCCESS);
         }
+        #[cfg(feature = "library")]
+        let libraries = self.planned_libraries()?;
         let seat = match init::take_seat() {
             Seat::NotAsked => return Err(ClusterError::NotInitialised),
             Seat::Taken => return Err(ClusterError::AlreadyRun),
             Seat::Entry => None,
+            #[cfg(feature = "library")]
+            Seat::Library(seat, signals) => {
+                let timing = checked.timing;
+                let status = crate::library::process::live(seat, signals, timing, &libraries)?;
+                std::process::exit(status);
+            }
             Seat::Master(seat) => Some(seat),
             Seat::Worker(seat, signals) => {
                 let worker = sit_down(seat, signals, checked)?;
@@ -159,13 +174,19 @@ impl Cluster {
                 std::process::exit(body(worker));
             }
         };
-        Ok(ExitCode::from(herder_master::run(
-            self.into_config(checked),
-            seat,
-        )))
+        let config = self.into_config(
+            checked,
+            #[cfg(feature = "library")]
+            &libraries,
+        );
+        Ok(ExitCode::from(herder_master::run(config, seat)))
     }
 
-    fn into_config(self, checked: Checked) -> Config {
+    fn into_config(
+        self,
+        checked: Checked,
+        #[cfg(feature = "library")] libraries: &[crate::library::setup::Planned],
+    ) -> Config {
         Config {
             spec: checked.spec,
             listen: checked.listen,
@@ -173,6 +194,9 @@ impl Cluster {
             messages: checked.messages,
             #[cfg(not(feature = "message"))]
             messages: None,
+            #[cfg(feature = "library")]
+            libraries: crate::cluster::libraries::for_master(libraries, &self.settings),
+            #[cfg(not(feature = "library"))]
             libraries: Vec::new(),
             backlog: self.settings.listening.backlog,
             unix_mode: self.settings.listening.unix_mode,

@@ -37,6 +37,8 @@ pub(crate) struct Coordinator {
     places: Vec<SlotHistory>,
     last_id: u64,
     stop: Stop,
+    #[cfg(feature = "library")]
+    libraries: Option<Arc<crate::library::directory::Directory>>,
 }
 
 /// Whether the herd is to end.
@@ -104,7 +106,19 @@ impl Coordinator {
             places,
             last_id,
             stop,
+            #[cfg(feature = "library")]
+            libraries: None,
         }
+    }
+
+    /// Has the workers find these libraries.
+    #[cfg(feature = "library")]
+    pub(crate) fn with_libraries(
+        mut self,
+        libraries: Arc<crate::library::directory::Directory>,
+    ) -> Coordinator {
+        self.libraries = Some(libraries);
+        self
     }
 
     /// Runs the herd to its end.
@@ -196,6 +210,13 @@ impl Coordinator {
         let deliver = move |message| desk.post(News::Said(id, message));
         let outlet = Outlet::Local(Box::new(deliver));
         let link = Arc::new(Link::new(identity, self.checked.timing, outlet, None)?);
+        #[cfg(feature = "library")]
+        if let Some(directory) = &self.libraries {
+            let _first = link.finder.set(crate::library::directory::Finder {
+                directory: Arc::clone(directory),
+                part: herder_rpc::Part::Worker,
+            });
+        }
         let sockets = self
             .listeners
             .iter()

@@ -120,13 +120,25 @@ impl Drop for Running {
     }
 }
 
-/// Listens, and starts the workers.
-pub(crate) fn start(
-    checked: Checked,
-    listening: ListenOptions,
-    hooks: Vec<Hook>,
-    body: Body,
-) -> Result<Running, ClusterError> {
+/// What a herd in this process is made of.
+pub(crate) struct Herd {
+    pub(crate) checked: Checked,
+    pub(crate) listening: ListenOptions,
+    pub(crate) hooks: Vec<Hook>,
+    pub(crate) body: Body,
+    #[cfg(feature = "library")]
+    pub(crate) libraries: Vec<crate::library::setup::Planned>,
+}
+
+/// Listens, and starts the libraries and the workers.
+pub(crate) fn start(herd: Herd) -> Result<Running, ClusterError> {
+    let Herd {
+        checked,
+        listening,
+        hooks,
+        body,
+        ..
+    } = herd;
     let listeners = checked
         .listen
         .iter()
@@ -137,12 +149,20 @@ pub(crate) fn start(
         .map(|listener| listener.local().clone())
         .collect();
     let desk = Arc::new(Desk::new()?);
+    #[cfg(feature = "library")]
+    let libraries = crate::library::threads::start(herd.libraries, &checked)?;
     let coordinator = Coordinator::new(checked, listeners, hooks, body, Arc::clone(&desk));
+    #[cfg(feature = "library")]
+    let coordinator = coordinator.with_libraries(libraries.directory());
     let master = thread::Builder::new()
         .name("herder-master".to_owned())
         .spawn(move || {
             init::become_master_thread();
-            coordinator.run()
+            let result = coordinator.run();
+            // After the workers, which call them to their end.
+            #[cfg(feature = "library")]
+            drop(libraries);
+            result
         })?;
     Ok(Running {
         addresses,

@@ -111,6 +111,13 @@ pub struct Draining {
 }
 
 impl Draining {
+    /// Whether what has these ties comes to its end.
+    #[cfg(feature = "library")]
+    pub(crate) fn of(link: &Arc<Link>) -> Draining {
+        let link = Arc::clone(link);
+        Draining { link }
+    }
+
     /// Whether the end has begun.
     #[must_use]
     pub fn is_draining(&self) -> bool {

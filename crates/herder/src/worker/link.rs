@@ -72,6 +72,11 @@ pub(crate) struct Link {
     /// Where the jobs come from, if this is a worker of jobs.
     #[cfg(feature = "message")]
     pub(crate) intake: OnceLock<std::sync::Arc<crate::jobs::intake::Intake>>,
+    /// Where the libraries are, if the herd lives in one process: else the environment says so.
+    #[cfg(feature = "library")]
+    pub(crate) finder: OnceLock<crate::library::directory::Finder>,
+    #[cfg(feature = "library")]
+    pub(crate) agents: OnceLock<herder_rpc::client::Agents>,
 }
 
 impl Link {
@@ -112,6 +117,10 @@ impl Link {
             finish_by: OnceLock::new(),
             #[cfg(feature = "message")]
             intake: OnceLock::new(),
+            #[cfg(feature = "library")]
+            finder: OnceLock::new(),
+            #[cfg(feature = "library")]
+            agents: OnceLock::new(),
         };
         link.send(ToMaster::Hello {
             version: VERSION,

@@ -1,0 +1,85 @@
+//! A library that is a process.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use herder_master::role::LibrarySeat;
+use herder_sys::epoll::{Epoll, Events, Interest};
+use herder_sys::signal::SignalFd;
+use herder_sys::{fd, process};
+
+use super::life::Life;
+use super::setup::Planned;
+use crate::worker::finish::{self, Outcome};
+use crate::worker::link::{Identity, Link, Timing};
+use crate::worker::outlet::Outlet;
+
+/// Lives as a library, and returns the exit status.
+///
+/// # Errors
+/// When the ties to the master cannot be made.
+pub(crate) fn live(
+    seat: LibrarySeat,
+    signals: SignalFd,
+    timing: Timing,
+    planned: &[Planned],
+) -> io::Result<i32> {
+    let name = seat.name;
+    let Some(planned) = planned.iter().find(|planned| planned.name.as_str() == name) else {
+        say(&format!(
+            "the program has no library {name} in this process: its settings must come out the same \
+             in each"
+        ));
+        return Ok(finish::FAILED);
+    };
+    let identity = Identity {
+        app: seat.app,
+        slot: 0,
+        id: seat.epoch,
+        master_pid: process::parent_pid(),
+        listeners: Vec::new(),
+    };
+    outlive_by(timing.grace, seat.control.as_fd())?;
+    let outlet = Outlet::channel(seat.control);
+    let link = Arc::new(Link::new(identity, timing, outlet, Some(signals))?);
+    let life = Life {
+        name: planned.name,
+        herd: std::env::var("HERDER_HERD").unwrap_or_default(),
+        link,
+        listener: seat.listener,
+        build: Arc::clone(&planned.build),
+    };
+    Ok(match life.live() {
+        Outcome::Done => 0,
+        Outcome::Failed(error) => {
+            let error = error.replace(['\n', '\r'], " ");
+            say(&format!("library {name} failed: {error}"));
+            finish::FAILED
+        }
+        Outcome::Panicked => finish::FAILED,
+    })
+}
+
+/// Ends this process so long after its master, whatever it does then, even if its runtime is stuck:
+/// nobody else would.
+fn outlive_by(grace: Duration, control: BorrowedFd<'_>) -> io::Result<()> {
+    let (epoll, control) = (Epoll::new()?, fd::duplicate(control)?);
+    // The end of the other side is told although nothing is asked for.
+    epoll.add(control.as_fd(), 0, Interest::NONE)?;
+    let watch = move || {
+        let mut events = Events::with_capacity(1);
+        while events.is_empty() && epoll.wait(&mut events, None).is_ok() {}
+        drop(control);
+        thread::sleep(grace);
+        std::process::exit(finish::FAILED);
+    };
+    let name = "herder-orphan".to_owned();
+    thread::Builder::new().name(name).spawn(watch).map(drop)
+}
+
+fn say(text: &str) {
+    let _closed = writeln!(io::stderr(), "herder: {text}");
+}
