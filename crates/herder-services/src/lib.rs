@@ -5,7 +5,10 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`clock`] | the two clocks that all of them go by |
+//! | `redis` | what several machines share, with the feature `redis` |
 //! | [`state`] | namespaces of values, leases and limits: in memory, in a file, or in Redis |
 
 pub mod clock;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod state;

@@ -1,0 +1,67 @@
+//! Claims of ticks, in the store.
+
+use std::time::Duration;
+
+use herder_core::schedule::{ClaimAnswer, JobName, Wall};
+use herder_services::redis::Claims;
+
+use crate::server::Server;
+
+#[tokio::test]
+async fn one_has_a_tick_until_it_is_done_or_its_claim_has_ended() {
+    let server = Server::start();
+    let (one, two) = (server.host("s").await, server.host("s").await);
+    let ttl = Duration::from_secs(60);
+    let (a, b) = (
+        Claims::new(one.link, "test", ttl),
+        Claims::new(two.link.clone(), "test", ttl),
+    );
+    let (name, tick) = (JobName::new("nightly").unwrap(), Wall::from_millis(1000));
+    assert_eq!(
+        a.claim(&name, tick).await,
+        ClaimAnswer::Ours { token: 1, ttl }
+    );
+    assert!(matches!(b.claim(&name, tick).await, ClaimAnswer::Held { left } if left <= ttl));
+    assert!(matches!(
+        b.renew(&name, tick, 99).await,
+        ClaimAnswer::Held { .. }
+    ));
+    assert_eq!(
+        a.renew(&name, tick, 1).await,
+        ClaimAnswer::Ours { token: 1, ttl }
+    );
+    assert!(!b.settle(&name, tick, 99).await.unwrap());
+    assert!(a.settle(&name, tick, 1).await.unwrap());
+    assert_eq!(b.claim(&name, tick).await, ClaimAnswer::Done);
+    assert_eq!(a.renew(&name, tick, 1).await, ClaimAnswer::Done);
+
+    let tick = Wall::from_millis(2000);
+    assert_eq!(
+        b.claim(&name, tick).await,
+        ClaimAnswer::Ours { token: 2, ttl }
+    );
+    assert!(b.release(&name, tick, 2).await.unwrap());
+    assert_eq!(
+        a.claim(&name, tick).await,
+        ClaimAnswer::Ours { token: 3, ttl }
+    );
+
+    // A dead holder's claim ends by itself.
+    let brief = Claims::new(two.link, "test", Duration::from_millis(20));
+    let tick = Wall::from_millis(3000);
+    assert!(matches!(
+        brief.claim(&name, tick).await,
+        ClaimAnswer::Ours { token: 4, .. }
+    ));
+    loop {
+        match a.claim(&name, tick).await {
+            ClaimAnswer::Ours { token, .. } => break assert_eq!(token, 5),
+            ClaimAnswer::Held { left } => tokio::time::sleep(left).await,
+            other @ (ClaimAnswer::Done | ClaimAnswer::Unavailable) => panic!("{other:?}"),
+        }
+    }
+    assert!(
+        !brief.settle(&name, tick, 4).await.unwrap(),
+        "the late holder is refused"
+    );
+}

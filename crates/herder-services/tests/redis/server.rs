@@ -1,0 +1,143 @@
+//! A server of a test's own, behind a Unix socket, gone with it.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use herder_services::clock::Clock;
+use herder_services::redis::{Link, News, Settings, Space};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Server {
+    directory: PathBuf,
+    child: Child,
+}
+
+/// What a host has: its link and a namespace, and what it was told.
+pub(crate) struct Host {
+    pub(crate) link: Link,
+    pub(crate) space: Arc<Space>,
+    pub(crate) news: Arc<Mutex<Vec<News>>>,
+}
+
+/// Debian calls it by either name.
+fn program() -> &'static str {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let exists = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).exists());
+    let names = ["valkey-server", "redis-server"];
+    let found = names.into_iter().find(|name| exists(name));
+    found.expect("a server: `make test` installs it")
+}
+
+impl Server {
+    pub(crate) fn start() -> Server {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("herder-redis-{}-{number}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir(&directory).expect("a directory");
+        let child = spawn(&directory);
+        Server { directory, child }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis+unix://{}", self.directory.join("socket").display())
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", signal, &pid]).status();
+        assert!(status.expect("kill").success());
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is ours");
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(&self.directory);
+    }
+
+    /// A host that is connected.
+    pub(crate) async fn host(&self, name: &str) -> Host {
+        self.host_with(name, PATIENCE).await
+    }
+
+    /// One that waits no longer than a program would have it wait.
+    pub(crate) async fn hasty_host(&self, name: &str) -> Host {
+        self.host_with(name, Settings::PATIENCE).await
+    }
+
+    async fn host_with(&self, name: &str, patience: Duration) -> Host {
+        let host = self.host_unconnected(name, patience);
+        host.until(|news| news.contains(&News::Up)).await;
+        host
+    }
+
+    fn host_unconnected(&self, name: &str, patience: Duration) -> Host {
+        let settings = Settings {
+            url: self.url(),
+            tracked: vec![Space::tracked("test", name)],
+            channels: vec!["test:bus".to_owned()],
+            patience,
+        };
+        let news = Arc::new(Mutex::new(Vec::new()));
+        let space: Arc<std::sync::OnceLock<Arc<Space>>> = Arc::default();
+        let tell = {
+            let (news, space) = (Arc::clone(&news), Arc::clone(&space));
+            move |item: News| {
+                if let Some(space) = space.get() {
+                    space.hear(&item);
+                }
+                news.lock().expect("whole").push(item);
+            }
+        };
+        let link = Link::open(settings, tell).expect("an address");
+        let made = Arc::new(Space::new(link.clone(), "test", name, Clock::new()));
+        assert!(space.set(Arc::clone(&made)).is_ok());
+        Host {
+            link,
+            space: made,
+            news,
+        }
+    }
+}
+
+impl Host {
+    /// Waits until what was told is as wanted.
+    pub(crate) async fn until(&self, wanted: impl Fn(&[News]) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !wanted(&self.news.lock().expect("whole")) {
+            assert!(Instant::now() < end, "{:?}", self.news);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    pub(crate) fn forget_news(&self) {
+        self.news.lock().expect("whole").clear();
+    }
+}
+
+fn spawn(directory: &PathBuf) -> Child {
+    let socket = directory.join("socket");
+    Command::new(program())
+        .args(["--port", "0", "--save", "", "--appendonly", "no"])
+        .arg("--unixsocket")
+        .arg(socket)
+        .current_dir(directory)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the server starts")
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _dead = self.child.kill();
+        let _reaped = self.child.wait();
+        std::fs::remove_dir_all(&self.directory).expect("it is ours");
+    }
+}
