@@ -1,5 +1,7 @@
 //! What a caller cannot do to a library, whatever it sends.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
@@ -254,8 +256,8 @@ async fn objects_learn_of_a_caller_that_is_gone_when_its_calls_are_dropped() {
             }
         })
         .down(move |caller| {
-            down.send((caller.pid, at_the_end.load(Ordering::SeqCst)))
-                .unwrap()
+            let running = at_the_end.load(Ordering::SeqCst);
+            down.send((caller.pid, running)).unwrap();
         });
     let library = RunningLibrary::start(Library::new("core").dynamic("object", script)).unwrap();
     let mut first = library.caller().await.unwrap();

@@ -1,5 +1,11 @@
 //! Streams, as a caller sees them that speaks in frames.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests fail as tests do"
+)]
+
 use std::time::Duration;
 
 use herder_rpc::server::{Change, EventSource, Feed, Library, Sink, SlowReader, StateSource};

@@ -94,6 +94,10 @@ impl Reader {
         Ok(())
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "`take_short` looks at the others"
+    )]
     async fn take(&mut self, frame: Frame, now: Instant) -> Result<(), Ended> {
         let size = frame.encoded_length();
         match frame {

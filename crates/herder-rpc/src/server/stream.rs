@@ -380,6 +380,6 @@ async fn run(
 async fn unopened(flow: &Flow, deadline: Instant) {
     let opened = tokio::time::timeout_at(deadline.into(), flow.opened()).await;
     if opened.is_ok() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -44,10 +44,11 @@ impl RawCaller {
     pub async fn greet(&mut self, herd: &str) -> io::Result<()> {
         self.send(&Frame::Hello(hello(herd, Part::Worker).to_json()))
             .await?;
-        match self.receive().await? {
-            Frame::Welcome(_) => Ok(()),
-            frame => Err(io::Error::other(format!("not welcome: {frame:?}"))),
+        let frame = self.receive().await?;
+        if matches!(frame, Frame::Welcome(_)) {
+            return Ok(());
         }
+        Err(io::Error::other(format!("not welcome: {frame:?}")))
     }
 
     /// Sends a frame.

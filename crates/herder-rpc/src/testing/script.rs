@@ -14,11 +14,13 @@ use crate::{Args, BoxFuture, Caller, Cx, Reply};
 type Called = dyn Fn(Cx, Args) -> BoxFuture<'static, Result<Reply, CallError>> + Send + Sync;
 type Subscribed = dyn Fn(Cx, Args, Sink) -> BoxFuture<'static, Result<(), CallError>> + Send + Sync;
 
+type Down = dyn Fn(&Caller) + Send + Sync;
+
 /// An object whose methods are closures.
 #[derive(Default)]
 pub struct Script {
     methods: BTreeMap<String, Method>,
-    down: Option<Box<dyn Fn(&Caller) + Send + Sync>>,
+    down: Option<Box<Down>>,
 }
 
 struct Method {
