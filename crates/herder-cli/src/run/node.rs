@@ -240,8 +240,11 @@ fn check_interpreter(interpreter: &OsStr) -> Result<(), NodeError> {
 }
 
 fn check_own(own: &[String]) -> Result<(), NodeError> {
-    let watches = |arg: &&String| *arg == "--watch" || arg.starts_with("--watch-path");
-    match own.iter().find(watches) {
+    let starts_another = |arg: &&String| {
+        let name = arg.split('=').next().unwrap_or_default();
+        matches!(name, "--run" | "--watch" | "--watch-path")
+    };
+    match own.iter().find(starts_another) {
         None => Ok(()),
         Some(arg) => Err(NodeError::Wrapper {
             name: format!("--node-args {arg}"),
@@ -294,6 +297,9 @@ mod tests {
         assert!(tsx.to_string().contains("--import tsx"), "{tsx}");
         let watch = check_own(&["--watch".to_owned()]).expect_err("a launcher");
         assert!(watch.to_string().contains("leave it out"), "{watch}");
+        for other in ["--watch-path=src", "--run=start"] {
+            assert!(check_own(&[other.to_owned()]).is_err(), "{other}");
+        }
         assert!(check_own(&["--enable-source-maps".to_owned()]).is_ok());
     }
 
