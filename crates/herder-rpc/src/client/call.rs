@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use herder_wire::rpc::{CallError, Codec, ErrorKind, Executed, MethodKind};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{SemaphorePermit, TryAcquireError};
 
 use super::core::Core;
 use super::error::{overloaded, too_late, unavailable};
 use super::link::{Answer, Link, Progress, Request};
 use super::options::CallOptions;
-use super::plan::{Plan, Prepared, Usage, check_kind};
+use super::plan::{Method, Plan, Usage, check_kind};
 
 /// The longest pause before a call is made again; the shortest is none.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
@@ -68,11 +68,11 @@ impl<P: Plan> Call<'_, P> {
                 self.first_link(began + allowed).await?
             }
         };
-        let prepared = self.prepare(&link)?;
-        let allowed = self.options.deadline.or(prepared.deadline);
+        let method = self.resolve(&link)?;
+        let allowed = self.options.deadline.or(method.deadline);
         let deadline = began + allowed.unwrap_or(core.settings.deadline);
         let progress = Progress::default();
-        let attempts = self.attempts(link, prepared, deadline, &progress);
+        let attempts = self.attempts((link, method), deadline, &progress);
         match tokio::time::timeout_at(deadline.into(), attempts).await {
             Ok(result) => result,
             Err(_) => {
@@ -110,39 +110,20 @@ impl<P: Plan> Call<'_, P> {
         }
     }
 
-    fn prepare(&self, link: &Link) -> Result<Prepared, CallError> {
-        let prepared = self.plan.prepare(&link.facts)?;
-        check_kind(&prepared, Usage::Call)?;
-        let key = key(self.options);
-        let length = prepared.frame_length(key);
-        let limit = link.facts.welcome.limits.frame;
-        let too_large = |what: &str, length: usize| {
-            let message = format!("its {what} are {length} bytes long");
-            Err(CallError::new(ErrorKind::TooLarge, Executed::No, message))
-        };
-        if key.len() > herder_wire::rpc::frame::MAX_KEY {
-            return too_large("idempotency key and header", key.len());
-        }
-        if usize::try_from(limit).is_ok_and(|limit| length > limit) {
-            return too_large("arguments", length);
-        }
-        Ok(prepared)
+    fn resolve(&self, link: &Link) -> Result<Method, CallError> {
+        let method = self.plan.resolve(&link.facts)?;
+        check_kind(&method, Usage::Call)?;
+        Ok(method)
     }
 
     async fn attempts(
         &self,
-        mut link: Arc<Link>,
-        mut prepared: Prepared,
+        (mut link, mut method): (Arc<Link>, Method),
         deadline: Instant,
         progress: &Progress,
     ) -> Result<Returned, CallError> {
         loop {
-            let request = Request {
-                prepared: &prepared,
-                key: key(self.options),
-                deadline,
-            };
-            let failure = match self.attempt(&link, &request, progress).await {
+            let failure = match self.attempt(&link, &method, deadline, progress).await {
                 Attempt::Over(result) => return result,
                 Attempt::Elsewhere => None,
                 Attempt::Failed(error) => Some(error),
@@ -151,7 +132,7 @@ impl<P: Plan> Call<'_, P> {
                 if error.executed != Executed::No {
                     progress.perhaps();
                 }
-                if !self.may_repeat(&prepared, &error) {
+                if !self.may_repeat(&method, &error) {
                     return Err(error);
                 }
                 tokio::time::sleep(pause()).await;
@@ -160,12 +141,12 @@ impl<P: Plan> Call<'_, P> {
                 return Err(self.core.away(progress.executed()));
             }
             link = self.next_link(progress.executed()).await?;
-            prepared = self.prepare(&link)?;
+            method = self.resolve(&link)?;
         }
     }
 
-    fn may_repeat(&self, prepared: &Prepared, error: &CallError) -> bool {
-        let is_safe = error.executed == Executed::No || prepared.is_idempotent;
+    fn may_repeat(&self, method: &Method, error: &CallError) -> bool {
+        let is_safe = error.executed == Executed::No || method.is_idempotent;
         self.patience == Patience::UntilDeadline
             && error.kind == ErrorKind::Unavailable
             && is_safe
@@ -175,21 +156,33 @@ impl<P: Plan> Call<'_, P> {
     async fn attempt(
         &self,
         link: &Arc<Link>,
-        request: &Request<'_>,
+        method: &Method,
+        deadline: Instant,
         progress: &Progress,
     ) -> Attempt {
         let epoch = link.facts.welcome.epoch;
-        let length = request.prepared.frame_length(request.key);
-        let places = match self.places(link, length).await {
-            Ok(Some(places)) => places,
+        let over = |error: CallError| Attempt::Over(Err(error.in_epoch(epoch)));
+        // A place first: what waits for one is not written yet, and takes no memory for it.
+        let place = match self.place(link).await {
+            Ok(Some(place)) => place,
             Ok(None) => return Attempt::Elsewhere,
-            Err(error) => return Attempt::Over(Err(error.in_epoch(epoch))),
+            Err(error) => return over(error),
         };
-        let is_one_way = self.wish == Wish::Nothing || request.prepared.kind == MethodKind::Notify;
-        if is_one_way {
-            return one_way(link, request, places);
+        let request = match self.request(link, method, deadline) {
+            Ok(request) => request,
+            Err(error) => return over(error),
+        };
+        let bytes = match self.bytes(link, request.frame_length()).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Attempt::Elsewhere,
+            Err(error) => return over(error),
+        };
+        if self.wish == Wish::Nothing || method.kind == MethodKind::Notify {
+            // The call itself is not counted any more, its bytes until they are written.
+            drop(place);
+            return one_way(link, &request, bytes);
         }
-        let Ok(in_flight) = link.call(request, progress) else {
+        let Ok(in_flight) = link.call(&request, progress) else {
             return Attempt::Elsewhere;
         };
         match in_flight.await {
@@ -211,35 +204,70 @@ impl<P: Plan> Call<'_, P> {
         }
     }
 
-    /// Places in the library's window, for one call and its bytes. Nothing: the connection takes
-    /// no new calls.
-    async fn places<'l>(
+    fn request(
+        &self,
+        link: &Link,
+        method: &Method,
+        deadline: Instant,
+    ) -> Result<Request<'_>, CallError> {
+        let too_large = |what: &str, length: usize| {
+            let message = format!("its {what} takes {length} bytes");
+            Err(CallError::new(ErrorKind::TooLarge, Executed::No, message))
+        };
+        let key = key(self.options);
+        if key.len() > herder_wire::rpc::frame::MAX_KEY {
+            return too_large("idempotency key", key.len());
+        }
+        let args = self.plan.encode(method.codec)?;
+        let (target, codec) = (method.target, method.codec);
+        let request = Request {
+            target,
+            codec,
+            args,
+            key,
+            deadline,
+        };
+        let (length, limit) = (request.frame_length(), link.facts.welcome.limits.frame);
+        if usize::try_from(limit).is_ok_and(|limit| length > limit) {
+            return too_large("frame", length);
+        }
+        Ok(request)
+    }
+
+    /// A place among the calls in the library's window. Nothing: the connection takes no calls.
+    async fn place<'l>(&self, link: &'l Link) -> Result<Option<SemaphorePermit<'l>>, CallError> {
+        match link.calls.try_acquire() {
+            Ok(place) => return Ok(Some(place)),
+            Err(TryAcquireError::Closed) => return Ok(None),
+            Err(TryAcquireError::NoPermits) => self.check_patience()?,
+        }
+        let _turn = self.core.wait_in_line()?;
+        Ok(link.calls.acquire().await.ok())
+    }
+
+    /// Room for a frame in the library's window. Nothing: the connection takes no calls.
+    async fn bytes<'l>(
         &self,
         link: &'l Link,
         length: usize,
-    ) -> Result<Option<Places<'l>>, CallError> {
+    ) -> Result<Option<SemaphorePermit<'l>>, CallError> {
         // A call that is larger than the window goes when nothing else is under way.
         let window = usize::try_from(link.facts.welcome.limits.bytes).unwrap_or(usize::MAX);
-        let bytes = u32::try_from(length.min(window)).unwrap_or(u32::MAX);
-        if let (Ok(call), Ok(bytes)) =
-            (link.calls.try_acquire(), link.bytes.try_acquire_many(bytes))
-        {
-            return Ok(Some(Places { call, bytes }));
+        let length = u32::try_from(length.min(window)).unwrap_or(u32::MAX);
+        match link.bytes.try_acquire_many(length) {
+            Ok(bytes) => return Ok(Some(bytes)),
+            Err(TryAcquireError::Closed) => return Ok(None),
+            Err(TryAcquireError::NoPermits) => self.check_patience()?,
         }
-        if self.patience == Patience::None {
-            return match link.calls.is_closed() {
-                true => Ok(None),
-                false => Err(overloaded("the library's window is full")),
-            };
+        let _turn = self.core.wait_in_line()?;
+        Ok(link.bytes.acquire_many(length).await.ok())
+    }
+
+    fn check_patience(&self) -> Result<(), CallError> {
+        match self.patience {
+            Patience::None => Err(overloaded("the library's window is full")),
+            Patience::UntilDeadline => Ok(()),
         }
-        let _place = self.core.wait_in_line()?;
-        let Ok(call) = link.calls.acquire().await else {
-            return Ok(None);
-        };
-        let Ok(bytes) = link.bytes.acquire_many(bytes).await else {
-            return Ok(None);
-        };
-        Ok(Some(Places { call, bytes }))
     }
 }
 
@@ -252,20 +280,12 @@ enum Attempt {
     Over(Result<Returned, CallError>),
 }
 
-/// Places in a library's window; given back when dropped.
-struct Places<'a> {
-    call: SemaphorePermit<'a>,
-    bytes: SemaphorePermit<'a>,
-}
-
-fn one_way(link: &Arc<Link>, request: &Request<'_>, places: Places<'_>) -> Attempt {
-    let release = places.bytes.num_permits();
-    if link.one_way(request, release).is_err() {
+fn one_way(link: &Arc<Link>, request: &Request<'_>, bytes: SemaphorePermit<'_>) -> Attempt {
+    if link.one_way(request, bytes.num_permits()).is_err() {
         return Attempt::Elsewhere;
     }
-    // Given back when the frame is written; the call itself is not counted any more.
-    places.bytes.forget();
-    drop(places.call);
+    // Given back when the frame is written.
+    bytes.forget();
     let epoch = link.facts.welcome.epoch;
     Attempt::Over(Ok(Returned {
         codec: Codec::Json,

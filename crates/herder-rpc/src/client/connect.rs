@@ -72,11 +72,14 @@ impl Greeting {
             .unwrap_or_default();
         self.send(Frame::Hello(hello(endpoint, hash).to_json()))
             .await?;
-        let welcome = match self.next().await? {
-            Frame::Welcome(body) => Welcome::from_json(&body)?,
-            Frame::Refused(body) => return Err(LinkError::Refused(CallError::from_json(&body))),
-            _ => return Err(LinkError::Unexpected("a greeting")),
+        let answer = self.next().await?;
+        if let Frame::Refused(body) = answer {
+            return Err(LinkError::Refused(CallError::from_json(&body)));
+        }
+        let Frame::Welcome(body) = answer else {
+            return Err(LinkError::Unexpected("a greeting"));
         };
+        let welcome = Welcome::from_json(&body)?;
         if welcome.version != VERSION {
             return Err(LinkError::Version(welcome.version));
         }
@@ -84,12 +87,13 @@ impl Greeting {
             return Ok(Facts { welcome, signature });
         }
         self.send(Frame::SignatureAsk { id: 0 }).await?;
-        let document = loop {
-            match self.next().await? {
-                Frame::Signature { id: 0, document } => break document,
-                Frame::Ping { id } => self.send(Frame::Pong { id, lag_us: 0 }).await?,
-                _ => return Err(LinkError::Unexpected("a greeting")),
-            }
+        let mut answer = self.next().await?;
+        while let Frame::Ping { id } = answer {
+            self.send(Frame::Pong { id, lag_us: 0 }).await?;
+            answer = self.next().await?;
+        }
+        let Frame::Signature { id: 0, document } = answer else {
+            return Err(LinkError::Unexpected("a greeting"));
         };
         let signature = Arc::new(Signature::from_json(&document)?);
         Ok(Facts { welcome, signature })

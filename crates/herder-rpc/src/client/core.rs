@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use bytes::Bytes;
 use herder_wire::rpc::{CallError, ErrorKind, Executed, Signature};
 use tokio::sync::Notify;
 
@@ -14,7 +15,7 @@ use super::budget::RetryBudget;
 use super::connect::{Connected, connect};
 use super::endpoint::Endpoint;
 use super::error::{LinkError, overloaded, unavailable};
-use super::link::Link;
+use super::link::{Link, Request};
 use super::options::AgentSettings;
 use super::plan::{Usage, check_kind};
 use super::pump;
@@ -211,18 +212,9 @@ impl Core {
         if let Some((old, id)) = stream.leave_other(link) {
             old.cancel(id);
         }
-        let prepared = stream.plan.prepare(&link.facts);
-        let prepared = prepared.and_then(|prepared| {
-            check_kind(&prepared, Usage::Stream)?;
-            Ok(prepared)
-        });
-        match prepared {
-            Ok(prepared) => {
-                let allowed = stream.opening.or(prepared.deadline);
-                let deadline = Instant::now() + allowed.unwrap_or(self.settings.deadline);
-                // A connection that takes nothing is followed by one that does.
-                let _ = link.subscribe(stream, &prepared, deadline);
-            }
+        match self.subscribe(link, stream) {
+            // A connection that takes nothing any more is followed by one that does.
+            Ok(()) => {}
             Err(error) => {
                 let (object, method) = stream.plan.names();
                 if let Some(waker) = stream.end(Some(error.at(object, method))) {
@@ -230,6 +222,29 @@ impl Core {
                 }
             }
         }
+    }
+
+    fn subscribe(&self, link: &Arc<Link>, stream: &Arc<StreamCore>) -> Result<(), CallError> {
+        let method = stream.plan.resolve(&link.facts)?;
+        check_kind(&method, Usage::Stream)?;
+        let args = stream.plan.encode(method.codec)?;
+        let allowed = stream
+            .opening
+            .or(method.deadline)
+            .unwrap_or(self.settings.deadline);
+        let request = Request {
+            target: method.target,
+            codec: method.codec,
+            args,
+            key: &Bytes::new(),
+            deadline: Instant::now() + allowed,
+        };
+        let (length, limit) = (request.frame_length(), link.facts.welcome.limits.frame);
+        if usize::try_from(limit).is_ok_and(|limit| length > limit) {
+            let message = format!("its frame takes {length} bytes");
+            return Err(CallError::new(ErrorKind::TooLarge, Executed::No, message));
+        }
+        link.subscribe(stream, &request).or(Ok(()))
     }
 
     fn serve(&self, link: &Arc<Link>) {

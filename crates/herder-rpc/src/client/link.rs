@@ -7,12 +7,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
-use herder_wire::rpc::{Codec, Delivery, Executed, Frame, Signature, Welcome};
+use herder_wire::rpc::{Codec, Delivery, Executed, Frame, Signature, Target, Welcome};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Notify, Semaphore};
 
 use super::outbox::{Batch, Outbox, Outgoing};
-use super::plan::Prepared;
 use super::stream::StreamCore;
 use super::table::Table;
 
@@ -141,22 +140,34 @@ pub(super) struct Elsewhere;
 /// A call as one connection takes it.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
-    pub(super) prepared: &'a Prepared,
+    pub(super) target: Target,
+    pub(super) codec: Codec,
+    pub(super) args: Bytes,
     pub(super) key: &'a Bytes,
     pub(super) deadline: Instant,
 }
 
 impl Request<'_> {
-    fn outgoing(&self, id: u64, delivery: Delivery) -> Outgoing {
-        let frame = Frame::Call {
+    /// The length of the frame that carries it, in bytes.
+    pub(super) fn frame_length(&self) -> usize {
+        self.frame(0, Delivery::Answered).encoded_length()
+    }
+
+    fn frame(&self, id: u64, delivery: Delivery) -> Frame {
+        Frame::Call {
             id,
-            target: self.prepared.target,
+            target: self.target,
+            // Filled in when it is written.
             deadline_ms: 1,
             key: self.key.clone(),
             delivery,
-            codec: self.prepared.codec,
-            args: self.prepared.args.clone(),
-        };
+            codec: self.codec,
+            args: self.args.clone(),
+        }
+    }
+
+    fn outgoing(&self, id: u64, delivery: Delivery) -> Outgoing {
+        let frame = self.frame(id, delivery);
         Outgoing {
             frame,
             deadline: Some(self.deadline),
@@ -225,8 +236,7 @@ impl Link {
     pub(super) fn subscribe(
         self: &Arc<Self>,
         stream: &Arc<StreamCore>,
-        prepared: &Prepared,
-        deadline: Instant,
+        request: &Request<'_>,
     ) -> Result<(), Elsewhere> {
         let mut state = self.lock();
         if !matches!(state.phase, Phase::Serving) {
@@ -240,16 +250,16 @@ impl Link {
         };
         let frame = Frame::Subscribe {
             id,
-            target: prepared.target,
+            target: request.target,
             deadline_ms: 1,
             credits,
             resume,
-            codec: prepared.codec,
-            args: prepared.args.clone(),
+            codec: request.codec,
+            args: request.args.clone(),
         };
         state.outbox.push(Outgoing {
             frame,
-            deadline: Some(deadline),
+            deadline: Some(request.deadline),
             release: 0,
         });
         self.send(&mut state, false);

@@ -4,57 +4,39 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use herder_wire::rpc::{
-    CallError, Codec, ErrorKind, Executed, Frame, MethodKind, MethodSignature, Target,
+    CallError, Codec, ErrorKind, Executed, MethodKind, MethodSignature, Target,
 };
 use serde_json::Value;
 
 use super::link::Facts;
 
-/// Arguments, written for one library.
-#[derive(Clone, Debug)]
-pub(super) struct Prepared {
+/// A method as one library has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Method {
     pub(super) target: Target,
+    /// How its arguments are to be written.
     pub(super) codec: Codec,
-    pub(super) args: Bytes,
     pub(super) kind: MethodKind,
     pub(super) is_idempotent: bool,
-    /// The method's own deadline.
+    /// Its own deadline.
     pub(super) deadline: Option<Duration>,
 }
 
-impl Prepared {
-    pub(super) fn new(
-        target: Target,
-        method: &MethodSignature,
-        (codec, args): (Codec, Bytes),
-    ) -> Self {
+impl Method {
+    pub(super) fn new(target: Target, codec: Codec, method: &MethodSignature) -> Self {
         let deadline = method.deadline_ms.map(u64::from).map(Duration::from_millis);
+        let (kind, is_idempotent) = (method.kind, method.idempotent);
         Self {
             target,
             codec,
-            args,
-            kind: method.kind,
-            is_idempotent: method.idempotent,
+            kind,
+            is_idempotent,
             deadline,
         }
     }
-
-    /// The length of the frame that carries a call, in bytes.
-    pub(super) fn frame_length(&self, key: &Bytes) -> usize {
-        let frame = Frame::Call {
-            id: 0,
-            target: self.target,
-            deadline_ms: 1,
-            key: key.clone(),
-            delivery: herder_wire::rpc::Delivery::Answered,
-            codec: self.codec,
-            args: self.args.clone(),
-        };
-        frame.encoded_length()
-    }
 }
 
-/// What is asked for, independent of any connection: it is prepared again when another library,
+/// What is asked for, independent of any connection: it is resolved again when another library,
 /// or another version of it, answers.
 pub(super) trait Plan: Send + Sync {
     /// The object and the method, for messages.
@@ -65,7 +47,14 @@ pub(super) trait Plan: Send + Sync {
     /// # Errors
     ///
     /// What the library would answer too: no such object or method, wrong arguments.
-    fn prepare(&self, facts: &Facts) -> Result<Prepared, CallError>;
+    fn resolve(&self, facts: &Facts) -> Result<Method, CallError>;
+
+    /// The arguments, written.
+    ///
+    /// # Errors
+    ///
+    /// They have no form in this codec.
+    fn encode(&self, codec: Codec) -> Result<Bytes, CallError>;
 }
 
 /// A call by name, with JSON.
@@ -81,8 +70,12 @@ impl Plan for Named<'_> {
         (self.object, self.method)
     }
 
-    fn prepare(&self, facts: &Facts) -> Result<Prepared, CallError> {
-        prepare_named((self.object, self.method), &self.args, facts)
+    fn resolve(&self, facts: &Facts) -> Result<Method, CallError> {
+        resolve_named((self.object, self.method), &self.args, facts)
+    }
+
+    fn encode(&self, _: Codec) -> Result<Bytes, CallError> {
+        Ok(write(&self.args))
     }
 }
 
@@ -99,16 +92,24 @@ impl Plan for OwnedNamed {
         (&self.object, &self.method)
     }
 
-    fn prepare(&self, facts: &Facts) -> Result<Prepared, CallError> {
-        prepare_named((&self.object, &self.method), &self.args, facts)
+    fn resolve(&self, facts: &Facts) -> Result<Method, CallError> {
+        resolve_named((&self.object, &self.method), &self.args, facts)
+    }
+
+    fn encode(&self, _: Codec) -> Result<Bytes, CallError> {
+        Ok(write(&self.args))
     }
 }
 
-fn prepare_named(
+fn write(args: &Value) -> Bytes {
+    Bytes::from(serde_json::to_vec(args).expect("JSON can be written as JSON"))
+}
+
+fn resolve_named(
     (object, name): (&str, &str),
     args: &Value,
     facts: &Facts,
-) -> Result<Prepared, CallError> {
+) -> Result<Method, CallError> {
     let refused = |kind, message: String| {
         Err(CallError::new(kind, Executed::No, message).in_epoch(facts.welcome.epoch))
     };
@@ -136,17 +137,12 @@ fn prepare_named(
         let message = format!("{given} arguments were given, {wanted} are expected ({expected})");
         return refused(ErrorKind::BadArguments, message);
     }
-    let body = serde_json::to_vec(args).expect("JSON can be written as JSON");
-    Ok(Prepared::new(
-        target,
-        method,
-        (Codec::Json, Bytes::from(body)),
-    ))
+    Ok(Method::new(target, Codec::Json, method))
 }
 
 /// The method must be of a kind that can be used so.
-pub(super) fn check_kind(prepared: &Prepared, usage: Usage) -> Result<(), CallError> {
-    let message = match (usage, prepared.kind) {
+pub(super) fn check_kind(method: &Method, usage: Usage) -> Result<(), CallError> {
+    let message = match (usage, method.kind) {
         (Usage::Call, MethodKind::Call | MethodKind::Notify)
         | (Usage::Stream, MethodKind::State | MethodKind::Events) => return Ok(()),
         (Usage::Call, MethodKind::State | MethodKind::Events) => {

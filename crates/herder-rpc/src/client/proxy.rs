@@ -16,7 +16,7 @@ use super::agent::Agent;
 use super::call::{Call, Patience, Wish};
 use super::link::Facts;
 use super::options::{CallOptions, StreamOptions};
-use super::plan::{Plan, Prepared};
+use super::plan::{Method, Plan};
 use super::stream::StreamCore;
 use super::subscription::Subscription;
 use crate::BoxFuture;
@@ -49,7 +49,14 @@ struct Shape {
     /// Names of the methods, by number.
     methods: Vec<String>,
     /// How the client fits the library that answered last.
-    fit: Mutex<Option<(Arc<Signature>, Result<Arc<Fit>, CallError>)>>,
+    last: Mutex<Option<Compared>>,
+}
+
+/// What came of comparing the client with a library.
+#[derive(Debug)]
+struct Compared {
+    library: Arc<Signature>,
+    fit: Result<Arc<Fit>, CallError>,
 }
 
 /// The library's numbers for what the client was compiled with.
@@ -68,7 +75,7 @@ impl Proxy {
             object,
             compiled,
             methods,
-            fit: Mutex::default(),
+            last: Mutex::default(),
         };
         Self {
             agent,
@@ -169,14 +176,17 @@ impl Shape {
     }
 
     fn fit(&self, signature: &Arc<Signature>) -> Result<Arc<Fit>, CallError> {
-        let mut held = self.fit.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, fit)) = &*held
-            && Arc::ptr_eq(of, signature)
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = &*last
+            && Arc::ptr_eq(&last.library, signature)
         {
-            return fit.clone();
+            return last.fit.clone();
         }
-        let fit = self.compare(signature);
-        *held = Some((Arc::clone(signature), fit.clone()));
+        let (library, fit) = (Arc::clone(signature), self.compare(signature));
+        *last = Some(Compared {
+            library,
+            fit: fit.clone(),
+        });
         fit
     }
 
@@ -206,12 +216,7 @@ impl Shape {
         }))
     }
 
-    fn prepare<A: Serialize>(
-        &self,
-        method: u16,
-        args: &A,
-        facts: &Facts,
-    ) -> Result<Prepared, CallError> {
+    fn resolve(&self, method: u16, facts: &Facts) -> Result<Method, CallError> {
         let fit = self.fit(&facts.signature)?;
         let codec = match fit.is_same && facts.welcome.speaks_postcard() {
             true => Codec::Postcard,
@@ -224,16 +229,19 @@ impl Shape {
             let message = format!("the client has no method number {method}");
             return Err(CallError::new(ErrorKind::NoMethod, Executed::No, message));
         };
-        let args = encode(codec, args).map_err(|mut error| {
-            error.executed = Executed::No;
-            error
-        })?;
         let target = Target {
             object: fit.object,
             method: number,
         };
-        Ok(Prepared::new(target, signature, (codec, args)))
+        Ok(Method::new(target, codec, signature))
     }
+}
+
+fn write<A: Serialize>(codec: Codec, args: &A) -> Result<Bytes, CallError> {
+    encode(codec, args).map_err(|mut error| {
+        error.executed = Executed::No;
+        error
+    })
 }
 
 struct Typed<'a, A> {
@@ -247,8 +255,12 @@ impl<A: Serialize + Sync> Plan for Typed<'_, A> {
         (self.shape.object, self.shape.name(self.method))
     }
 
-    fn prepare(&self, facts: &Facts) -> Result<Prepared, CallError> {
-        self.shape.prepare(self.method, self.args, facts)
+    fn resolve(&self, facts: &Facts) -> Result<Method, CallError> {
+        self.shape.resolve(self.method, facts)
+    }
+
+    fn encode(&self, codec: Codec) -> Result<Bytes, CallError> {
+        write(codec, self.args)
     }
 }
 
@@ -263,8 +275,12 @@ impl<A: Serialize + Send + Sync> Plan for TypedStream<A> {
         (self.shape.object, self.shape.name(self.method))
     }
 
-    fn prepare(&self, facts: &Facts) -> Result<Prepared, CallError> {
-        self.shape.prepare(self.method, &self.args, facts)
+    fn resolve(&self, facts: &Facts) -> Result<Method, CallError> {
+        self.shape.resolve(self.method, facts)
+    }
+
+    fn encode(&self, codec: Codec) -> Result<Bytes, CallError> {
+        write(codec, &self.args)
     }
 }
 

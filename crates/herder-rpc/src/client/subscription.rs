@@ -77,6 +77,8 @@ impl<T: DeserializeOwned> Subscription<T> {
         let allowed = stream.opening.unwrap_or(agent.core().settings.deadline);
         let stream = Arc::new(stream);
         let key = agent.core().add_stream(&stream);
+        // Outside a runtime the first poll connects.
+        drop(agent.core().keep());
         Self {
             stream,
             agent,

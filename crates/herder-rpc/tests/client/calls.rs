@@ -13,11 +13,20 @@ use crate::fake::{Fake, until};
 async fn a_call_carries_its_numbers_its_time_and_its_key() {
     let fake = Fake::new();
     let agent = fake.agent();
-    let options = CallOptions::default().deadline(Duration::from_millis(700)).key("k1");
+    let options = CallOptions::default()
+        .deadline(Duration::from_millis(700))
+        .key("k1");
     let library = async {
         let (mut peer, hello) = fake.greet().await;
-        let Some(Frame::Call { id, target, deadline_ms, key, delivery, args, .. }) =
-            peer.next().await
+        let Some(Frame::Call {
+            id,
+            target,
+            deadline_ms,
+            key,
+            delivery,
+            args,
+            ..
+        }) = peer.next().await
         else {
             panic!("a call")
         };
@@ -31,7 +40,10 @@ async fn a_call_carries_its_numbers_its_time_and_its_key() {
     let call = agent.call_with("kv", "put", json!(["a", {"b": 1}]), options);
     let (answer, (_peer, hello)) = tokio::join!(call, library);
     assert_eq!(answer.unwrap(), json!({"rev": 7}));
-    assert_eq!((hello.herd.as_str(), hello.pid), ("00ff", std::process::id()));
+    assert_eq!(
+        (hello.herd.as_str(), hello.pid),
+        ("00ff", std::process::id())
+    );
 }
 
 #[tokio::test]
@@ -42,17 +54,27 @@ async fn a_methods_deadline_holds_unless_the_caller_says_otherwise() {
         let mut peer = fake.serve().await;
         let mut told = Vec::new();
         for _ in 0..2 {
-            let Some(Frame::Call { deadline_ms, .. }) = peer.next().await else { panic!("a call") };
-            let Some(Frame::Cancel { .. }) = peer.next().await else { panic!("a cancel") };
+            let Some(Frame::Call { deadline_ms, .. }) = peer.next().await else {
+                panic!("a call")
+            };
+            let Some(Frame::Cancel { .. }) = peer.next().await else {
+                panic!("a cancel")
+            };
             told.push(deadline_ms);
         }
         told
     };
     let caller = async {
         let error = agent.call("kv", "slow", json!([])).await.unwrap_err();
-        assert_eq!((error.kind, error.executed), (ErrorKind::Deadline, Executed::Maybe));
+        assert_eq!(
+            (error.kind, error.executed),
+            (ErrorKind::Deadline, Executed::Maybe)
+        );
         let options = CallOptions::default().deadline(Duration::from_millis(20));
-        agent.call_with("kv", "slow", json!([]), options).await.unwrap_err();
+        agent
+            .call_with("kv", "slow", json!([]), options)
+            .await
+            .unwrap_err();
     };
     let ((), told) = tokio::join!(caller, library);
     assert!(told[0] <= 80 && told[0] > 20 && told[1] <= 20, "{told:?}");
@@ -65,15 +87,48 @@ async fn what_the_signature_refuses_is_not_sent() {
     let (ready, mut peer) = tokio::join!(agent.ready(), fake.serve());
     ready.unwrap();
     let cases = [
-        ("cache", "get", json!([1]), ErrorKind::NoObject, "core has no object cache"),
-        ("kv", "fetch", json!([1]), ErrorKind::NoMethod, "kv has no method fetch"),
-        ("kv", "put", json!([1]), ErrorKind::BadArguments, "2 are expected (key, value)"),
-        ("kv", "get", json!({"key": 1}), ErrorKind::BadArguments, "arguments are an array"),
-        ("kv", "watch", json!(["a"]), ErrorKind::BadArguments, "it is a stream"),
+        (
+            "cache",
+            "get",
+            json!([1]),
+            ErrorKind::NoObject,
+            "core has no object cache",
+        ),
+        (
+            "kv",
+            "fetch",
+            json!([1]),
+            ErrorKind::NoMethod,
+            "kv has no method fetch",
+        ),
+        (
+            "kv",
+            "put",
+            json!([1]),
+            ErrorKind::BadArguments,
+            "2 are expected (key, value)",
+        ),
+        (
+            "kv",
+            "get",
+            json!({"key": 1}),
+            ErrorKind::BadArguments,
+            "arguments are an array",
+        ),
+        (
+            "kv",
+            "watch",
+            json!(["a"]),
+            ErrorKind::BadArguments,
+            "it is a stream",
+        ),
     ];
     for (object, method, args, kind, message) in cases {
         let error = agent.call(object, method, args).await.unwrap_err();
-        assert_eq!((error.kind, error.executed, error.epoch), (kind, Executed::No, error.epoch));
+        assert_eq!(
+            (error.kind, error.executed, error.epoch),
+            (kind, Executed::No, error.epoch)
+        );
         assert!(error.message.contains(message), "{error}");
         assert_eq!(error.target, format!("{object}.{method}"));
     }
@@ -89,15 +144,28 @@ async fn errors_of_the_method_come_back_whole() {
         let mut peer = fake.serve().await;
         let (id, _) = peer.call().await;
         let error = CallError::app("taken", "the key is taken").with_data(json!({"by": 3}));
-        peer.send(Frame::Error { id, error: error.to_json() }).await;
+        peer.send(Frame::Error {
+            id,
+            error: error.to_json(),
+        })
+        .await;
         peer
     };
     let (answer, _peer) = tokio::join!(agent.call("kv", "put", json!(["a", 1])), library);
     let error = answer.unwrap_err();
-    assert_eq!((error.kind, error.executed), (ErrorKind::App, Executed::Yes));
+    assert_eq!(
+        (error.kind, error.executed),
+        (ErrorKind::App, Executed::Yes)
+    );
     assert_eq!(error.code.as_deref(), Some("taken"));
-    assert_eq!((error.data.clone(), error.epoch), (Some(json!({"by": 3})), 1));
-    assert_eq!(error.to_string(), "kv.put failed: the key is taken (code taken)");
+    assert_eq!(
+        (error.data.clone(), error.epoch),
+        (Some(json!({"by": 3})), 1)
+    );
+    assert_eq!(
+        error.to_string(),
+        "kv.put failed: the key is taken (code taken)"
+    );
 }
 
 #[tokio::test]
@@ -159,7 +227,10 @@ async fn one_way_calls_are_on_their_way_when_notify_returns() {
     let library = async {
         let mut peer = fake.serve().await;
         for expected in ["touch", "put", "touch"] {
-            let Some(Frame::Call { target, delivery, .. }) = peer.next().await else {
+            let Some(Frame::Call {
+                target, delivery, ..
+            }) = peer.next().await
+            else {
                 panic!("a call")
             };
             assert_eq!(delivery, Delivery::OneWay);
@@ -170,7 +241,10 @@ async fn one_way_calls_are_on_their_way_when_notify_returns() {
         agent.notify("kv", "touch", json!(["a"])).await.unwrap();
         agent.notify("kv", "put", json!(["a", 1])).await.unwrap();
         // What is never answered is not waited for.
-        assert_eq!(agent.call("kv", "touch", json!(["a"])).await.unwrap(), json!(null));
+        assert_eq!(
+            agent.call("kv", "touch", json!(["a"])).await.unwrap(),
+            json!(null)
+        );
     };
     tokio::join!(caller, library);
     assert_eq!(agent.gauges(), Default::default());

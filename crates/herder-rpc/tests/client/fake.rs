@@ -66,13 +66,18 @@ impl Fake {
     pub(crate) async fn accept(&self) -> Peer {
         let accepted = tokio::time::timeout(PATIENCE, self.listener.accept());
         let (socket, _) = accepted.await.expect("an agent connects").unwrap();
-        Peer { socket, decoder: Decoder::new(MAX_FRAME) }
+        Peer {
+            socket,
+            decoder: Decoder::new(MAX_FRAME),
+        }
     }
 
     /// A connection that was greeted; whether the agent asked for the signature.
     pub(crate) async fn greet(&self) -> (Peer, Hello) {
         let mut peer = self.accept().await;
-        let Some(Frame::Hello(body)) = peer.next().await else { panic!("a hello comes first") };
+        let Some(Frame::Hello(body)) = peer.next().await else {
+            panic!("a hello comes first")
+        };
         let hello = Hello::from_json(&body).unwrap();
         peer.send(Frame::Welcome(self.welcome().to_json())).await;
         if hello.hash != self.signature.hash {
@@ -155,19 +160,33 @@ impl Peer {
 
     pub(crate) async fn ok(&mut self, id: u64, value: &Value) {
         let value = Bytes::from(serde_json::to_vec(value).unwrap());
-        self.send(Frame::Ok { id, codec: Codec::Json, value }).await;
+        self.send(Frame::Ok {
+            id,
+            codec: Codec::Json,
+            value,
+        })
+        .await;
     }
 
     /// The next subscription: its id and where it goes on.
     pub(crate) async fn subscription(&mut self) -> (u64, Position, u32) {
         match self.next().await {
-            Some(Frame::Subscribe { id, resume, credits, .. }) => (id, resume, credits),
+            Some(Frame::Subscribe {
+                id,
+                resume,
+                credits,
+                ..
+            }) => (id, resume, credits),
             other => panic!("a subscription, not {other:?}"),
         }
     }
 
     pub(crate) async fn opened(&mut self, id: u64, epoch: u64, seq: u64) {
-        self.send(Frame::Opened { id, position: Position { epoch, seq } }).await;
+        self.send(Frame::Opened {
+            id,
+            position: Position { epoch, seq },
+        })
+        .await;
     }
 
     pub(crate) async fn item(&mut self, id: u64, seq: u64, kind: ItemKind, value: &Value) {
@@ -175,20 +194,40 @@ impl Peer {
             ItemKind::SnapshotEnd => Bytes::new(),
             _ => Bytes::from(serde_json::to_vec(value).unwrap()),
         };
-        self.send(Frame::Item { id, seq, kind, codec: Codec::Json, value }).await;
+        self.send(Frame::Item {
+            id,
+            seq,
+            kind,
+            codec: Codec::Json,
+            value,
+        })
+        .await;
     }
 }
 
 pub(crate) fn method(kind: MethodKind, args: &[&str]) -> MethodSignature {
-    let argument = |name: &&str| Argument { name: (*name).to_owned(), schema: json!(true) };
-    MethodSignature { kind, args: args.iter().map(argument).collect(), ..Default::default() }
+    let argument = |name: &&str| Argument {
+        name: (*name).to_owned(),
+        schema: json!(true),
+    };
+    MethodSignature {
+        kind,
+        args: args.iter().map(argument).collect(),
+        ..Default::default()
+    }
 }
 
 /// Object `kv` with `get(key)`, idempotent, `put(key, value)`, `slow()` with a deadline of 80 ms,
 /// `touch(key)`, `watch(prefix)`, `feed()`, and these.
 pub(crate) fn signature(more: &[(&str, MethodSignature)]) -> Signature {
-    let get = MethodSignature { idempotent: true, ..method(MethodKind::Call, &["key"]) };
-    let slow = MethodSignature { deadline_ms: Some(80), ..method(MethodKind::Call, &[]) };
+    let get = MethodSignature {
+        idempotent: true,
+        ..method(MethodKind::Call, &["key"])
+    };
+    let slow = MethodSignature {
+        deadline_ms: Some(80),
+        ..method(MethodKind::Call, &[])
+    };
     let methods = [
         ("get", get),
         ("put", method(MethodKind::Call, &["key", "value"])),
@@ -209,5 +248,7 @@ pub(crate) async fn until(what: &str, mut met: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what}"));
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("{what}"));
 }

@@ -13,7 +13,10 @@ async fn the_signature_is_asked_for_when_it_changed_and_only_then() {
     let mut fake = Fake::new();
     let agent = fake.agent();
     let (first, (peer, hello)) = tokio::join!(agent.signature(), fake.greet());
-    assert_eq!((first.unwrap().hash.as_str(), hello.hash.as_str()), (&*fake.signature.hash, ""));
+    assert_eq!(
+        (first.unwrap().hash.as_str(), hello.hash.as_str()),
+        (&*fake.signature.hash, "")
+    );
     drop(peer);
     let (peer, hello) = fake.greet().await;
     assert_eq!(hello.hash, fake.signature.hash);
@@ -23,7 +26,9 @@ async fn the_signature_is_asked_for_when_it_changed_and_only_then() {
     fake.signature = signature(&[("answer", method(MethodKind::Call, &[]))]);
     let (mut peer, _) = fake.greet().await;
     let library = async {
-        let Some(Frame::Call { id, target, .. }) = peer.next().await else { panic!("a call") };
+        let Some(Frame::Call { id, target, .. }) = peer.next().await else {
+            panic!("a call")
+        };
         assert_eq!(target, fake.signature.find("kv", "put").unwrap().0);
         assert_ne!(target, old);
         peer.ok(id, &json!(1)).await;
@@ -55,8 +60,14 @@ async fn garbage_ends_the_connection_and_what_is_in_flight_at_once() {
         peer.call().await;
         peer.socket.write_all(bytes).await.unwrap();
         let error = call.await.unwrap().unwrap_err();
-        assert_eq!((error.kind, error.executed), (ErrorKind::Unavailable, Executed::Maybe));
-        assert!(peer.next().await.is_none(), "the agent closed the connection");
+        assert_eq!(
+            (error.kind, error.executed),
+            (ErrorKind::Unavailable, Executed::Maybe)
+        );
+        assert!(
+            peer.next().await.is_none(),
+            "the agent closed the connection"
+        );
         peer = fake.serve().await;
     }
 }
@@ -70,13 +81,22 @@ async fn answers_that_cannot_be_read_are_errors_of_their_call_only() {
     let call = agent.call("kv", "put", json!(["a", 1]));
     let library = async {
         let (id, _) = peer.call().await;
-        let (codec, value) = (herder_rpc::Codec::Json, bytes::Bytes::from_static(b"{\"a\":"));
+        let (codec, value) = (
+            herder_rpc::Codec::Json,
+            bytes::Bytes::from_static(b"{\"a\":"),
+        );
         peer.send(Frame::Ok { id, codec, value }).await;
     };
     let (answer, ()) = tokio::join!(call, library);
     let error = answer.unwrap_err();
-    assert_eq!((error.kind, error.executed), (ErrorKind::Codec, Executed::Yes));
-    assert_eq!((error.target.as_str(), agent.connection()), ("kv.put", Connection::Up(1)));
+    assert_eq!(
+        (error.kind, error.executed),
+        (ErrorKind::Codec, Executed::Yes)
+    );
+    assert_eq!(
+        (error.target.as_str(), agent.connection()),
+        ("kv.put", Connection::Up(1))
+    );
 }
 
 #[tokio::test]
@@ -92,7 +112,10 @@ async fn a_refusal_is_told_to_every_call_until_the_library_changes_its_mind() {
     };
     let (answer, ()) = tokio::join!(agent.call("kv", "get", json!(["a"])), library);
     let error = answer.unwrap_err();
-    assert_eq!((error.kind, error.executed), (ErrorKind::Refused, Executed::No));
+    assert_eq!(
+        (error.kind, error.executed),
+        (ErrorKind::Refused, Executed::No)
+    );
     assert_eq!(error.message, "another herd");
     let mut peer = fake.serve().await;
     let library = async {
@@ -132,7 +155,10 @@ async fn pings_are_answered() {
     let (ready, mut peer) = tokio::join!(agent.ready(), fake.serve());
     ready.unwrap();
     peer.send(Frame::Ping { id: 77 }).await;
-    assert!(matches!(peer.next().await, Some(Frame::Pong { id: 77, .. })));
+    assert!(matches!(
+        peer.next().await,
+        Some(Frame::Pong { id: 77, .. })
+    ));
 }
 
 #[tokio::test]
@@ -157,8 +183,14 @@ async fn objects_are_found_in_any_library() {
     let calls = async {
         assert_eq!(agents.call("prices", "latest", json!([])).await.unwrap(), 3);
         assert_eq!(agents.call("kv", "get", json!(["a"])).await.unwrap(), 4);
-        let error = agents.call("nothing", "at_all", json!([])).await.unwrap_err();
-        assert_eq!((error.kind, error.target.as_str()), (ErrorKind::NoObject, "nothing.at_all"));
+        let error = agents
+            .call("nothing", "at_all", json!([]))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.kind, error.target.as_str()),
+            (ErrorKind::NoObject, "nothing.at_all")
+        );
     };
     tokio::join!(libraries, calls);
     assert_eq!(agents.library("feeds").unwrap().library(), "feeds");

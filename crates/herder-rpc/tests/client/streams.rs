@@ -45,7 +45,11 @@ async fn a_stream_goes_on_after_its_last_item() {
     assert_eq!(resume, Position { epoch: 1, seq: 42 });
     peer.opened(id, 1, 42).await;
     peer.item(id, 43, ItemKind::Item, &json!("c")).await;
-    assert_eq!(next(&mut stream).await, item(43, json!("c")), "nothing is missing, nothing is said");
+    assert_eq!(
+        next(&mut stream).await,
+        item(43, json!("c")),
+        "nothing is missing, nothing is said"
+    );
     peer.send(Frame::End { id }).await;
     assert_eq!(next(&mut stream).await, None);
     assert_eq!(agent.gauges().streams, 0);
@@ -72,9 +76,20 @@ async fn a_new_incarnation_is_a_gap_told_once() {
     peer.item(id, 1, ItemKind::Item, &json!(10)).await;
     peer.item(id, 1, ItemKind::Gap, &told).await;
     assert!(is_gap(&next(&mut stream).await, "started again"));
-    assert_eq!(next(&mut stream).await, item(1, json!(10)), "one gap is told once");
-    let second = StreamItem::Gap { reason: "another epoch".to_owned(), missed: Some(3) };
-    assert_eq!(next(&mut stream).await, Some(second), "and the next one again");
+    assert_eq!(
+        next(&mut stream).await,
+        item(1, json!(10)),
+        "one gap is told once"
+    );
+    let second = StreamItem::Gap {
+        reason: "another epoch".to_owned(),
+        missed: Some(3),
+    };
+    assert_eq!(
+        next(&mut stream).await,
+        Some(second),
+        "and the next one again"
+    );
 }
 
 #[tokio::test]
@@ -102,7 +117,12 @@ async fn an_interrupted_snapshot_begins_again() {
     let (id, ..) = peer.subscription().await;
     peer.opened(id, 1, 7).await;
     peer.item(id, 0, ItemKind::Snapshot, &json!({"k": 1})).await;
-    assert_eq!(next(&mut stream).await, Some(StreamItem::Snapshot { value: json!({"k": 1}) }));
+    assert_eq!(
+        next(&mut stream).await,
+        Some(StreamItem::Snapshot {
+            value: json!({"k": 1})
+        })
+    );
     drop(peer);
     let mut peer = fake.serve().await;
     let (id, resume, _) = peer.subscription().await;
@@ -111,7 +131,12 @@ async fn an_interrupted_snapshot_begins_again() {
     peer.item(id, 0, ItemKind::Snapshot, &json!({"k": 2})).await;
     peer.item(id, 9, ItemKind::SnapshotEnd, &json!(null)).await;
     assert!(is_gap(&next(&mut stream).await, "interrupted"));
-    assert_eq!(next(&mut stream).await, Some(StreamItem::Snapshot { value: json!({"k": 2}) }));
+    assert_eq!(
+        next(&mut stream).await,
+        Some(StreamItem::Snapshot {
+            value: json!({"k": 2})
+        })
+    );
     assert_eq!(next(&mut stream).await, Some(StreamItem::SnapshotEnd));
     drop(peer);
     let mut peer = fake.serve().await;
@@ -197,10 +222,17 @@ async fn a_stream_that_fails_says_why_after_what_came_before() {
     peer.opened(id, 1, 0).await;
     peer.item(id, 1, ItemKind::Item, &json!(1)).await;
     let error = CallError::app("upstream", "the upstream is gone");
-    peer.send(Frame::Error { id, error: error.to_json() }).await;
+    peer.send(Frame::Error {
+        id,
+        error: error.to_json(),
+    })
+    .await;
     assert_eq!(next(&mut stream).await, item(1, json!(1)));
     let error = stream.next().await.unwrap().unwrap_err();
-    assert_eq!((error.kind, error.target.as_str()), (ErrorKind::App, "kv.feed"));
+    assert_eq!(
+        (error.kind, error.target.as_str()),
+        (ErrorKind::App, "kv.feed")
+    );
     assert!(stream.next().await.is_none());
 }
 
@@ -232,7 +264,11 @@ async fn what_cannot_be_subscribed_to_is_said_here() {
     ];
     for (object, method, args, kind) in cases {
         let mut stream = agent.subscribe(object, method, args, StreamOptions::default());
-        assert_eq!(stream.opened().await.unwrap_err().kind, kind, "{object}.{method}");
+        assert_eq!(
+            stream.opened().await.unwrap_err().kind,
+            kind,
+            "{object}.{method}"
+        );
         assert_eq!(stream.next().await.unwrap().unwrap_err().kind, kind);
         assert!(stream.next().await.is_none());
     }
@@ -241,10 +277,10 @@ async fn what_cannot_be_subscribed_to_is_said_here() {
 #[tokio::test]
 async fn a_library_without_the_method_ends_the_stream_with_its_name() {
     let mut fake = Fake::new();
-    fake.signature = signature(&[("extra", crate::fake::method(
-        herder_rpc::MethodKind::Events,
-        &[],
-    ))]);
+    fake.signature = signature(&[(
+        "extra",
+        crate::fake::method(herder_rpc::MethodKind::Events, &[]),
+    )]);
     let agent = fake.agent();
     let mut stream = agent.subscribe("kv", "extra", json!([]), StreamOptions::default());
     let mut peer = fake.serve().await;
@@ -256,7 +292,10 @@ async fn a_library_without_the_method_ends_the_stream_with_its_name() {
     let _peer = fake.serve().await;
     let error = stream.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind, ErrorKind::NoMethod);
-    assert!(error.to_string().contains("kv has no method extra"), "{error}");
+    assert!(
+        error.to_string().contains("kv has no method extra"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -279,7 +318,10 @@ async fn streams_follow_a_library_that_leaves() {
     new.opened(moved, 2, 0).await;
     assert!(is_gap(&next(&mut stream).await, "started again"));
     drop((stream, agent));
-    assert!(matches!(new.next().await, Some(Frame::Cancel { .. }) | None));
+    assert!(matches!(
+        new.next().await,
+        Some(Frame::Cancel { .. }) | None
+    ));
     until("the agent is gone", || true).await;
 }
 

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use herder_rpc::client::{AgentSettings, CallOptions};
 use herder_rpc::{ErrorKind, Executed};
 use serde_json::json;
+use tokio::task::JoinSet;
 
-use crate::fake::{Fake, until};
+use crate::fake::{Fake, PATIENCE, until};
 
 #[tokio::test]
 async fn a_full_window_makes_calls_wait_and_try_call_fail() {
@@ -25,8 +26,14 @@ async fn a_full_window_makes_calls_wait_and_try_call_fail() {
     let (second, _) = peer.call().await;
     until("the third waits", || agent.gauges().waiting == 1).await;
     let began = Instant::now();
-    let error = agent.try_call("kv", "put", json!(["b", 1])).await.unwrap_err();
-    assert_eq!((error.kind, error.executed), (ErrorKind::Overloaded, Executed::No));
+    let error = agent
+        .try_call("kv", "put", json!(["b", 1]))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.executed),
+        (ErrorKind::Overloaded, Executed::No)
+    );
     assert!(error.retry_after.is_some() && began.elapsed() < Duration::from_millis(50));
     peer.ok(first, &json!(1)).await;
     let (third, args) = peer.call().await;
@@ -51,8 +58,14 @@ async fn a_call_that_waits_for_the_window_in_vain_was_not_executed() {
     });
     peer.call().await;
     let options = CallOptions::default().deadline(Duration::from_millis(40));
-    let error = agent.call_with("kv", "put", json!(["b", 1]), options).await.unwrap_err();
-    assert_eq!((error.kind, error.executed), (ErrorKind::Deadline, Executed::No));
+    let error = agent
+        .call_with("kv", "put", json!(["b", 1]), options)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.executed),
+        (ErrorKind::Deadline, Executed::No)
+    );
 }
 
 #[tokio::test]
@@ -85,69 +98,67 @@ async fn what_is_longer_than_a_frame_is_said_here() {
     let agent = fake.agent();
     let (ready, _peer) = tokio::join!(agent.ready(), fake.serve());
     ready.unwrap();
-    let error = agent.call("kv", "put", json!(["a", "x".repeat(1_000)])).await.unwrap_err();
-    assert_eq!((error.kind, error.executed), (ErrorKind::TooLarge, Executed::No));
+    let error = agent
+        .call("kv", "put", json!(["a", "x".repeat(1_000)]))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.executed),
+        (ErrorKind::TooLarge, Executed::No)
+    );
     let options = CallOptions::default().key(vec![7; 2_000]);
-    let error = agent.call_with("kv", "put", json!(["a", 1]), options).await.unwrap_err();
-    assert_eq!((error.kind, error.executed), (ErrorKind::TooLarge, Executed::No));
+    let error = agent
+        .call_with("kv", "put", json!(["a", 1]), options)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.executed),
+        (ErrorKind::TooLarge, Executed::No)
+    );
 }
 
 #[tokio::test]
 async fn a_stalled_library_and_20_000_calls_of_16_kib_stay_within_bounds() {
     let fake = Fake::new();
-    let settings = AgentSettings { deadline: Duration::from_millis(500), ..Default::default() };
-    let waiting = settings.waiting;
-    let agent = fake.agent_with(settings);
+    let agent = fake.agent_with(AgentSettings {
+        deadline: PATIENCE * 6,
+        ..Default::default()
+    });
     let (ready, _stalled) = tokio::join!(agent.ready(), fake.serve());
     ready.unwrap();
     let text = "x".repeat(16 * 1024);
     let before = resident();
-    let calls: Vec<_> = (0..20_000)
-        .map(|key| {
-            let (agent, text) = (agent.clone(), text.as_str());
-            async move { agent.call("kv", "put", json!([key, text])).await }
-        })
-        .collect();
-    let mut calls = tokio_test_join(calls);
-    let mut peak = 0;
-    let errors = std::future::poll_fn(|cx| {
-        let polled = std::pin::Pin::new(&mut calls).poll(cx);
-        peak = peak.max(resident());
-        polled
-    });
-    let errors = errors.await;
-    let overloaded = errors.iter().filter(|error| error.kind == ErrorKind::Overloaded).count();
-    // What is in flight is 4 MiB at most, 255 calls.
-    assert_eq!(overloaded, 20_000 - waiting - 255, "of 20 000");
-    assert!(errors.iter().all(|error| {
-        matches!(error.kind, ErrorKind::Overloaded | ErrorKind::Deadline)
-            && (error.kind == ErrorKind::Deadline || error.executed == Executed::No)
-    }));
+    let (mut calls, mut overloaded, mut peak) = (JoinSet::new(), 0, 0);
+    for key in 0..20_000 {
+        let (agent, args) = (agent.clone(), json!([key, text]));
+        calls.spawn(async move { agent.call("kv", "put", args).await.unwrap_err() });
+        if key % 16 == 0 {
+            tokio::task::yield_now().await;
+            peak = peak.max(resident());
+        }
+        while let Some(error) = calls.try_join_next() {
+            let error = error.unwrap();
+            assert_eq!(
+                (error.kind, error.executed),
+                (ErrorKind::Overloaded, Executed::No)
+            );
+            overloaded += 1;
+        }
+    }
+    // 255 of them fill the library's 4 MiB, the next waits for room there, 768 wait for a place.
+    until("the rest was turned away", || {
+        overloaded += std::iter::from_fn(|| calls.try_join_next()).count();
+        overloaded == 20_000 - 255 - 768
+    })
+    .await;
+    assert_eq!(
+        (agent.gauges().under_way, agent.gauges().waiting),
+        (255, 768)
+    );
     let grown = peak.saturating_sub(before) / 1024;
     assert!(grown < 32 * 1024, "memory grew by {grown} KiB");
-}
-
-/// All futures at once, on one task; the errors that they end with.
-fn tokio_test_join<F>(calls: Vec<F>) -> impl Future<Output = Vec<herder_rpc::CallError>> + Unpin
-where
-    F: Future<Output = Result<serde_json::Value, herder_rpc::CallError>>,
-{
-    let mut calls: Vec<_> = calls.into_iter().map(|call| Some(Box::pin(call))).collect();
-    let mut errors = Vec::new();
-    std::future::poll_fn(move |cx| {
-        for slot in &mut calls {
-            if let Some(call) = slot
-                && let std::task::Poll::Ready(result) = call.as_mut().poll(cx)
-            {
-                errors.push(result.unwrap_err());
-                *slot = None;
-            }
-        }
-        match errors.len() == calls.len() {
-            true => std::task::Poll::Ready(std::mem::take(&mut errors)),
-            false => std::task::Poll::Pending,
-        }
-    })
+    calls.shutdown().await;
+    assert_eq!(agent.gauges(), Default::default());
 }
 
 /// Memory of this process, in bytes.
