@@ -12,7 +12,7 @@ use herder_sys::socket::{self, Wait};
 
 use super::super::Scheduling;
 use super::*;
-use crate::dispatch::{Dispatch, Trade};
+use crate::dispatch::{Dispatch, Trade, Way};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -31,6 +31,8 @@ struct Actor {
 
 #[path = "switchboard_faults.rs"]
 mod faults;
+#[path = "switchboard_words.rs"]
+mod words;
 
 fn bench() -> Bench {
     bench_with(&DispatchSpec::default())
@@ -204,7 +206,7 @@ fn r23_what_a_dead_worker_had_not_decided_about_goes_to_another() {
     let seq = two.wait_for_connection();
     two.answer(seq, "two");
     assert_eq!(read(client), "two");
-    bench.wait_for_word(dead, &Word::Ended);
+    bench.wait_for_word(dead, &Word::Ended(Afterlife::None));
 }
 
 #[test]
@@ -222,6 +224,54 @@ fn r24_a_connection_that_was_taken_is_given_to_nobody_else() {
     let seq = two.wait_for_connection();
     two.answer(seq, "next");
     assert_eq!(read(next), "next");
+}
+
+/// Its verdict is not heard: it broke the protocol before, and takes what it was given all the same.
+#[test]
+fn r24_what_a_worker_has_touched_is_given_to_nobody_else_whatever_it_said() {
+    let mut bench = bench();
+    let (mut one, address) = bench.listening(1);
+    let touched = TcpStream::connect(address).expect("it listens");
+    one.wait_for_connection();
+    let untouched = TcpStream::connect(address).expect("it listens");
+    one.wait_for_connection();
+    one.say("");
+    let problem = "it wrote a line that no Node writes: blank line".to_owned();
+    bench.wait_for_word(one.id, &Word::Broken(problem));
+    let taken = one.descriptors.pop_front().expect("it came");
+    TcpStream::from(taken).write_all(b"one").expect("room");
+    let (mut two, _) = bench.listening(2);
+    bench.dispatch.tell(Command::Gone(one.id));
+    drop(one);
+    assert_eq!(read(touched), "one");
+    let seq = two.wait_for_connection();
+    two.answer(seq, "two");
+    assert_eq!(read(untouched), "two");
+}
+
+#[test]
+fn r23_what_a_dead_worker_leaves_goes_to_others_in_the_order_in_which_it_came() {
+    let mut bench = bench();
+    let (mut one, address) = bench.listening(1);
+    let mut connect = || {
+        let client = TcpStream::connect(address).expect("it listens");
+        (client, one.wait_for_connection())
+    };
+    let [(eldest, rejected), (taken, accepted), (youngest, _)] = [(); 3].map(|()| connect());
+    // The eldest comes back, and is given again with the highest number.
+    one.acknowledge();
+    one.descriptors.pop_front();
+    one.decide(rejected, false);
+    one.answer(accepted, "taken");
+    assert_eq!(read(taken), "taken");
+    one.wait_for_connection();
+    drop(one);
+    let (mut two, _) = bench.listening(2);
+    for (client, text) in [(eldest, "eldest"), (youngest, "youngest")] {
+        let seq = two.wait_for_connection();
+        two.answer(seq, text);
+        assert_eq!(read(client), text);
+    }
 }
 
 #[test]
@@ -294,7 +344,7 @@ fn a_listener_goes_with_its_programs_wish_and_stays_for_a_successor() {
     one.say(r#"{"cmd":"NODE_CLUSTER","act":"close","key":"1","seq":9}"#);
     let id = one.id;
     drop(one);
-    bench.wait_for_word(id, &Word::Ended);
+    bench.wait_for_word(id, &Word::Ended(Afterlife::None));
     // It waits for who comes next.
     let client = TcpStream::connect(address).expect("it listens");
     let (mut two, same) = bench.listening(2);
@@ -371,4 +421,21 @@ fn a_broken_worker_keeps_what_it_has_until_it_is_dead() {
     two.answer(seq, "two");
     drop(one);
     assert_eq!(read(client), "two");
+}
+
+#[test]
+fn the_deaths_of_workers_that_leave_are_no_connections_doing() {
+    let mut bench = bench();
+    let (mut one, address) = bench.listening(1);
+    let client = TcpStream::connect(address).expect("it listens");
+    // More of them than a connection may have of workers that die.
+    for id in 2..7 {
+        one.wait_for_connection();
+        one.say(r#"{"cmd":"NODE_CLUSTER","act":"exitedAfterDisconnect","seq":7}"#);
+        assert!(one.hear().contains(r#""ack":7"#));
+        drop(std::mem::replace(&mut one, bench.listening(id).0));
+    }
+    let seq = one.wait_for_connection();
+    one.answer(seq, "at last");
+    assert_eq!(read(client), "at last");
 }

@@ -1,0 +1,112 @@
+//! What programs say, and what they are told.
+
+use super::*;
+
+#[test]
+fn what_a_program_says_is_told_and_given_to_another() {
+    let mut bench = bench();
+    let (mut one, _) = bench.listening(1);
+    let (mut two, _) = bench.listening(2);
+    for text in [r#"{"a":"\u00fc\n"}"#, "5", r#""text""#, "null", "[]"] {
+        one.say(text);
+        let message = bench.wait("message", |news| {
+            let News::Node(NodeNews::Mail(_, mail)) = news else {
+                return None;
+            };
+            Some(mail.value().clone())
+        });
+        assert_eq!(message.as_json(), text);
+        bench.order(two.id, Order::Relay(message));
+        assert_eq!(two.hear().trim_end(), text);
+    }
+}
+
+#[test]
+fn who_reads_no_messages_loses_them_and_nothing_else() {
+    const MESSAGES: usize = 200;
+    let mut bench = bench();
+    let (mut one, address) = bench.listening(1);
+    let long = UserValue::from_text(&"x".repeat(20_000));
+    for _ in 0..MESSAGES {
+        bench.order(one.id, Order::Relay(long.clone()));
+    }
+    let _client = TcpStream::connect(address).expect("it listens");
+    bench.order(one.id, Order::Disconnect);
+    let mut heard = 0;
+    while one.hear().contains("xxx") {
+        heard += 1;
+    }
+    assert!(heard < MESSAGES, "some were lost");
+    // What was told after them came all the same; and the next message tells of the loss.
+    bench.order(one.id, Order::Relay(UserValue::from_text("mark")));
+    while !one.hear().contains("mark") {}
+    let id = one.id;
+    let lost = bench.wait("loss", |news| {
+        let News::Node(NodeNews::Lost(worker, Way::To, lost)) = news else {
+            let is_broken = matches!(news, News::Node(NodeNews::Word(_, Word::Broken(_))));
+            assert!(!is_broken, "it is not given up");
+            return None;
+        };
+        (*worker == id).then_some(*lost)
+    });
+    assert_eq!(lost, (MESSAGES - heard) as u64);
+}
+
+#[test]
+fn what_is_not_taken_of_a_loud_program_is_lost_and_counted() {
+    let mut bench = bench();
+    let (mut one, _) = bench.listening(1);
+    let line = format!("{:?}", "x".repeat(60_000));
+    for _ in 0..40 {
+        one.say(&line);
+    }
+    let id = one.id;
+    drop(one);
+    let (mut mail, mut lost) = (0, 0);
+    bench.wait("end", |news| {
+        if let News::Node(NodeNews::Mail(worker, _)) = news {
+            mail += u64::from(*worker == id);
+        } else if let News::Node(NodeNews::Lost(_, Way::From, more)) = news {
+            lost += more;
+        }
+        matches!(news, News::Node(NodeNews::Word(_, Word::Ended(_)))).then_some(())
+    });
+    assert!(lost > 0 && mail + lost == 40, "{mail} and {lost}");
+}
+
+#[test]
+fn a_worker_that_asks_again_for_what_it_was_sent_gets_it() {
+    let listener = herder_sys::listener::Listener::adopt(
+        std::net::TcpListener::bind("127.0.0.1:0")
+            .expect("a port")
+            .into(),
+    );
+    let trade = Trade::Node(NodeTrade {
+        scheduling: Scheduling::Shared,
+        gift: Some(UserValue::from_text("server")),
+        counting: Counting::No,
+    });
+    let listeners = vec![listener.expect("it listens")];
+    let dispatch = Dispatch::start(&DispatchSpec::default(), listeners, trade);
+    let mut bench = Bench {
+        dispatch: dispatch.expect("it starts"),
+        news: VecDeque::new(),
+    };
+    let mut one = bench.worker(1);
+    one.say(r#"{"cmd":"NODE_CLUSTER","act":"online","seq":0}"#);
+    assert!(one.hear().contains(r#""type":"net.Server""#));
+    one.acknowledge();
+    bench.wait_for_word(one.id, &Word::HandleTaken);
+    let query =
+        r#""act":"queryServer","index":0,"data":null,"address":null,"port":-1,"addressType":-1"#;
+    for (seq, answer) in [(1, r#""errno":0"#), (2, r#""errno":-22"#)] {
+        one.say(&format!(r#"{{"cmd":"NODE_CLUSTER",{query},"seq":{seq}}}"#));
+        let reply = one.hear();
+        assert!(reply.contains(answer), "{reply}");
+    }
+    assert_eq!(one.descriptors.len(), 2);
+    one.acknowledge();
+    one.say(r#"{"cmd":"NODE_CLUSTER","act":"close","key":"sent-0","seq":3}"#);
+    one.say(r#""ready""#);
+    bench.wait_for_word(one.id, &Word::Ready);
+}
