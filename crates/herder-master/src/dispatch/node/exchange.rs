@@ -14,7 +14,7 @@ use herder_core::dispatch::Dispatcher;
 use herder_core::spec::DispatchSpec;
 use herder_sys::epoll::Epoll;
 use herder_sys::listener::{self, Listener};
-use herder_wire::node::{Identity, Json, Query, SharedKind};
+use herder_wire::node::{Endpoint, Identity, Json, Query, SharedKind};
 
 use super::Scheduling;
 use super::bind::{self, Bound, Place, SocketFile, libc_errno};
@@ -96,12 +96,14 @@ impl Exchange {
     pub(super) fn ask(&mut self, worker: Incarnation, query: &Query, epoll: &Epoll) -> Answer {
         let identity = query.identity();
         let known = self.ports.iter_mut();
-        let known = known.into_iter().find(|(_, p)| p.identity == identity);
-        if let Some((key, port)) = known {
+        let mut own = None;
+        for (key, port) in known.filter(|(_, port)| port.identity == identity) {
             if port.holders.insert(worker) {
                 return Answer::Joined(*key);
             }
-            // It wants a second one, and there cannot be two.
+            own = Some(port);
+        }
+        if let Some(port) = own.filter(|_| !allows_another(query)) {
             let data = port.data.clone().or_else(|| query.data.clone());
             let errno = libc_errno::IN_USE;
             return Answer::Refused(Refusal { errno, data });
@@ -255,6 +257,13 @@ impl Exchange {
         let ports = self.ports.values();
         ports.filter(|port| port.is_held_by(worker)).count()
     }
+}
+
+/// Whether one worker may have two of these. Elsewhere there cannot be two.
+fn allows_another(query: &Query) -> bool {
+    let shares =
+        |endpoint| matches!(endpoint, Endpoint::Udp { reuse_address, .. } if reuse_address);
+    query.endpoint().is_ok_and(shares)
 }
 
 /// What is to be known of a socket beside itself.

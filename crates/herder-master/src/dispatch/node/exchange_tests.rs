@@ -96,6 +96,27 @@ fn a_worker_has_a_listener_once() {
 }
 
 #[test]
+fn a_worker_has_a_udp_socket_twice_if_it_says_so() {
+    let udp = |port: u16, flags: u32| Query {
+        address_type: Some(AddressType::Udp4),
+        flags,
+        ..tcp(port, 0)
+    };
+    let mut desk = desk(Scheduling::Passed);
+    let free = desk.ask(ONE, &udp(0, 0)).expect("a free port");
+    let port = desk.address(free).port();
+    desk.exchange.close(free);
+    let reuse = 4;
+    let first = desk.ask(ONE, &udp(port, reuse)).expect("it is free again");
+    let second = desk.ask(ONE, &udp(port, reuse)).expect("it is shared");
+    assert_ne!(first, second);
+    // Another worker has both of them, and no third one.
+    assert_eq!(desk.ask(TWO, &udp(port, reuse)), Ok(first));
+    assert_eq!(desk.ask(TWO, &udp(port, reuse)), Ok(second));
+    assert_eq!(desk.ask(ONE, &udp(port, 0)), Err(libc_errno::IN_USE));
+}
+
+#[test]
 fn the_first_workers_data_is_everybodys() {
     let mut desk = desk(Scheduling::Passed);
     let with = |data: &str| Query {
