@@ -18,7 +18,7 @@ fn a_worker_that_does_not_move_gets_no_more_than_a_few() {
     let load = Load::http(address(&herd), "/").clients(50).count(50);
     let load = load.timeout(BOOT).worker_from(pid_of_body).start();
     // All but what is in its channel.
-    load.wait_for_answers(46, BOOT);
+    load.wait_for_total(46, BOOT);
     herd.signal_to(workers[1].pid, Signal::CONT);
     load.finish().assert_no_failure();
     assert!(herd.end().success());

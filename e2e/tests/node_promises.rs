@@ -32,7 +32,7 @@ fn timed_r23_what_a_dead_worker_had_not_taken_is_answered_by_another_at_once() {
         let load = Load::http(address(&herd), "/").clients(8).count(CLIENTS);
         let load = load.timeout(BOOT).worker_from(pid_of_body).start();
         // The others wait in its channel.
-        load.wait_for_answers(CLIENTS / 2, BOOT);
+        load.wait_for_total(CLIENTS / 2, BOOT);
         let mark = herd.mark();
         herd.signal_to(victim.pid, Signal::KILL);
         let killed = Instant::now();

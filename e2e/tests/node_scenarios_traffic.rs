@@ -62,15 +62,15 @@ fn scenario_19(cases: &[Case]) {
 }
 
 /// Six clients, of which some are on their way to a worker that does not move and is killed; how many were served.
-fn served_of_six(cluster: &Cluster) -> usize {
+fn served_of_six(cluster: &Cluster, patience: Duration) -> usize {
     for id in [1, 2] {
         cluster.actor(id).run(SERVE);
     }
     let stopped = cluster.wait_online(2)[0].1;
     freeze(cluster.herd(), &[stopped]);
     let load = Load::http(cluster.address(), "/").clients(6).count(6);
-    let load = load.timeout(HANGS).worker_from(pid_of_body).start();
-    load.wait_for_answers(3, BOOT);
+    let load = load.timeout(patience).worker_from(pid_of_body).start();
+    load.wait_for_total(2, BOOT);
     cluster.herd().signal_to(stopped, Signal::KILL);
     let ledger = load.finish();
     ledger.complete()
@@ -80,7 +80,7 @@ fn scenario_26(cases: &[Case]) {
     let scene = Scene::new("scenario_26");
     for case in cases {
         let cluster = start(&scene, Primary::Herder, *case, 2);
-        assert_eq!(served_of_six(&cluster), 6, "{case:?}");
+        assert_eq!(served_of_six(&cluster, BOOT), 6, "{case:?}");
         cluster.end();
     }
 }
@@ -91,7 +91,7 @@ fn scenario_26_a_worker_is_killed_with_connections_in_flight() {
     let scene = Scene::new("scenario_26_node");
     // One of them waits for ever.
     let cluster = start(&scene, Primary::Node, Case::USUAL[0], 2);
-    assert_eq!(served_of_six(&cluster), 5);
+    assert_eq!(served_of_six(&cluster, HANGS), 5);
     cluster.end();
 }
 
@@ -117,7 +117,7 @@ fn scenario_29(cases: &[Case]) {
         freeze(cluster.herd(), &[actor.pid()]);
         let load = Load::http(cluster.address(), "/").clients(6).count(6);
         let load = load.timeout(BOOT).start();
-        load.wait_for_answers(2, BOOT);
+        load.wait_for_total(2, BOOT);
         cluster.herd().signal_to(actor.pid(), Signal::KILL);
         // What it had not taken does not wait for its child.
         load.finish().assert_no_failure();

@@ -295,6 +295,17 @@ impl Running {
         });
     }
 
+    /// Waits until there are so many whole answers, those from before included.
+    ///
+    /// # Panics
+    /// When they have not come within `within`.
+    #[track_caller]
+    pub fn wait_for_total(&self, answers: u64, within: Duration) {
+        wait::until(within, &format!("{answers} answers in all"), || {
+            (self.answered() >= answers).then_some(())
+        });
+    }
+
     /// Makes no new requests from now on.
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);

@@ -84,11 +84,9 @@ fn plain(line: Value) -> Value {
             };
             fields.into_iter().filter(keep).map(field).collect()
         }
-        Value::Array(_)
-        | Value::Bool(_)
-        | Value::Null
-        | Value::Number(_)
-        | Value::String(_) => line,
+        Value::Array(_) | Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
+            line
+        }
     }
 }
 
