@@ -4,10 +4,12 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | [`bus`] | messages between the processes of a herd |
 //! | [`clock`] | the two clocks that all of them go by |
 //! | `redis` | what several machines share, with the feature `redis` |
 //! | [`state`] | namespaces of values, leases and limits: in memory, in a file, or in Redis |
 
+pub mod bus;
 pub mod clock;
 #[cfg(feature = "redis")]
 pub mod redis;
