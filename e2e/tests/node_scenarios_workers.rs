@@ -54,7 +54,7 @@ fn echo(address: SocketAddr) -> String {
 
 fn scenario_15(cases: &[Case]) {
     let scene = Scene::new("scenario_15");
-    let play = |cluster: &Cluster| {
+    let play = |cluster: &Cluster, case: Case| {
         let mut actors = [1, 2].map(|id| cluster.actor(id));
         let address = free_udp_address();
         let mut bind = |place: usize, name: &str, port: u16| {
@@ -73,13 +73,23 @@ fn scenario_15(cases: &[Case]) {
             let answer = echo(address);
             assert!(answer.starts_with("hello from "), "{answer}");
         }
+        // Newer primaries of Node kill a worker that has a port twice, which it may if it says so.
+        if cluster.primary() == Primary::Herder || case.major() < 22 {
+            let port = free_udp_address().port();
+            let body = format!(
+                "const shared = {{ type: 'udp4', reuseAddr: true }};
+                 for (const name of ['d', 'e']) await bind(name, shared, {{ port: {port}, address: '127.0.0.1' }});"
+            );
+            let found = actors.each_mut().map(|actor| actor.run(&body));
+            assert_eq!(found, [Value::Null, Value::Null]);
+        }
         // Who is left gets all.
         let [mut one, _two] = actors;
         one.run("return await close('a')");
         json!([bound, twice, chosen, echo(address)])
     };
     for case in cases {
-        let found = compare(&scene, *case, 2, play);
+        let found = compare(&scene, *case, 2, |cluster| play(cluster, *case));
         assert_eq!(found[1]["error"]["code"], "EADDRINUSE");
         assert_eq!(found[3], "hello from 2");
     }
