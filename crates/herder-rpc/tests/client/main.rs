@@ -8,9 +8,15 @@
 #[cfg(test)]
 mod fake;
 
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
 mod death;
+#[cfg(test)]
 mod protocol;
+#[cfg(test)]
 mod streams;
+#[cfg(test)]
 mod typed;
+#[cfg(test)]
 mod window;
