@@ -4,7 +4,7 @@ use herder_e2e::client::{Load, get};
 use herder_e2e::foreign::{BOOT, address, pid_of_body, wait_for};
 use herder_e2e::herd::Signal;
 use herder_e2e::interpreter::Node;
-use herder_e2e::node::{free_address, listen_at, run};
+use herder_e2e::node::{free_address, run};
 use herder_e2e::scene::Scene;
 use std::time::{Duration, Instant};
 
@@ -67,11 +67,12 @@ fn a_program_without_a_handler_finishes_what_it_has() {
 fn bun_finishes_what_it_has_begun() {
     let scene = Scene::new("node_bun");
     let address = free_address();
+    let listen = format!(r#"{{"port":{},"host":"127.0.0.1"}}"#, address.port());
     let bun = Node::Bun.program();
     let herd = run(&scene, "serve.js", &["-i", "2", "--grace", "16s"])
         .arg("--interpreter")
         .arg(bun)
-        .env("LISTEN", listen_at(address))
+        .env("LISTEN", listen)
         .start();
     wait_for(&herd, 0, 2, "ready", BOOT);
     // It ends its channel as soon as it is told to leave.

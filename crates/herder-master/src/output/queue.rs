@@ -419,6 +419,21 @@ mod tests {
     }
 
     #[test]
+    fn what_programs_say_leaves_room_for_what_matters_more() {
+        let queue = Queue::default();
+        for _ in 0..=MESSAGE_LIMIT {
+            queue.tell(HerdEvent::Message {
+                worker: WEB.info,
+                text: String::new(),
+            });
+        }
+        queue.tell(HerdEvent::Released { slot: 3 });
+        let told = everything(&queue);
+        assert!(told[MESSAGE_LIMIT].contains("1 message about the herd were lost"));
+        assert_eq!(told[MESSAGE_LIMIT + 1], "Released { slot: 3 }");
+    }
+
+    #[test]
     fn a_closed_queue_gives_out_what_it_has_and_takes_nothing() {
         let queue = Queue::default();
         print(&queue, WEB, b"a");
