@@ -197,9 +197,9 @@ fn scenario_23(cases: &[Case]) {
             if primary == Primary::Herder {
                 assert_eq!(cluster.end_of(1), End::Signal("SIGTERM".to_owned()));
             } else {
-                cluster.wait_for("its channel has ended", |event| match event {
-                    Event::Other(value) if value["event"] == "disconnected" => Some(()),
-                    _ => None,
+                cluster.wait_for("its channel has ended", |event| {
+                    let ended = |value: &Value| value["event"] == "disconnected";
+                    matches!(&event, Event::Other(value) if ended(value)).then_some(())
                 });
                 assert_eq!(actor.run("return process.connected;"), false);
                 cluster.herd().signal_to(actor.pid(), Signal::KILL);

@@ -27,6 +27,11 @@ pub fn free_address() -> SocketAddr {
     listener.local_addr().expect("it is bound")
 }
 
+/// What `listen` takes in JavaScript.
+pub fn listen_at(address: SocketAddr) -> String {
+    format!(r#"{{"port":{},"host":"{}"}}"#, address.port(), address.ip())
+}
+
 /// Ends the herd, and returns the numbers of the line that tells what became of all connections:
 /// accepted, handed to workers, taken back, closed.
 ///

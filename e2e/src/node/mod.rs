@@ -15,5 +15,5 @@ pub use actor::Actor;
 pub use cluster::{Case, Cluster, ClusterSetup, Primary, Scheduling};
 pub use compare::{compare, found, masked};
 pub use event::{End, Event};
-pub use herd::{end, free_address, programs, run};
+pub use herd::{end, free_address, listen_at, programs, run};
 pub use wire::Wire;
