@@ -160,7 +160,8 @@ class Agent extends EventEmitter {
       return this.fail(call, new HerderError('too_large', 'no', `its arguments are ${call.size} bytes long`));
     }
     const full = this.waiting.size >= WAITING.calls || this.waitingBytes + call.size > WAITING.bytes;
-    const stuck = call.options.wait === 0 && (!this.ready || !this.hasRoom(call));
+    const free = this.ready && this.waiting.size === 0 && this.connection.writable && this.hasRoom(call);
+    const stuck = call.options.wait === 0 && !free;
     if (stuck || (full && this.waiting.size)) {
       return this.fail(call, new HerderError('overloaded', 'no', 'too many calls wait for the library'));
     }

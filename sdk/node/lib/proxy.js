@@ -96,4 +96,4 @@ async function follow(stream, callback) {
   }
 }
 
-module.exports = { objects };
+module.exports = { follow, objects };

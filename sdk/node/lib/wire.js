@@ -13,6 +13,7 @@ const Kind = Object.freeze({ ITEM: 0, SNAPSHOT: 1, SNAPSHOT_END: 2, GAP: 3 });
 const ONE_WAY = 2;
 const POSTCARD = 1;
 const MANDATORY = 0x80;
+const LENGTH = 4;
 const PREFIX = 16;
 const MAX_FRAME = 16 * 1024 * 1024 + 64 * 1024;
 const MAX_KEY = 1024;
@@ -39,7 +40,7 @@ function encode(frame) {
   const header = frame.type === Type.CALL ? 10 + key.length : HEADER[frame.type] || 0;
   const length = PREFIX + header + (text ? Buffer.byteLength(body) : body.length);
   const bytes = Buffer.allocUnsafe(length);
-  bytes.writeUInt32LE(length - 4, 0);
+  bytes.writeUInt32LE(length - LENGTH, 0);
   bytes[4] = frame.type;
   bytes[5] = frame.flags || 0;
   bytes.writeUInt16LE(header, 6);
@@ -90,7 +91,7 @@ class Decoder {
     this.limit = limit;
     this.chunks = [];
     this.held = 0;
-    this.wanted = PREFIX;
+    this.wanted = LENGTH;
   }
 
   /** The frames that are whole with this chunk; throws `FrameError`, after which nothing more can be read. */
@@ -113,9 +114,9 @@ class Decoder {
   take(bytes, frames) {
     let start = 0;
     for (;;) {
-      this.wanted = PREFIX;
-      if (bytes.length - start < 4) return start;
-      const length = bytes.readUInt32LE(start) + 4;
+      this.wanted = LENGTH;
+      if (bytes.length - start < LENGTH) return start;
+      const length = bytes.readUInt32LE(start) + LENGTH;
       if (length < PREFIX) throw new FrameError(`a frame of ${length} bytes has no room for its prefix`);
       if (length > this.limit) throw new FrameError(`a frame of ${length} bytes exceeds the limit of ${this.limit}`);
       this.wanted = length;

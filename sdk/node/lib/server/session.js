@@ -158,7 +158,7 @@ class Session {
     } catch (error) {
       const call = this.calls.get(frame.id);
       if (oneWay) this.library.warn(`a one-way call failed: ${error.message}`);
-      else this.send({ type: Type.ERROR, id: frame.id, body: HerderError.prototype.toBody.call(error) });
+      else this.send({ type: Type.ERROR, id: frame.id, body: sendable(error).toBody() });
       if (call) this.done(frame.id, call);
     }
   }
@@ -232,12 +232,18 @@ class Session {
   async subscribe(frame) {
     const context = new Context(this.caller, this.epoch, frame.deadline);
     const stream = new Stream(this, frame, context);
+    let found;
     try {
-      const { object, method, args } = this.find(frame);
-      this.streams.set(frame.id, stream);
-      await storage.run(context, () => feed(stream, object, method, args));
+      found = this.find(frame);
     } catch (error) {
-      stream.fail(error instanceof HerderError && !stream.isOpen ? error : HerderError.fromThrown(error));
+      stream.fail(sendable(error));
+      return;
+    }
+    this.streams.set(frame.id, stream);
+    try {
+      await storage.run(context, () => feed(stream, found));
+    } catch (error) {
+      stream.fail(HerderError.fromThrown(error));
     }
   }
 
@@ -260,6 +266,11 @@ class Session {
   }
 }
 
+/** An error of this side, or what the method threw. */
+function sendable(error) {
+  return error instanceof HerderError ? error : HerderError.fromThrown(error);
+}
+
 function invoke(object, method, args) {
   if (method.property) return object[method.name];
   const result = object[method.name](...args);
@@ -267,8 +278,8 @@ function invoke(object, method, args) {
 }
 
 /** Reads what a method gives into the stream: a source, something to iterate, or calls of a callback. */
-async function feed(stream, object, method, args) {
-  if (method.property) throw new HerderError('bad_arguments', 'no', 'it is a field, not a stream');
+async function feed(stream, { object, method, args }) {
+  if (method.property) return stream.fail(new HerderError('bad_arguments', 'no', 'it is a field, not a stream'));
   const callback = (...told) => stream.push(told.length === 1 ? told[0] : { $args: told });
   const last = method.iterates || method.kind === 'state' ? [] : [callback];
   let given = object[method.name](...args, ...last);

@@ -1,0 +1,4 @@
+import dispatch from './cluster-dispatch.js';
+
+export const { Agent, Master } = dispatch;
+export default dispatch;
