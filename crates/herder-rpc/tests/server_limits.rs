@@ -323,6 +323,11 @@ async fn a_call_that_does_not_end_holds_the_library_no_longer_than_its_grace() {
     let library = RunningLibrary::start(library).unwrap();
     let mut caller = library.caller().await.unwrap();
     caller.call(1, 2, "[]").await.unwrap();
+    caller.send(&Frame::Ping { id: 2 }).await.unwrap();
+    assert!(matches!(
+        caller.receive().await.unwrap(),
+        Frame::Pong { .. }
+    ));
     let ended = tokio::time::timeout(Duration::from_secs(5), library.stop());
     ended.await.unwrap().unwrap();
     assert!(matches!(caller.receive().await.unwrap(), Frame::GoAway(_)));

@@ -139,6 +139,14 @@ fn begin_here(call: Call) -> Result<(), NotTaken> {
 fn begin_apart(call: Call) {
     let task = call.connection.task();
     tokio::spawn(async move {
+        if call.cx.deadline <= Instant::now() {
+            drop(Place {
+                method: Arc::clone(&call.method),
+                since: Instant::now(),
+            });
+            expire(vec![call]);
+            return;
+        }
         let (running, future) = call.start();
         match future {
             Ok(future) => run(running, future, task).await,
@@ -231,7 +239,8 @@ fn expire(calls: Vec<Call>) {
     }
 }
 
-fn too_late(executed: Executed) -> CallError {
+/// The error of a call whose time is over.
+pub(super) fn too_late(executed: Executed) -> CallError {
     let message = match executed {
         Executed::No => "it waited for its turn all the time",
         Executed::Yes | Executed::Maybe => "",

@@ -23,6 +23,9 @@ const TURN: Duration = Duration::from_micros(100);
 /// How often a connection that is not read is looked at: its caller may be gone.
 const GLANCE: Duration = Duration::from_millis(100);
 
+/// A caller that was told to go elsewhere has so long to close the connection itself.
+const LINGER: Duration = Duration::from_millis(500);
+
 const CALLED: [MethodKind; 2] = [MethodKind::Call, MethodKind::Notify];
 const SUBSCRIBED: [MethodKind; 2] = [MethodKind::Events, MethodKind::State];
 
@@ -44,28 +47,34 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads until the caller goes, or the library drains and has answered everything.
     pub(super) async fn read(mut self) -> Result<(), Ended> {
+        let mut is_last = None;
         if *self.phase.borrow_and_update() == Phase::Draining {
-            self.connection.say_goodbye();
+            is_last = Some(self.say_goodbye());
         }
         loop {
             self.take_turn().await?;
             tokio::select! {
                 biased;
+                () = done(&self.connection, is_last), if is_last.is_some() => return Ok(()),
                 read = self.socket.read_buf(self.decoder.space()) => {
                     if read? == 0 {
                         return Err(Ended::Closed);
                     }
                 }
-                changed = self.phase.changed(), if self.phase.has_changed().is_ok() => {
-                    if changed.is_ok() {
-                        self.connection.say_goodbye();
-                    }
-                }
-                () = self.connection.until(Connection::is_idle), if self.is_draining() => {
-                    return Ok(());
+                changed = self.phase.changed(), if is_last.is_none() => {
+                    // Without a sender there is no library any more.
+                    changed.map_err(|_gone| Ended::Closed)?;
+                    is_last = Some(self.say_goodbye());
                 }
             }
         }
+    }
+
+    /// Tells the caller to go elsewhere. Until the time that is returned it may close the
+    /// connection itself: then no call of it is under way that nobody reads.
+    fn say_goodbye(&self) -> Instant {
+        self.connection.say_goodbye();
+        Instant::now() + LINGER
     }
 
     fn is_draining(&self) -> bool {
@@ -100,76 +109,103 @@ impl Reader {
     )]
     async fn take(&mut self, frame: Frame, now: Instant) -> Result<(), Ended> {
         let size = frame.encoded_length();
+        if let Frame::Call {
+            id,
+            deadline_ms,
+            delivery,
+            ..
+        } = frame
+            && !self.connection.fits(size)
+        {
+            self.wait_for_room(size).await?;
+            if now.elapsed() >= Duration::from_millis(u64::from(deadline_ms)) {
+                let late = call::too_late(Executed::No);
+                self.connection.answer(id, delivery, Err(late));
+                return Ok(());
+            }
+        }
         match frame {
-            Frame::Call {
-                id,
-                target,
-                deadline_ms,
-                key,
-                delivery,
-                codec,
-                args,
-            } => {
-                if !self.connection.fits(size) {
-                    self.wait_for_room(size).await?;
-                }
-                let method = match self.method(target, CALLED) {
-                    Ok(method) => method,
-                    Err(error) => {
-                        self.connection.answer(id, delivery, Err(error));
-                        return Ok(());
-                    }
-                };
-                let (cx, cancel) = self.context(now, deadline_ms);
-                let cx = cx.with_key(Some(key).filter(|key| !key.is_empty()));
-                let (connection, args) = (Arc::clone(&self.connection), Args::new(codec, args));
-                let call = Call {
-                    connection,
-                    method,
-                    id,
-                    cx,
-                    cancel,
-                    args,
-                    delivery,
-                    size,
-                };
-                call::arrive(call).map_err(|_not_taken| Ended::Garbage)
-            }
-            Frame::Subscribe {
-                id,
-                target,
-                deadline_ms,
-                credits,
-                resume,
-                codec,
-                args,
-            } => {
-                let method = match self.method(target, SUBSCRIBED) {
-                    Ok(method) => method,
-                    Err(error) => {
-                        self.connection.refuse(id, &error);
-                        return Ok(());
-                    }
-                };
-                let (cx, cancel) = self.context(now, deadline_ms);
-                let (connection, args) = (Arc::clone(&self.connection), Args::new(codec, args));
-                let opening = stream::Opening {
-                    id,
-                    cancel,
-                    credits,
-                    resume,
-                };
-                let subscription = Subscription {
-                    connection,
-                    method,
-                    cx,
-                    args,
-                    opening,
-                };
-                stream::arrive(subscription).map_err(|_not_taken| Ended::Garbage)
-            }
+            Frame::Call { .. } => self.take_call(frame, now),
+            Frame::Subscribe { .. } => self.take_subscription(frame, now),
             other => self.take_short(&other, now),
         }
+    }
+
+    fn take_call(&self, frame: Frame, now: Instant) -> Result<(), Ended> {
+        let size = frame.encoded_length();
+        let Frame::Call {
+            id,
+            target,
+            deadline_ms,
+            key,
+            delivery,
+            codec,
+            args,
+        } = frame
+        else {
+            return Err(Ended::Garbage);
+        };
+        let connection = Arc::clone(&self.connection);
+        let method = match self.method(target, CALLED) {
+            Ok(method) => method,
+            Err(error) => {
+                connection.answer(id, delivery, Err(error));
+                return Ok(());
+            }
+        };
+        let (cx, cancel) = self.context(now, deadline_ms);
+        let cx = cx.with_key(Some(key).filter(|key| !key.is_empty()));
+        let args = Args::new(codec, args);
+        call::arrive(Call {
+            connection,
+            method,
+            id,
+            cx,
+            cancel,
+            args,
+            delivery,
+            size,
+        })
+        .map_err(|_not_taken| Ended::Garbage)
+    }
+
+    fn take_subscription(&self, frame: Frame, now: Instant) -> Result<(), Ended> {
+        let Frame::Subscribe {
+            id,
+            target,
+            deadline_ms,
+            credits,
+            resume,
+            codec,
+            args,
+        } = frame
+        else {
+            return Err(Ended::Garbage);
+        };
+        let connection = Arc::clone(&self.connection);
+        let method = match self.method(target, SUBSCRIBED) {
+            Ok(method) => method,
+            Err(error) => {
+                connection.refuse(id, &error);
+                return Ok(());
+            }
+        };
+        let (cx, cancel) = self.context(now, deadline_ms);
+        let args = Args::new(codec, args);
+        let opening = stream::Opening {
+            id,
+            cancel,
+            credits,
+            resume,
+        };
+        stream::arrive(Subscription {
+            connection,
+            method,
+            cx,
+            args,
+            opening,
+        })
+        .map_err(|_not_taken| Ended::Garbage)
     }
 
     /// What has no body.
@@ -243,6 +279,14 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// Ends when nothing is under way, but not before `linger`.
+async fn done(connection: &Connection, linger: Option<Instant>) {
+    if let Some(linger) = linger {
+        tokio::time::sleep_until(linger.into()).await;
+    }
+    connection.until(Connection::is_idle).await;
 }
 
 /// Answers as soon as the executor comes to it, and says how late that was.
