@@ -17,6 +17,7 @@ pub mod foreign;
 pub mod herd;
 pub mod interpreter;
 pub mod jobs;
+pub mod library;
 pub mod lineage;
 pub mod message;
 pub mod native;

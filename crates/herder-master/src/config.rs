@@ -81,7 +81,7 @@ pub enum LibraryProgram {
     /// `HERDER_NOTIFY_FD`.
     Command(Command),
     /// A script that is run by a host of ours, which does what [`Command`](LibraryProgram::Command)
-    /// asks for: `argv[1]` is put after the host.
+    /// asks for: the host is put before the last of its arguments, the script.
     Hosted(Command, Host),
 }
 

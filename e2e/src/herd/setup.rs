@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What must not reach a program under test from whoever runs the tests.
-const STRANGERS: [&str; 9] = [
+const STRANGERS: [&str; 11] = [
+    "HERDER_HERD",
+    "HERDER_LIBRARIES",
     "HERDER_ROLE",
     "LISTEN_FDS",
     "LISTEN_FDNAMES",

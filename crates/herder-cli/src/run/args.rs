@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use herder_core::spec::{ListenAddress, PickerKind};
 
+use super::library::LibraryArg;
 use super::units::{Mode, Seconds, Size};
 
 const AFTER_HELP: &str = "\
@@ -104,6 +105,13 @@ pub(crate) struct RunArgs {
     /// The workers' working directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<PathBuf>,
+
+    /// A process that the workers share: what SCRIPT exports are objects, which every worker calls by
+    /// herder.agent(). It is ready before the workers are started. (Any other FILE that can be
+    /// executed finds its listener by LISTEN_FDS, and writes READY=1 to descriptor
+    /// HERDER_NOTIFY_FD.) May be repeated.
+    #[arg(long, value_name = "NAME=SCRIPT")]
+    pub(crate) library: Vec<LibraryArg>,
 
     /// How many connections the kernel queues per listener.
     #[arg(long, value_name = "N", default_value_t = 4096)]

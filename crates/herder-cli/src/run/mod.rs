@@ -1,6 +1,7 @@
 //! `herder run`: from arguments to a configuration.
 
 mod args;
+mod library;
 mod node;
 mod program;
 mod units;
@@ -19,6 +20,7 @@ use herder_sys::user;
 use crate::launcher;
 pub(crate) use args::RunArgs;
 use args::{DispatchArg, ReadyArg, WorkersArg};
+use library::LibraryError;
 use node::NodeError;
 use program::ProgramError;
 use units::Seconds;
@@ -34,6 +36,8 @@ pub(crate) enum RunError {
     Name(#[from] NameError),
     #[error("--workers: {0}")]
     Workers(#[from] WorkerCountError),
+    #[error(transparent)]
+    Library(#[from] LibraryError),
     #[error(transparent)]
     Node(#[from] NodeError),
     #[error(transparent)]
@@ -75,11 +79,16 @@ pub(crate) enum RunError {
 pub(crate) fn config(args: RunArgs) -> Result<Config, RunError> {
     check_directory(&args)?;
     let identity = args.user.as_deref().map(identity).transpose()?;
-    match args.script.clone() {
+    let libraries = library::libraries(&args, identity.as_ref())?;
+    let config = match args.script.clone() {
         Some(script) => script_config(args, &script, identity),
         None if args.program.is_empty() => Err(RunError::Nothing),
         None => foreign_config(args, identity),
-    }
+    }?;
+    Ok(Config {
+        libraries,
+        ..config
+    })
 }
 
 /// A script that Node, or an engine like it, runs.

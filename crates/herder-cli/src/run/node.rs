@@ -62,7 +62,7 @@ pub(crate) enum NodeError {
 
 /// Who runs scripts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Engine {
+pub(super) enum Engine {
     Bun,
     Deno,
     Node,
@@ -193,7 +193,10 @@ pub(super) fn program(
 }
 
 /// Who runs the script, by its name or its first line.
-fn interpreter_of(script: &Path, directory: Option<&Path>) -> Result<&'static str, NodeError> {
+pub(super) fn interpreter_of(
+    script: &Path,
+    directory: Option<&Path>,
+) -> Result<&'static str, NodeError> {
     let path = program::within(directory, script);
     let unreadable = |error: std::io::Error| NodeError::NoScript {
         path: path.clone(),
@@ -254,7 +257,7 @@ fn check_own(own: &[String]) -> Result<(), NodeError> {
     }
 }
 
-fn engine_of(interpreter: &OsStr) -> Engine {
+pub(super) fn engine_of(interpreter: &OsStr) -> Engine {
     let name = file_name(interpreter);
     if name.starts_with("deno") {
         Engine::Deno

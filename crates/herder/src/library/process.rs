@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use herder_master::role::LibrarySeat;
+use herder_rpc::client::{HERD_VARIABLE, endpoints_from_environment};
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::signal::SignalFd;
 use herder_sys::{fd, process};
@@ -42,17 +43,21 @@ pub(crate) fn live(
         master_pid: process::parent_pid(),
         listeners: Vec::new(),
     };
-    outlive_by(timing.grace, seat.control.as_fd())?;
+    outlive_by(timing.grace, seat.control.as_fd(), name.clone())?;
     let outlet = Outlet::channel(seat.control);
     let link = Arc::new(Link::new(identity, timing, outlet, Some(signals))?);
     let life = Life {
         name: planned.name,
-        herd: std::env::var("HERDER_HERD").unwrap_or_default(),
-        link,
+        herd: std::env::var(HERD_VARIABLE).unwrap_or_default(),
+        link: Arc::clone(&link),
         listener: seat.listener,
         build: Arc::clone(&planned.build),
     };
-    Ok(match life.live() {
+    let outcome = life.live();
+    if link.ending().master_gone() {
+        tidy_up(&name);
+    }
+    Ok(match outcome {
         Outcome::Done => 0,
         Outcome::Failed(error) => {
             let error = error.replace(['\n', '\r'], " ");
@@ -65,7 +70,7 @@ pub(crate) fn live(
 
 /// Ends this process so long after its master, whatever it does then, even if its runtime is stuck:
 /// nobody else would.
-fn outlive_by(grace: Duration, control: BorrowedFd<'_>) -> io::Result<()> {
+fn outlive_by(grace: Duration, control: BorrowedFd<'_>, library: String) -> io::Result<()> {
     let (epoll, control) = (Epoll::new()?, fd::duplicate(control)?);
     // The end of the other side is told although nothing is asked for.
     epoll.add(control.as_fd(), 0, Interest::NONE)?;
@@ -74,10 +79,22 @@ fn outlive_by(grace: Duration, control: BorrowedFd<'_>) -> io::Result<()> {
         while events.is_empty() && epoll.wait(&mut events, None).is_ok() {}
         drop(control);
         thread::sleep(grace);
+        tidy_up(&library);
         std::process::exit(finish::FAILED);
     };
     let name = "herder-orphan".to_owned();
     thread::Builder::new().name(name).spawn(watch).map(drop)
+}
+
+/// Removes the library's socket, and with the last of them the herd's private directory: without a
+/// master the keeper does, but it may be gone, too.
+fn tidy_up(library: &str) {
+    let endpoints = endpoints_from_environment().unwrap_or_default();
+    let own = endpoints.into_iter().find(|it| it.library == library);
+    if let Some(path) = own.map(|endpoint| endpoint.path) {
+        let _gone = std::fs::remove_file(&path);
+        let _not_the_last = path.parent().map(std::fs::remove_dir);
+    }
 }
 
 fn say(text: &str) {

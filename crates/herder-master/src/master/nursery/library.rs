@@ -59,9 +59,8 @@ impl LibraryRecipe {
             LibraryProgram::Hosted(command, host) => {
                 let main = write_host(runtime.directory(visitor(command))?, *host)?;
                 let mut command = command.clone();
-                command
-                    .argv
-                    .insert(1.min(command.argv.len()), main.into_os_string());
+                let script = command.argv.len().saturating_sub(1);
+                command.argv.insert(script, main.into_os_string());
                 self.plan_foreign(&command, listener, &mut draft)?;
             }
         }
