@@ -329,6 +329,7 @@ class Agent extends EventEmitter {
   // --- the connection
 
   connect() {
+    clearTimeout(this.retry);
     if (this.over) return;
     const hello = { ...this.identity, hash: this.signature?.hash ?? '' };
     this.connection = new Connection(this.path, hello, this);
@@ -336,6 +337,7 @@ class Agent extends EventEmitter {
   }
 
   opened(connection, welcome) {
+    if (connection !== this.connection) return void connection.close();
     this.welcome = welcome;
     if (this.signature?.hash === welcome.hash && welcome.hash) this.up();
     else connection.send({ type: Type.SIGNATURE_ASK, id: this.nextId++ });
