@@ -298,7 +298,7 @@ fn scenario_21_told_to_leave_with_a_request_in_flight() {
 }
 
 #[test]
-fn scenario_22_told_to_leave_with_an_idle_connection() {
+fn timed_scenario_22_told_to_leave_with_an_idle_connection() {
     scenario_22(&Case::USUAL);
 }
 
@@ -322,8 +322,13 @@ fn scenario_25_the_primary_is_killed() {
 fn scenarios_20_to_25_by_other_versions() {
     scenario_20(&Case::OTHERS);
     scenario_21(&Case::OTHERS);
-    scenario_22(&Case::OTHERS);
     scenario_23(&Case::OTHERS);
     scenario_24(&Case::OTHERS);
     scenario_25(&Case::OTHERS);
+}
+
+#[test]
+#[ignore = "three more versions of Node"]
+fn timed_scenario_22_by_other_versions() {
+    scenario_22(&Case::OTHERS);
 }

@@ -20,7 +20,7 @@ const SERVE: &str = "
     return serve('http', server, { port: 0, host: '127.0.0.1' });";
 
 /// How long a client waits for what never comes.
-const HANGS: Duration = Duration::from_secs(3);
+const HANGS: Duration = Duration::from_secs(5);
 
 fn start(scene: &Scene, primary: Primary, case: Case, count: usize) -> Cluster {
     ClusterSetup::new(scene, primary, case, "actor.js", count).start()
