@@ -60,9 +60,11 @@ class Master extends EventEmitter {
     if (this.deadline) env.HERDER_DISPATCH_DEADLINE = String(this.deadline);
     // A group of its own: the terminal's signals come from here, once.
     this.child = spawn(process.env.HERDER_BIN || 'herder', this.arguments(), {
-      env, stdio: ['ignore', 'pipe', 'inherit'], detached: true,
+      env, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
     });
-    readline.createInterface({ input: this.child.stdout }).on('line', (line) => this.read(line));
+    for (const input of [this.child.stdout, this.child.stderr]) {
+      readline.createInterface({ input }).on('line', (line) => this.read(line));
+    }
     this.ended = new Promise((resolve) => {
       this.child.once('close', (code, signal) => resolve(this.end(code, signal)));
     });
