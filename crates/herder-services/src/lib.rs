@@ -6,11 +6,13 @@
 //! |---|---|
 //! | [`bus`] | messages between the processes of a herd |
 //! | [`clock`] | the two clocks that all of them go by |
+//! | [`jobs`] | work of the app's own, at its times |
 //! | `redis` | what several machines share, with the feature `redis` |
 //! | [`state`] | namespaces of values, leases and limits: in memory, in a file, or in Redis |
 
 pub mod bus;
 pub mod clock;
+pub mod jobs;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod state;

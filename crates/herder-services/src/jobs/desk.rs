@@ -1,0 +1,466 @@
+//! [`Jobs`]: the scheduler with its clocks, its store and its processes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use herder_core::schedule::{
+    Action, ClaimAnswer, Definition, Entry, Event, JobName, RunId, Scheduler, ServerId, ServerKind,
+    Target, Verdict, Wall,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use super::definition::{JobDefinition, JobError, JobState, Start};
+use super::roster::{Order, Roster, Server};
+use super::timing::Timing;
+use crate::clock::Clock;
+use crate::state::{Condition, Local, Put};
+
+/// So many lines of history are kept.
+const HISTORY: usize = 1000;
+
+/// The store is told again after this that a tick is done, when it did not answer.
+#[cfg(feature = "redis")]
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The jobs of a herd.
+pub struct Jobs {
+    clock: Clock,
+    inside: Mutex<Inside>,
+    changed: Notify,
+    keeping: Keeping,
+    /// The life of the process: in the first, jobs that want it run at once.
+    epoch: u64,
+    #[cfg(feature = "redis")]
+    claims: Option<crate::redis::Claims>,
+}
+
+/// What of the jobs outlives the process.
+pub enum Keeping {
+    /// Nothing.
+    Memory,
+    /// Definitions by the API, pauses, and the last tick of each, in this namespace.
+    Namespace(Arc<Local>),
+}
+
+struct Inside {
+    scheduler: Scheduler<Timing>,
+    definitions: BTreeMap<JobName, JobDefinition>,
+    roster: Roster,
+    history: VecDeque<Entry>,
+}
+
+/// A job as it is kept.
+#[derive(Deserialize, Serialize)]
+struct Kept {
+    definition: JobDefinition,
+    last: Option<Wall>,
+    paused: bool,
+}
+
+impl Jobs {
+    /// Without jobs. To be [driven](Jobs::drive).
+    #[must_use]
+    pub fn new(clock: Clock, seed: u64, epoch: u64, keeping: Keeping) -> Jobs {
+        Jobs {
+            clock,
+            inside: Mutex::new(Inside {
+                scheduler: Scheduler::new(seed),
+                definitions: BTreeMap::new(),
+                roster: Roster::default(),
+                history: VecDeque::new(),
+            }),
+            changed: Notify::new(),
+            keeping,
+            epoch,
+            #[cfg(feature = "redis")]
+            claims: None,
+        }
+    }
+
+    /// With a store that several machines share, for jobs of the cluster.
+    #[cfg(feature = "redis")]
+    #[must_use]
+    pub fn with_claims(mut self, claims: crate::redis::Claims) -> Jobs {
+        self.claims = Some(claims);
+        self
+    }
+
+    /// Takes up what was kept. What cannot be read is said, and left as it is.
+    pub fn restore(&self) -> Vec<String> {
+        let Keeping::Namespace(space) = &self.keeping else {
+            return Vec::new();
+        };
+        let mut problems = Vec::new();
+        let mut after = None;
+        loop {
+            let page = space.scan("", after.as_deref(), usize::MAX);
+            for (name, versioned) in page.entries {
+                if let Err(problem) = self.take_up(&name, &versioned.value) {
+                    problems.push(format!(
+                        "the job {name} that was kept cannot be read: {problem}"
+                    ));
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return problems;
+            }
+        }
+    }
+
+    /// Has jobs run at their times; never ends.
+    pub async fn drive(self: &Arc<Self>) {
+        loop {
+            self.step(Event::Timer);
+            let wait = self.lock().scheduler.poll_timeout(self.clock.now());
+            let changed = self.changed.notified();
+            match wait {
+                None => changed.await,
+                Some(wait) => {
+                    // A timer may be early by its grain.
+                    let wait = wait + Duration::from_millis(1);
+                    let _either = tokio::time::timeout(wait, changed).await;
+                }
+            }
+        }
+    }
+
+    /// Makes a job, or changes it. Its runs go on, and no tick is repeated.
+    ///
+    /// # Errors
+    /// When it cannot be; then nothing has changed. When it cannot be kept, it has.
+    pub async fn define(
+        self: &Arc<Self>,
+        name: &str,
+        definition: JobDefinition,
+    ) -> Result<(), JobError> {
+        let name = JobName::new(name)?;
+        let plan = definition.plan()?;
+        self.check_store(definition.target)?;
+        let is_new = self
+            .lock()
+            .definitions
+            .insert(name.clone(), definition.clone())
+            .is_none();
+        let immediate = is_new && self.epoch <= 1 && definition.start == Start::Immediate;
+        let defined = Definition {
+            plan,
+            calendar: definition.timing,
+            last: None,
+        };
+        self.tell(Event::Define {
+            name: name.clone(),
+            definition: defined,
+        });
+        if immediate {
+            self.tell(Event::RunNow { name: name.clone() });
+        }
+        self.keep(&name).await
+    }
+
+    /// Removes a job.
+    ///
+    /// # Errors
+    /// When there is none, or this cannot be kept.
+    pub async fn remove(self: &Arc<Self>, name: &str) -> Result<(), JobError> {
+        let name = self.known(name)?;
+        self.lock().definitions.remove(&name);
+        self.tell(Event::Remove { name: name.clone() });
+        self.keep(&name).await
+    }
+
+    /// Has a job not be due until it is resumed.
+    ///
+    /// # Errors
+    /// When there is none, or this cannot be kept.
+    pub async fn pause(self: &Arc<Self>, name: &str) -> Result<(), JobError> {
+        let name = self.known(name)?;
+        self.tell(Event::Pause { name: name.clone() });
+        self.keep(&name).await
+    }
+
+    /// Has a job be due again.
+    ///
+    /// # Errors
+    /// When there is none, or this cannot be kept.
+    pub async fn resume(self: &Arc<Self>, name: &str) -> Result<(), JobError> {
+        let name = self.known(name)?;
+        self.tell(Event::Resume { name: name.clone() });
+        self.keep(&name).await
+    }
+
+    /// Runs a job now.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn run_now(self: &Arc<Self>, name: &str) -> Result<(), JobError> {
+        let name = self.known(name)?;
+        self.tell(Event::RunNow { name });
+        Ok(())
+    }
+
+    /// All jobs by their names.
+    #[must_use]
+    pub fn list(&self) -> Vec<JobState> {
+        let inside = self.lock();
+        let state = |view: herder_core::schedule::JobView<'_, Timing>| {
+            Some(JobState {
+                name: view.name.clone(),
+                definition: inside.definitions.get(view.name)?.clone(),
+                next: view.next,
+                last: view.last,
+                paused: view.paused,
+                running: view.running,
+            })
+        };
+        inside.scheduler.jobs().filter_map(state).collect()
+    }
+
+    /// What happened, latest first; of one job, or of all.
+    #[must_use]
+    pub fn history(&self, name: Option<&str>, limit: usize) -> Vec<Entry> {
+        let inside = self.lock();
+        let wanted = |entry: &&Entry| name.is_none_or(|name| entry.name.as_str() == name);
+        let entries = inside.history.iter().rev().filter(wanted);
+        entries.take(limit).cloned().collect()
+    }
+
+    /// Offers to run these jobs from now on.
+    ///
+    /// # Errors
+    /// When a name is none.
+    pub fn serve(self: &Arc<Self>, kind: ServerKind, jobs: &[String]) -> Result<Server, JobError> {
+        let names: Result<Vec<_>, _> = jobs.iter().map(JobName::new).collect();
+        let names = names?;
+        let (id, orders) = self.lock().roster.join();
+        let server = Server {
+            jobs: Arc::clone(self),
+            id,
+            orders,
+        };
+        self.tell(Event::ServerUp {
+            server: id,
+            kind,
+            jobs: names,
+        });
+        Ok(server)
+    }
+
+    /// A server says how a run ended. One that is over already stays as it is.
+    pub fn done(self: &Arc<Self>, run: RunId, verdict: Verdict) {
+        self.tell(Event::Finished { run, verdict });
+    }
+
+    pub(super) fn down(self: &Arc<Self>, id: ServerId) {
+        self.lock().roster.leave(id);
+        self.tell(Event::ServerDown { server: id });
+    }
+
+    /// Tells the scheduler, and has whoever drives look when it is due next.
+    fn tell(self: &Arc<Self>, event: Event<Timing>) {
+        self.step(event);
+        self.changed.notify_one();
+    }
+
+    /// Tells the scheduler, and does what it asks for.
+    fn step(self: &Arc<Self>, event: Event<Timing>) {
+        let now = self.clock.now();
+        let mut inside = self.lock();
+        inside.scheduler.handle(event, now);
+        while let Some(action) = inside.scheduler.poll_action() {
+            self.act(&mut inside, action);
+        }
+    }
+
+    fn act(self: &Arc<Self>, inside: &mut Inside, action: Action) {
+        match action {
+            Action::Cancel { run, server } => inside.roster.send(server, Order::Cancel { run }),
+            Action::Claim { run, name, tick } => self.claim(run, name, tick),
+            Action::Record(entry) => {
+                if inside.history.len() == HISTORY {
+                    inside.history.pop_front();
+                }
+                inside.history.push_back(entry);
+            }
+            Action::Release { name, tick, token } => self.release(name, tick, token),
+            Action::Remember { name, .. } => {
+                let this = Arc::clone(self);
+                // A tick that is not kept may be made up for after a restart; that is all.
+                tokio::spawn(async move { drop(this.keep(&name).await) });
+            }
+            Action::Renew {
+                run,
+                name,
+                tick,
+                token,
+            } => self.renew((run, name), tick, token),
+            Action::Settle { name, tick, token } => self.settle(name, tick, token),
+            Action::Start {
+                run,
+                name,
+                tick,
+                server,
+                attempt,
+                token,
+            } => {
+                let definition = inside.definitions.get(&name);
+                let timeout_ms = definition.map_or(0, |definition| definition.timeout_ms);
+                let order = Order::Run {
+                    run,
+                    name,
+                    tick,
+                    attempt,
+                    token,
+                    timeout_ms,
+                };
+                inside.roster.send(server, order);
+            }
+        }
+    }
+
+    fn known(&self, name: &str) -> Result<JobName, JobError> {
+        let job = JobName::new(name)?;
+        if self.lock().scheduler.has(&job) {
+            Ok(job)
+        } else {
+            Err(JobError::Unknown(name.to_owned()))
+        }
+    }
+
+    fn take_up(self: &Jobs, name: &str, value: &[u8]) -> Result<(), String> {
+        let name = JobName::new(name).map_err(|error| error.to_string())?;
+        let kept: Kept = serde_json::from_slice(value).map_err(|error| error.to_string())?;
+        let plan = kept.definition.plan().map_err(|error| error.to_string())?;
+        let now = self.clock.now();
+        let mut inside = self.lock();
+        let definition = Definition {
+            plan,
+            calendar: kept.definition.timing.clone(),
+            last: kept.last,
+        };
+        inside.definitions.insert(name.clone(), kept.definition);
+        // Nothing is done yet: what is asked for waits until somebody drives.
+        let defined = Event::Define {
+            name: name.clone(),
+            definition,
+        };
+        inside.scheduler.handle(defined, now);
+        if kept.paused {
+            inside.scheduler.handle(Event::Pause { name }, now);
+        }
+        Ok(())
+    }
+
+    /// Keeps a job as it stands now.
+    async fn keep(&self, name: &JobName) -> Result<(), JobError> {
+        let Keeping::Namespace(space) = &self.keeping else {
+            return Ok(());
+        };
+        let kept = self.list().into_iter().find(|job| job.name == *name);
+        let outcome = match kept {
+            None => space
+                .delete(name.as_str(), Condition::Always)
+                .await
+                .map(drop),
+            Some(job) => {
+                let kept = Kept {
+                    definition: job.definition,
+                    last: Some(job.last),
+                    paused: job.paused,
+                };
+                let text = serde_json::to_vec(&kept).unwrap_or_default();
+                let put = Put {
+                    value: Bytes::from(text),
+                    ttl: None,
+                    condition: Condition::Always,
+                };
+                space.put(name.as_str(), put).await.map(drop)
+            }
+        };
+        outcome.map_err(|error| JobError::NotKept(error.to_string()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Jobs {
+    fn check_store(&self, target: Target) -> Result<(), JobError> {
+        if target == Target::Cluster && self.claims.is_none() {
+            return Err(JobError::NoStore);
+        }
+        Ok(())
+    }
+
+    fn claim(self: &Arc<Self>, run: RunId, name: JobName, tick: Wall) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let answer = match &this.claims {
+                Some(claims) => claims.claim(&name, tick).await,
+                None => ClaimAnswer::Unavailable,
+            };
+            this.tell(Event::Claimed { run, answer });
+        });
+    }
+
+    fn renew(self: &Arc<Self>, (run, name): (RunId, JobName), tick: Wall, token: u64) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let answer = match &this.claims {
+                Some(claims) => claims.renew(&name, tick, token).await,
+                None => ClaimAnswer::Unavailable,
+            };
+            this.tell(Event::Renewed { run, answer });
+        });
+    }
+
+    /// Tells the store until it answers, or until the claim has ended anyway.
+    fn settle(&self, name: JobName, tick: Wall, token: u64) {
+        let Some(claims) = self.claims.clone() else {
+            return;
+        };
+        tokio::spawn(async move {
+            for _ in 0..60 {
+                if claims.settle(&name, tick, token).await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+        });
+    }
+
+    fn release(&self, name: JobName, tick: Wall, token: u64) {
+        if let Some(claims) = self.claims.clone() {
+            // If the store does not answer, the claim ends by itself.
+            tokio::spawn(async move { drop(claims.release(&name, tick, token).await) });
+        }
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+#[expect(clippy::unused_self, reason = "with redis there is something to do")]
+impl Jobs {
+    fn check_store(&self, target: Target) -> Result<(), JobError> {
+        match target {
+            Target::Cluster => Err(JobError::NoStore),
+            Target::All | Target::Library | Target::Worker => Ok(()),
+        }
+    }
+
+    fn claim(self: &Arc<Self>, run: RunId, _name: JobName, _tick: Wall) {
+        let answer = ClaimAnswer::Unavailable;
+        let this = Arc::clone(self);
+        tokio::spawn(async move { this.tell(Event::Claimed { run, answer }) });
+    }
+
+    fn renew(self: &Arc<Self>, (_run, _name): (RunId, JobName), _tick: Wall, _token: u64) {}
+
+    fn settle(&self, _name: JobName, _tick: Wall, _token: u64) {}
+
+    fn release(&self, _name: JobName, _tick: Wall, _token: u64) {}
+}
