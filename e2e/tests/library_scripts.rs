@@ -79,6 +79,45 @@ fn a_node_program_calls_its_library_and_the_next_life_of_it() {
 }
 
 #[test]
+fn r28_a_script_does_not_outlive_keeper_and_master() {
+    let scene = Scene::new("lib_alone");
+    write(&scene, "core.js", CORE);
+    write(
+        &scene,
+        "app.js",
+        "require('net').createServer().listen(0, '127.0.0.1');",
+    );
+    let options = [
+        "-i",
+        "1",
+        "--grace",
+        "2s",
+        "--no-node-shim",
+        "--library",
+        "core=core.js",
+    ];
+    let herd = run(&scene, &options).arg("app.js").start();
+    wait_for(&herd, 0, 1, "ready", BOOT);
+    foreign::wait_for(&herd, 0, 1, "ready", BOOT);
+    let master = herd.master().expect("a master").pid;
+    herd.signal_to(herd.pid(), Signal::STOP);
+    herd.signal_to(master, Signal::KILL);
+    herd.signal_to(herd.pid(), Signal::KILL);
+    wait::until(BOOT, "all are gone", || {
+        herd.descendants().is_empty().then_some(())
+    });
+    // Nobody is left who could remove it.
+    let directories = fs::read_dir(scene.directory())
+        .expect("it is there")
+        .flatten();
+    for directory in
+        directories.filter(|it| it.file_name().to_string_lossy().starts_with("herder-"))
+    {
+        fs::remove_dir_all(directory.path()).expect("ours");
+    }
+}
+
+#[test]
 fn a_program_that_knows_nothing_of_herder_has_libraries_too() {
     let scene = Scene::new("lib_plain");
     write(&scene, "plain", PLAIN);

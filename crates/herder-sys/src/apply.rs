@@ -106,6 +106,17 @@ pub fn no_new_privileges() -> io::Result<()> {
     Ok(())
 }
 
+/// From now on the death of this process's parent sends it SIGTERM, also as another program. (To be
+/// called after a change of user, which would end it.)
+///
+/// # Errors
+/// None on Linux.
+pub fn end_with_parent() -> io::Result<()> {
+    let signal = rustix::process::Signal::TERM;
+    rustix::process::set_parent_process_death_signal(Some(signal))?;
+    Ok(())
+}
+
 /// Sets one resource limit: what holds now, and how far the process may raise it itself.
 /// [`limits::UNLIMITED`] = none.
 ///

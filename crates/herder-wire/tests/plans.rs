@@ -4,7 +4,7 @@ mod random;
 
 use herder_wire::plan::{
     DescriptorUse, EncodedPlan, Identity, LaunchPlan, Limit, LimitKind, ListenFds, MAX_DESCRIPTORS,
-    MAX_PLAN, PlanError, PlanHeader, Program, Role, UnknownRole,
+    MAX_PLAN, Orphaned, PlanError, PlanHeader, Program, Role, UnknownRole,
 };
 use herder_wire::report::{LaunchFailure, LaunchStep, MAX_DETAIL, MAX_REPORT, ReportError};
 use random::Random;
@@ -272,11 +272,13 @@ fn any_plan(random: &mut Random) -> LaunchPlan {
 
 fn any_program(random: &mut Random) -> Option<Program> {
     let listen_fds = random.pick(&[ListenFds::Absent, ListenFds::Announced]);
+    let orphaned = random.pick(&[Orphaned::LivesOn, Orphaned::Terminated]);
     let argv = any_list(random, any_bytes);
     let program = Program {
         path: any_bytes(random),
         argv,
         listen_fds,
+        orphaned,
     };
     random.pick(&[None, Some(program)])
 }

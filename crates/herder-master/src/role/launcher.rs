@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use herder_sys::{apply, fd, process, socket};
-use herder_wire::plan::{DescriptorUse, LaunchPlan, ListenFds, Program};
+use herder_wire::plan::{DescriptorUse, LaunchPlan, ListenFds, Orphaned, Program};
 use herder_wire::report::{LaunchFailure, LaunchStep};
 
 use super::error::RoleError;
@@ -83,6 +83,9 @@ fn prepare(plan: LaunchPlan, descriptors: Vec<OwnedFd>) -> Result<(), Failed> {
     apply::no_new_privileges().map_err(at(LaunchStep::Identity))?;
     if let Some(identity) = &plan.identity {
         apply::become_user(&sys_identity(identity)).map_err(at(LaunchStep::Identity))?;
+    }
+    if let Some(Orphaned::Terminated) = plan.program.as_ref().map(|it| it.orphaned) {
+        apply::end_with_parent().map_err(at(LaunchStep::Identity))?;
     }
     if let Some(directory) = &plan.directory {
         let directory = Path::new(OsStr::from_bytes(directory));

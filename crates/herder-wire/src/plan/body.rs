@@ -8,7 +8,7 @@
 use super::error::PlanError;
 use super::header::{MAX_DESCRIPTORS, MAX_PLAN};
 use super::launch::{
-    DescriptorUse, Identity, LaunchPlan, Limit, LimitKind, ListenFds, Program, Role,
+    DescriptorUse, Identity, LaunchPlan, Limit, LimitKind, ListenFds, Orphaned, Program, Role,
 };
 use crate::reader::Reader;
 
@@ -87,6 +87,7 @@ fn write_program(out: &mut Writer, program: &Program) -> Result<(), PlanError> {
         out.c_string("argv", argument)
     })?;
     out.u8(program.listen_fds as u8);
+    out.u8(program.orphaned as u8);
     Ok(())
 }
 
@@ -97,6 +98,11 @@ fn read_program(fields: &mut Fields<'_>) -> Result<Program, PlanError> {
         listen_fds: fields.get("listen_fds", |reader| match reader.u8()? {
             0 => Some(ListenFds::Absent),
             1 => Some(ListenFds::Announced),
+            _ => None,
+        })?,
+        orphaned: fields.get("orphaned", |reader| match reader.u8()? {
+            0 => Some(Orphaned::LivesOn),
+            1 => Some(Orphaned::Terminated),
             _ => None,
         })?,
     })

@@ -61,6 +61,18 @@ pub struct Program {
     pub argv: Vec<Vec<u8>>,
     /// Whether it finds its listeners by the `LISTEN_FDS` protocol.
     pub listen_fds: ListenFds,
+    /// What becomes of it when its master dies.
+    pub orphaned: Orphaned,
+}
+
+/// What becomes of a program when its master dies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Orphaned {
+    /// It lives on: who adopts it decides.
+    LivesOn = 0,
+    /// It gets SIGTERM.
+    Terminated = 1,
 }
 
 /// Whether a program finds its listeners by the `LISTEN_FDS` protocol.

@@ -13,6 +13,6 @@ mod launch;
 pub use error::PlanError;
 pub use header::{MAGIC, MAX_DESCRIPTORS, MAX_PLAN, PlanHeader, VERSION};
 pub use launch::{
-    DescriptorUse, EncodedPlan, Identity, LaunchPlan, Limit, LimitKind, ListenFds, Program, Role,
-    UnknownRole,
+    DescriptorUse, EncodedPlan, Identity, LaunchPlan, Limit, LimitKind, ListenFds, Orphaned,
+    Program, Role, UnknownRole,
 };

@@ -1,8 +1,8 @@
 //! Launch plans, good and bad: a header followed by its body.
 
 use herder_wire::plan::{
-    DescriptorUse, EncodedPlan, Identity, LaunchPlan, Limit, LimitKind, ListenFds, PlanHeader,
-    Program, Role,
+    DescriptorUse, EncodedPlan, Identity, LaunchPlan, Limit, LimitKind, ListenFds, Orphaned,
+    PlanHeader, Program, Role,
 };
 
 use super::{Seed, seed};
@@ -171,6 +171,7 @@ fn launcher() -> LaunchPlan {
                 Vec::new(),
             ],
             listen_fds: ListenFds::Announced,
+            orphaned: Orphaned::Terminated,
         }),
         environment: vec![
             (b"PATH".to_vec(), b"/usr/bin".to_vec()),

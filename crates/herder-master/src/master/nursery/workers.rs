@@ -9,7 +9,8 @@ use herder_core::WorkerId;
 use herder_core::spec::{AppSpec, DispatchMode};
 use herder_sys::limits;
 use herder_wire::plan::{
-    DescriptorUse, Identity, LaunchPlan, Limit, LimitKind, ListenFds, Program as WireProgram, Role,
+    DescriptorUse, Identity, LaunchPlan, Limit, LimitKind, ListenFds, Orphaned,
+    Program as WireProgram, Role,
 };
 
 use super::draft::Draft;
@@ -155,6 +156,7 @@ pub(super) fn become_program(plan: &mut LaunchPlan, command: &Command, listen_fd
         path: bytes(command.path.as_os_str()),
         argv: command.argv.iter().map(|arg| bytes(arg)).collect(),
         listen_fds,
+        orphaned: Orphaned::LivesOn,
     });
 }
 
