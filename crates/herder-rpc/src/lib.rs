@@ -17,6 +17,10 @@ pub mod server;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(feature = "schema")]
+#[doc(hidden)]
+pub mod support;
+
 mod codec;
 mod cx;
 

@@ -25,22 +25,28 @@ pub struct Feed<T> {
 impl<T: Serialize + Send + Sync + 'static> Feed<T> {
     /// The items of a stream.
     pub fn from_stream(stream: impl Stream<Item = T> + Send + 'static) -> Self {
-        Self::new(async move |mut sink| {
-            let is_continued = sink.resume().is_some();
-            sink.open(0);
-            if is_continued {
-                sink.gap("the stream begins anew", None);
-            }
-            let mut stream = pin!(stream);
-            loop {
-                sink.ready().await;
-                let next = std::future::poll_fn(|context| stream.as_mut().poll_next(context));
-                let Some(item) = next.await else {
-                    return Ok(());
-                };
-                sink.send(&item).await?;
-            }
-        })
+        Self::new(async move |sink| drain(stream, sink).await)
+    }
+}
+
+/// Feeds a subscriber from a stream that lives as long as the future.
+pub(crate) async fn drain<T: Serialize + Send + Sync>(
+    stream: impl Stream<Item = T> + Send,
+    mut sink: Sink,
+) -> Result<(), CallError> {
+    let is_continued = sink.resume().is_some();
+    sink.open(0);
+    if is_continued {
+        sink.gap("the stream begins anew", None);
+    }
+    let mut stream = pin!(stream);
+    loop {
+        sink.ready().await;
+        let next = std::future::poll_fn(|context| stream.as_mut().poll_next(context));
+        let Some(item) = next.await else {
+            return Ok(());
+        };
+        sink.send(&item).await?;
     }
 }
 

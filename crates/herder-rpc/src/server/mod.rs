@@ -35,6 +35,8 @@ mod stream;
 
 pub use events::{EventSource, SlowReader};
 pub use feed::Feed;
+#[cfg(feature = "schema")]
+pub(crate) use feed::drain;
 pub use gate::MethodLimits;
 pub use library::{Library, LibraryIdentity, ServeError};
 pub use object::{IntoObject, Object};

@@ -17,6 +17,7 @@ const REMEMBERED: usize = 1024;
 
 /// One key and what it has now.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Change<K, V> {
     /// The key.
     pub key: K,

@@ -50,6 +50,8 @@ mod decoder;
 mod encoder;
 mod number;
 mod prefix;
+#[cfg(feature = "schema")]
+mod schema;
 
 pub use decoder::Decoder;
 pub use error::{CallError, ErrorKind, Executed};
