@@ -12,6 +12,7 @@ const { Events, State } = require('./lib/server/sources');
 const environment = require('./lib/environment');
 const proxy = require('./lib/proxy');
 const services = require('./lib/services');
+const { Bus } = services;
 
 const INIT = 60_000;
 let shared = null;
@@ -58,6 +59,6 @@ function close(objects) {
 }
 
 module.exports = {
-  CallOptions, Events, Gap, HerderError, State, Subscription, agent, agentsOf, close, connect, context, expose, host,
+  Bus, CallOptions, Events, Gap, HerderError, State, Subscription, agent, agentsOf, close, connect, context, expose, host,
   options, ...services(agent),
 };

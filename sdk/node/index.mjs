@@ -1,7 +1,7 @@
 import herder from './index.js';
 
 export const {
-  CallOptions, Events, Gap, HerderError, State, Subscription, agent, agentsOf, bus, close, connect, context, expose,
+  Bus, CallOptions, Events, Gap, HerderError, State, Subscription, agent, agentsOf, bus, close, connect, context, expose,
   host, jobs, options, state,
 } = herder;
 export default herder;

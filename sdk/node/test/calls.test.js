@@ -6,7 +6,7 @@ const net = require('net');
 const test = require('node:test');
 const herder = require('..');
 const { Decoder, Type, encode } = require('../lib/wire');
-const { HERD, Scene, eventually, gate } = require('./scene');
+const { HERD, Scene, eventually, gate } = require('../fixtures/scene');
 
 test('every kind of export and method is an object that can be called', async (t) => {
   const scene = new Scene(t);

@@ -5,7 +5,7 @@ const fs = require('fs');
 const test = require('node:test');
 const { once } = require('events');
 const herder = require('..');
-const { Scene, eventually } = require('./scene');
+const { Scene, eventually } = require('../fixtures/scene');
 
 test('what is in flight when the library dies fails at once and says whether it ran', async (t) => {
   const { agent: { kv }, library } = await start(t);

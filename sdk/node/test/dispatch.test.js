@@ -7,7 +7,7 @@ const path = require('path');
 const test = require('node:test');
 const { spawn, spawnSync } = require('child_process');
 const { Master } = require('../cluster-dispatch');
-const { eventually } = require('./scene');
+const { eventually } = require('../fixtures/scene');
 
 const BIN = process.env.HERDER_BIN || 'herder';
 const skip = spawnSync(BIN, ['--version']).error ? 'the command herder is not there (HERDER_BIN)' : false;
@@ -68,7 +68,7 @@ test('a library that cannot start is told, and no worker starts', { skip, timeou
 function install(t) {
   const directory = fs.mkdtempSync(path.join(require('os').tmpdir(), 'herder-dispatch-'));
   t.after(() => fs.rmSync(directory, { recursive: true, force: true }));
-  fs.cpSync(path.join(__dirname, 'fixtures/dispatch'), directory, { recursive: true });
+  fs.cpSync(path.join(__dirname, '../fixtures/dispatch'), directory, { recursive: true });
   fs.mkdirSync(path.join(directory, 'node_modules'));
   fs.symlinkSync(path.join(__dirname, '..'), path.join(directory, 'node_modules/herder'));
   return directory;

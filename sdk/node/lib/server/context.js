@@ -2,7 +2,9 @@
 
 const { AsyncLocalStorage } = require('async_hooks');
 
-const storage = new AsyncLocalStorage();
+// A library may have another copy of this package than the host that serves it.
+const SHARED = Symbol.for('herder.context');
+const storage = globalThis[SHARED] ||= new AsyncLocalStorage();
 
 /** What a method of a library may know about the call that it serves. */
 class Context {

@@ -1,0 +1,4 @@
+import egg from './messenger.js';
+
+export const { Messenger, messenger } = egg;
+export default egg;
