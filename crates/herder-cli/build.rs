@@ -28,7 +28,7 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default();
         if path.is_dir() {
-            if name != "test" && name != "node_modules" {
+            if !["fixtures", "node_modules", "test"].contains(&&*name.to_string_lossy()) {
                 collect(&path, files)?;
             }
         } else if name == "package.json"
