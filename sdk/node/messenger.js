@@ -5,6 +5,9 @@ const { EventEmitter } = require('events');
 const herder = require('.');
 const { libraries } = require('./lib/environment');
 
+const READY = 'egg-ready';
+const OWN = new Set(['error', 'newListener', 'removeListener']);
+
 /**
  * Sends and receives messages by their action. Emits `egg-ready` when it can; what cannot be sent is an
  * `error` event, or a warning when nobody listens for it, and the promise of the sending method tells too.
@@ -13,9 +16,17 @@ class Messenger extends EventEmitter {
   constructor(bus = herder.bus) {
     super();
     this.streams = new Map();
+    this.make = bus;
     this.on('newListener', (action) => this.follow(action));
-    this.bus = Promise.resolve().then(bus);
-    this.bus.then(() => super.emit('egg-ready'), (error) => this.fail(error));
+  }
+
+  /** Connects, when the first message is sent or listened for. */
+  get bus() {
+    if (!this.connected) {
+      this.connected = Promise.resolve().then(this.make);
+      this.connected.then(() => super.emit(READY), (error) => this.fail(error));
+    }
+    return this.connected;
   }
 
   /** To every worker and library, this one as well. */
@@ -64,9 +75,10 @@ class Messenger extends EventEmitter {
   }
 
   follow(action) {
-    const own = typeof action !== 'string' || ['egg-ready', 'error', 'newListener', 'removeListener'].includes(action);
-    if (own || this.streams.has(action)) return;
-    const stream = this.bus.then((bus) => bus.on(action, (data) => { super.emit(action, data); }));
+    if (typeof action !== 'string' || OWN.has(action) || this.streams.has(action)) return;
+    const { bus } = this;
+    if (action === READY) return;
+    const stream = bus.then((bus) => bus.on(action, (data) => { super.emit(action, data); }));
     stream.catch(() => this.streams.delete(action));
     this.streams.set(action, stream);
   }
