@@ -264,6 +264,8 @@ pub use connection::{Connection, ConnectionGuard, Peer, Stream};
 pub use exit::signal_name;
 pub use herder_core::Exit;
 pub use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
+#[cfg(feature = "library")]
+pub use herder_macros::object;
 pub use herder_master::config::Format;
 pub use herder_master::event::{HerdEvent, WorkerInfo};
 pub use herder_master::role::RoleError;

@@ -2,14 +2,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use herder::rpc::server::{Object, Sink};
-use herder::rpc::{
-    Args, BoxFuture, CallError, Cx, ErrorKind, Executed, MethodSignature, ObjectSignature, Reply,
-};
+use herder::rpc::Cx;
 use herder::{AsyncWorker, Cluster, ClusterError, Library, LibrarySetup, Worker};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -17,32 +13,18 @@ use tokio::io::AsyncWriteExt;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Counts its calls.
-struct Counter(AtomicU64);
+#[herder::object(name = "counter")]
+trait Counter {
+    /// The number of the call, and the slot of the caller.
+    async fn next(&self, cx: &Cx) -> (u64, u32);
+}
 
-impl Object for Counter {
-    fn signature(&self) -> ObjectSignature {
-        ObjectSignature::new("", [("next".to_owned(), MethodSignature::default())])
-    }
+struct Count(AtomicU64);
 
-    fn call(
-        self: Arc<Self>,
-        cx: Cx,
-        _method: u16,
-        args: Args,
-    ) -> BoxFuture<'static, Result<Reply, CallError>> {
+impl Counter for Count {
+    async fn next(&self, cx: &Cx) -> (u64, u32) {
         let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-        let slot = cx.caller.slot;
-        Box::pin(async move { Reply::encode(args.codec(), &(number, slot)) })
-    }
-
-    fn subscribe(
-        self: Arc<Self>,
-        _cx: Cx,
-        _method: u16,
-        _args: Args,
-        _sink: Sink,
-    ) -> BoxFuture<'static, Result<(), CallError>> {
-        Box::pin(async { Err(CallError::new(ErrorKind::NoMethod, Executed::No, "")) })
+        (number, cx.caller.slot)
     }
 }
 
@@ -50,14 +32,15 @@ async fn counter(setup: LibrarySetup) -> Result<Library, String> {
     assert_eq!((setup.name(), setup.epoch()), ("core", 1));
     Ok(setup
         .library()
-        .dynamic("counter", Counter(AtomicU64::new(0))))
+        .object(CounterObject::new(Count(AtomicU64::new(0)))))
 }
 
 async fn serve(worker: AsyncWorker) -> io::Result<()> {
-    let (listener, agent) = (worker.listener(), worker.agent());
+    let counter = worker.agent().object::<CounterClient>().await;
+    let (listener, counter) = (worker.listener(), counter.map_err(io::Error::other)?);
     while let Some(mut connection) = listener.accept().await? {
-        let answer = agent.call("counter", "next", json!([])).await;
-        let answer = answer.map_err(io::Error::other)?.to_string();
+        let (number, slot) = counter.next().await.map_err(io::Error::other)?;
+        let answer = format!("[{number},{slot}]");
         connection.write_all(answer.as_bytes()).await?;
     }
     Ok(())

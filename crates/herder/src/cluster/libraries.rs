@@ -30,6 +30,40 @@ impl Cluster {
     /// next life, as they say. Libraries end after the workers.
     ///
     /// A name is 1 to 32 of `a-z 0-9 -`, and no two libraries have the same.
+    ///
+    /// ```no_run
+    /// use std::process::ExitCode;
+    /// use herder::rpc::CallError;
+    /// use herder::{AsyncWorker, Cluster, ClusterError, Library, LibrarySetup};
+    ///
+    /// #[herder::object(name = "greeter")]
+    /// trait Greeter {
+    ///     async fn greet(&self, name: String) -> String;
+    /// }
+    ///
+    /// struct Polite;
+    ///
+    /// impl Greeter for Polite {
+    ///     async fn greet(&self, name: String) -> String {
+    ///         format!("hello, {name}")
+    ///     }
+    /// }
+    ///
+    /// fn main() -> Result<ExitCode, ClusterError> {
+    ///     herder::init();
+    ///     Cluster::new().listen(8080).library("core", core).run_async(serve)
+    /// }
+    ///
+    /// async fn core(setup: LibrarySetup) -> Result<Library, std::io::Error> {
+    ///     Ok(setup.library().object(GreeterObject::new(Polite)))
+    /// }
+    ///
+    /// async fn serve(worker: AsyncWorker) -> Result<(), CallError> {
+    ///     let greeter: GreeterClient = worker.agent().object().await?;
+    ///     println!("{}", greeter.greet("you".to_owned()).await?);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn library<F, Fut, E>(mut self, name: impl Into<String>, setup: F) -> Cluster
     where
         F: Fn(LibrarySetup) -> Fut + Send + Sync + 'static,
