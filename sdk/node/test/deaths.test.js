@@ -84,7 +84,7 @@ test('a state stream goes on with a gap and a new snapshot', async (t) => {
   assert.deepStrictEqual(await take(items, 3), ['snapshot a=1', 'snapshot b=2', 'snapshot_end']);
   await kv.set('c', 3);
   await kv.drop('a');
-  assert.deepStrictEqual(await take(items, 2), ['item c=3', 'item a=undefined']);
+  assert.deepStrictEqual(await take(items, 2), ['item c=3', 'item a=null']);
   library.kill('SIGKILL');
   await next(scene, 2);
   assert.deepStrictEqual(await take(items, 4), [

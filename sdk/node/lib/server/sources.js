@@ -10,7 +10,7 @@ const POLICIES = ['block', 'disconnect', 'drop'];
 
 /**
  * A map whose changes can be watched: a subscriber gets all entries, then what changes. A slow one gets the
- * newest value of a key, not all that it had. Items are `{key, value}`, and `{key}` for what was deleted.
+ * newest value of a key, not all that it had. Items are `{key, value}`; the value is null when it was deleted.
  */
 class State {
   constructor(entries = []) {
@@ -88,7 +88,7 @@ class State {
   }
 
   item(key) {
-    return this.entries.has(key) ? { key, value: this.entries.get(key) } : { key };
+    return { key, value: this.entries.get(key) ?? null };
   }
 }
 
