@@ -175,7 +175,7 @@ fn two_herds_of_one_name_do_not_meet() {
 }
 
 #[test]
-fn r28_nothing_is_left_when_keeper_and_master_are_killed_together() {
+fn r28_timed_nothing_is_left_when_keeper_and_master_are_killed_together() {
     let scene = Scene::new("lib_orphan");
     let herd = herd(&scene, &["--grace", "2000"]).start();
     wait_for(&herd, 0, 1, "ready", BOOT);
