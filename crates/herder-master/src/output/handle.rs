@@ -17,7 +17,7 @@ use super::queue::Queue;
 use super::sentence::Who;
 use super::standard::Targets;
 use crate::config::{Format, Observer};
-use crate::event::HerdEvent;
+use crate::event::{HerdEvent, WorkerInfo};
 use crate::part::{Part, Process, ProcessId};
 
 /// The output of one app: its events, and what its workers print.
@@ -80,11 +80,18 @@ impl Output {
         }
     }
 
-    /// Tells an event, in the order of the calls. The news of a worker's end stands after what the
-    /// worker has printed.
+    /// Tells an event, in the order of the calls. That a process is ready, or has ended, stands after
+    /// what it has printed before.
     pub(crate) fn tell(&self, event: HerdEvent) {
-        if let Some(process) = ended(&event) {
-            self.pipes.exited(process);
+        let (part, told) = Part::told(&event);
+        let of = |worker: &WorkerInfo| ProcessId {
+            part: part.number(),
+            life: worker.id,
+        };
+        if let HerdEvent::Exited { worker, .. } = told {
+            self.pipes.exited(of(worker));
+        } else if let HerdEvent::Ready { worker, .. } = told {
+            self.pipes.catch_up(of(worker));
         }
         self.queue.tell(event);
     }
@@ -126,18 +133,6 @@ impl Drop for Output {
         self.pipes.end();
         self.queue.close();
     }
-}
-
-/// The process whose end an event tells.
-fn ended(event: &HerdEvent) -> Option<ProcessId> {
-    let (part, event) = Part::told(event);
-    let HerdEvent::Exited { worker, .. } = event else {
-        return None;
-    };
-    Some(ProcessId {
-        part: part.number(),
-        life: worker.id,
-    })
 }
 
 /// A thread whose end can be waited for with a deadline.

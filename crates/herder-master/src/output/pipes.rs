@@ -104,6 +104,13 @@ impl Pipes {
         self.prune(&mut lock(&self.sources));
     }
 
+    /// What the process has printed up to this moment is put into the queue now.
+    pub(super) fn catch_up(&self, process: ProcessId) {
+        if let Some(source) = self.find(process) {
+            self.drain(&mut lock(&source));
+        }
+    }
+
     /// The last lines that the process printed, up to this moment.
     pub(super) fn last_lines(&self, process: ProcessId) -> Vec<String> {
         let Some(source) = self.find(process) else {

@@ -226,6 +226,24 @@ fn what_a_worker_printed_stands_before_the_news_of_its_end() {
 }
 
 #[test]
+fn what_a_worker_printed_stands_before_the_news_that_it_is_ready() {
+    for _ in 0..100 {
+        let bench = Bench::start(Format::Text, None);
+        let (_print, mut complain) = bench.attach(WEB);
+        writeln!(complain, "connected").unwrap();
+        bench.output.tell(HerdEvent::Ready {
+            worker: WEB,
+            guessed: false,
+        });
+        let (_, stderr) = bench.finish();
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert_eq!(lines.len(), 2, "{stderr}");
+        assert_eq!(lines[0], "web/0 #3 [1234] connected");
+        assert!(lines[1].ends_with("Z web: worker 0 #3 [1234] ready"));
+    }
+}
+
+#[test]
 fn r12_the_last_lines_are_there_as_soon_as_the_worker_has_printed_them() {
     let bench = Bench::start(Format::Quiet, None);
     let (mut print, mut complain) = bench.attach(WEB);
