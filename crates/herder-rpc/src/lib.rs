@@ -30,8 +30,8 @@ use std::pin::Pin;
 pub use codec::{Args, Reply};
 pub use cx::{Caller, Cx};
 pub use herder_wire::rpc::{
-    CallError, Codec, ErrorKind, Executed, MethodKind, MethodSignature, ObjectSignature, Part,
-    Signature,
+    Blob, CallError, Codec, ErrorKind, Executed, MethodKind, MethodSignature, ObjectSignature,
+    Part, Signature,
 };
 
 /// A future of any type, in a box.

@@ -124,6 +124,15 @@ where
         change.value().value.as_ref().map(read)
     }
 
+    /// The keys that have a value, in no order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<K> {
+        let state = self.table.state();
+        let has_value = |number: &u64| !state.removals.contains(number);
+        let present = state.numbers.iter().filter(|(_, number)| has_value(number));
+        present.map(|(key, _)| key.clone()).collect()
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {

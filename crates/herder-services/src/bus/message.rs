@@ -1,9 +1,10 @@
 //! What goes over the bus.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 /// Who a message is for. Only those get it that subscribed to its topic.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum To {
     /// Every worker and library of this machine's herd, the sender as well.
@@ -27,7 +28,7 @@ pub enum To {
 }
 
 /// Who sent a message.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Sender {
     /// `worker`, `library:NAME` or `tool`.
     pub part: String,
@@ -40,7 +41,7 @@ pub struct Sender {
 }
 
 /// A message, as it arrives.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 pub struct Message {
     /// What it is about.
     pub topic: String,
@@ -53,7 +54,7 @@ pub struct Message {
 }
 
 /// What became of a message.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub struct Delivery {
     /// How many subscribers of this machine get it.
     pub receivers: u32,
@@ -84,6 +85,20 @@ impl<'de> Deserialize<'de> for Json {
         serde_json::from_str(&text)
             .map(Json)
             .map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Json {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Json".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!(true)
     }
 }
 

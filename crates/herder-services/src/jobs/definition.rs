@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use herder_core::schedule::{JobName, JobNameError, JobPlan, Misfire, Overlap, Target, Wall};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::timing::{Timing, TimingError};
@@ -85,6 +86,42 @@ pub enum JobError {
     /// It cannot be kept over a restart.
     #[error("the job is not kept: {0}")]
     NotKept(String),
+}
+
+/// Written out: the parts are of crates that know nothing of schemas.
+impl JsonSchema for JobDefinition {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "JobDefinition".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "A job: when it is due, and who runs it.",
+            "properties": {
+                "timing": { "type": "string" },
+                "target": { "enum": ["worker", "all", "library", "cluster"] },
+                "overlap": { "enum": ["skip", "queue", "allow"] },
+                "misfire": {
+                    "oneOf": [
+                        { "enum": ["skip", "once"] },
+                        {
+                            "type": "object",
+                            "properties": { "all": { "type": "integer", "minimum": 0 } },
+                            "required": ["all"],
+                            "additionalProperties": false,
+                        },
+                    ],
+                },
+                "timeout_ms": { "type": "integer", "minimum": 1 },
+                "retries": { "type": "integer", "minimum": 0, "maximum": 255 },
+                "jitter_ms": { "type": "integer", "minimum": 0 },
+                "start": { "enum": ["tick", "immediate"] },
+            },
+            "required": ["timing"],
+            "additionalProperties": false,
+        })
+    }
 }
 
 impl JobDefinition {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::engine::Engine;
@@ -32,7 +33,8 @@ pub enum StateError {
 }
 
 /// When a change is answered.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Durability {
     /// At once; it is on the disk soon after.
     Eventual,
@@ -136,6 +138,21 @@ impl Local {
     pub fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Page {
         let now = self.clock.now().tick;
         self.lock().scan(prefix, after, limit, now)
+    }
+
+    /// All entries.
+    #[must_use]
+    pub fn scan_all(&self) -> Vec<(String, Versioned)> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.scan("", after.as_deref(), usize::MAX);
+            all.extend(page.entries);
+            after = page.next;
+            if after.is_none() {
+                return all;
+            }
+        }
     }
 
     /// Gives a lease to this owner, if nobody else has it.

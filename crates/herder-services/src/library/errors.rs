@@ -1,0 +1,64 @@
+//! What callers are told when something fails.
+
+use herder_rpc::{CallError, ErrorKind, Executed};
+use serde_json::json;
+
+use crate::bus::BusError;
+use crate::jobs::JobError;
+use crate::state::{Refusal, StateError};
+
+impl From<StateError> for CallError {
+    fn from(error: StateError) -> CallError {
+        let message = error.to_string();
+        match error {
+            StateError::Refused(refusal) => refused(&refusal),
+            StateError::NotKept(_) => {
+                CallError::new(ErrorKind::Unavailable, Executed::Yes, message)
+            }
+            StateError::NotSent(_) => CallError::new(ErrorKind::Unavailable, Executed::No, message),
+            StateError::Unavailable(_) => {
+                CallError::new(ErrorKind::Unavailable, Executed::Maybe, message)
+            }
+        }
+    }
+}
+
+impl From<BusError> for CallError {
+    fn from(error: BusError) -> CallError {
+        let message = error.to_string();
+        match error {
+            BusError::NoReceiver { .. } => CallError::app("no_receiver", message),
+            BusError::Full { .. } => CallError::app("full", message),
+            BusError::NoAnswer { .. } => CallError::app("no_answer", message),
+            BusError::NoRequest { .. } => CallError::app("no_request", message),
+        }
+    }
+}
+
+impl From<JobError> for CallError {
+    fn from(error: JobError) -> CallError {
+        let message = error.to_string();
+        let code = match error {
+            JobError::Unknown(_) => "no_job",
+            JobError::NoStore => "no_store",
+            JobError::NotKept(_) => "not_kept",
+            JobError::Name(_) | JobError::Timing(_) | JobError::Timeout => "invalid",
+        };
+        CallError::app(code, message)
+    }
+}
+
+fn refused(refusal: &Refusal) -> CallError {
+    let message = refusal.to_string();
+    match refusal {
+        Refusal::Conflict { present } => {
+            CallError::app("conflict", message).with_data(json!({ "present": present }))
+        }
+        Refusal::Full { .. } => CallError::app("full", message),
+        Refusal::NotANumber(_) => CallError::app("not_a_number", message),
+        Refusal::NotHeld { .. } => CallError::app("not_held", message),
+        Refusal::Key { .. } | Refusal::Value { .. } | Refusal::Zero(_) => {
+            CallError::new(ErrorKind::BadArguments, Executed::No, message)
+        }
+    }
+}
