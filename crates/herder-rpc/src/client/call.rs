@@ -125,7 +125,11 @@ impl<P: Plan> Call<'_, P> {
         loop {
             let failure = match self.attempt(&link, &method, deadline, progress).await {
                 Attempt::Over(result) => return result,
-                Attempt::Elsewhere => None,
+                Attempt::Elsewhere => {
+                    // Whoever keeps the connection must get its turn.
+                    tokio::task::yield_now().await;
+                    None
+                }
                 Attempt::Failed(error) => Some(error),
             };
             if let Some(error) = failure {

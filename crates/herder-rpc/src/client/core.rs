@@ -50,6 +50,14 @@ struct State {
     has_keeper: bool,
 }
 
+impl State {
+    /// A connection that ended stays here until its keeper looks: who took it for one that serves
+    /// would try it again and again meanwhile.
+    fn serving(&self) -> Option<&Arc<Link>> {
+        self.link.as_ref().filter(|link| !link.calls.is_closed())
+    }
+}
+
 /// How an agent stands with its library.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Connection {
@@ -79,12 +87,12 @@ impl Core {
 
     /// The connection that takes calls now.
     pub(super) fn serving(&self) -> Option<Arc<Link>> {
-        self.lock().link.clone()
+        self.lock().serving().cloned()
     }
 
     pub(super) fn connection(&self) -> Connection {
         let state = self.lock();
-        match &state.link {
+        match state.serving() {
             Some(link) => Connection::Up(link.facts.welcome.epoch),
             None => Connection::Away(state.trouble.clone()),
         }
@@ -113,7 +121,7 @@ impl Core {
             self.keep()?;
             {
                 let state = self.lock();
-                if let Some(link) = &state.link {
+                if let Some(link) = state.serving() {
                     return Ok(Arc::clone(link));
                 }
                 if let Some(refusal) = &state.refusal {

@@ -15,6 +15,10 @@ use super::outbox::{Batch, Outbox, Outgoing};
 use super::stream::StreamCore;
 use super::table::Table;
 
+/// More calls than any library's window; half of the numbers in the table, so that there are some
+/// left for streams.
+const MOST_CALLS: usize = 1 << 19;
+
 /// What the handshake told of the library.
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -105,14 +109,14 @@ impl Progress {
 impl Link {
     pub(super) fn new(sink: OwnedWriteHalf, facts: Facts, now: Instant) -> Self {
         let limits = facts.welcome.limits;
-        let permits = |limit: u64| {
+        let permits = |limit: u64, most: usize| {
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            Semaphore::new(limit.clamp(1, Semaphore::MAX_PERMITS))
+            Semaphore::new(limit.clamp(1, most))
         };
         Self {
             sink,
-            calls: permits(u64::from(limits.calls)),
-            bytes: permits(limits.bytes),
+            calls: permits(u64::from(limits.calls), MOST_CALLS),
+            bytes: permits(limits.bytes, Semaphore::MAX_PERMITS),
             facts,
             began: now,
             written: Notify::new(),
