@@ -26,12 +26,13 @@ test-all: ## As test, with the long matrices and a long simulation
 check: ## Formatting, lints, licences and bans, documentation, help texts
 	@scripts/setup check
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path bench/peers/tarpc/Cargo.toml --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) deny check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(CARGO) test -p herder-cli help
 
-bench: ## Measure beside bare loops, a bare echo server and Node's own primary; takes minutes, wants an idle machine
+bench: ## Measure beside bare loops, an echo server, Node's own primary and tarpc; takes minutes, wants an idle machine
 	@scripts/setup bench
 	$(CARGO) run --release -p herder-bench

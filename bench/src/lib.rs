@@ -1,4 +1,4 @@
-//! What a connection and a message cost under herder, beside loops that have nothing around them.
+//! What a connection, a message and a call cost under herder, beside loops that have nothing around them.
 //!
 //! Every figure is a comparison inside one run: all variants take turns, round by round, on the same machine
 //! minutes apart, and what counts are the medians of the ratios of each round. Absolute rates say more
@@ -13,6 +13,7 @@
 //! - [`bare`]: the loops to compare with;
 //! - [`variant`]: what is compared, and how each is started;
 //! - [`messages`]: clients that keep their connections;
+//! - [`calls`]: calls to a library, a contest of their own;
 //! - [`measure`]: one measurement of one variant;
 //! - [`memory`]: what an idle herd needs;
 //! - [`contest`]: all of them, interleaved, and [`statistics`] of them;
@@ -22,6 +23,7 @@
 
 pub mod answer;
 pub mod bare;
+pub mod calls;
 pub mod contest;
 pub mod measure;
 pub mod memory;

@@ -1,13 +1,14 @@
-//! `cargo run --release -p herder-bench`: what a connection and a message cost.
+//! `cargo run --release -p herder-bench`: what a connection, a message and a call cost.
 
 #![forbid(unsafe_code)]
 
 use clap::Parser;
 use herder_bench::bare::Role;
+use herder_bench::calls::contest::{CallContest, SHAPES};
 use herder_bench::contest::Contest;
 use herder_bench::measure::Pressure;
 use herder_bench::variant::Variant;
-use herder_bench::{memory, report};
+use herder_bench::{calls, memory, report};
 use std::env;
 use std::fs;
 use std::io::{self, Write};
@@ -18,7 +19,7 @@ use std::time::Duration;
 /// Workers of the herd whose memory is printed.
 const IDLE_WORKERS: usize = 4;
 
-/// Measures what a connection and a message cost under herder beside loops with nothing around them.
+/// Measures what a connection, a message and a call cost under herder beside loops with nothing around them.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
@@ -31,58 +32,87 @@ struct Options {
     /// Measure only these, and not the memory (more than one: --only A --only B)
     #[arg(long, value_name = "VARIANT")]
     only: Vec<Variant>,
+    /// Measure only calls to a library
+    #[arg(long, conflicts_with = "only")]
+    calls: bool,
     /// Also write every sample to FILE
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
 fn main() -> io::Result<ExitCode> {
-    // The servers that are compared are this program again, with a role for its only argument.
-    if let Some(role) = env::args()
-        .nth(1)
-        .and_then(|argument| Role::named(&argument))
+    // The servers that are compared are this program again, with a role for its first argument.
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some((role, arguments)) = arguments.split_first()
+        && let Some(role) = Role::named(role)
     {
-        role.play()?;
+        role.play(arguments)?;
         return Ok(ExitCode::SUCCESS);
     }
     run(&Options::parse())
 }
 
 fn run(options: &Options) -> io::Result<ExitCode> {
-    let mut out = io::stdout();
-    let time = Duration::from_secs(options.seconds.into());
-    let variants = if options.only.is_empty() {
-        &Variant::ALL[..]
+    let (rounds, time) = (
+        options.rounds.into(),
+        Duration::from_secs(options.seconds.into()),
+    );
+    let is_for_all = options.only.is_empty();
+    let mut contests = Vec::new();
+    if !options.calls {
+        let variants = if is_for_all {
+            &Variant::ALL[..]
+        } else {
+            &options.only
+        };
+        contests = hold_contests(variants, rounds, time)?;
+    }
+    let mut calls = Vec::new();
+    if is_for_all {
+        calls = hold_call_contests(rounds, time)?;
+    }
+    let mut memory = Vec::new();
+    if is_for_all && !options.calls {
+        memory = memory::of_idle_herd(IDLE_WORKERS);
+        write!(io::stdout(), "{}", report::memory(&memory))?;
+    }
+    if let Some(path) = &options.json {
+        let all =
+            serde_json::json!({ "contests": contests, "calls": calls, "idle_memory": memory });
+        fs::write(path, serde_json::to_vec_pretty(&all)?)?;
+    }
+    let clean = contests.iter().all(Contest::is_clean) && calls.iter().all(CallContest::is_clean);
+    Ok(if clean {
+        ExitCode::SUCCESS
     } else {
-        &options.only
-    };
+        ExitCode::FAILURE
+    })
+}
+
+fn hold_contests(variants: &[Variant], rounds: usize, time: Duration) -> io::Result<Vec<Contest>> {
     let mut contests = Vec::new();
     for pressure in Pressure::ALL {
-        let contest = Contest::hold(variants, pressure, options.rounds.into(), time);
+        let contest = Contest::hold(variants, pressure, rounds, time);
         if contest.samples.is_empty() {
             continue; // Nobody who was asked for takes part.
         }
         writeln!(
-            out,
+            io::stdout(),
             "{}{}",
             report::table(&contest),
             report::verdict(&contest)
         )?;
         contests.push(contest);
     }
-    let mut memory = Vec::new();
-    if options.only.is_empty() {
-        memory = memory::of_idle_herd(IDLE_WORKERS);
-        write!(out, "{}", report::memory(&memory))?;
+    Ok(contests)
+}
+
+fn hold_call_contests(rounds: usize, time: Duration) -> io::Result<Vec<CallContest>> {
+    let mut contests = Vec::new();
+    for shape in SHAPES {
+        let contest = CallContest::hold(shape, rounds, time);
+        writeln!(io::stdout(), "{}", calls::report::table(&contest))?;
+        contests.push(contest);
     }
-    if let Some(path) = &options.json {
-        let all = serde_json::json!({ "contests": contests, "idle_memory": memory });
-        fs::write(path, serde_json::to_vec_pretty(&all)?)?;
-    }
-    let clean = contests.iter().all(Contest::is_clean);
-    Ok(if clean {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(contests)
 }

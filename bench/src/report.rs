@@ -78,7 +78,7 @@ fn verdict_on_node(contest: &Contest, herd: Variant) -> String {
     )
 }
 
-fn met(goal: bool) -> &'static str {
+pub(crate) fn met(goal: bool) -> &'static str {
     if goal { "met" } else { "MISSED" }
 }
 
@@ -210,7 +210,7 @@ fn list(counts: &BTreeMap<String, usize>) -> String {
 }
 
 /// Columns as wide as their widest cell, the first to the left, the others to the right.
-fn align(rows: &[Vec<String>]) -> String {
+pub(crate) fn align(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let widest = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(widest).collect();

@@ -2,7 +2,7 @@
 //!
 //! `pass`: a master accepts and sends each connection to one of its workers. `shared`: workers race on one listener.
 //! `echo`: one process that sends every WebSocket message back.
-//! All print `listening ADDRESS` and live until SIGTERM; their workers end with them.
+//! All these print `listening ADDRESS` and live until SIGTERM; their workers end with them.
 
 mod echo;
 mod master;
@@ -10,14 +10,19 @@ mod passed;
 mod serve;
 mod shared;
 
+use crate::calls;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 
 /// What an extra process of the benchmark does, as its first argument says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// Calls a library by name: `PATH SIZE IN_FLIGHT MILLISECONDS`.
+    CallerByName,
     /// Sends every message back.
     Echo,
+    /// Offers the objects that are called: `PATH`.
+    Library,
     /// Accepts and passes connections.
     Master,
     /// Serves what it is passed over its standard input.
@@ -26,17 +31,22 @@ pub enum Role {
     Shared,
     /// Serves what it accepts from its standard input, until its standard output is gone.
     Sharing,
+    /// Calls a library by a typed client, with the same arguments as `CallerByName`.
+    TypedCaller,
 }
 
 impl Role {
     /// The role with this name.
     pub fn named(name: &str) -> Option<Role> {
         [
+            Role::CallerByName,
             Role::Echo,
+            Role::Library,
             Role::Master,
             Role::Passed,
             Role::Shared,
             Role::Sharing,
+            Role::TypedCaller,
         ]
         .into_iter()
         .find(|role| role.name() == name)
@@ -45,20 +55,26 @@ impl Role {
     /// Its name: the argument to start it with.
     pub fn name(self) -> &'static str {
         match self {
+            Role::CallerByName => "caller-by-name",
             Role::Echo => "bare-echo",
+            Role::Library => "library",
             Role::Master => "bare-master",
             Role::Passed => "bare-passed",
             Role::Shared => "bare-shared",
             Role::Sharing => "bare-sharing",
+            Role::TypedCaller => "typed-caller",
         }
     }
 
     /// Plays the role.
     ///
     /// # Errors
-    /// When a system call fails that cannot be gone on without.
-    pub fn play(self) -> io::Result<()> {
+    /// When a system call fails that cannot be gone on without, or an argument is missing.
+    pub fn play(self, arguments: &[String]) -> io::Result<()> {
         match self {
+            Role::CallerByName | Role::Library | Role::TypedCaller => {
+                calls::echo::play(self, arguments)
+            }
             Role::Echo => echo::run(),
             Role::Master => master::run(),
             Role::Passed => passed::run(),

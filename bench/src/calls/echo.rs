@@ -1,0 +1,183 @@
+//! The library whose one method returns its argument, and its callers in Rust.
+
+use super::press::Load;
+use crate::bare::Role;
+use herder_rpc::client::{Agent, CallOptions, Client, Endpoint, Identity, Proxy};
+use herder_rpc::server::{Library, LibraryIdentity, Object, Sink};
+use herder_rpc::{
+    Args, BoxFuture, CallError, Cx, ErrorKind, Executed, MethodSignature, ObjectSignature, Part,
+    Reply,
+};
+use herder_wire::rpc::Argument;
+use serde_json::{Value, json};
+use std::future::{Future, pending};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::UnixListener;
+use tokio::runtime::Builder;
+
+/// The herd that library and callers belong to.
+pub const HERD: &str = "00112233445566778899aabbccddeeff";
+
+/// How many threads a library of a herd has.
+const THREADS: usize = 4;
+
+/// Plays a part of a contest, as the arguments say: `PATH`, for a caller with its load.
+///
+/// # Errors
+/// When an argument is missing, and those of the socket.
+pub fn play(role: Role, arguments: &[String]) -> io::Result<()> {
+    let missing = || io::Error::new(io::ErrorKind::InvalidInput, "an argument is missing");
+    let (path, load) = arguments.split_first().ok_or_else(missing)?;
+    let path = Path::new(path);
+    if role == Role::Library {
+        return serve(path);
+    }
+    let load = Load::from_arguments(load.iter().cloned()).ok_or_else(missing)?;
+    if role == Role::TypedCaller {
+        call_typed(path, load)
+    } else {
+        call_by_name(path, load)
+    }
+}
+
+/// Serves at `path` until it is killed.
+fn serve(path: &Path) -> io::Result<()> {
+    // As a herd runs its libraries.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = UnixListener::bind(path)?;
+        writeln!(io::stdout().lock(), "listening {}", path.display())?;
+        let identity = LibraryIdentity {
+            name: "core".to_owned(),
+            epoch: 1,
+            app: "bench".to_owned(),
+            herd: HERD.to_owned(),
+        };
+        let library = Library::new("core").dynamic(Echo::NAME, EchoObject);
+        let served = library.serve_on(listener, identity, pending::<()>());
+        served.await.map_err(io::Error::other)
+    })
+}
+
+/// Calls by name, with JSON.
+fn call_by_name(path: &Path, load: Load) -> io::Result<()> {
+    press(path, |agent| async move {
+        load.press(move |text| {
+            let agent = agent.clone();
+            async move {
+                let size = text.len();
+                let answer = agent.call(Echo::NAME, "echo", json!([text])).await;
+                matches!(answer, Ok(Value::String(text)) if text.len() == size)
+            }
+        })
+        .await
+    })
+}
+
+/// Calls by a typed client, with postcard.
+fn call_typed(path: &Path, load: Load) -> io::Result<()> {
+    press(path, |agent| async move {
+        let echo: Echo = agent.client();
+        load.press(move |text| {
+            let echo = echo.clone();
+            async move {
+                let size = text.len();
+                let answer = echo.echo(text).await;
+                answer.is_ok_and(|text| text.len() == size)
+            }
+        })
+        .await
+    })
+}
+
+fn press<F: Future<Output = String>>(path: &Path, act: impl FnOnce(Agent) -> F) -> io::Result<()> {
+    // As a herd runs its asynchronous workers unless they say otherwise.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let agent = Agent::connect(Endpoint {
+            library: "core".to_owned(),
+            path: path.to_owned(),
+            herd: HERD.to_owned(),
+            identity: Identity {
+                app: "bench".to_owned(),
+                part: Part::Worker,
+                slot: 1,
+                worker: 1,
+                pid: std::process::id(),
+            },
+        });
+        agent.ready().await.map_err(io::Error::other)?;
+        writeln!(io::stdout().lock(), "{}", act(agent).await)
+    })
+}
+
+/// What `#[herder::object]` writes for a trait with `async fn echo(&self, text: String) -> String`.
+#[derive(Clone)]
+struct Echo(Proxy);
+
+impl Client for Echo {
+    const NAME: &'static str = "echo";
+
+    fn signature() -> Arc<ObjectSignature> {
+        Arc::new(signature())
+    }
+
+    fn new(proxy: Proxy) -> Self {
+        Self(proxy)
+    }
+}
+
+impl Echo {
+    async fn echo(&self, text: String) -> Result<String, CallError> {
+        self.0.call(0, &(text,), &CallOptions::default()).await
+    }
+}
+
+struct EchoObject;
+
+impl Object for EchoObject {
+    fn signature(&self) -> ObjectSignature {
+        signature()
+    }
+
+    fn call(
+        self: Arc<Self>,
+        _: Cx,
+        _: u16,
+        args: Args,
+    ) -> BoxFuture<'static, Result<Reply, CallError>> {
+        Box::pin(async move {
+            let (text,): (String,) = args.decode()?;
+            Reply::encode(args.codec(), &text)
+        })
+    }
+
+    fn subscribe(
+        self: Arc<Self>,
+        _: Cx,
+        _: u16,
+        _: Args,
+        _: Sink,
+    ) -> BoxFuture<'static, Result<(), CallError>> {
+        let error = CallError::new(ErrorKind::NoMethod, Executed::No, "it has no streams");
+        Box::pin(async { Err(error) })
+    }
+}
+
+fn signature() -> ObjectSignature {
+    let text = Argument {
+        name: "text".to_owned(),
+        schema: json!({"type": "string"}),
+    };
+    let echo = MethodSignature {
+        args: vec![text],
+        returns: Some(json!({"type": "string"})),
+        ..MethodSignature::default()
+    };
+    ObjectSignature::new("", [("echo".to_owned(), echo)]).with_layout("(String)->String")
+}
