@@ -25,7 +25,7 @@ pub(crate) enum Kind {
 /// How a method fails.
 pub(crate) enum Failure {
     /// With an error of its own.
-    Own(Type),
+    Own(Box<Type>),
     /// With the error of calls, which it makes itself.
     Call,
     /// It does not.
@@ -91,7 +91,7 @@ fn stream(signature: &Signature, kind: StreamKind) -> Result<Kind> {
     let wrong = || {
         let message = "a stream returns `Feed<T>`, `Result<Feed<T>, E>` or \
                        `impl Stream<Item = T>`";
-        Error::new(signature.output.span(), message)
+        Error::new(returns.span(), message)
     };
     if let Type::ImplTrait(hidden) = &returns {
         if let Some(token) = signature.asyncness {
@@ -156,7 +156,7 @@ fn failure(error: Type) -> Failure {
     if last_segment(&error).is_some_and(|last| last.ident == "CallError") {
         Failure::Call
     } else {
-        Failure::Own(error)
+        Failure::Own(Box::new(error))
     }
 }
 

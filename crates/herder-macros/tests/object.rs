@@ -115,7 +115,7 @@ impl Kv for Store {
     }
 
     async fn slow(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn touch(&self, _key: String) {
