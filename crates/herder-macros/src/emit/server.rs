@@ -7,6 +7,16 @@ use crate::kind::{Failure, Kind, StreamForm};
 use crate::model::{Method, Model};
 
 pub(super) fn emit(model: &Model) -> TokenStream {
+    let held = held(model);
+    let dispatch = dispatch(model);
+    quote! {
+        #held
+        #dispatch
+    }
+}
+
+/// The type that a library is given.
+fn held(model: &Model) -> TokenStream {
     let Model {
         root,
         vis,
@@ -14,19 +24,9 @@ pub(super) fn emit(model: &Model) -> TokenStream {
         name,
         ..
     } = model;
-    let (object, client) = (model.object(), model.client());
+    let object = model.object();
     let doc =
         format!("The object `{name}`, as a library takes it: an implementation of [`{ident}`].");
-    let limits = model
-        .methods
-        .iter()
-        .zip(0_u16..)
-        .filter_map(|(method, number)| {
-            let limits = limits(model, method)?;
-            Some(quote!(#number => #limits,))
-        });
-    let calls = arms(model, call);
-    let streams = arms(model, stream);
     quote! {
         #[doc = #doc]
         #[allow(dead_code)]
@@ -52,7 +52,28 @@ pub(super) fn emit(model: &Model) -> TokenStream {
                 (#name.into(), ::std::sync::Arc::new(self))
             }
         }
+    }
+}
 
+fn dispatch(model: &Model) -> TokenStream {
+    let Model { root, ident, .. } = model;
+    let (object, client) = (model.object(), model.client());
+    let limits = model
+        .methods
+        .iter()
+        .zip(0_u16..)
+        .filter_map(|(method, number)| {
+            let limits = limits(model, method)?;
+            Some(quote!(#number => #limits,))
+        });
+    let call = entry(
+        model,
+        call,
+        (&quote!(call), &quote!(#root::Reply), &quote!()),
+    );
+    let sink = quote!(__sink: #root::server::Sink,);
+    let subscribe = entry(model, stream, (&quote!(subscribe), &quote!(()), &sink));
+    quote! {
         #[allow(unused_variables)]
         impl<T: #ident> #root::server::Object for #object<T> {
             fn signature(&self) -> #root::ObjectSignature {
@@ -66,36 +87,36 @@ pub(super) fn emit(model: &Model) -> TokenStream {
                 }
             }
 
-            fn call(
-                self: ::std::sync::Arc<Self>,
-                __cx: #root::Cx,
-                __method: u16,
-                __args: #root::Args,
-            ) -> #root::BoxFuture<
-                'static,
-                ::core::result::Result<#root::Reply, #root::CallError>,
-            > {
-                match __method {
-                    #(#calls)*
-                    _ => #root::support::no_method(#name, __method),
-                }
-            }
+            #call
 
-            fn subscribe(
-                self: ::std::sync::Arc<Self>,
-                __cx: #root::Cx,
-                __method: u16,
-                __args: #root::Args,
-                __sink: #root::server::Sink,
-            ) -> #root::BoxFuture<'static, ::core::result::Result<(), #root::CallError>> {
-                match __method {
-                    #(#streams)*
-                    _ => #root::support::no_method(#name, __method),
-                }
-            }
+            #subscribe
 
             fn worker_down(&self, caller: &#root::Caller) {
                 <T as #ident>::worker_down(&self.0, caller);
+            }
+        }
+    }
+}
+
+/// A method of the object's trait that leads to those of the user's, by number.
+fn entry(
+    model: &Model,
+    body: impl Fn(&Model, &Method) -> Option<TokenStream>,
+    (function, returns, more): (&TokenStream, &TokenStream, &TokenStream),
+) -> TokenStream {
+    let Model { root, name, .. } = model;
+    let arms = arms(model, body);
+    quote! {
+        fn #function(
+            self: ::std::sync::Arc<Self>,
+            __cx: #root::Cx,
+            __method: u16,
+            __args: #root::Args,
+            #more
+        ) -> #root::BoxFuture<'static, ::core::result::Result<#returns, #root::CallError>> {
+            match __method {
+                #(#arms)*
+                _ => #root::support::no_method(#name, __method),
             }
         }
     }
