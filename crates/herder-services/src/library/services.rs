@@ -1,6 +1,8 @@
 //! From settings to a library.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+#[cfg(feature = "redb")]
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -70,6 +72,7 @@ pub enum OpenError {
 pub async fn open(settings: Settings, herd: &str, epoch: u64) -> Result<Library, OpenError> {
     let mut opening = Opening {
         clock: Clock::new(),
+        #[cfg(feature = "redb")]
         files: BTreeMap::new(),
         #[cfg(feature = "redis")]
         store: None,
@@ -129,8 +132,6 @@ struct Opening {
     clock: Clock,
     #[cfg(feature = "redb")]
     files: BTreeMap<PathBuf, crate::state::Journal>,
-    #[cfg(not(feature = "redb"))]
-    files: BTreeMap<PathBuf, std::convert::Infallible>,
     #[cfg(feature = "redis")]
     store: Option<super::store::Store>,
 }
@@ -166,14 +167,14 @@ impl Opening {
     fn kept(
         &mut self,
         local: Local,
-        path: &PathBuf,
+        path: &Path,
         (name, durability): (&str, crate::state::Durability),
     ) -> Result<Local, OpenError> {
         let journal = match self.files.get(path) {
             Some(journal) => journal.clone(),
             None => {
                 let journal = crate::state::Journal::open(path)?;
-                self.files.insert(path.clone(), journal.clone());
+                self.files.insert(path.to_owned(), journal.clone());
                 journal
             }
         };
@@ -184,7 +185,7 @@ impl Opening {
     fn kept(
         &mut self,
         _local: Local,
-        path: &PathBuf,
+        path: &Path,
         _how: (&str, crate::state::Durability),
     ) -> Result<Local, OpenError> {
         let what = format!("the file {}", path.display());

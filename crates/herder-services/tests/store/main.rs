@@ -2,6 +2,7 @@
 
 mod cache;
 mod claims;
+mod host;
 mod outage;
 mod server;
 mod space;

@@ -8,7 +8,8 @@ use herder_core::Tick;
 use herder_services::redis::{Cache, News};
 use herder_services::state::{Condition, Put, Versioned};
 
-use crate::server::{PATIENCE, Server};
+use crate::host::PATIENCE;
+use crate::server::Server;
 
 fn put(value: &str) -> Put {
     Put {
