@@ -64,8 +64,7 @@ fn arguments(program: &NodeProgram, id: WorkerId, shim: Option<PathBuf>) -> Vec<
     }
     let mut rest: Vec<OsString> = argv.collect();
     if let Some(base) = program.inspect {
-        // As Node's own primary counts, so that no two workers have one port.
-        let port = base.saturating_add(1).saturating_add(id.slot.0);
+        let port = inspector_port(base, id);
         let is_inspect = |arg: &OsString| arg.to_string_lossy().starts_with("--inspect");
         let last = rest
             .iter()
@@ -79,6 +78,20 @@ fn arguments(program: &NodeProgram, id: WorkerId, shim: Option<PathBuf>) -> Vec<
     }
     all.extend(rest);
     all
+}
+
+/// Each worker has its own, as Node's own primary counts them: who takes a slot over finds the port of
+/// who is still leaving it taken.
+fn inspector_port(base: u16, id: WorkerId) -> u16 {
+    const FIRST: u64 = 1024;
+    const PORTS: u64 = 65_536 - FIRST;
+    let port = u64::from(base) + id.incarnation.0;
+    let port = if port < FIRST + PORTS {
+        port
+    } else {
+        FIRST + (port - FIRST) % PORTS
+    };
+    u16::try_from(port).expect("it was made to fit")
 }
 
 /// Every worker finds it, whoever it is.
@@ -100,6 +113,22 @@ mod tests {
 
     use super::*;
     use crate::config::{Farewell, NodeReady};
+
+    #[test]
+    fn inspectors_are_apart_also_when_a_slot_is_taken_over() {
+        let port = |base, slot, life| {
+            let id = WorkerId {
+                slot: Slot(slot),
+                incarnation: Incarnation(life),
+            };
+            inspector_port(base, id)
+        };
+        assert_eq!(port(9229, 0, 1), 9230);
+        assert_ne!(port(9229, 0, 1), port(9229, 0, 2));
+        assert_eq!(port(65_535, 0, 1), 1024);
+        assert_eq!(port(9229, 0, 65_536 - 9229), 1024);
+        assert_eq!(port(80, 0, 1), 81);
+    }
 
     #[test]
     fn ours_stand_before_the_script() {
@@ -130,7 +159,7 @@ mod tests {
             [
                 "node",
                 "--inspect=9300",
-                "--inspect-port=9303",
+                "--inspect-port=9309",
                 "-r",
                 "x",
                 "app.js"
