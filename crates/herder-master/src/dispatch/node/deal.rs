@@ -153,7 +153,7 @@ impl Switchboard {
             // It is watched as long as it is listened to.
             let _unwatched = self.epoll.remove(peer.channel.socket());
         }
-        self.exchange.forget(life);
+        self.exchange.forget(life, now);
         let mut returned: BTreeMap<u64, Vec<ConnId>> = BTreeMap::new();
         for (port, conn) in peer.undecided.into_values() {
             if self.is_touched(conn) {
@@ -216,6 +216,16 @@ impl Switchboard {
         self.desk
             .counters
             .add(Count::Closed, before - self.hand.len());
+    }
+
+    /// Closes what the workers have left for good. (When the herd stops, who waits is still served.)
+    pub(super) fn close_abandoned(&mut self, now: Tick) {
+        if self.last_call.is_some() {
+            return;
+        }
+        for key in self.exchange.abandoned(now) {
+            self.close_port(key);
+        }
     }
 
     pub(super) fn hold_everywhere(&mut self, life: Incarnation, now: Tick) {
@@ -285,5 +295,6 @@ impl Switchboard {
     }
 }
 
-/// Beyond this a connection that every worker rejects is not kept: its client has gone long since.
+/// Beyond this a connection that every worker rejects is not kept: its client has gone long since. Nor is
+/// a listener that no worker asks for any more.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);

@@ -2,26 +2,31 @@
 //!
 //! A listener belongs to those workers that asked for it. It outlives them: only when a worker closes
 //! it that is not leaving, and nobody else has it, its program does not want it any more. So after the
-//! death of all workers their successors find it, with everybody who connected meanwhile.
+//! death of all workers their successors find it, with everybody who connected meanwhile. One that no
+//! successor asks for is closed in the end: it was a worker's own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use herder_core::Incarnation;
 use herder_core::dispatch::Dispatcher;
 use herder_core::spec::DispatchSpec;
+use herder_core::{Incarnation, Tick};
 use herder_sys::epoll::Epoll;
 use herder_sys::listener::{self, Listener};
 use herder_wire::node::{Endpoint, Identity, Json, Query, SharedKind};
 
 use super::Scheduling;
 use super::bind::{self, Bound, Place, SocketFile, libc_errno};
+use super::deal::PATIENCE;
 use crate::dispatch::acceptor::Acceptor;
 
 /// How many listeners one worker may have at a time.
-const MAX_PORTS: usize = 256;
+pub(super) const MAX_PORTS: usize = 256;
+
+/// How many listeners may wait for a worker while others have theirs.
+const MAX_ORPHANS: usize = 256;
 
 /// All listeners.
 pub(super) struct Exchange {
@@ -45,6 +50,8 @@ pub(super) struct Port {
     pub(super) file: Option<SocketFile>,
     identity: Identity,
     holders: BTreeSet<Incarnation>,
+    /// Since when nobody has it.
+    orphaned_at: Option<Tick>,
 }
 
 /// Who accepts.
@@ -99,6 +106,7 @@ impl Exchange {
         let mut own = None;
         for (key, port) in known.filter(|(_, port)| port.identity == identity) {
             if port.holders.insert(worker) {
+                port.orphaned_at = None;
                 return Answer::Joined(*key);
             }
             own = Some(port);
@@ -124,18 +132,36 @@ impl Exchange {
     }
 
     /// A worker closes a listener that it has. Returns whether nobody has it any more.
-    pub(super) fn leave(&mut self, worker: Incarnation, key: u64) -> bool {
+    pub(super) fn leave(&mut self, worker: Incarnation, key: u64, now: Tick) -> bool {
         let Some(port) = self.ports.get_mut(&key) else {
             return false;
         };
-        port.holders.remove(&worker) && port.holders.is_empty()
+        port.release(worker, now)
     }
 
     /// A worker is gone.
-    pub(super) fn forget(&mut self, worker: Incarnation) {
+    pub(super) fn forget(&mut self, worker: Incarnation, now: Tick) {
         for port in self.ports.values_mut() {
-            port.holders.remove(&worker);
+            port.release(worker, now);
         }
+    }
+
+    /// Listeners that nobody has and nobody will ask for, the oldest first: they were left long ago, or
+    /// too many are like them. While no worker has any listener all of them may be about to come back.
+    pub(super) fn abandoned(&self, now: Tick) -> Vec<u64> {
+        let orphans = self.orphans();
+        let surplus = orphans.len().saturating_sub(MAX_ORPHANS);
+        let orphans = orphans.into_iter().enumerate();
+        let is_over = |(place, (since, _)): &(usize, (Tick, u64))| {
+            *place < surplus || since.after(PATIENCE) <= now
+        };
+        orphans.filter(is_over).map(|(_, (_, key))| key).collect()
+    }
+
+    /// When the next one is abandoned, if nothing else happens.
+    pub(super) fn next_abandoned(&self) -> Option<Tick> {
+        let oldest = self.orphans().first().copied();
+        oldest.map(|(since, _)| since.after(PATIENCE))
     }
 
     /// The listeners that a worker has.
@@ -193,6 +219,7 @@ impl Exchange {
             file: bound.file,
             identity,
             holders: BTreeSet::from([worker]),
+            orphaned_at: None,
         };
         self.ports.insert(key, port);
         Ok(key)
@@ -253,6 +280,18 @@ impl Exchange {
         !keys.is_empty()
     }
 
+    /// Those that nobody has although somebody has another one, the oldest first.
+    fn orphans(&self) -> Vec<(Tick, u64)> {
+        let is_orphan = |port: &Port| port.holders.is_empty();
+        if self.ports.values().all(is_orphan) {
+            return Vec::new();
+        }
+        let since = |(key, port): (&u64, &Port)| Some((port.orphaned_at?, *key));
+        let mut orphans: Vec<_> = self.ports.iter().filter_map(since).collect();
+        orphans.sort_unstable();
+        orphans
+    }
+
     fn held_by(&self, worker: Incarnation) -> usize {
         let ports = self.ports.values();
         ports.filter(|port| port.is_held_by(worker)).count()
@@ -276,6 +315,15 @@ struct Meta {
 impl Port {
     fn is_held_by(&self, worker: Incarnation) -> bool {
         self.holders.contains(&worker)
+    }
+
+    /// Returns whether nobody has it any more.
+    fn release(&mut self, worker: Incarnation, now: Tick) -> bool {
+        let is_orphan = self.holders.remove(&worker) && self.holders.is_empty();
+        if is_orphan {
+            self.orphaned_at = Some(now);
+        }
+        is_orphan
     }
 }
 

@@ -138,12 +138,49 @@ fn a_listener_outlives_its_workers() {
     let mut desk = desk(Scheduling::Passed);
     let key = desk.ask(ONE, &tcp(0, 0)).expect("a free port");
     let address = desk.address(key);
-    desk.exchange.forget(ONE);
+    desk.exchange.forget(ONE, Tick::ZERO);
     TcpStream::connect(address).expect("it listens still");
     assert_eq!(desk.ask(TWO, &tcp(0, 0)), Ok(key));
-    assert!(desk.exchange.leave(TWO, key), "it was the last");
+    assert!(desk.exchange.leave(TWO, key, Tick::ZERO), "it was the last");
     desk.exchange.close(key);
     assert!(TcpStream::connect(address).is_err());
+}
+
+/// As when a program listens at a port of each worker's own: its successors never ask for it.
+#[test]
+fn what_nobody_asks_for_again_is_closed_in_the_end() {
+    let mut desk = desk(Scheduling::Passed);
+    let common = desk.ask(ONE, &tcp(0, 0)).expect("a free port");
+    let own = desk.ask(ONE, &tcp(0, 1)).expect("a free port");
+    let died = Tick::from_micros(1_000_000);
+    let late = died.after(PATIENCE);
+    desk.exchange.forget(ONE, died);
+    assert_eq!(desk.exchange.next_abandoned(), None);
+    assert!(
+        desk.exchange.abandoned(late).is_empty(),
+        "all may be about to come back"
+    );
+    assert_eq!(desk.ask(TWO, &tcp(0, 0)), Ok(common));
+    assert_eq!(desk.exchange.next_abandoned(), Some(late));
+    assert!(desk.exchange.abandoned(died).is_empty(), "not yet");
+    assert_eq!(desk.exchange.abandoned(late), [own]);
+    assert_eq!(desk.ask(TWO, &tcp(0, 1)), Ok(own));
+    assert!(desk.exchange.abandoned(late).is_empty(), "it has somebody");
+}
+
+#[test]
+fn not_many_listeners_wait_for_somebody() {
+    let mut desk = desk(Scheduling::Shared);
+    let common = desk.ask(TWO, &tcp(0, 0)).expect("a free port");
+    let mut all = Vec::new();
+    for index in 1..=MAX_ORPHANS as u64 + 2 {
+        let worker = Incarnation(index + 2);
+        all.push(desk.ask(worker, &tcp(0, index)).expect("a free port"));
+        desk.exchange.forget(worker, Tick::from_micros(index));
+    }
+    let now = Tick::from_micros(1_000);
+    assert_eq!(desk.exchange.abandoned(now), all[..2], "the oldest go");
+    assert!(desk.exchange.keys_of(TWO).contains(&common));
 }
 
 #[test]
@@ -151,8 +188,11 @@ fn who_still_has_a_listener_keeps_it() {
     let mut desk = desk(Scheduling::Passed);
     let key = desk.ask(ONE, &tcp(0, 0)).expect("a free port");
     assert_eq!(desk.ask(TWO, &tcp(0, 0)), Ok(key));
-    assert!(!desk.exchange.leave(ONE, key));
-    assert!(!desk.exchange.leave(ONE, key), "it had left already");
+    assert!(!desk.exchange.leave(ONE, key, Tick::ZERO));
+    assert!(
+        !desk.exchange.leave(ONE, key, Tick::ZERO),
+        "it had left already"
+    );
     assert_eq!(desk.exchange.keys_of(TWO), [key]);
     assert!(desk.exchange.keys_of(ONE).is_empty());
 }
@@ -163,7 +203,7 @@ fn what_nobody_has_any_more_makes_way() {
     let old = desk.ask(ONE, &tcp(0, 0)).expect("a free port");
     let port = desk.address(old).port();
     assert_eq!(desk.ask(TWO, &tcp(port, 0)), Err(libc_errno::IN_USE));
-    desk.exchange.forget(ONE);
+    desk.exchange.forget(ONE, Tick::ZERO);
     let new = desk
         .ask(TWO, &tcp(port, 0))
         .expect("nobody has the old one");

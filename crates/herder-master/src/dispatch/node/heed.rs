@@ -187,7 +187,7 @@ impl Switchboard {
                 Err(_) => {
                     let data = port.data.clone();
                     let errno = libc_errno::TOO_MANY_FILES;
-                    self.exchange.leave(life, key);
+                    self.exchange.leave(life, key, now);
                     return self.refuse(life, ack, &Refusal { errno, data }, now);
                 }
             },
@@ -231,7 +231,7 @@ impl Switchboard {
             let event = herder_core::dispatch::Event::Hold { worker };
             doorway.dispatcher.handle(event, now);
         }
-        if self.exchange.leave(life, key) && course == Course::Serves {
+        if self.exchange.leave(life, key, now) && course == Course::Serves {
             self.close_port(key);
         }
     }

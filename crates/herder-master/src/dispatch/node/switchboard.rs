@@ -235,6 +235,7 @@ impl Switchboard {
                 }
             }
             self.act(now);
+            self.close_abandoned(now);
             self.end_last_call(now);
             self.prepare_next(now)?;
         }
@@ -270,6 +271,8 @@ impl Switchboard {
         let crowded = self.peers.values().any(|peer| peer.channel.is_crowded());
         let crowded = crowded.then(|| now.after(CROWDED));
         let call = self.last_call.as_ref().and_then(LastCall::due);
+        let abandoned = self.exchange.next_abandoned();
+        let abandoned = abandoned.filter(|_| self.last_call.is_none());
         let doorways = self.exchange.doorways();
         let doorways = doorways.flat_map(|(_, doorway)| {
             let wishes = [
@@ -278,7 +281,7 @@ impl Switchboard {
             ];
             wishes.into_iter().flatten()
         });
-        let first = doorways.chain(crowded).chain(call).min();
+        let first = doorways.chain(crowded).chain(call).chain(abandoned).min();
         first.map(|at| at.since(now))
     }
 
