@@ -10,11 +10,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use herder_sys::socket::{self, Wait};
 use herder_wire::node::{Decoder, Framing, FromNode, LineError, READ_SIZE, ToNode, UserValue};
 
+use super::exchange::MAX_PORTS;
+
 /// What waits for a worker that does not read, in bytes: of what is the master's own to say.
 const MAX_UNSENT: usize = 1024 * 1024;
 
 /// And of messages of programs, besides. (A single longer one may wait, too.)
 const MAX_UNSENT_MAIL: usize = 1024 * 1024;
+
+/// And of descriptors: as many as there are listeners that a worker may have. They are the master's own
+/// until they are sent.
+const MAX_UNSENT_HANDLES: usize = MAX_PORTS;
 
 /// How often descriptors may come that belong to nothing.
 const FORGIVEN: u32 = 8;
@@ -30,6 +36,8 @@ pub(super) struct Channel {
     /// How many bytes wait: of the master's own, and of programs.
     unsent_bytes: usize,
     unsent_mail: usize,
+    /// How many descriptors wait.
+    unsent_handles: usize,
     /// How many bytes were written in all, and how many of them the worker is known to have read.
     written: u64,
     known_read: u64,
@@ -116,6 +124,7 @@ impl Channel {
             unsent: VecDeque::new(),
             unsent_bytes: 0,
             unsent_mail: 0,
+            unsent_handles: 0,
             written: 0,
             known_read: 0,
             unanswered: VecDeque::new(),
@@ -152,6 +161,12 @@ impl Channel {
         message.encode(self.decoder.framing(), &mut bytes);
         if self.unsent_bytes + bytes.len() > MAX_UNSENT && self.unsent_bytes > 0 {
             return Err(Fault::Deaf);
+        }
+        if descriptor.is_some() {
+            if self.unsent_handles >= MAX_UNSENT_HANDLES {
+                return Err(Fault::Deaf);
+            }
+            self.unsent_handles += 1;
         }
         self.unsent_bytes += bytes.len();
         self.unsent.push_back(Line {
@@ -245,6 +260,7 @@ impl Channel {
                     self.unsent.clear();
                     self.unsent_bytes = 0;
                     self.unsent_mail = 0;
+                    self.unsent_handles = 0;
                     return;
                 }
             }
@@ -346,6 +362,7 @@ impl Channel {
             return;
         };
         if line.descriptor.take().is_some() {
+            self.unsent_handles -= 1;
             self.note_envelope(line.bytes.len(), None);
         }
         self.written += length as u64;

@@ -176,6 +176,32 @@ fn a_worker_that_does_not_read_is_given_up() {
 }
 
 #[test]
+fn what_a_worker_does_not_read_takes_few_descriptors() {
+    let mut worker = worker();
+    let value = text(1);
+    let before = fd::open_count().expect("/proc");
+    let mut said = 0;
+    let message = ToNode::UserWithHandle {
+        handle: herder_wire::node::UserHandle::Server,
+        value: &value,
+    };
+    let fault = loop {
+        match worker.channel.say(&message, Some(connection())) {
+            Ok(()) => said += 1,
+            Err(fault) => break fault,
+        }
+    };
+    assert_eq!(fault, Fault::Deaf);
+    assert!(said >= MAX_UNSENT_HANDLES);
+    // Other tests open and close theirs meanwhile.
+    let after = fd::open_count().expect("/proc");
+    assert!(
+        after < before + MAX_UNSENT_HANDLES + 100,
+        "{before}, {after}"
+    );
+}
+
+#[test]
 fn each_envelope_of_the_workers_is_answered_once() {
     let mut worker = worker();
     let line = b"{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Socket\",\"msg\":\"look\"}\n";

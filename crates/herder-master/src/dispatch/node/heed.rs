@@ -28,8 +28,14 @@ impl Switchboard {
         match message {
             FromNode::Verdict { ack, accepted } => self.decide(life, ack, accepted, now),
             FromNode::Online => {
-                self.tell_first(life, Word::Online);
-                self.give_listeners(life, now);
+                let news = self
+                    .peers
+                    .get_mut(&life)
+                    .and_then(|it| it.first(Word::Online));
+                if let Some(news) = news {
+                    self.tell(news);
+                    self.give_listeners(life, now);
+                }
             }
             FromNode::Query { seq, query } => self.answer_query(life, seq, &query, now),
             FromNode::Listening { .. } => self.tell_first(life, Word::Listening),

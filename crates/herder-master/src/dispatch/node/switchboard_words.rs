@@ -74,8 +74,8 @@ fn what_is_not_taken_of_a_loud_program_is_lost_and_counted() {
     assert!(lost > 0 && mail + lost == 40, "{mail} and {lost}");
 }
 
-#[test]
-fn a_worker_that_asks_again_for_what_it_was_sent_gets_it() {
+/// A herd whose workers are sent its listener.
+fn giving_bench() -> Bench {
     let listener = herder_sys::listener::Listener::adopt(
         std::net::TcpListener::bind("127.0.0.1:0")
             .expect("a port")
@@ -88,10 +88,29 @@ fn a_worker_that_asks_again_for_what_it_was_sent_gets_it() {
     });
     let listeners = vec![listener.expect("it listens")];
     let dispatch = Dispatch::start(&DispatchSpec::default(), listeners, trade);
-    let mut bench = Bench {
+    Bench {
         dispatch: dispatch.expect("it starts"),
         news: VecDeque::new(),
-    };
+    }
+}
+
+#[test]
+fn a_worker_is_sent_the_listener_once() {
+    let mut bench = giving_bench();
+    let mut one = bench.worker(1);
+    for _ in 0..100 {
+        one.say(r#"{"cmd":"NODE_CLUSTER","act":"online","seq":0}"#);
+    }
+    one.say(r#""ready""#);
+    bench.wait_for_word(one.id, &Word::Ready);
+    bench.order(one.id, Order::Tell(UserValue::from_text("mark")));
+    assert!(one.hear().contains(r#""type":"net.Server""#));
+    assert!(one.hear().contains("mark"));
+}
+
+#[test]
+fn a_worker_that_asks_again_for_what_it_was_sent_gets_it() {
+    let mut bench = giving_bench();
     let mut one = bench.worker(1);
     one.say(r#"{"cmd":"NODE_CLUSTER","act":"online","seq":0}"#);
     assert!(one.hear().contains(r#""type":"net.Server""#));
