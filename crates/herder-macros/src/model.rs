@@ -3,8 +3,8 @@
 use proc_macro2::{Span, TokenStream};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemTrait, Lit, Meta, Pat, Path, Result,
-    Signature, TraitItem, TraitItemFn, Type, Visibility,
+    Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemTrait, Lit, Meta, Pat, Path, ReceiverKind,
+    Result, Signature, TraitItem, TraitItemFn, Type, Visibility,
 };
 
 use crate::attribute::{MethodAttribute, ObjectAttribute, check_name};
@@ -150,7 +150,7 @@ fn check_signature(signature: &Signature) -> Result<()> {
     }
     let receiver = signature.receiver();
     let is_shared = receiver
-        .is_some_and(|receiver| receiver.reference.is_some() && receiver.mutability.is_none());
+        .is_some_and(|receiver| matches!(receiver.kind, ReceiverKind::Reference(_, _, None)));
     if is_shared {
         return Ok(());
     }
