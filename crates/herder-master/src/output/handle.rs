@@ -71,17 +71,17 @@ impl Output {
         })
     }
 
-    /// Passes on what `process` prints from now on. The descriptors are the ends to read of pipes
-    /// (or sockets) that this process alone holds; they become non-blocking.
+    /// Passes on what `process` prints, once its start has been [told](Output::tell). The descriptors
+    /// are the ends to read of pipes (or sockets) that this process alone holds; they become
+    /// non-blocking.
     pub(crate) fn attach(&self, process: Process, stdout: OwnedFd, stderr: OwnedFd) {
         if let Err(error) = self.pipes.attach(process, [stdout, stderr]) {
-            let text = format!("the output of {} cannot be read: {error}", Who(process));
-            self.tell(HerdEvent::Warning { text });
+            self.unreadable(process, &error);
         }
     }
 
-    /// Tells an event, in the order of the calls. That a process is ready, or has ended, stands after
-    /// what it has printed before.
+    /// Tells an event, in the order of the calls. That a process is started stands before all that it
+    /// prints; that it is ready, or has ended, after what it has printed before.
     pub(crate) fn tell(&self, event: HerdEvent) {
         let (part, told) = Part::told(&event);
         let of = |worker: &WorkerInfo| ProcessId {
@@ -93,7 +93,27 @@ impl Output {
         } else if let HerdEvent::Ready { worker, .. } = told {
             self.pipes.catch_up(of(worker));
         }
+        let started = if let HerdEvent::Forked { worker } = told {
+            let info = *worker;
+            Some(Process { part, info })
+        } else {
+            None
+        };
         self.queue.tell(event);
+        if let Some(process) = started {
+            self.watch(process);
+        }
+    }
+
+    pub(super) fn watch(&self, process: Process) {
+        if let Err(error) = self.pipes.watch(process.id()) {
+            self.unreadable(process, &error);
+        }
+    }
+
+    fn unreadable(&self, process: Process, error: &io::Error) {
+        let text = format!("the output of {} cannot be read: {error}", Who(process));
+        self.queue.tell(HerdEvent::Warning { text });
     }
 
     /// Up to 20 of the last lines that a process has printed up to this moment, on both streams, of

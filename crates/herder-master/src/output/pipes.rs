@@ -62,34 +62,43 @@ impl Pipes {
         })
     }
 
-    /// Reads what `process` prints from now on.
+    /// Keeps the pipes of `process`, which are read from [`watch`](Pipes::watch) on.
     ///
     /// # Errors
     ///
-    /// When the pipes cannot be watched. They are closed then.
+    /// When they cannot be made non-blocking. They are closed then.
     pub(super) fn attach(&self, process: Process, pipes: [OwnedFd; 2]) -> io::Result<()> {
         for pipe in &pipes {
             set_blocking(pipe.as_fd(), Blocking::No)?;
         }
-        // Watched under the lock of the map: the thread's first look at them finds the source.
-        let mut sources = lock(&self.sources);
         let [stdout, stderr] = pipes;
-        self.epoll.add(
-            stdout.as_fd(),
-            token(process.id(), Stream::Stdout),
-            Interest::READABLE,
-        )?;
-        if let Err(error) = self.epoll.add(
-            stderr.as_fd(),
-            token(process.id(), Stream::Stderr),
-            Interest::READABLE,
-        ) {
-            self.forget(stdout);
-            return Err(error);
-        }
         let source = Source::new(process, stdout, stderr);
+        let mut sources = lock(&self.sources);
         sources.insert(process.id(), Arc::new(Mutex::new(source)));
         self.prune(&mut sources);
+        Ok(())
+    }
+
+    /// Reads what `process` prints from now on, and what it has printed already.
+    ///
+    /// # Errors
+    ///
+    /// When the pipes cannot be watched. They are closed then.
+    pub(super) fn watch(&self, process: ProcessId) -> io::Result<()> {
+        let Some(source) = self.find(process) else {
+            return Ok(());
+        };
+        let mut source = lock(&source);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let Some(fd) = source.fd(stream) else {
+                continue;
+            };
+            let token = token(process, stream);
+            if let Err(error) = self.epoll.add(fd, token, Interest::READABLE) {
+                self.close(&mut source);
+                return Err(error);
+            }
+        }
         Ok(())
     }
 

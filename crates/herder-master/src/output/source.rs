@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use herder_sys::pipe;
 
@@ -62,6 +62,11 @@ impl Source {
     /// Whether nothing more is expected of this process.
     pub(super) fn is_over(&self) -> bool {
         self.exited || (self.stdout.fd.is_none() && self.stderr.fd.is_none())
+    }
+
+    /// The end to read; `None` after the end of the stream.
+    pub(super) fn fd(&mut self, stream: Stream) -> Option<BorrowedFd<'_>> {
+        self.tube(stream).fd.as_ref().map(AsFd::as_fd)
     }
 
     /// Reads once, as much as `buffer` holds, and puts the lines into the queue.

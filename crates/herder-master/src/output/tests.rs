@@ -128,8 +128,15 @@ impl Bench {
         }
     }
 
-    /// Gives the ends that a worker would write to.
+    /// Gives the ends that a worker would write to whose start was told.
     fn attach(&self, info: WorkerInfo) -> (File, File) {
+        let ends = self.attach_untold(info);
+        let part = Part::Workers;
+        self.output.watch(Process { part, info });
+        ends
+    }
+
+    fn attach_untold(&self, info: WorkerInfo) -> (File, File) {
         let (stdout, print) = pipe().unwrap();
         let (stderr, complain) = pipe().unwrap();
         let part = Part::Workers;
@@ -226,20 +233,22 @@ fn what_a_worker_printed_stands_before_the_news_of_its_end() {
 }
 
 #[test]
-fn what_a_worker_printed_stands_before_the_news_that_it_is_ready() {
+fn what_a_worker_printed_stands_between_the_news_of_its_start_and_that_it_is_ready() {
     for _ in 0..100 {
         let bench = Bench::start(Format::Text, None);
-        let (_print, mut complain) = bench.attach(WEB);
+        let (_print, mut complain) = bench.attach_untold(WEB);
         writeln!(complain, "connected").unwrap();
+        bench.output.tell(HerdEvent::Forked { worker: WEB });
         bench.output.tell(HerdEvent::Ready {
             worker: WEB,
             guessed: false,
         });
         let (_, stderr) = bench.finish();
         let lines: Vec<&str> = stderr.lines().collect();
-        assert_eq!(lines.len(), 2, "{stderr}");
-        assert_eq!(lines[0], "web/0 #3 [1234] connected");
-        assert!(lines[1].ends_with("Z web: worker 0 #3 [1234] ready"));
+        assert_eq!(lines.len(), 3, "{stderr}");
+        assert!(lines[0].ends_with("Z web: worker 0 #3 [1234] started"));
+        assert_eq!(lines[1], "web/0 #3 [1234] connected");
+        assert!(lines[2].ends_with("Z web: worker 0 #3 [1234] ready"));
     }
 }
 
