@@ -8,6 +8,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::io::retry_on_intr;
 
+use crate::env::require_single_thread;
+
 /// Whether calls on a descriptor wait.
 ///
 /// The flag belongs to the open file, not to the descriptor: everyone who holds a duplicate, in
@@ -37,6 +39,25 @@ pub fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// `EMFILE` when the process has no descriptor left, `EINVAL` when `first` is beyond its limit.
 pub fn duplicate_above(fd: BorrowedFd<'_>, first: RawFd) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, first)?)
+}
+
+/// A duplicate of a descriptor that this process was executed with, close-on-exec.
+///
+/// The original stays where it is: [`crate::apply::cloexec_from`] keeps it from programs that are executed
+/// later.
+///
+/// # Errors
+///
+/// `EBADF` when there is none of that number; or the process has more than one thread.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    require_single_thread("look at what it has inherited")?;
+    if number < 3 {
+        return Err(io::Error::from(rustix::io::Errno::BADF));
+    }
+    // SAFETY: it is borrowed for one call, during which nobody can close it, as there is no other
+    // thread; of a number that is not open the kernel says so.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    duplicate(borrowed)
 }
 
 /// Sets whether calls on this open file wait, for every holder of it.

@@ -71,16 +71,19 @@ pub fn try_init() -> Result<(), InitError> {
         return Err(InitError::Threads(threads));
     }
     let (taken, role) = match role::assume()? {
+        #[cfg(feature = "library")]
+        Assumed::Entry => match crate::library::foreign::seat()? {
+            Some(seat) => (seat_library(seat)?, Role::None),
+            None => (Seat::Entry, Role::None),
+        },
+        #[cfg(not(feature = "library"))]
         Assumed::Entry => (Seat::Entry, Role::None),
         #[cfg(feature = "message")]
         Assumed::Gateway(seat) => std::process::exit(live_as_gateway(seat)),
         #[cfg(not(feature = "message"))]
         Assumed::Gateway(_) => return Err(InitError::NoGateway),
         #[cfg(feature = "library")]
-        Assumed::Library(seat) => (
-            Seat::Library(seat, SignalFd::block(&ENDING_SIGNALS)?),
-            Role::None,
-        ),
+        Assumed::Library(seat) => (seat_library(seat.into())?, Role::None),
         #[cfg(not(feature = "library"))]
         Assumed::Library(_) => return Err(InitError::NoLibrary),
         Assumed::Master(seat) => (Seat::Master(seat), Role::Master),
@@ -93,6 +96,13 @@ pub fn try_init() -> Result<(), InitError> {
     *seat = taken;
     role.assign();
     Ok(())
+}
+
+#[cfg(feature = "library")]
+fn seat_library(seat: crate::library::process::Seat) -> io::Result<Seat> {
+    // As for a worker.
+    let signals = SignalFd::block(&ENDING_SIGNALS)?;
+    Ok(Seat::Library(Box::new(seat), signals))
 }
 
 /// Lives as a gateway, and returns its exit status.
@@ -155,7 +165,7 @@ pub(crate) enum Seat {
     NotAsked,
     Entry,
     #[cfg(feature = "library")]
-    Library(herder_master::role::LibrarySeat, SignalFd),
+    Library(Box<crate::library::process::Seat>, SignalFd),
     Master(MasterSeat),
     Worker(WorkerSeat, SignalFd),
     Taken,

@@ -164,7 +164,7 @@ impl Cluster {
             #[cfg(feature = "library")]
             Seat::Library(seat, signals) => {
                 let timing = checked.timing;
-                let status = crate::library::process::live(seat, signals, timing, &libraries)?;
+                let status = crate::library::process::live(*seat, signals, timing, &libraries)?;
                 std::process::exit(status);
             }
             Seat::Master(seat) => Some(seat),

@@ -1,7 +1,7 @@
 //! A library that is a process.
 
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -12,28 +12,59 @@ use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::signal::SignalFd;
 use herder_sys::{fd, process};
 
+use super::foreign::Foreign;
 use super::life::Life;
 use super::setup::Planned;
 use crate::worker::finish::{self, Outcome};
 use crate::worker::link::{Identity, Link, Timing};
 use crate::worker::outlet::Outlet;
 
+/// What a library gets from its master.
+pub(crate) struct Seat {
+    pub(super) app: String,
+    pub(super) name: String,
+    pub(super) epoch: u64,
+    pub(super) tie: Tie,
+    pub(super) listener: OwnedFd,
+}
+
+/// How the library is tied to its master.
+pub(super) enum Tie {
+    /// This program is the master's own: control frames, both ways.
+    Control(OwnedFd),
+    /// The master takes it for any program.
+    Foreign(Foreign),
+}
+
+impl From<LibrarySeat> for Seat {
+    fn from(seat: LibrarySeat) -> Seat {
+        Seat {
+            app: seat.app,
+            name: seat.name,
+            epoch: seat.epoch,
+            tie: Tie::Control(seat.control),
+            listener: seat.listener,
+        }
+    }
+}
+
 /// Lives as a library, and returns the exit status.
 ///
 /// # Errors
 /// When the ties to the master cannot be made.
 pub(crate) fn live(
-    seat: LibrarySeat,
+    seat: Seat,
     signals: SignalFd,
-    timing: Timing,
+    mut timing: Timing,
     planned: &[Planned],
 ) -> io::Result<i32> {
     let name = seat.name;
     let Some(planned) = planned.iter().find(|planned| planned.name.as_str() == name) else {
-        say(&format!(
-            "the program has no library {name} in this process: its settings must come out the same \
-             in each"
-        ));
+        let why = match seat.tie {
+            Tie::Control(_) => "its settings must come out the same in each process",
+            Tie::Foreign(_) => "it must be called as the program calls it",
+        };
+        say(&format!("the program has no library {name}: {why}"));
         return Ok(finish::FAILED);
     };
     let identity = Identity {
@@ -43,8 +74,16 @@ pub(crate) fn live(
         master_pid: process::parent_pid(),
         listeners: Vec::new(),
     };
-    outlive_by(timing.grace, seat.control.as_fd(), name.clone())?;
-    let outlet = Outlet::channel(seat.control);
+    let outlet = match seat.tie {
+        Tie::Control(control) => {
+            outlive_by(timing.grace, control.as_fd(), name.clone())?;
+            Outlet::channel(control)
+        }
+        Tie::Foreign(Foreign { notify, beat }) => {
+            timing.beat = beat;
+            Outlet::Notify(notify)
+        }
+    };
     let link = Arc::new(Link::new(identity, timing, outlet, Some(signals))?);
     let life = Life {
         name: planned.name,

@@ -1,6 +1,6 @@
 //! The function that builds a library.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,19 @@ pub(crate) type Building = Pin<Box<dyn Future<Output = Result<Library, String>>>
 
 /// The program's function, with its error as a text.
 pub(crate) type Build = Arc<dyn Fn(LibrarySetup) -> Building + Send + Sync>;
+
+/// The function `setup` as one of a common form.
+pub(crate) fn build_by<F, Fut, E>(setup: F) -> Build
+where
+    F: Fn(LibrarySetup) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Library, E>> + 'static,
+    E: Display,
+{
+    Arc::new(move |given| {
+        let building = setup(given);
+        Box::pin(async move { building.await.map_err(|error| format!("{error:#}")) })
+    })
+}
 
 /// A library by its name, as the program describes it.
 #[derive(Clone)]

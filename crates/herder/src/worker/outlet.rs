@@ -16,6 +16,9 @@ pub(crate) enum Outlet {
     Channel(Channel),
     /// The herd lives in this process: its coordinator is called.
     Local(Box<dyn Fn(ToMaster) + Send + Sync>),
+    /// A socket for texts as `sd_notify` writes them: the master takes this process for any program.
+    #[cfg(feature = "library")]
+    Notify(OwnedFd),
 }
 
 impl Outlet {
@@ -34,6 +37,11 @@ impl Outlet {
                 Ok(Sent::Now)
             }
             Outlet::Channel(channel) => channel.send(&message),
+            #[cfg(feature = "library")]
+            Outlet::Notify(socket) => match notification(&message) {
+                Some(text) => notify(socket.as_fd(), &text),
+                None => Ok(Sent::Now),
+            },
         }
     }
 
@@ -42,6 +50,8 @@ impl Outlet {
         match self {
             Outlet::Local(_) => Ok(Sent::Now),
             Outlet::Channel(channel) => channel.flush(),
+            #[cfg(feature = "library")]
+            Outlet::Notify(_) => Ok(Sent::Now),
         }
     }
 
@@ -49,6 +59,8 @@ impl Outlet {
         match self {
             Outlet::Local(_) => None,
             Outlet::Channel(channel) => Some(channel.control.as_fd()),
+            #[cfg(feature = "library")]
+            Outlet::Notify(_) => None,
         }
     }
 }
@@ -115,6 +127,39 @@ impl Channel {
     }
 }
 
+/// What a program says that the master knows nothing of.
+#[cfg(feature = "library")]
+fn notification(message: &ToMaster) -> Option<String> {
+    match message {
+        ToMaster::Ready => Some("READY=1".to_owned()),
+        ToMaster::Beat => Some("WATCHDOG=1".to_owned()),
+        ToMaster::BootExtend { millis } => {
+            let micros = u64::from(*millis) * 1000;
+            Some(format!("EXTEND_TIMEOUT_USEC={micros}"))
+        }
+        ToMaster::Counters { .. }
+        | ToMaster::Dispatched { .. }
+        | ToMaster::Empty
+        | ToMaster::Exhausted { .. }
+        | ToMaster::Hello { .. }
+        | ToMaster::Retire { .. }
+        | ToMaster::Spent
+        | ToMaster::Unusable { .. }
+        | ToMaster::User(_)
+        | ToMaster::Withdrawn { .. } => None,
+    }
+}
+
+#[cfg(feature = "library")]
+fn notify(socket: BorrowedFd<'_>, text: &str) -> io::Result<Sent> {
+    match socket::send(socket, text.as_bytes(), &[]) {
+        Ok(_) => Ok(Sent::Now),
+        // The master is behind by many of them; another heartbeat follows.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Sent::Dropped),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use herder_sys::socket::Wait;
@@ -156,6 +201,26 @@ mod tests {
         );
         assert_eq!(outlet.flush().unwrap(), Sent::Now);
         assert_eq!(received(&master), [ToMaster::Ready, retire]);
+    }
+
+    #[cfg(feature = "library")]
+    #[test]
+    fn a_master_of_programs_is_told_what_it_understands() {
+        let (master, theirs) = socket::datagram_pair().unwrap();
+        let outlet = Outlet::Notify(theirs);
+        for message in [
+            ToMaster::BootExtend { millis: 1500 },
+            ToMaster::Spent,
+            ToMaster::Ready,
+            ToMaster::Beat,
+        ] {
+            assert_eq!(outlet.send(message).unwrap(), Sent::Now);
+        }
+        for expected in ["EXTEND_TIMEOUT_USEC=1500000", "READY=1", "WATCHDOG=1"] {
+            let (mut packet, mut none) = ([0; 64], Vec::new());
+            let got = socket::receive(master.as_fd(), &mut packet, &mut none, 0, Wait::DontWait);
+            assert_eq!(&packet[..got.unwrap().len], expected.as_bytes());
+        }
     }
 
     #[test]
