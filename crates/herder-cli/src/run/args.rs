@@ -126,7 +126,7 @@ pub(crate) struct RunArgs {
     pub(crate) json: bool,
 
     /// A Node program: it listens by itself, as a worker of Node's cluster. The interpreter is chosen
-    /// by the file's name (.js, .cjs, .mjs, .ts) or its first line. Its arguments stand behind --.
+    /// by the file's name (.js, .ts and the like) or its first line. Its arguments stand behind --.
     #[arg(value_name = "SCRIPT")]
     pub(crate) script: Option<PathBuf>,
 

@@ -4,6 +4,7 @@ mod args;
 mod library;
 mod node;
 mod program;
+mod typescript;
 mod units;
 
 use std::num::{NonZeroU32, NonZeroU64};
@@ -112,7 +113,10 @@ fn script_config(
     spec.dispatch.mode = mode;
     spec.dispatch.picker = args.policy.unwrap_or(PickerKind::RoundRobin);
     spec.recycle.max_requests = args.max_requests.and_then(NonZeroU64::new);
-    Ok(assemble(args, spec, Program::Node(program), reason))
+    let hint = typescript::hint(script, &program.command);
+    let mut config = assemble(args, spec, Program::Node(program), reason);
+    config.hints.extend(hint);
+    Ok(config)
 }
 
 /// A program that knows nothing of us.

@@ -203,8 +203,11 @@ pub(super) fn interpreter_of(
         problem: error.to_string(),
     };
     let file = std::fs::File::open(&path).map_err(unreadable)?;
+    if file.metadata().is_ok_and(|found| found.is_dir()) {
+        return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
+    }
     let extension = script.extension().and_then(OsStr::to_str);
-    if matches!(extension, Some("js" | "cjs" | "mjs" | "ts")) {
+    if matches!(extension, Some("js" | "cjs" | "mjs" | "ts" | "cts" | "mts")) {
         return Ok("node");
     }
     let mut start = Vec::new();
@@ -312,6 +315,7 @@ mod tests {
         std::fs::create_dir(&scene).expect("a directory");
         for (name, text, expected) in [
             ("a.mjs", "", Some("node")),
+            ("a.mts", "", Some("node")),
             ("b", "#!/usr/bin/env node\n", Some("node")),
             ("c", "#!/usr/bin/env -S deno run -A\n", Some("deno")),
             ("d", "#!/bin/sh\n# node", None),
@@ -323,6 +327,9 @@ mod tests {
         }
         let missing = interpreter_of(Path::new("f.js"), Some(&scene));
         assert!(matches!(missing, Err(NodeError::NoScript { .. })));
+        std::fs::create_dir(scene.join("g.js")).expect("a directory");
+        let directory = interpreter_of(Path::new("g.js"), Some(&scene));
+        assert!(matches!(directory, Err(NodeError::NoScript { .. })));
         std::fs::remove_dir_all(&scene).expect("ours");
     }
 
