@@ -211,9 +211,10 @@ async fn serve(
     host.arrived(&caller);
     let connection = Connection::new(number, caller, host);
     let life = Life(Arc::clone(&connection));
-    let (read_half, mut write_half) = socket.into_split();
+    let (read_half, write_half) = socket.into_split();
     let outbox = Arc::clone(&connection.outbox);
-    let mut writer = tokio::spawn(async move { outbox.write_to(&mut write_half).await });
+    outbox.attach(write_half);
+    let mut writer = tokio::spawn(async move { outbox.write_all().await });
     let reader = Reader {
         connection: Arc::clone(&connection),
         socket: read_half,

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use herder_wire::rpc::{Frame, FrameError, MAX_FRAME};
-use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 /// Above this many bytes that wait to be written, no more calls of the connection are read and no
@@ -22,8 +22,11 @@ const STALL: Duration = Duration::from_secs(30);
 /// are.
 pub(super) const COPIED_BYTES: usize = 4096;
 
-/// What the buffer of short frames grows by.
+/// What the buffer of short frames grows by, and what is kept of it at least.
 const TAIL_BYTES: usize = 8 * 1024;
+
+/// A buffer of short frames that has grown beyond this is given back.
+const KEPT_TAIL_BYTES: usize = 64 * 1024;
 
 /// How many pieces one call of the system writes.
 const PIECES: usize = 64;
@@ -32,7 +35,7 @@ const PIECES: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     queue: Mutex<Queue>,
-    /// Bytes that are queued or being written.
+    /// Bytes that are not written.
     waiting: AtomicUsize,
     filled: Notify,
     room: Notify,
@@ -44,6 +47,10 @@ struct Queue {
     /// Short frames, one behind the other: the last piece.
     tail: BytesMut,
     state: State,
+    /// Where it is written; nothing before the connection is served and after its end.
+    sink: Option<Arc<OwnedWriteHalf>>,
+    /// The socket takes nothing more, and the writer waits until it does.
+    is_blocked: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -56,8 +63,15 @@ enum State {
     Closed,
 }
 
+/// How far writing came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Step {
+    Blocked,
+    Empty,
+}
+
 impl Outbox {
-    /// Queues one frame. The writer learns of it by [`Outbox::wake`].
+    /// Queues one frame. It is written by [`Outbox::flush`], or after [`Outbox::wake`].
     ///
     /// # Errors
     ///
@@ -84,9 +98,23 @@ impl Outbox {
         Ok(())
     }
 
-    /// Lets the writer run.
+    /// Lets the writer write what is queued: best where more may come at once.
     pub(super) fn wake(&self) {
         self.filled.notify_one();
+    }
+
+    /// Writes what is queued, here and now, as far as the socket takes it: that saves a turn of the
+    /// writer. The rest, and any error, is the writer's.
+    pub(super) fn flush(&self) {
+        let mut queue = self.queue();
+        if queue.is_blocked || queue.is_empty() {
+            return;
+        }
+        let step = self.write(&mut queue);
+        drop(queue);
+        if !matches!(step, Ok(Step::Empty)) {
+            self.wake();
+        }
     }
 
     /// How many bytes are not written yet.
@@ -116,51 +144,78 @@ impl Outbox {
         self.wake();
     }
 
-    /// Takes no more frames and forgets those that are here.
+    /// Takes no more frames, forgets those that are here, and lets the socket go.
     pub(super) fn abandon(&self) {
         let mut queue = self.queue();
-        queue.state = State::Closed;
-        queue.pieces = VecDeque::new();
-        queue.tail = BytesMut::new();
+        let sink = queue.sink.take();
+        *queue = Queue {
+            state: State::Closed,
+            ..Queue::default()
+        };
         drop(queue);
+        drop(sink);
         self.waiting.store(0, Ordering::Relaxed);
         self.room.notify_waiters();
         self.wake();
     }
 
-    /// Writes until the outbox is closed and empty.
+    /// From now on frames are written to `sink`, by [`Outbox::write_all`] and by [`Outbox::flush`].
+    pub(super) fn attach(&self, sink: OwnedWriteHalf) {
+        let mut queue = self.queue();
+        if queue.state != State::Closed {
+            queue.sink = Some(Arc::new(sink));
+        }
+    }
+
+    /// Writes until the outbox is closed and empty: the writer.
     ///
     /// # Errors
     ///
     /// Those of the socket, and [`io::ErrorKind::TimedOut`] when the peer takes nothing.
-    pub(super) async fn write_to<W: AsyncWrite + Unpin>(&self, socket: &mut W) -> io::Result<()> {
-        let mut batch = VecDeque::new();
+    pub(super) async fn write_all(&self) -> io::Result<()> {
         loop {
-            match self.take(&mut batch) {
-                State::Closed => return Ok(()),
-                State::Closing if batch.is_empty() => return Ok(()),
-                State::Open | State::Closing => {}
-            }
-            if batch.is_empty() {
-                self.filled.notified().await;
-                continue;
-            }
-            while !batch.is_empty() {
-                let written = write_some(socket, &batch).await?;
-                advance(&mut batch, written);
-                self.written(written);
+            let (step, state, sink) = {
+                let mut queue = self.queue();
+                queue.is_blocked = false;
+                let step = self.write(&mut queue)?;
+                (step, queue.state, queue.sink.clone())
+            };
+            match (step, sink) {
+                (Step::Blocked, Some(sink)) => writable(&sink).await?,
+                (Step::Empty, Some(_)) if state == State::Open => self.filled.notified().await,
+                (_, Some(_) | None) => return Ok(()),
             }
         }
     }
 
-    fn take(&self, batch: &mut VecDeque<Bytes>) -> State {
-        let mut queue = self.queue();
-        if !queue.tail.is_empty() {
-            let tail = queue.tail.split().freeze();
-            queue.pieces.push_back(tail);
+    /// Writes as much as the socket takes.
+    fn write(&self, queue: &mut Queue) -> io::Result<Step> {
+        while !queue.is_empty() {
+            let Some(sink) = &queue.sink else {
+                return Ok(Step::Blocked);
+            };
+            let mut slices = [IoSlice::new(&[]); PIECES];
+            let pieces = queue.pieces.iter().map(AsRef::as_ref);
+            let pieces = pieces.chain([queue.tail.as_ref()]);
+            let mut count = 0;
+            for (slice, piece) in slices.iter_mut().zip(pieces) {
+                *slice = IoSlice::new(piece);
+                count += 1;
+            }
+            match sink.try_write_vectored(&slices[..count]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    queue.advance(written);
+                    self.written(written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    queue.is_blocked = true;
+                    return Ok(Step::Blocked);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        std::mem::swap(batch, &mut queue.pieces);
-        queue.state
+        Ok(Step::Empty)
     }
 
     fn written(&self, bytes: usize) {
@@ -181,32 +236,33 @@ impl Outbox {
     }
 }
 
-async fn write_some<W: AsyncWrite + Unpin>(
-    socket: &mut W,
-    batch: &VecDeque<Bytes>,
-) -> io::Result<usize> {
-    let mut slices = [IoSlice::new(&[]); PIECES];
-    let mut count = 0;
-    for (slice, piece) in slices.iter_mut().zip(batch) {
-        *slice = IoSlice::new(piece);
-        count += 1;
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.tail.is_empty()
     }
-    match tokio::time::timeout(STALL, socket.write_vectored(&slices[..count])).await {
-        Ok(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
-        Ok(written) => written,
-        Err(_elapsed) => Err(io::ErrorKind::TimedOut.into()),
+
+    /// Removes what was written from the front.
+    fn advance(&mut self, mut written: usize) {
+        while let Some(front) = self.pieces.front_mut() {
+            if written < front.len() {
+                front.advance(written);
+                return;
+            }
+            written -= front.len();
+            self.pieces.pop_front();
+        }
+        self.tail.advance(written);
+        if self.tail.is_empty() && self.tail.capacity() > KEPT_TAIL_BYTES {
+            self.tail = BytesMut::new();
+        }
     }
 }
 
-/// Removes what was written from the front.
-fn advance(batch: &mut VecDeque<Bytes>, mut written: usize) {
-    while let Some(front) = batch.front_mut() {
-        if written < front.len() {
-            bytes::Buf::advance(front, written);
-            return;
-        }
-        written -= front.len();
-        batch.pop_front();
+/// Waits until the socket takes something, but not for ever.
+async fn writable(sink: &OwnedWriteHalf) -> io::Result<()> {
+    match tokio::time::timeout(STALL, sink.writable()).await {
+        Ok(ready) => ready,
+        Err(_elapsed) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -225,10 +281,48 @@ mod tests {
         }
     }
 
+    fn outbox() -> (Outbox, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        // The other half is dropped: nothing is read here.
+        let (_, sink) = ours.into_split();
+        let outbox = Outbox::default();
+        outbox.attach(sink);
+        (outbox, theirs)
+    }
+
+    #[tokio::test]
+    async fn what_is_flushed_needs_no_writer_until_the_socket_is_full() {
+        let (outbox, mut theirs) = outbox();
+        outbox.push(&frame(1, 10)).unwrap();
+        outbox.push(&frame(2, COPIED_BYTES + 1)).unwrap();
+        outbox.flush();
+        assert_eq!(outbox.waiting(), 0);
+        outbox.push(&frame(3, FULL_BYTES)).unwrap();
+        outbox.push(&frame(4, 10)).unwrap();
+        outbox.flush();
+        assert!(outbox.waiting() > 0, "the socket took all");
+        outbox.close();
+        let mut read = Vec::new();
+        let writing = async {
+            outbox.write_all().await.unwrap();
+            outbox.abandon();
+        };
+        let (_, count) = tokio::join!(writing, theirs.read_to_end(&mut read));
+        count.unwrap();
+        let mut decoder = Decoder::new(MAX_FRAME);
+        decoder.push(&read);
+        for (id, length) in [(1, 10), (2, COPIED_BYTES + 1), (3, FULL_BYTES), (4, 10)] {
+            assert!(
+                decoder.next().unwrap() == Some(frame(id, length)),
+                "frame {id}"
+            );
+        }
+        assert_eq!(decoder.next().unwrap(), None);
+    }
+
     #[tokio::test]
     async fn frames_are_written_in_their_order_whatever_their_length() {
-        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-        let outbox = Outbox::default();
+        let (outbox, mut theirs) = outbox();
         let lengths = [0, 3, COPIED_BYTES, COPIED_BYTES + 1, 300_000, 1];
         let frames: Vec<_> = (0..)
             .zip(lengths)
@@ -241,8 +335,8 @@ mod tests {
         outbox.push(&frame(99, 1)).unwrap();
         let mut read = Vec::new();
         let writing = async {
-            outbox.write_to(&mut ours).await.unwrap();
-            drop(ours);
+            outbox.write_all().await.unwrap();
+            outbox.abandon();
         };
         let (_, count) = tokio::join!(writing, theirs.read_to_end(&mut read));
         count.unwrap();
@@ -267,25 +361,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_nothing_is_cut() {
-        let (mut ours, theirs) = UnixStream::pair().unwrap();
-        let outbox = Outbox::default();
+        let (outbox, theirs) = outbox();
         outbox.push(&frame(1, FULL_BYTES + 1)).unwrap();
-        let error = outbox.write_to(&mut ours).await.unwrap_err();
+        let error = outbox.write_all().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(theirs);
     }
 
     #[tokio::test]
     async fn room_comes_back_when_the_peer_reads() {
-        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-        let outbox = Outbox::default();
+        let (outbox, mut theirs) = outbox();
         outbox.push(&frame(1, FULL_BYTES + 1)).unwrap();
         let mut taken = vec![0; FULL_BYTES];
         tokio::select! {
             (_, taken) = async { tokio::join!(outbox.room(), theirs.read_exact(&mut taken)) } => {
                 taken.unwrap();
             }
-            written = outbox.write_to(&mut ours) => panic!("{written:?}"),
+            written = outbox.write_all() => panic!("{written:?}"),
         }
     }
 }

@@ -87,18 +87,18 @@ impl Reader {
         while let Some(frame) = self.decoder.next()? {
             let now = Instant::now();
             if now > *end.get_or_insert(now + TURN) {
-                self.connection.outbox.wake();
+                self.connection.outbox.flush();
                 tokio::task::yield_now().await;
                 end = Some(Instant::now() + TURN);
             }
             if self.connection.outbox.waiting() > outbox::FULL_BYTES {
-                self.connection.outbox.wake();
+                self.connection.outbox.flush();
                 self.connection.outbox.room().await;
             }
             self.take(frame, now).await?;
         }
         if end.is_some() {
-            self.connection.outbox.wake();
+            self.connection.outbox.flush();
         }
         Ok(())
     }
@@ -264,7 +264,7 @@ impl Reader {
     /// Waits until some of the calls that are under way have ended. An agent that keeps to its
     /// limits is never kept waiting here.
     async fn wait_for_room(&self, size: usize) -> Result<(), Ended> {
-        self.connection.outbox.wake();
+        self.connection.outbox.flush();
         let fits = self.connection.until(|connection| connection.fits(size));
         tokio::pin!(fits);
         while tokio::time::timeout(GLANCE, &mut fits).await.is_err() {
@@ -296,5 +296,5 @@ async fn answer_ping(connection: Arc<Connection>, id: u64, since: Instant) {
     connection
         .push(&Frame::Pong { id, lag_us })
         .expect("it is short");
-    connection.outbox.wake();
+    connection.outbox.flush();
 }

@@ -8,12 +8,16 @@ use super::prefix::Prefix;
 /// How much room a read gets at least, in bytes.
 const READ_SIZE: usize = 16 * 1024;
 
+/// How much it gets as long as reads fill what they are given: the fewer frames a read cuts, the
+/// less is moved.
+const BUSY_READ_SIZE: usize = 4 * READ_SIZE;
+
 /// Shorter bodies are copied out, so that a small call that waits does not hold the memory that
 /// it was received in; longer ones share it.
-const SHARED_BODY: usize = 4 * 1024;
+const SHARED_BODY: usize = 16 * 1024;
 
 /// An empty decoder gives memory back when it holds more than this many bytes.
-const KEPT_CAPACITY: usize = 4 * READ_SIZE;
+const KEPT_CAPACITY: usize = BUSY_READ_SIZE;
 
 /// Turns bytes that arrive in any pieces into frames.
 ///
@@ -23,6 +27,10 @@ const KEPT_CAPACITY: usize = 4 * READ_SIZE;
 pub struct Decoder {
     buffer: BytesMut,
     limit: usize,
+    /// How much room the next read gets at least.
+    room: usize,
+    /// How long the buffer was when a read was given its space, and how long it is when that is full.
+    reading: Option<(usize, usize)>,
     skipped: u64,
     failure: Option<FrameError>,
 }
@@ -35,6 +43,8 @@ impl Decoder {
         Decoder {
             buffer: BytesMut::new(),
             limit,
+            room: READ_SIZE,
+            reading: None,
             skipped: 0,
             failure: None,
         }
@@ -59,7 +69,8 @@ impl Decoder {
         if self.buffer.is_empty() && self.buffer.capacity() > KEPT_CAPACITY {
             self.buffer = BytesMut::new();
         }
-        self.buffer.reserve(self.buffer.len().max(READ_SIZE));
+        self.buffer.reserve(self.buffer.len().max(self.room));
+        self.reading = Some((self.buffer.len(), self.buffer.capacity()));
         &mut self.buffer
     }
 
@@ -77,6 +88,7 @@ impl Decoder {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
+        self.learn();
         self.advance().inspect_err(|failure| {
             self.failure = Some(*failure);
             self.buffer = BytesMut::new();
@@ -99,6 +111,18 @@ impl Decoder {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.buffer.capacity()
+    }
+
+    /// A read that filled its space is followed by larger ones, one that hardly used it by smaller ones.
+    fn learn(&mut self) {
+        let Some((before, full)) = self.reading.take() else {
+            return;
+        };
+        if self.buffer.len() >= full {
+            self.room = BUSY_READ_SIZE;
+        } else if self.buffer.len() - before < READ_SIZE / 2 {
+            self.room = READ_SIZE;
+        }
     }
 
     fn advance(&mut self) -> Result<Option<Frame>, FrameError> {
