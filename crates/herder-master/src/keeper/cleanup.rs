@@ -24,8 +24,12 @@ pub(crate) struct Leftovers {
 impl Leftovers {
     /// Remembers one thing.
     pub(crate) fn note(&mut self, frame: ToKeeper) {
-        let full = self.cgroups.len() + self.directories.len() + self.socket_files.len();
-        if full >= MAX_LEFTOVERS {
+        if self.count() >= MAX_LEFTOVERS {
+            // Programs may make ever new socket files, which are gone when their workers are.
+            self.socket_files
+                .retain(|path, (device, inode)| is_there(path, *device, *inode));
+        }
+        if self.count() >= MAX_LEFTOVERS {
             return;
         }
         match frame {
@@ -36,6 +40,10 @@ impl Leftovers {
             }
             ToKeeper::Grace { .. } => {}
         }
+    }
+
+    fn count(&self) -> usize {
+        self.cgroups.len() + self.directories.len() + self.socket_files.len()
     }
 
     /// Removes what is still there. What cannot be removed is left and named: the herd has ended,
@@ -65,6 +73,11 @@ fn remove_socket(path: &Path, device: u64, inode: u64) -> io::Result<()> {
     }
 }
 
+fn is_there(path: &Path, device: u64, inode: u64) -> bool {
+    let found = std::fs::symlink_metadata(path);
+    found.is_ok_and(|found| found.dev() == device && found.ino() == inode)
+}
+
 fn say(path: &Path, result: io::Result<()>) {
     match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -76,4 +89,35 @@ fn say(path: &Path, result: io::Result<()>) {
 
 fn to_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn socket_file(path: &Path, inode: u64, dev: u64) -> ToKeeper {
+        ToKeeper::SocketFile {
+            path: path.as_os_str().as_bytes().to_vec(),
+            dev,
+            inode,
+        }
+    }
+
+    #[test]
+    fn files_that_are_gone_take_no_room_from_others() {
+        let mut leftovers = Leftovers::default();
+        for number in 0..MAX_LEFTOVERS as u64 {
+            let path = format!("/nonexistent/{number}.sock");
+            leftovers.note(socket_file(Path::new(&path), number, 1));
+        }
+        let path = std::env::temp_dir().join(format!("herder-left-{}", std::process::id()));
+        let _listener = UnixListener::bind(&path).expect("a free path");
+        let found = std::fs::symlink_metadata(&path).expect("it is there");
+        leftovers.note(socket_file(&path, found.ino(), found.dev()));
+        leftovers.remove();
+        assert!(!path.exists());
+    }
 }
