@@ -70,6 +70,7 @@ pub enum OpenError {
 /// # Errors
 /// Any [`OpenError`]; nothing is left open.
 pub async fn open(settings: Settings, herd: &str, epoch: u64) -> Result<Library, OpenError> {
+    settings.check()?;
     let mut opening = Opening {
         clock: Clock::new(),
         #[cfg(feature = "redb")]
@@ -77,7 +78,6 @@ pub async fn open(settings: Settings, herd: &str, epoch: u64) -> Result<Library,
         #[cfg(feature = "redis")]
         store: None,
     };
-    check_names(&settings.state)?;
     let bus = Arc::new(Bus::new(seed(herd)));
     #[cfg(feature = "redis")]
     let audience = Arc::new(super::store::Audience::default());
@@ -90,14 +90,6 @@ pub async fn open(settings: Settings, herd: &str, epoch: u64) -> Result<Library,
         let names: Vec<String> = shared.map(|space| space.name.clone()).collect();
         let opened = super::store::Store::open(store, &names, herd, &audience)?;
         opening.store = Some(opened);
-    }
-    #[cfg(not(feature = "redis"))]
-    if settings.store.is_some() {
-        let what = "a store".to_owned();
-        return Err(OpenError::NotBuilt {
-            what,
-            feature: "redis",
-        });
     }
     let mut spaces = BTreeMap::new();
     for space in &settings.state {
@@ -256,22 +248,6 @@ fn timed(local: Local) -> Arc<Local> {
     let timed = Arc::clone(&local);
     tokio::spawn(async move { timed.keep_time().await });
     local
-}
-
-fn check_names(spaces: &[NamespaceSettings]) -> Result<(), OpenError> {
-    for (index, space) in spaces.iter().enumerate() {
-        let name = space.name.as_str();
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
-        let is_right = (1..=64).contains(&name.len())
-            && name.chars().all(allowed)
-            && name.starts_with(|c: char| c.is_ascii_alphanumeric());
-        let is_new = spaces[..index].iter().all(|other| other.name != name);
-        if !is_right || !is_new {
-            let name = name.to_owned();
-            return Err(OpenError::Name { name });
-        }
-    }
-    Ok(())
 }
 
 /// Differs from herd to herd.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::services::OpenError;
 use crate::jobs::JobDefinition;
 use crate::state::Durability;
 
@@ -82,6 +83,41 @@ pub struct JobsSettings {
     pub defined: Vec<(String, JobDefinition)>,
 }
 
+impl Settings {
+    /// Whether all this can be, as far as that is known before anything is opened.
+    ///
+    /// # Errors
+    /// The first [`OpenError`].
+    pub fn check(&self) -> Result<(), OpenError> {
+        for (index, space) in self.state.iter().enumerate() {
+            let is_new = self.state[..index]
+                .iter()
+                .all(|other| other.name != space.name);
+            space.check()?;
+            if !is_new {
+                let name = space.name.clone();
+                return Err(OpenError::Name { name });
+            }
+            if space.backend == Backend::Store && self.store.is_none() {
+                let name = space.name.clone();
+                return Err(OpenError::NoStore { name });
+            }
+        }
+        self.store.as_ref().map_or(Ok(()), StoreSettings::check)
+    }
+}
+
+impl Backend {
+    /// A file whose changes are answered when they are on the disk.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Backend {
+        Backend::File {
+            path: path.into(),
+            durability: Durability::default(),
+        }
+    }
+}
+
 impl NamespaceSettings {
     /// A namespace of this name.
     #[must_use]
@@ -91,6 +127,18 @@ impl NamespaceSettings {
             backend,
             max_bytes: quarter_gigabyte(),
         }
+    }
+
+    /// Whether its name is one.
+    ///
+    /// # Errors
+    /// [`OpenError::Name`] when it is none.
+    pub fn check(&self) -> Result<(), OpenError> {
+        if is_name(&self.name) {
+            return Ok(());
+        }
+        let name = self.name.clone();
+        Err(OpenError::Name { name })
     }
 }
 
@@ -103,6 +151,20 @@ impl StoreSettings {
             prefix: format!("herder:{app}"),
             claim_ms: half_a_minute(),
         }
+    }
+
+    /// Whether the address is one; nobody is asked.
+    ///
+    /// # Errors
+    /// [`OpenError::Store`] when it is none, [`OpenError::NotBuilt`] without the feature `redis`.
+    pub fn check(&self) -> Result<(), OpenError> {
+        #[cfg(feature = "redis")]
+        return Ok(crate::redis::Link::check(&self.url)?);
+        #[cfg(not(feature = "redis"))]
+        Err(OpenError::NotBuilt {
+            what: "a store".to_owned(),
+            feature: "redis",
+        })
     }
 
     /// How long the right to a job's tick stands.
@@ -121,14 +183,19 @@ impl FromStr for Backend {
             "memory" => Ok(Backend::Memory),
             "store" => Ok(Backend::Store),
             _ => match text.strip_prefix("file:") {
-                Some(path) if !path.is_empty() => Ok(Backend::File {
-                    path: PathBuf::from(path),
-                    durability: Durability::default(),
-                }),
+                Some(path) if !path.is_empty() => Ok(Backend::file(path)),
                 Some(_) | None => Err(format!("{text:?} is none of memory, file:PATH and store")),
             },
         }
     }
+}
+
+/// Whether this is the name of a namespace.
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    (1..=64).contains(&name.len())
+        && name.chars().all(allowed)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 fn quarter_gigabyte() -> usize {

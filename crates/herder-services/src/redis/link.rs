@@ -115,17 +115,7 @@ impl Link {
         tell: impl Fn(News) + Send + Sync + 'static,
     ) -> Result<Link, LinkError> {
         let name = without_password(&settings.url);
-        let wrong = |error: redis::RedisError| LinkError::Address(name.clone(), error.to_string());
-        let info = settings
-            .url
-            .as_str()
-            .into_connection_info()
-            .map_err(wrong)?;
-        let resp3 = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP3);
-        let client = Client::open(info.set_redis_settings(resp3)).map_err(wrong)?;
+        let client = client(&settings.url)?;
         let shared = Arc::new(Shared {
             name,
             live: watch::Sender::new(None),
@@ -139,6 +129,14 @@ impl Link {
             patience,
             _keeper: Arc::new(keeper),
         })
+    }
+
+    /// Whether a link can be opened to this address; nobody is asked.
+    ///
+    /// # Errors
+    /// [`LinkError::Address`].
+    pub fn check(url: &str) -> Result<(), LinkError> {
+        client(url).map(drop)
     }
 
     /// Has the store run a script.
@@ -346,6 +344,18 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
         Value::SimpleString(text) => Some(text.into_bytes()),
         _ => None,
     }
+}
+
+/// What opens connections to this address.
+fn client(url: &str) -> Result<Client, LinkError> {
+    let wrong =
+        |error: redis::RedisError| LinkError::Address(without_password(url), error.to_string());
+    let info = url.into_connection_info().map_err(wrong)?;
+    let resp3 = info
+        .redis_settings()
+        .clone()
+        .set_protocol(ProtocolVersion::RESP3);
+    Client::open(info.set_redis_settings(resp3)).map_err(wrong)
 }
 
 fn without_password(url: &str) -> String {
