@@ -289,6 +289,9 @@ pub use jobs::worker::JobWorker;
 #[cfg(feature = "library")]
 pub use library::blocking::BlockingAgents;
 #[cfg(feature = "library")]
+#[doc(hidden)]
+pub use library::command::live_as_library;
+#[cfg(feature = "library")]
 pub use library::setup::LibrarySetup;
 pub use worker::blocking::Worker;
 pub use worker::counters::{Counters, Request};

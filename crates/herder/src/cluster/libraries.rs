@@ -10,7 +10,7 @@ use herder_rpc::server::Library;
 use crate::cluster::builder::Cluster;
 use crate::cluster::error::ClusterError;
 use crate::cluster::settings::{Settings, wrong};
-use crate::library::setup::{Build, LibrarySetup, Planned};
+use crate::library::setup::{Build, LibrarySetup, Planned, build_by};
 
 /// A library as it was given.
 pub(crate) struct Given {
@@ -70,11 +70,7 @@ impl Cluster {
         Fut: Future<Output = Result<Library, E>> + 'static,
         E: Display,
     {
-        let build: Build = Arc::new(move |given| {
-            let building = setup(given);
-            Box::pin(async move { building.await.map_err(|error| format!("{error:#}")) })
-        });
-        let name = name.into();
+        let (name, build) = (name.into(), build_by(setup));
         self.libraries.push(Given { name, build });
         self
     }

@@ -167,7 +167,7 @@ impl Settings {
         Ok(Checked {
             spec,
             listen: self.addresses()?,
-            timing: self.timing(),
+            timing: Timing::of(&self.life, self.close_timeout),
             dispatch_reason: reason.to_owned(),
             #[cfg(feature = "tokio")]
             threads: match self.threads {
@@ -251,18 +251,6 @@ impl Settings {
         #[cfg(feature = "message")]
         self.check_no_messages()?;
         Ok(())
-    }
-
-    fn timing(&self) -> Timing {
-        let beat = self
-            .life
-            .hang
-            .map(|hang| (hang / 4).min(Duration::from_secs(1)));
-        Timing {
-            beat,
-            grace: self.life.grace,
-            close_timeout: self.close_timeout,
-        }
     }
 
     fn app_name(&self) -> Result<AppName, ClusterError> {

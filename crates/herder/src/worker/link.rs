@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use herder_core::spec::LifePolicy;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::signal::SignalFd;
 use herder_sys::wake::Wake;
@@ -46,6 +47,20 @@ pub(crate) struct Timing {
     pub(crate) grace: Duration,
     /// How long open connections may go on after a panic or a failure.
     pub(crate) close_timeout: Duration,
+}
+
+impl Timing {
+    /// What follows from the limits that the master keeps a process to.
+    pub(crate) fn of(life: &LifePolicy, close_timeout: Duration) -> Timing {
+        /// Heartbeats come so much more often, and the loop that sends them has other things to do.
+        const BEATS: u32 = 4;
+        const LONGEST: Duration = Duration::from_secs(1);
+        Timing {
+            beat: life.hang.map(|hang| (hang / BEATS).min(LONGEST)),
+            grace: life.grace,
+            close_timeout,
+        }
+    }
 }
 
 pub(crate) struct Link {
