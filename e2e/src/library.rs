@@ -1,8 +1,13 @@
 //! Herds with libraries: starting them, and asking their libraries by way of a worker.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::time::Duration;
+
+use herder::Agent;
+use herder::rpc::client::{Endpoint, Identity};
 
 use crate::binary::Binary;
 use crate::foreign::{BOOT, address};
@@ -58,6 +63,34 @@ pub fn wait_for(herd: &Herd, mark: usize, count: usize, what: &str, within: Dura
         (lives.len() == count).then_some(())
     });
     lives
+}
+
+/// The socket of a library in the scene's private directory.
+///
+/// # Panics
+/// When there is none.
+#[track_caller]
+pub fn socket(scene: &Scene, library: &str) -> PathBuf {
+    let directories = fs::read_dir(scene.directory()).expect("it is there");
+    let paths = directories.flatten().map(|it| it.path());
+    let mut sockets = paths.map(|path| path.join(format!("{library}.sock")));
+    sockets
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no socket of {library} in {}", scene.directory().display()))
+}
+
+/// An agent in the test's own process, with a connection of its own to a library of the scene.
+///
+/// # Panics
+/// When there is no such library.
+#[track_caller]
+pub fn agent(scene: &Scene, library: &str) -> Agent {
+    Agent::connect(Endpoint {
+        library: library.to_owned(),
+        path: socket(scene, library),
+        herd: String::new(),
+        identity: Identity::tool(),
+    })
 }
 
 /// Sends a line to a worker, and returns its answer.

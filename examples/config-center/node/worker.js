@@ -47,7 +47,8 @@ async function main() {
   console.error(`has ${copy.size} keys`);
   const server = http.createServer((request, response) => {
     answer(request, config).catch((error) => [503, `${error.message}\n`]).then(([status, text]) => {
-      response.writeHead(status, { 'content-type': 'text/plain', connection: 'close' }).end(text);
+      const length = Buffer.byteLength(text);
+      response.writeHead(status, { 'content-type': 'text/plain', 'content-length': length }).end(text);
     });
   });
   server.listen(Number(process.env.PORT ?? 8080), '127.0.0.1');

@@ -39,6 +39,8 @@ impl Config for Center {
     }
 
     fn watch(&self, prefix: String) -> Feed<Change<String, String>> {
-        self.0.values().feed_where(move |key| key.starts_with(&prefix))
+        self.0
+            .values()
+            .feed_where(move |key| key.starts_with(&prefix))
     }
 }

@@ -109,7 +109,9 @@ impl Connection {
                     gone.remove(&key);
                     set(values, key, value);
                 }
-                other => return Err(io::Error::other(format!("it says {other}"))),
+                Line::Follow | Line::Remove(_) | Line::Done | Line::Count | Line::Counted(..) => {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
             }
         }
         for key in gone {

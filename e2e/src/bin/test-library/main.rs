@@ -9,6 +9,7 @@
 //! A call that fails is answered by `error KIND EXECUTED`.
 
 mod args;
+mod trial;
 
 use std::io;
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use args::Args;
+use trial::{Subject, TrialObject};
 
 fn main() -> Result<ExitCode, ClusterError> {
     herder::init();
@@ -40,7 +42,7 @@ fn main() -> Result<ExitCode, ClusterError> {
     cluster.run_async(serve)
 }
 
-/// Builds a library with the one object that is called like it.
+/// Builds a library with one object that is called like it, and one that is called `trial`.
 async fn build(setup: LibrarySetup, args: Args) -> Result<Library, io::Error> {
     tokio::time::sleep(Duration::from_millis(args.setup)).await;
     if args.fails_while.as_ref().is_some_and(|path| path.exists()) {
@@ -50,7 +52,9 @@ async fn build(setup: LibrarySetup, args: Args) -> Result<Library, io::Error> {
         epoch: setup.epoch(),
         calls: AtomicU64::new(0),
     };
-    Ok(setup.library().dynamic(setup.name(), probe))
+    let trial = TrialObject::new(Subject::new(setup.epoch()));
+    let library = setup.library().dynamic(setup.name(), probe);
+    Ok(library.object(trial))
 }
 
 /// An object with one method: who it is, after as many milliseconds as it is told.
