@@ -116,6 +116,41 @@
 //! goes to another; of one that it had begun, the client is told, unless the herd is declared
 //! `idempotent`. The guide has a page about it: `docs/guide/messages.md`.
 //!
+//! # What workers share
+//!
+//! With the feature `services`, a process of the herd's own holds what all workers share: a
+//! namespace of values that outlive the workers, in memory, in a file, or in a Redis; messages between
+//! the workers; jobs at their times.
+//!
+//! ```no_run
+//! # #[cfg(feature = "services")]
+//! # mod example {
+//! use std::process::ExitCode;
+//! use std::time::Duration;
+//!
+//! use herder::state::{Backend, StateError};
+//! use herder::{AsyncWorker, Cluster, ClusterError};
+//!
+//! fn main() -> Result<ExitCode, ClusterError> {
+//!     herder::init();
+//!     Cluster::new()
+//!         .listen("0.0.0.0:8080")
+//!         .state("sessions", Backend::Memory)
+//!         .run_async(serve)
+//! }
+//!
+//! async fn serve(worker: AsyncWorker) -> Result<(), StateError> {
+//!     let sessions = worker.state("sessions");
+//!     sessions.set("ab12", "alice").ttl(Duration::from_secs(3600)).await?;
+//!     // …
+//! #   Ok(())
+//! }
+//! # }
+//! # fn main() {}
+//! ```
+//!
+//! The guide has a page about it: `docs/guide/state.md`.
+//!
 //! # What re-execution means
 //!
 //! The herd is one executable in several roles, and every process of it runs `main`:
@@ -229,22 +264,41 @@
 //!
 //! # Features
 //!
-//! `tokio` (default): asynchronous workers. `library`: libraries, [`Cluster::library`]. `axum`: [`Listener`] for `axum::serve`. `message`: message
-//! dispatch. Without any of them the crate needs no runtime.
+//! | feature | what it adds |
+//! |---|---|
+//! | `tokio` (default) | asynchronous workers |
+//! | `axum` | [`Listener`] for `axum::serve` |
+//! | `message` | message dispatch, `Cluster::messages` |
+//! | `library` | libraries, `Cluster::library` |
+//! | `services` | the built-in library: `Cluster::state`, `Cluster::bus`, `Cluster::job` |
+//! | `redb` | namespaces that are kept in a file |
+//! | `redis` | namespaces, messages and jobs that several machines share |
+//!
+//! Without any of them the crate needs no runtime.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+#[cfg(feature = "services")]
+pub mod bus;
 mod cluster;
 mod connection;
 mod exit;
 mod in_process;
 mod init;
-#[cfg(feature = "message")]
+#[cfg(all(feature = "message", not(feature = "services")))]
 mod jobs;
+#[cfg(feature = "services")]
+pub mod jobs;
 #[cfg(feature = "library")]
 mod library;
 mod panic;
+#[cfg(feature = "services")]
+mod scheduled;
+#[cfg(feature = "services")]
+mod services;
+#[cfg(feature = "services")]
+pub mod state;
 mod worker;
 
 #[cfg(feature = "tokio")]

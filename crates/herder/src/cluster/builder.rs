@@ -51,6 +51,8 @@ pub struct Cluster {
     pub(super) hooks: Vec<Hook>,
     #[cfg(feature = "library")]
     pub(super) libraries: Vec<crate::cluster::libraries::Given>,
+    #[cfg(feature = "services")]
+    pub(super) services: Option<crate::cluster::services::Services>,
 }
 
 impl Cluster {
@@ -62,6 +64,8 @@ impl Cluster {
             hooks: Vec::new(),
             #[cfg(feature = "library")]
             libraries: Vec::new(),
+            #[cfg(feature = "services")]
+            services: None,
         }
     }
 

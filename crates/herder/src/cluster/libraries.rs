@@ -14,8 +14,8 @@ use crate::library::setup::{Build, LibrarySetup, Planned, build_by};
 
 /// A library as it was given.
 pub(crate) struct Given {
-    name: String,
-    build: Build,
+    pub(super) name: String,
+    pub(super) build: Build,
 }
 
 impl Cluster {
@@ -78,7 +78,11 @@ impl Cluster {
     /// The libraries, under names that can be.
     pub(super) fn planned_libraries(&self) -> Result<Vec<Planned>, ClusterError> {
         let mut planned: Vec<Planned> = Vec::new();
-        for Given { name, build } in &self.libraries {
+        #[cfg(feature = "services")]
+        let built_in = self.built_in()?;
+        #[cfg(not(feature = "services"))]
+        let built_in: Option<Given> = None;
+        for Given { name, build } in built_in.iter().chain(&self.libraries) {
             let name: LibraryName = name.parse().map_err(|error| wrong("library", error))?;
             if planned.iter().any(|known| known.name == name) {
                 return Err(wrong("library", format!("{name:?} is given twice")));

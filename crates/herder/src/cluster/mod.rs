@@ -6,6 +6,7 @@
 //! | `settings` | the settings as given, and their check |
 //! | `messages`, `message_settings` | the same for messages (feature `message`) |
 //! | `libraries` | the same for libraries (feature `library`) |
+//! | `services` | the same for bus, state and jobs (feature `services`) |
 //! | `error` | what can be wrong |
 //! | `run` | the roles: keeper and master, worker, all in one process |
 
@@ -18,4 +19,6 @@ pub(crate) mod message_settings;
 #[cfg(feature = "message")]
 mod messages;
 mod run;
+#[cfg(feature = "services")]
+pub(crate) mod services;
 pub(crate) mod settings;

@@ -67,10 +67,11 @@ impl Life {
             name: self.name.to_string(),
             epoch: link.identity().id,
             app: link.identity().app.clone(),
-            herd: self.herd,
+            herd: self.herd.clone(),
         };
         let setup = LibrarySetup {
             name: self.name,
+            herd: self.herd,
             link: Arc::clone(&link),
         };
         runtime.block_on(async {

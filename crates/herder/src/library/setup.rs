@@ -42,7 +42,12 @@ pub(crate) struct Planned {
 #[derive(Clone)]
 pub struct LibrarySetup {
     pub(super) name: LibraryName,
-    pub(super) link: Arc<Link>,
+    #[cfg_attr(
+        not(feature = "services"),
+        expect(dead_code, reason = "the built-in library wants to know it")
+    )]
+    pub(crate) herd: String,
+    pub(crate) link: Arc<Link>,
 }
 
 impl LibrarySetup {

@@ -92,6 +92,8 @@ pub(crate) struct Link {
     pub(crate) finder: OnceLock<crate::library::directory::Finder>,
     #[cfg(feature = "library")]
     pub(crate) agents: OnceLock<herder_rpc::client::Agents>,
+    #[cfg(feature = "services")]
+    pub(crate) clients: OnceLock<std::sync::Arc<crate::services::Clients>>,
 }
 
 impl Link {
@@ -136,6 +138,8 @@ impl Link {
             finder: OnceLock::new(),
             #[cfg(feature = "library")]
             agents: OnceLock::new(),
+            #[cfg(feature = "services")]
+            clients: OnceLock::new(),
         };
         link.send(ToMaster::Hello {
             version: VERSION,
