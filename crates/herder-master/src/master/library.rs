@@ -82,7 +82,11 @@ pub(super) fn found(config: &Config, runtime: &mut Runtime) -> Result<Libraries,
         .iter()
         .map(|(library, info, path, listener)| {
             let duplicate = fd::duplicate(listener.as_fd()).map_err(|e| failed(path, e))?;
-            let crew = crew(&config.spec, library, duplicate, &environment);
+            let mut recipe = recipe(&config.spec, library, &environment);
+            recipe.listener = Some(duplicate);
+            recipe.identity = identity.cloned();
+            let supervisor = Supervisor::new(library_spec(&config.spec, library), random::seed());
+            let crew = Crew::new(supervisor, Recipe::Library(Box::new(recipe)));
             Ok((Part::Library(*info), crew))
         })
         .collect::<Result<_, ListenError>>()?;
@@ -237,16 +241,15 @@ fn found_by<'a>(libraries: impl Iterator<Item = (LibraryName, &'a Path)>) -> Vec
     environment
 }
 
-fn crew(spec: &AppSpec, library: &Library, listener: OwnedFd, found: &[Variable]) -> Crew {
-    let recipe = LibraryRecipe {
+fn recipe(spec: &AppSpec, library: &Library, found: &[Variable]) -> LibraryRecipe {
+    LibraryRecipe {
         app: spec.name.clone(),
         library: library.clone(),
-        listener: Some(listener),
+        listener: None,
+        identity: None,
         environment: environment::with(found),
         open_files: limits::open_files(),
-    };
-    let supervisor = Supervisor::new(library_spec(spec, library), random::seed());
-    Crew::new(supervisor, Recipe::Library(Box::new(recipe)))
+    }
 }
 
 /// A library is supervised as a worker is, and has a restart budget of its own.

@@ -118,12 +118,17 @@ pub(super) fn seat_worker(
     })
 }
 
-/// Seats a library, in the environment and under the title of its plan.
+/// Seats a library, in the environment and under the title of its plan, and with its rights: those of
+/// the workers, whose calls it takes.
 pub(super) fn seat_library(
     plan: LaunchPlan,
     descriptors: Vec<OwnedFd>,
 ) -> Result<LibrarySeat, RoleError> {
+    // While it still may: a limit cannot be raised afterwards.
     apply_limits(&plan)?;
+    if let Some(identity) = &plan.identity {
+        apply::become_user(&sys_identity(identity))?;
+    }
     env::replace_environment(plan.environment.into_iter().map(os_pair))?;
     title::prepare()?;
     title::set(&plan.title)?;

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use herder_core::spec::AppName;
 use herder_sys::fd;
+use herder_sys::user::Identity;
 use herder_wire::plan::{DescriptorUse, LaunchPlan, Limit, LimitKind, ListenFds, Orphaned, Role};
 
 use super::draft::Draft;
-use super::workers::{become_program, visitor};
+use super::workers::{become_program, visitor, wire_identity};
 use crate::config::{Command, Host, Library, LibraryProgram};
 use crate::launch;
 use crate::master::crew::MemberId;
@@ -32,6 +33,8 @@ pub(in crate::master) struct LibraryRecipe {
     pub(in crate::master) library: Library,
     /// Every life gets a duplicate. `None` when no life is to come.
     pub(in crate::master) listener: Option<OwnedFd>,
+    /// Whose rights the workers have, who are to call it; `None` = the master's.
+    pub(in crate::master) identity: Option<Identity>,
     /// What every life inherits.
     pub(in crate::master) environment: Vec<Variable>,
     /// The limit that the master itself was started with.
@@ -49,6 +52,7 @@ impl LibraryRecipe {
         let mut draft = Draft::new(self.bare_plan(id));
         match &self.library.program {
             LibraryProgram::Itself => {
+                draft.plan.identity = self.identity.as_ref().map(wire_identity);
                 draft.give_control(id)?;
                 let name = self.library.name.to_string();
                 draft.give(DescriptorUse::Listener { name }, listener);

@@ -147,17 +147,22 @@ pub(super) fn become_program(plan: &mut LaunchPlan, command: &Command, listen_fd
         .directory
         .as_ref()
         .map(|path| bytes(path.as_os_str()));
-    plan.identity = command.identity.as_ref().map(|identity| Identity {
-        uid: identity.uid,
-        gid: identity.gid,
-        groups: identity.groups.clone(),
-    });
+    plan.identity = command.identity.as_ref().map(wire_identity);
     plan.program = Some(WireProgram {
         path: bytes(command.path.as_os_str()),
         argv: command.argv.iter().map(|arg| bytes(arg)).collect(),
         listen_fds,
         orphaned: Orphaned::LivesOn,
     });
+}
+
+/// A user, as a plan names it.
+pub(super) fn wire_identity(identity: &herder_sys::user::Identity) -> Identity {
+    Identity {
+        uid: identity.uid,
+        gid: identity.gid,
+        groups: identity.groups.clone(),
+    }
 }
 
 /// Who comes to the private directory.
