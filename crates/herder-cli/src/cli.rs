@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::run::RunArgs;
+use crate::sig::SigArgs;
 
 /// Runs network programs as a herd: one master that listens and supervises, many workers that
 /// serve.
@@ -16,7 +17,10 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
     /// Run a program in the foreground, several times, behind one address.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
+
+    /// Print what a library that runs offers: as JSON, or as types for TypeScript.
+    Sig(SigArgs),
 }
 
 #[cfg(test)]
@@ -36,7 +40,10 @@ mod tests {
         let mut command = Cli::command();
         let help = command.render_long_help().to_string();
         let run = command.find_subcommand_mut("run").expect("the verb exists");
-        let found = format!("{help}\n--- run ---\n\n{}", run.render_long_help());
+        let run = run.render_long_help();
+        let sig = command.find_subcommand_mut("sig").expect("the verb exists");
+        let sig = sig.render_long_help();
+        let found = format!("{help}\n--- run ---\n\n{run}\n--- sig ---\n\n{sig}");
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/help.txt");
         if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
             std::fs::write(path, &found).expect("the snapshot can be written");

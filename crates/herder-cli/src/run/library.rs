@@ -55,6 +55,13 @@ impl FromStr for LibraryArg {
     }
 }
 
+impl LibraryArg {
+    /// How agents ask for it.
+    pub(super) fn name(&self) -> LibraryName {
+        self.name
+    }
+}
+
 /// The libraries of the herd. They have the workers' rights and directory.
 pub(super) fn libraries(
     args: &RunArgs,

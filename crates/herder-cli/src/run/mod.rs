@@ -4,6 +4,7 @@ mod args;
 mod library;
 mod node;
 mod program;
+pub(crate) mod services;
 mod typescript;
 mod units;
 
@@ -24,6 +25,7 @@ use args::{DispatchArg, ReadyArg, WorkersArg};
 use library::LibraryError;
 use node::NodeError;
 use program::ProgramError;
+use services::ServicesError;
 use units::Seconds;
 
 /// Why arguments do not make a herd.
@@ -43,6 +45,8 @@ pub(crate) enum RunError {
     Node(#[from] NodeError),
     #[error(transparent)]
     Program(#[from] ProgramError),
+    #[error(transparent)]
+    Services(#[from] ServicesError),
     #[error(
         "--dispatch pass: a foreign program has no channel on which connections could be passed; \
          use --dispatch shared (or auto)"
@@ -80,12 +84,14 @@ pub(crate) enum RunError {
 pub(crate) fn config(args: RunArgs) -> Result<Config, RunError> {
     check_directory(&args)?;
     let identity = args.user.as_deref().map(identity).transpose()?;
-    let libraries = library::libraries(&args, identity.as_ref())?;
+    let mut libraries = library::libraries(&args, identity.as_ref())?;
     let config = match args.script.clone() {
-        Some(script) => script_config(args, &script, identity),
+        Some(script) => script_config(&args, &script, identity),
         None if args.program.is_empty() => Err(RunError::Nothing),
-        None => foreign_config(args, identity),
+        None => foreign_config(&args, identity),
     }?;
+    let built_in = services::library(&args, config.spec.name.as_str())?;
+    libraries.extend(built_in);
     Ok(Config {
         libraries,
         ..config
@@ -94,22 +100,22 @@ pub(crate) fn config(args: RunArgs) -> Result<Config, RunError> {
 
 /// A script that Node, or an engine like it, runs.
 fn script_config(
-    args: RunArgs,
+    args: &RunArgs,
     script: &Path,
     identity: Option<user::Identity>,
 ) -> Result<Config, RunError> {
-    node::check(&args)?;
-    let program = node::program(&args, script, identity)?;
-    let (mode, reason) = node::dispatch(&args, &program)?;
+    node::check(args)?;
+    let program = node::program(args, script, identity)?;
+    let (mode, reason) = node::dispatch(args, &program)?;
     if mode == DispatchMode::Shared {
-        check_shared(&args)?;
+        check_shared(args)?;
     }
-    check_readiness(&args, args.node.listen_timeout)?;
+    check_readiness(args, args.node.listen_timeout)?;
     let name = match &args.name {
         Some(name) => name.parse::<AppName>()?,
         None => node::default_name(script),
     };
-    let mut spec = spec(&args, name, args.node.listen_timeout)?;
+    let mut spec = spec(args, name, args.node.listen_timeout)?;
     spec.dispatch.mode = mode;
     spec.dispatch.picker = args.policy.unwrap_or(PickerKind::RoundRobin);
     spec.recycle.max_requests = args.max_requests.and_then(NonZeroU64::new);
@@ -120,20 +126,20 @@ fn script_config(
 }
 
 /// A program that knows nothing of us.
-fn foreign_config(args: RunArgs, identity: Option<user::Identity>) -> Result<Config, RunError> {
-    node::check_none(&args)?;
+fn foreign_config(args: &RunArgs, identity: Option<user::Identity>) -> Result<Config, RunError> {
+    node::check_none(args)?;
     if args.dispatch == DispatchArg::Pass {
         return Err(RunError::NoChannel);
     }
-    check_shared(&args)?;
-    check_readiness(&args, args.ready_after)?;
+    check_shared(args)?;
+    check_readiness(args, args.ready_after)?;
     let found = program::find(&args.program, args.cwd.as_deref())?;
-    let hint = hint(&args);
+    let hint = hint(args);
     let name = match &args.name {
         Some(name) => name.parse::<AppName>()?,
         None => program::default_name(&found),
     };
-    let spec = spec(&args, name, args.ready_after)?;
+    let spec = spec(args, name, args.ready_after)?;
     let command = Command {
         path: found.path,
         argv: found.argv,
@@ -157,10 +163,10 @@ fn hint(args: &RunArgs) -> Option<String> {
     launcher::hint(&words, directory).filter(|_| may_help)
 }
 
-fn assemble(args: RunArgs, spec: AppSpec, program: Program, reason: &str) -> Config {
+fn assemble(args: &RunArgs, spec: AppSpec, program: Program, reason: &str) -> Config {
     Config {
         spec,
-        listen: args.listen,
+        listen: args.listen.clone(),
         messages: None,
         libraries: Vec::new(),
         backlog: args.backlog,
