@@ -85,3 +85,17 @@ fn lies_change_nothing() {
     );
     assert!(herd.end().success());
 }
+
+#[test]
+fn a_listener_that_is_opened_again_and_again_is_told_of_once() {
+    let scene = Scene::new("node_reopen");
+    let address = free_address();
+    let herd = run(&scene, "reopen.js", &["-i", "1", "--wait-ready"])
+        .env("PORT_TO_TAKE", address.port().to_string())
+        .start();
+    wait_for(&herd, 0, 1, "ready", BOOT);
+    let lines = herd.lines();
+    let told = lines.iter().filter(|it| it.text.contains("listening on"));
+    assert_eq!(told.count(), 1);
+    assert!(herd.end().success());
+}

@@ -119,6 +119,8 @@ struct Master {
     memory: Option<MemoryWatch>,
     /// What was warned of that is warned of once.
     cautions: BTreeSet<String>,
+    /// Where the herd was said to listen.
+    announced: BTreeSet<String>,
     stopping: Stopping,
     ended_by: Option<Ending>,
     heir: Heir,

@@ -138,7 +138,7 @@ impl Master {
                 if let Some(file) = file {
                     self.entrust_file(file);
                 }
-                self.tell(HerdEvent::Listening { address });
+                self.say_where(address);
             }
             NodeNews::Lost(worker, way, messages) => self.on_lost_mail(worker, way, messages),
             NodeNews::Mail(worker, mail) => self.on_mail(worker, &mail),
@@ -285,6 +285,15 @@ impl Master {
             member.retire_reason = Some(reason.to_owned());
         }
         self.feed(id.part, Event::Retire { worker: id.worker });
+    }
+
+    /// Says once where the herd listens. A program may close and open a listener as often as it likes.
+    fn say_where(&mut self, address: String) {
+        /// Nor is ever new addresses' every one told, such as ports for one client each.
+        const MOST: usize = 1024;
+        if self.announced.len() < MOST && self.announced.insert(address.clone()) {
+            self.tell(HerdEvent::Listening { address });
+        }
     }
 
     fn entrust_file(&mut self, file: SocketFile) {

@@ -135,6 +135,7 @@ pub(super) fn set_up(mut config: Config, seat: MasterSeat) -> Result<Setup, Setu
         runtime,
         memory: spec.recycle.max_memory.map(|_| MemoryWatch::new(now())),
         cautions: BTreeSet::new(),
+        announced: BTreeSet::new(),
         stopping: Stopping::No,
         ended_by: None,
         heir: Heir::Keeper,
