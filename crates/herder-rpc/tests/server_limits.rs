@@ -230,6 +230,30 @@ async fn a_caller_that_exceeds_its_window_is_not_read() {
 }
 
 #[tokio::test]
+async fn a_caller_that_exceeds_its_window_is_read_again_when_calls_end() {
+    let (open, is_open) = watch::channel(false);
+    let script = Script::new().call("held", MethodLimits::default(), move |_cx, args| {
+        let mut is_open = is_open.clone();
+        async move {
+            let _opened = is_open.wait_for(|is_open| *is_open).await;
+            Ok(Reply::new(args.codec(), args.body().clone()))
+        }
+    });
+    let library = RunningLibrary::start(Library::new("core").dynamic("object", script)).unwrap();
+    let mut caller = library.caller().await.unwrap();
+    for id in 1..=300 {
+        caller.call(id, 0, "[]").await.unwrap();
+    }
+    // Long enough that the library has looked for the caller's end in between.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    open.send_replace(true);
+    for _ in 1..=300 {
+        let frame = caller.receive().await.unwrap();
+        assert!(matches!(frame, Frame::Ok { .. }), "{frame:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_while_it_is_not_read_is_noticed() {
     let (down, mut seen) = mpsc::unbounded_channel();
     let script = script().down(move |caller| down.send(caller.clone()).unwrap());

@@ -268,11 +268,10 @@ impl Reader {
         let fits = self.connection.until(|connection| connection.fits(size));
         tokio::pin!(fits);
         while tokio::time::timeout(GLANCE, &mut fits).await.is_err() {
-            if self
-                .socket
-                .ready(Interest::READABLE)
-                .await?
-                .is_read_closed()
+            // Only a glance: a caller that has sent everything, and waits for answers, says nothing.
+            let glance = self.socket.ready(Interest::READABLE);
+            if let Ok(ready) = tokio::time::timeout(Duration::ZERO, glance).await
+                && ready?.is_read_closed()
             {
                 return Err(Ended::Closed);
             }
