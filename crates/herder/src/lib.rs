@@ -151,6 +151,12 @@
 //!
 //! The guide has a page about it: `docs/guide/state.md`.
 //!
+//! # Libraries
+//!
+//! With the feature `library`, a herd has processes for what only one process can hold:
+//! [`Cluster::library`] builds one, [`WorkerHandle::agent`] calls its objects, `#[herder::object]`
+//! makes an object and its client of a trait. The guide has a page about it: `docs/guide/library.md`.
+//!
 //! # What re-execution means
 //!
 //! The herd is one executable in several roles, and every process of it runs `main`:
@@ -359,6 +365,13 @@ mod documentation {
     struct Readme;
     #[doc = include_str!("../../../docs/guide/rust-programs.md")]
     struct RustPrograms;
+}
+
+/// The same, of those that need libraries.
+#[cfg(all(doctest, feature = "library"))]
+mod documentation_of_libraries {
+    #[doc = include_str!("../../../docs/guide/library.md")]
+    struct Libraries;
 }
 
 /// The same, of those that need message dispatch.

@@ -29,6 +29,9 @@ impl Cluster {
     /// anew, by the same rules as a worker, and the workers stay: their calls fail, or wait for the
     /// next life, as they say. Libraries end after the workers.
     ///
+    /// The program can be a library of other herds, too: under `herder run --library NAME=PROGRAM` its
+    /// library of that name is all that is used of it.
+    ///
     /// A name is 1 to 32 of `a-z 0-9 -`, and no two libraries have the same.
     ///
     /// ```no_run
