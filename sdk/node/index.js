@@ -11,8 +11,7 @@ const { host } = require('./lib/server/host');
 const { Events, State } = require('./lib/server/sources');
 const environment = require('./lib/environment');
 const proxy = require('./lib/proxy');
-const services = require('./lib/services');
-const { Bus } = services;
+const { Bus, Jobs, Namespace, services } = require('./lib/services');
 
 const INIT = 60_000;
 let shared = null;
@@ -59,6 +58,6 @@ function close(objects) {
 }
 
 module.exports = {
-  Bus, CallOptions, Events, Gap, HerderError, State, Subscription, agent, agentsOf, close, connect, context, expose, host,
-  options, ...services(agent),
+  Bus, CallOptions, Events, Gap, HerderError, Jobs, Namespace, State, Subscription, agent, agentsOf, close, connect, context,
+  expose, host, options, ...services(agent),
 };

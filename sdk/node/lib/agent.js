@@ -1,9 +1,11 @@
 'use strict';
 
 const { EventEmitter } = require('events');
+const { fit } = require('./arguments');
 const { Budget } = require('./budget');
 const { Connection } = require('./connection');
 const { HerderError } = require('./errors');
+const { isLeaving, onLeave } = require('./leaving');
 const { ONE_WAY, PREFIX, Type } = require('./wire');
 const { Subscription } = require('./subscription');
 const values = require('./values');
@@ -43,6 +45,7 @@ class Agent extends EventEmitter {
     this.backoff = BACKOFF.first;
     this.held = 0;
     this.downSince = Date.now();
+    this.offLeave = onLeave(() => this.keepAlive());
     this.connect();
   }
 
@@ -83,7 +86,7 @@ class Agent extends EventEmitter {
         idempotent: Boolean(known?.idempotent), oneWay: known?.kind === 'notify', id: 0, on: null,
       };
       try {
-        call.text = values.encode(this.fit(known, args));
+        call.text = values.encode(fit(known, args));
       } catch (error) {
         const wrong = error instanceof HerderError ? error : new HerderError('codec', 'no', error.message);
         return reject(wrong.at(target));
@@ -101,14 +104,14 @@ class Agent extends EventEmitter {
     const deadline = options.deadline ?? known?.deadline_ms ?? DEADLINE;
     let text;
     try {
-      text = values.encode(this.fit(known, args));
+      text = values.encode(fit(known, args));
     } catch (error) {
       throw (error instanceof HerderError ? error : new HerderError('codec', 'no', error.message)).at(target);
     }
     const plan = { object, method, target, text, options, deadline, until: Date.now() + deadline };
     const stream = new Subscription(this, plan);
-    this.hold();
     this.streams.add(stream);
+    this.keepAlive();
     if (this.ready) this.open(stream);
     return stream;
   }
@@ -116,6 +119,7 @@ class Agent extends EventEmitter {
   /** Ends everything; nothing can be called any more. */
   close() {
     this.over = true;
+    this.offLeave();
     clearTimeout(this.retry);
     clearTimeout(this.sweep);
     const gone = () => new HerderError('unavailable', 'no', 'the agent was closed');
@@ -135,18 +139,6 @@ class Agent extends EventEmitter {
     }
     if (Object.hasOwn(methods, method)) return methods[method];
     return new HerderError('no_method', 'no', `it has ${Object.keys(methods).join(', ') || 'none'}`);
-  }
-
-  /** The arguments as the method takes them: those that may be left out become null. */
-  fit(known, args) {
-    if (!known || known.variadic) return args;
-    const { args: wanted = [] } = known;
-    const optional = wanted.slice(args.length).every(({ schema }) => allowsNull(schema));
-    if (args.length > wanted.length || !optional) {
-      const names = wanted.map(({ name }) => name).join(', ');
-      throw new HerderError('bad_arguments', 'no', `it takes (${names}) and got ${args.length}`);
-    }
-    return args.concat(new Array(wanted.length - args.length).fill(null));
   }
 
   // --- calls
@@ -323,7 +315,7 @@ class Agent extends EventEmitter {
   dropStream(stream) {
     if (!this.streams.delete(stream)) return;
     this.channels.delete(stream.id);
-    this.release();
+    this.keepAlive();
   }
 
   // --- the connection
@@ -333,7 +325,7 @@ class Agent extends EventEmitter {
     if (this.over) return;
     const hello = { ...this.identity, hash: this.signature?.hash ?? '' };
     this.connection = new Connection(this.path, hello, this);
-    this.connection.hold(this.held > 0);
+    this.connection.hold(this.isNeeded);
   }
 
   opened(connection, welcome) {
@@ -461,37 +453,37 @@ class Agent extends EventEmitter {
     const pause = opened ? Math.random() * BACKOFF.first : this.backoff * (0.5 + Math.random() / 2);
     if (!opened) this.backoff = Math.min(this.backoff * 2, BACKOFF.last);
     this.retry = setTimeout(() => this.connect(), pause);
-    if (this.held === 0) this.retry.unref();
+    if (!this.isNeeded) this.retry.unref();
   }
 
   // --- whether the process is kept alive: only while somebody waits for something
 
   hold() {
     this.held += 1;
-    if (this.held > 1) return;
-    this.connection?.hold(true);
-    this.retry?.ref();
+    if (this.held === 1) this.keepAlive();
   }
 
   release() {
     this.held -= 1;
-    if (this.held > 0) return;
-    this.connection?.hold(false);
-    this.retry?.unref();
+    if (this.held === 0) this.keepAlive();
+  }
+
+  /** Streams have no end of their own: those of a worker that was told to leave hold nobody back. */
+  get isNeeded() {
+    return this.held > 0 || (this.streams.size > 0 && !isLeaving());
+  }
+
+  keepAlive() {
+    const needed = this.isNeeded;
+    this.connection?.hold(needed);
+    if (needed) this.retry?.ref();
+    else this.retry?.unref();
   }
 }
 
 function aborted(signal, executed) {
   const reason = signal.reason instanceof Error ? signal.reason.message : '';
   return new HerderError('cancelled', executed, reason, { cause: signal.reason });
-}
-
-function allowsNull(schema) {
-  if (schema === true || schema === null || typeof schema !== 'object') return schema !== false;
-  const { type, anyOf, oneOf } = schema;
-  if (type !== undefined) return [].concat(type).includes('null');
-  const choices = anyOf || oneOf;
-  return choices ? choices.some(allowsNull) : schema.$ref === undefined;
 }
 
 module.exports = { Agent };

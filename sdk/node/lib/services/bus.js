@@ -1,38 +1,4 @@
 'use strict';
-// The built-in library: messages between the processes of the herd, shared state, jobs.
-
-const LIBRARY = 'herder';
-
-/** The services of what `agent` gives. */
-module.exports = (agent) => {
-  const service = async (name) => {
-    const objects = await agent();
-    const found = objects[name];
-    if (!found) throw new Error(`this herd has no ${name}: its library ${LIBRARY} is not started`);
-    return found;
-  };
-
-  return {
-    /** Messages: `send`, `request`, `on`. */
-    async bus() {
-      return new Bus(await service('bus'));
-    },
-    /** The shared state of one namespace: its methods, without the namespace. */
-    async state(namespace) {
-      const state = await service('state');
-      return new Proxy(Object.create(null), {
-        get: (target, name) => {
-          const method = typeof name === 'string' ? state[name] : undefined;
-          return method && ((...args) => method(namespace, ...args));
-        },
-      });
-    },
-    /** The app's own jobs. */
-    jobs() {
-      return service('jobs');
-    },
-  };
-};
 
 /**
  * Messages between the processes of this herd. A receiver is 'all', 'everywhere', 'others', 'random',
@@ -95,4 +61,4 @@ class Bus {
   }
 }
 
-module.exports.Bus = Bus;
+module.exports = { Bus };
