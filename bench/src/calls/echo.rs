@@ -2,18 +2,14 @@
 
 use super::press::Load;
 use crate::bare::Role;
-use herder_rpc::client::{Agent, CallOptions, Client, Endpoint, Identity, Proxy};
-use herder_rpc::server::{Library, LibraryIdentity, Object, Sink};
-use herder_rpc::{
-    Args, BoxFuture, CallError, Cx, ErrorKind, Executed, MethodSignature, ObjectSignature, Part,
-    Reply,
-};
-use herder_wire::rpc::Argument;
+use herder::rpc::Part;
+use herder::rpc::client::{Client, Endpoint, Identity};
+use herder::rpc::server::LibraryIdentity;
+use herder::{Agent, Library};
 use serde_json::{Value, json};
 use std::future::{Future, pending};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use tokio::net::UnixListener;
 use tokio::runtime::Builder;
 
@@ -58,7 +54,7 @@ fn serve(path: &Path) -> io::Result<()> {
             app: "bench".to_owned(),
             herd: HERD.to_owned(),
         };
-        let library = Library::new("core").dynamic(Echo::NAME, EchoObject);
+        let library = Library::new("core").object(EchoObject::new(Same));
         let served = library.serve_on(listener, identity, pending::<()>());
         served.await.map_err(io::Error::other)
     })
@@ -71,7 +67,7 @@ fn call_by_name(path: &Path, load: Load) -> io::Result<()> {
             let agent = agent.clone();
             async move {
                 let size = text.len();
-                let answer = agent.call(Echo::NAME, "echo", json!([text])).await;
+                let answer = agent.call(EchoClient::NAME, "echo", json!([text])).await;
                 matches!(answer, Ok(Value::String(text)) if text.len() == size)
             }
         })
@@ -82,7 +78,7 @@ fn call_by_name(path: &Path, load: Load) -> io::Result<()> {
 /// Calls by a typed client, with postcard.
 fn call_typed(path: &Path, load: Load) -> io::Result<()> {
     press(path, |agent| async move {
-        let echo: Echo = agent.client();
+        let echo: EchoClient = agent.client();
         load.press(move |text| {
             let echo = echo.clone();
             async move {
@@ -116,68 +112,16 @@ fn press<F: Future<Output = String>>(path: &Path, act: impl FnOnce(Agent) -> F) 
     })
 }
 
-/// What `#[herder::object]` writes for a trait with `async fn echo(&self, text: String) -> String`.
-#[derive(Clone)]
-struct Echo(Proxy);
-
-impl Client for Echo {
-    const NAME: &'static str = "echo";
-
-    fn signature() -> Arc<ObjectSignature> {
-        Arc::new(signature())
-    }
-
-    fn new(proxy: Proxy) -> Self {
-        Self(proxy)
-    }
+/// What is called.
+#[herder::object(codec = "postcard")]
+pub(super) trait Echo {
+    async fn echo(&self, text: String) -> String;
 }
 
-impl Echo {
-    async fn echo(&self, text: String) -> Result<String, CallError> {
-        self.0.call(0, &(text,), &CallOptions::default()).await
+struct Same;
+
+impl Echo for Same {
+    async fn echo(&self, text: String) -> String {
+        text
     }
-}
-
-struct EchoObject;
-
-impl Object for EchoObject {
-    fn signature(&self) -> ObjectSignature {
-        signature()
-    }
-
-    fn call(
-        self: Arc<Self>,
-        _: Cx,
-        _: u16,
-        args: Args,
-    ) -> BoxFuture<'static, Result<Reply, CallError>> {
-        Box::pin(async move {
-            let (text,): (String,) = args.decode()?;
-            Reply::encode(args.codec(), &text)
-        })
-    }
-
-    fn subscribe(
-        self: Arc<Self>,
-        _: Cx,
-        _: u16,
-        _: Args,
-        _: Sink,
-    ) -> BoxFuture<'static, Result<(), CallError>> {
-        let error = CallError::new(ErrorKind::NoMethod, Executed::No, "it has no streams");
-        Box::pin(async { Err(error) })
-    }
-}
-
-fn signature() -> ObjectSignature {
-    let text = Argument {
-        name: "text".to_owned(),
-        schema: json!({"type": "string"}),
-    };
-    let echo = MethodSignature {
-        args: vec![text],
-        returns: Some(json!({"type": "string"})),
-        ..MethodSignature::default()
-    };
-    ObjectSignature::new("", [("echo".to_owned(), echo)]).with_layout("(String)->String")
 }
