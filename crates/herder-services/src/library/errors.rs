@@ -15,6 +15,7 @@ impl From<StateError> for CallError {
             StateError::NotKept(_) => {
                 CallError::new(ErrorKind::Unavailable, Executed::Yes, message)
             }
+            StateError::NotDone(_) => CallError::new(ErrorKind::Overloaded, Executed::No, message),
             StateError::NotSent(_) => CallError::new(ErrorKind::Unavailable, Executed::No, message),
             StateError::Unavailable(_) => {
                 CallError::new(ErrorKind::Unavailable, Executed::Maybe, message)

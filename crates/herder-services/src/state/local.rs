@@ -24,6 +24,9 @@ pub enum StateError {
     /// It was done, but is lost if the process ends now: it is not on the disk.
     #[error("not kept: {0}")]
     NotKept(String),
+    /// It was not done: too much waits for the disk already.
+    #[error("nothing was done: {0}")]
+    NotDone(String),
     /// The store cannot be reached. Whether it was done, nobody knows unless `NotSent`.
     #[error("the store cannot be reached: {0}")]
     Unavailable(String),
@@ -234,6 +237,7 @@ impl Local {
     ) -> Result<T, StateError> {
         let (outcome, keeping) = {
             let mut engine = self.lock();
+            self.check_room()?;
             let before = engine.poll_timeout();
             let outcome = step(&mut engine, self.clock.now().tick);
             let after = engine.poll_timeout();
@@ -244,12 +248,12 @@ impl Local {
             (outcome, self.spread(&mut engine))
         };
         let outcome = outcome?;
-        keeping?.wait().await?;
+        keeping.wait().await?;
         Ok(outcome)
     }
 
     /// Tells everybody what changed, in the order in which it did: the engine is locked.
-    fn spread(&self, engine: &mut Engine) -> Result<Keeping, StateError> {
+    fn spread(&self, engine: &mut Engine) -> Keeping {
         let changes: Vec<Change> = std::iter::from_fn(|| engine.poll_change()).collect();
         for change in &changes {
             (self.observer)(change);
@@ -258,27 +262,43 @@ impl Local {
     }
 
     #[cfg(feature = "redb")]
-    fn keep(&self, changes: Vec<Change>) -> Result<Keeping, StateError> {
+    fn keep(&self, changes: Vec<Change>) -> Keeping {
         let Some((scribe, durability)) = self.scribe.as_ref().filter(|_| !changes.is_empty())
         else {
-            return Ok(Keeping { answer: None });
+            return Keeping { answer: None };
         };
-        let answer = scribe
-            .write(changes, self.clock.now())
-            .map_err(|error| StateError::NotKept(error.to_string()))?;
-        Ok(Keeping {
+        let answer = scribe.write(changes, self.clock.now());
+        Keeping {
             answer: (*durability == Durability::Immediate).then_some(answer),
-        })
+        }
+    }
+
+    /// What is done must be written, so there must be room for it before.
+    #[cfg(feature = "redb")]
+    fn check_room(&self) -> Result<(), StateError> {
+        match &self.scribe {
+            Some((scribe, _)) if !scribe.has_room() => {
+                let reason = "too much waits for the disk, which is full or slow";
+                Err(StateError::NotDone(reason.to_owned()))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    #[cfg(not(feature = "redb"))]
+    #[expect(clippy::unused_self, reason = "with redb there is something to do")]
+    fn keep(&self, _changes: Vec<Change>) -> Keeping {
+        Keeping {}
     }
 
     #[cfg(not(feature = "redb"))]
     #[expect(
         clippy::unused_self,
         clippy::unnecessary_wraps,
-        reason = "with redb there is something to do"
+        reason = "with redb there is something to check"
     )]
-    fn keep(&self, _changes: Vec<Change>) -> Result<Keeping, StateError> {
-        Ok(Keeping {})
+    fn check_room(&self) -> Result<(), StateError> {
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Engine> {

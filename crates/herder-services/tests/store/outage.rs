@@ -51,7 +51,9 @@ async fn r47_a_store_that_hangs_is_given_up_and_found_again() {
         match host.space.put("a", put()).await.unwrap_err() {
             StateError::NotSent(_) => not_sent += 1,
             StateError::Unavailable(_) => {}
-            other @ (StateError::Refused(_) | StateError::NotKept(_)) => panic!("{other}"),
+            other @ (StateError::NotDone(_) | StateError::NotKept(_) | StateError::Refused(_)) => {
+                panic!("{other}")
+            }
         }
         quickest = quickest.min(begin.elapsed());
     }
