@@ -26,7 +26,7 @@ fn library() -> Sender {
 }
 
 fn bus() -> (Arc<Bus>, Vec<Subscription>) {
-    let bus = Arc::new(Bus::new(7));
+    let bus = Arc::new(Bus::new(7, 1));
     let mut members: Vec<_> = (0..3)
         .map(|slot| bus.subscribe(worker(slot), topics()))
         .collect();
@@ -169,6 +169,38 @@ async fn a_request_is_answered_once() {
         bus.reply(request, Json::default()),
         Err(BusError::NoRequest { request })
     );
+}
+
+#[tokio::test]
+async fn an_answer_to_a_request_of_another_life_answers_none() {
+    let mut requests = Vec::new();
+    for epoch in [1, 2] {
+        let bus = Arc::new(Bus::new(7, epoch));
+        let member = bus.subscribe(worker(0), topics());
+        let asking = {
+            let bus = Arc::clone(&bus);
+            let ask = async move {
+                bus.request(&To::Slot(0), "news", Json::default(), worker(1))
+                    .await
+            };
+            tokio::spawn(ask)
+        };
+        let Picked::Message(message) = member.mailbox().pick().await else {
+            panic!("none was dropped");
+        };
+        requests.push(message.request.expect("an answer is wanted"));
+        if epoch == 2 {
+            let late = bus.reply(requests[0], Json::default());
+            assert_eq!(
+                late,
+                Err(BusError::NoRequest {
+                    request: requests[0]
+                })
+            );
+            bus.reply(requests[1], Json(json!(2))).unwrap();
+            assert_eq!(asking.await.unwrap(), Ok(Json(json!(2))));
+        }
+    }
 }
 
 #[tokio::test]

@@ -283,6 +283,26 @@ async fn another_life_goes_on_where_the_one_before_ended() {
 }
 
 #[tokio::test]
+async fn what_is_said_of_a_run_of_another_life_is_not_heard() {
+    let mut late = None;
+    for epoch in [1, 2] {
+        let jobs = desk(Keeping::Memory, epoch);
+        let mut server = jobs.serve(ServerKind::Worker, &["j".to_owned()]).unwrap();
+        jobs.define("j", JobDefinition::new(timing("0 3 1 1 *")))
+            .await
+            .unwrap();
+        jobs.run_now("j").unwrap();
+        let run = next_run(&mut server).await;
+        if let Some(late) = late.replace(run) {
+            jobs.done(late, Verdict::Succeeded);
+            assert_eq!(jobs.list()[0].running, 1);
+            jobs.done(run, Verdict::Succeeded);
+        }
+        assert_eq!(jobs.history(None, 9).len(), usize::from(epoch == 2));
+    }
+}
+
+#[tokio::test]
 async fn orders_are_what_they_should_be_on_the_wire() {
     let cancel = Order::Cancel {
         run: herder_core::schedule::RunId(7),

@@ -51,17 +51,6 @@ fn put(value: &str) -> Put {
     }
 }
 
-/// Opens what a namespace has on the disk once its file is let go.
-async fn reopened(place: &Place) -> Journal {
-    for _ in 0..1000 {
-        if let Ok(journal) = Journal::open(&place.0.join("state.redb")) {
-            return journal;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("the file is never let go");
-}
-
 #[tokio::test]
 async fn another_life_finds_what_was_answered() {
     let place = Place::new();
@@ -75,7 +64,7 @@ async fn another_life_finds_what_was_answered() {
     before.acquire("l", "w1", MINUTE).await.unwrap();
     drop(before);
 
-    let after = namespace(&reopened(&place).await, "s", Durability::Immediate);
+    let after = namespace(&place.journal(), "s", Durability::Immediate);
     let a = after.get("a").unwrap();
     assert_eq!((a.value.as_ref(), a.revision), (&b"2"[..], revision));
     let left = after.get("b").unwrap().ttl.unwrap();
@@ -97,7 +86,7 @@ async fn what_expired_meanwhile_is_gone() {
     let ttl = Some(Duration::from_millis(1));
     before.put("a", Put { ttl, ..put("1") }).await.unwrap();
     drop(before);
-    let journal = reopened(&place).await;
+    let journal = place.journal();
     tokio::time::sleep(Duration::from_millis(2)).await;
     let after = namespace(&journal, "s", Durability::Immediate);
     assert_eq!(after.get("a"), None);
@@ -113,7 +102,7 @@ async fn namespaces_of_one_file_do_not_mix() {
     two.put("a", put("2")).await.unwrap();
     assert_eq!(one.get("a").unwrap().value, "1");
     drop((one, two, journal));
-    let journal = reopened(&place).await;
+    let journal = place.journal();
     let two = namespace(&journal, "two", Durability::Eventual);
     assert_eq!(
         two.get("a").unwrap().value,

@@ -77,16 +77,19 @@ struct Waiting<'a> {
 }
 
 impl Bus {
-    /// A bus without anybody. The seed is for those that are chosen by chance.
+    /// A bus without anybody. The seed is for those that are chosen by chance; the epoch is the life of
+    /// the process.
     #[must_use]
-    pub fn new(seed: u64) -> Bus {
+    pub fn new(seed: u64, epoch: u64) -> Bus {
         Bus {
             inside: Mutex::new(Inside {
                 registry: Registry::new(seed),
                 mailboxes: HashMap::new(),
                 requests: HashMap::new(),
             }),
-            last_request: AtomicU64::new(0),
+            // A late answer must not be taken for one to a request of another life. Numbers stay below
+            // 2⁵³, which is what JavaScript can count.
+            last_request: AtomicU64::new(epoch << 32),
             dropped: AtomicU64::new(0),
         }
     }

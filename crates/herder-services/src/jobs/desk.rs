@@ -21,6 +21,9 @@ use crate::state::{Condition, Local, Put};
 /// So many lines of history are kept.
 const HISTORY: usize = 1000;
 
+/// Where the life of the process begins in the number of a run.
+const LIFE: u32 = 32;
+
 /// The store is told again after this that a tick is done, when it did not answer.
 #[cfg(feature = "redis")]
 const AGAIN: Duration = Duration::from_secs(1);
@@ -249,9 +252,21 @@ impl Jobs {
         Ok(server)
     }
 
-    /// A server says how a run ended. One that is over already stays as it is.
+    /// A server says how a run ended. One that is over already stays as it is, and so does what
+    /// another life of the process had run.
     pub fn done(self: &Arc<Self>, run: RunId, verdict: Verdict) {
-        self.tell(Event::Finished { run, verdict });
+        let first = self.numbered(RunId(0));
+        if run.0 >> LIFE == first.0 >> LIFE {
+            let run = RunId(run.0 ^ first.0);
+            self.tell(Event::Finished { run, verdict });
+        }
+    }
+
+    /// A run's number, as servers know it: what is said late of a run must not be taken for one of
+    /// another life.
+    fn numbered(&self, run: RunId) -> RunId {
+        // Numbers stay below 2⁵³, which is what JavaScript can count.
+        RunId((self.epoch << LIFE) | run.0)
     }
 
     pub(super) fn down(self: &Arc<Self>, id: ServerId) {
@@ -277,7 +292,10 @@ impl Jobs {
 
     fn act(self: &Arc<Self>, inside: &mut Inside, action: Action) {
         match action {
-            Action::Cancel { run, server } => inside.roster.send(server, Order::Cancel { run }),
+            Action::Cancel { run, server } => {
+                let run = self.numbered(run);
+                inside.roster.send(server, Order::Cancel { run });
+            }
             Action::Claim { run, name, tick } => self.claim(run, name, tick),
             Action::Record(entry) => {
                 if inside.history.len() == HISTORY {
@@ -309,7 +327,7 @@ impl Jobs {
                 let definition = inside.definitions.get(&name);
                 let timeout_ms = definition.map_or(0, |definition| definition.timeout_ms);
                 let order = Order::Run {
-                    run,
+                    run: self.numbered(run),
                     name,
                     tick,
                     attempt,

@@ -78,7 +78,7 @@ pub async fn open(settings: Settings, herd: &str, epoch: u64) -> Result<Library,
         #[cfg(feature = "redis")]
         store: None,
     };
-    let bus = Arc::new(Bus::new(seed(herd)));
+    let bus = Arc::new(Bus::new(seed(herd), epoch));
     #[cfg(feature = "redis")]
     let audience = Arc::new(super::store::Audience::default());
     #[cfg(feature = "redis")]
