@@ -131,7 +131,8 @@ impl Wire {
                     code: 1000.into(),
                     reason: "".into(),
                 };
-                socket.close(Some(frame)).await.map_err(other)
+                // Not that of `Sink`, which a box may be, too.
+                (**socket).close(Some(frame)).await.map_err(other)
             }
         }
     }
