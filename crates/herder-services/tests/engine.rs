@@ -5,7 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use herder_core::Tick;
 use herder_services::state::engine::Engine;
-use herder_services::state::{Acquired, Admission, Change, Condition, Put, Rate, Refusal};
+use herder_services::state::{
+    Acquired, Admission, Change, Condition, MAX_PAGE_BYTES, Put, Rate, Refusal,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,6 +153,19 @@ fn a_scan_goes_through_all_in_pages() {
     assert_eq!(engine.scan("", None, 100, at(0)).entries.len(), 5);
     assert_eq!(engine.scan("zz", None, 100, at(0)).entries.len(), 0);
     assert_eq!(engine.scan("b/", Some("a"), 100, at(0)).entries.len(), 3);
+}
+
+#[test]
+fn a_page_of_large_values_has_few() {
+    let mut engine = Engine::new(1 << 30);
+    let value = "x".repeat(MAX_PAGE_BYTES / 2);
+    for key in ["a", "b", "c"] {
+        engine.put(key, put(&value), at(0)).unwrap();
+    }
+    let page = engine.scan("", None, 100, at(0));
+    assert_eq!((page.entries.len(), page.next.as_deref()), (2, Some("b")));
+    let rest = engine.scan("", Some("b"), 100, at(0));
+    assert_eq!((rest.entries.len(), rest.next), (1, None));
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub trait StateApi {
         key: String,
         if_revision: Option<u64>,
     ) -> Result<bool, CallError>;
-    /// Entries whose keys begin with `prefix`, in the order of keys, after the key `after`.
+    /// Entries whose keys begin with `prefix`, in the order of keys, after the key `after`: not all
+    /// that are wanted if they are long, or many.
     #[herder(idempotent)]
     async fn scan(
         &self,

@@ -6,7 +6,11 @@ use std::sync::LazyLock;
 use redis::Script;
 
 /// Keys: value, revision counter, index. Arguments: value, time to live in ms or 0, `always`,
-/// `absent` or a revision, key. Answer: 1 and the revision, or 0 and the present one.
+/// `absent` or a revision, key, what stands before a key in the store. Answer: 1 and the revision,
+/// or 0 and the present one.
+///
+/// Nobody tells the index of a value that expires: each that is written takes two of those out, at
+/// most, so that they are hardly more than the values.
 pub(super) static PUT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -18,12 +22,15 @@ redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'r', revision)
 if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 redis.call('ZADD', KEYS[3], 0, ARGV[4])
+for _, key in ipairs(redis.pcall('ZRANDMEMBER', KEYS[3], 2)) do
+  if redis.call('EXISTS', ARGV[5] .. key) == 0 then redis.call('ZREM', KEYS[3], key) end
+end
 return {1, tostring(revision)}",
     )
 });
 
 /// Keys: value, revision counter, index. Arguments: what is added, time to live of a new one in ms
-/// or 0, key. Answer: the sum.
+/// or 0, key, what stands before a key in the store. Answer: the sum.
 pub(super) static INCREMENT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -33,6 +40,9 @@ if type(sum) == 'table' then return sum end
 redis.call('HSET', KEYS[1], 'r', redis.call('INCR', KEYS[2]))
 if new and ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 redis.call('ZADD', KEYS[3], 0, ARGV[3])
+for _, key in ipairs(redis.pcall('ZRANDMEMBER', KEYS[3], 2)) do
+  if redis.call('EXISTS', ARGV[4] .. key) == 0 then redis.call('ZREM', KEYS[3], key) end
+end
 return redis.call('HGET', KEYS[1], 'v')",
     )
 });
@@ -64,17 +74,20 @@ return {entry[1], entry[2], tostring(redis.call('PTTL', KEYS[1]))}",
 });
 
 /// Keys: index. Arguments: where to begin and end in the order of keys, how many, what stands
-/// before a key in the store. Answer: key, value, revision, time to live, one after the other, and
-/// at the end the last key that was looked at if there are more.
+/// before a key in the store, after how many bytes it is enough. Answer: key, value, revision, time
+/// to live, one after the other, and at the end the last key that was looked at if there are more.
 pub(super) static SCAN: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-local limit = tonumber(ARGV[3])
+local limit, room = tonumber(ARGV[3]), tonumber(ARGV[5])
 local keys = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], ARGV[2], 'LIMIT', 0, limit + 1)
-local found = {}
+local found, last = {}, 0
 for i = 1, math.min(#keys, limit) do
+  if room <= 0 then break end
+  last = i
   local entry = redis.call('HMGET', ARGV[4] .. keys[i], 'v', 'r')
   if entry[1] then
+    room = room - #keys[i] - #entry[1]
     table.insert(found, keys[i])
     table.insert(found, entry[1])
     table.insert(found, entry[2])
@@ -83,7 +96,7 @@ for i = 1, math.min(#keys, limit) do
     redis.call('ZREM', KEYS[1], keys[i])
   end
 end
-if #keys > limit then table.insert(found, keys[limit]) end
+if #keys > last then table.insert(found, keys[last]) end
 return found",
     )
 });

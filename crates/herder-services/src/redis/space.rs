@@ -10,12 +10,16 @@ use super::link::{Link, LinkError, News};
 use super::scripts;
 use crate::clock::Clock;
 use crate::state::{
-    Acquired, Admission, Condition, MAX_KEY, MAX_PAGE, MAX_VALUE, Page, Put, Rate, Refusal,
-    StateError, Versioned,
+    Acquired, Admission, Condition, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE, Page, Put, Rate,
+    Refusal, StateError, Versioned,
 };
 
 /// How many keys of a namespace are cached.
 const CACHED: usize = 10_000;
+
+/// No time is longer: the store does half of a script whose time it cannot count, and its numbers
+/// are exact up to 2⁵³ µs.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// A namespace in the store: linearizable per key, as long as there is one primary. What is read by
 /// [`Space::get`] may be old by the time that the news of a change needs to get here, and by a
@@ -133,7 +137,8 @@ impl Space {
             .arg(put.value.as_ref())
             .arg(put.ttl.map_or(0, millis))
             .arg(condition(put.condition))
-            .arg(key);
+            .arg(key)
+            .arg(&self.names.value);
         let (done, revision): (u8, String) = self.link.run(&script).await?;
         self.cache().invalidate(key);
         let revision = number(revision.as_bytes())?;
@@ -158,7 +163,11 @@ impl Space {
         check_ttl(ttl)?;
         let mut script = scripts::INCREMENT.prepare_invoke();
         self.keys(&mut script, key);
-        script.arg(by).arg(ttl.map_or(0, millis)).arg(key);
+        script
+            .arg(by)
+            .arg(ttl.map_or(0, millis))
+            .arg(key)
+            .arg(&self.names.value);
         let sum: Result<String, LinkError> = self.link.run(&script).await;
         self.cache().invalidate(key);
         match sum {
@@ -221,7 +230,8 @@ impl Space {
                 end
             })
             .arg(limit.clamp(1, MAX_PAGE))
-            .arg(&self.names.value);
+            .arg(&self.names.value)
+            .arg(MAX_PAGE_BYTES);
         let found: Vec<Vec<u8>> = self.link.run(&script).await?;
         let mut page = Page::default();
         for entry in found.chunks(4) {
@@ -296,7 +306,7 @@ impl Space {
         if rate.count == 0 {
             return Err(Refusal::Zero("the count of a rate").into());
         }
-        let step = (rate.per / rate.count).as_micros().max(1);
+        let step = (rate.per.min(LONGEST) / rate.count).as_micros().max(1);
         let step = u64::try_from(step).unwrap_or(u64::MAX);
         let mut script = scripts::LIMIT.prepare_invoke();
         let counter = format!("{}{key}", self.names.limit);
@@ -423,7 +433,9 @@ fn check_ttl(ttl: Option<Duration>) -> Result<(), Refusal> {
 }
 
 fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(time.min(LONGEST).as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 fn lock(cache: &Mutex<Cache>) -> MutexGuard<'_, Cache> {

@@ -10,7 +10,7 @@ use herder_core::Tick;
 use super::entry::{Change, Condition, Page, Put, Refusal, Versioned};
 use super::lease::{Acquired, Leases};
 use super::limit::{Admission, Limits, Rate};
-use super::{MAX_KEY, MAX_PAGE, MAX_VALUE};
+use super::{MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE};
 
 /// What an entry costs beside its key and value, in bytes, roughly.
 const OVERHEAD: usize = 100;
@@ -125,7 +125,7 @@ impl Engine {
     }
 
     /// Entries whose keys begin with `prefix`, in order, after the key `after`, at most `limit` and
-    /// [`MAX_PAGE`].
+    /// [`MAX_PAGE`], and no more when they have [`MAX_PAGE_BYTES`].
     #[must_use]
     pub fn scan(&self, prefix: &str, after: Option<&str>, limit: usize, now: Tick) -> Page {
         let start = match after {
@@ -138,11 +138,14 @@ impl Engine {
             .range::<str, _>((start, Bound::Unbounded))
             .take_while(|(key, _)| key.starts_with(prefix))
             .filter(|(_, entry)| entry.lives(now));
-        let entries: Vec<_> = matching
-            .by_ref()
-            .take(limit)
-            .map(|(key, entry)| (key.clone(), entry.versioned(now)))
-            .collect();
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while entries.len() < limit
+            && bytes < MAX_PAGE_BYTES
+            && let Some((key, entry)) = matching.next()
+        {
+            bytes += key.len() + entry.value.len();
+            entries.push((key.clone(), entry.versioned(now)));
+        }
         let more = matching.next().is_some();
         let last = entries.last().map(|(key, _)| key.clone());
         Page {

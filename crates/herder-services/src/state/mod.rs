@@ -26,3 +26,6 @@ pub const MAX_VALUE: usize = 4 * 1024 * 1024;
 
 /// The most entries in one page of a scan.
 pub const MAX_PAGE: usize = 1000;
+
+/// A page of a scan ends with the entry that makes it longer than this, in bytes.
+pub const MAX_PAGE_BYTES: usize = 1024 * 1024;

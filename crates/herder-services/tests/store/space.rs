@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use herder_services::state::{Acquired, Admission, Condition, Put, Rate, Refusal, StateError};
+use herder_services::state::{
+    Acquired, Admission, Condition, MAX_PAGE_BYTES, Put, Rate, Refusal, StateError,
+};
 
 use crate::server::Server;
 
@@ -147,4 +149,71 @@ async fn leases_and_rates_hold_over_hosts() {
         one.limit("u", rate).await,
         Ok(Admission::Denied { .. })
     ));
+}
+
+#[tokio::test]
+async fn a_time_that_the_store_cannot_count_is_very_long() {
+    let server = Server::start();
+    let space = server.host("s").await.space;
+    let ttl = Some(Duration::from_millis(u64::MAX));
+    space.put("a", Put { ttl, ..put("1") }).await.unwrap();
+    let found = space.get("a").await.unwrap().unwrap();
+    assert!(found.ttl.unwrap() > 365 * 24 * 3600 * SECOND);
+    assert_eq!(space.increment("n", 1, ttl).await, Ok(1));
+    let ours = space.acquire("l", "w1", ttl.unwrap()).await.unwrap();
+    assert_eq!(ours, Acquired::Ours { token: 1 });
+    let ttl = ttl.unwrap();
+    space.renew("l", 1, ttl).await.unwrap();
+    let rate = Rate { count: 2, per: ttl };
+    let admitted = [
+        space.limit("k", rate).await.unwrap(),
+        space.limit("k", rate).await.unwrap(),
+    ];
+    let left = admitted.map(|admission| match admission {
+        Admission::Allowed { left } => left,
+        Admission::Denied { retry_after } => panic!("{retry_after:?}"),
+    });
+    assert_eq!(left, [1, 0]);
+}
+
+#[tokio::test]
+async fn keys_that_expired_do_not_stay_in_the_index() {
+    const KEYS: usize = 300;
+    let server = Server::start();
+    let space = server.host("s").await.space;
+    let ttl = Some(SECOND / 1000);
+    for number in 0..KEYS {
+        let key = format!("session/{number}");
+        space.put(&key, Put { ttl, ..put("1") }).await.unwrap();
+    }
+    for _ in 0..2 * KEYS {
+        space.put("a", put("1")).await.unwrap();
+        space.increment("n", 1, None).await.unwrap();
+    }
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    let mut count = redis::cmd("ZCARD");
+    count.arg("test:state:s:index");
+    let indexed: usize = count.query(&mut connection).unwrap();
+    assert!(indexed < KEYS / 10, "{indexed} keys are in the index");
+}
+
+#[tokio::test]
+async fn a_page_of_large_values_has_few() {
+    let server = Server::start();
+    let space = server.host("s").await.space;
+    let value = "x".repeat(MAX_PAGE_BYTES / 2);
+    for key in ["a", "b", "c", "d", "e"] {
+        space.put(key, put(&value)).await.unwrap();
+    }
+    let (mut after, mut pages) = (None, Vec::new());
+    loop {
+        let page = space.scan("", after.as_deref(), 1000).await.unwrap();
+        pages.push(page.entries.len());
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [2, 2, 1]);
 }
