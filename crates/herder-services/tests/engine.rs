@@ -160,7 +160,9 @@ fn a_page_of_large_values_has_few() {
     let mut engine = Engine::new(1 << 30);
     let value = "x".repeat(MAX_PAGE_BYTES / 2);
     for key in ["a", "b", "c"] {
-        engine.put(key, put(&value), at(0)).unwrap();
+        let value = Bytes::from(value.clone());
+        let put = Put { value, ..put("") };
+        engine.put(key, put, at(0)).unwrap();
     }
     let page = engine.scan("", None, 100, at(0));
     assert_eq!((page.entries.len(), page.next.as_deref()), (2, Some("b")));
