@@ -19,6 +19,7 @@ pub mod interpreter;
 pub mod jobs;
 pub mod library;
 pub mod lineage;
+pub mod machines;
 pub mod message;
 pub mod native;
 pub mod node;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use herder_services::library::{
     Backend, JobsSettings, NAME, NamespaceSettings, Settings, StoreSettings, open,
@@ -14,11 +15,15 @@ use crate::cluster::settings::wrong;
 use crate::jobs::Schedule;
 use crate::library::setup::{Build, LibrarySetup};
 
+/// A shorter one would end while the store is asked to prolong it.
+const SHORTEST_CLAIM: Duration = Duration::from_secs(1);
+
 /// What the built-in library is to hold, as it was given.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Services {
     state: Vec<NamespaceSettings>,
     store: Option<String>,
+    claim: Option<Duration>,
     jobs: Vec<(String, Schedule)>,
     jobs_file: Option<PathBuf>,
 }
@@ -66,6 +71,15 @@ impl Cluster {
     /// meet in it.
     pub fn store(mut self, url: impl Into<String>) -> Cluster {
         self.services_mut().store = Some(url.into());
+        self
+    }
+
+    /// How long the right to a tick of a job of the [cluster](crate::jobs::Target::Cluster) stands when
+    /// nothing is heard of the machine that has it (default 30 s, at least 1 s): another one has the tick
+    /// then, with a greater [token](crate::jobs::Run::token). While a run goes on, its machine prolongs
+    /// the right, so a run may take longer than this.
+    pub fn claim(mut self, time: Duration) -> Cluster {
+        self.services_mut().claim = Some(time);
         self
     }
 
@@ -156,16 +170,26 @@ impl Services {
                 definition.map_err(|error| wrong("job", format!("{name}: {error}")))?;
             defined.push((name.clone(), definition));
         }
-        let store = self.store.as_ref();
+        let store = self.store.as_ref().map(|url| {
+            let mut store = StoreSettings::new(url, app);
+            if let Some(time) = self.claim {
+                store.claim_ms = millis(time.max(SHORTEST_CLAIM));
+            }
+            store
+        });
         Ok(Settings {
             state: self.state.clone(),
-            store: store.map(|url| StoreSettings::new(url, app)),
+            store,
             jobs: JobsSettings {
                 file: self.jobs_file.clone(),
                 defined,
             },
         })
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
