@@ -512,8 +512,9 @@ fn a_library_tells_what_it_offers() {
         (&json!("herder"), &json!("state"))
     );
     let (status, types, _) = ask(&["--ts", socket]);
-    let recorded = include_str!("../../crates/herder-cli/tests/services.d.ts");
-    assert_eq!((status, types.as_str()), (Some(0), recorded));
+    assert_eq!(status, Some(0));
+    let watch = "  watch(space: string, prefix: string, options?: CallOptions): Subscription<";
+    assert!(types.contains(watch), "{types}");
     cluster.end();
     let (status, _, error) = ask(&[socket]);
     assert_eq!(status, Some(1));

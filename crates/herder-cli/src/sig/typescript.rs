@@ -180,8 +180,14 @@ mod tests {
     /// `UPDATE_SNAPSHOTS=1 cargo test -p herder-cli` writes it anew.
     #[test]
     fn the_types_of_the_built_in_library_are_as_recorded() {
+        // Without what it says of itself: that may change every day.
         let object = |name: &str, object: std::sync::Arc<ObjectSignature>| {
-            (name.to_owned(), (*object).clone())
+            let mut object = (*object).clone();
+            object.doc.clear();
+            for method in object.methods.values_mut() {
+                method.doc.clear();
+            }
+            (name.to_owned(), object)
         };
         let objects = [
             object(BusApiClient::NAME, BusApiClient::signature()),
