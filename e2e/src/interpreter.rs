@@ -2,7 +2,7 @@
 //!
 //! They are npm packages with nothing but the program in them: 20 and 24 in `e2e/node`, for every run of
 //! the tests; 18, 22 and 26 in `e2e/node/more`, for `make test-all` (a test of these is ignored otherwise).
-//! There are Deno and Bun as well.
+//! There are Deno and Bun as well, and TypeScript's compiler.
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +36,16 @@ impl Node {
             Node::Version(major) => installed(major),
         }
     }
+}
+
+/// The script that is TypeScript's compiler, and the directory of the types of Node.
+///
+/// # Panics
+/// When it is not installed; the message says what to do.
+pub fn typescript() -> (PathBuf, PathBuf) {
+    let compiler = within("node", "typescript/bin/tsc", "test");
+    let types = Path::new(env!("CARGO_MANIFEST_DIR")).join("node/node_modules/@types");
+    (compiler, types)
 }
 
 fn installed(major: u8) -> PathBuf {
