@@ -141,7 +141,8 @@ impl<C: Calendar> Scheduler<C> {
             return;
         };
         let retries = self.jobs.get(&run.name).map_or(0, |job| job.plan.retries);
-        let again = outcome != Outcome::Succeeded && run.attempt <= retries;
+        let may_again = run.attempt <= retries && run.attempt < u8::MAX;
+        let again = outcome != Outcome::Succeeded && may_again;
         self.record(
             &run,
             outcome,

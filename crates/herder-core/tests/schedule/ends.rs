@@ -37,6 +37,22 @@ fn what_failed_is_tried_again_with_rests_that_grow() {
 }
 
 #[test]
+fn attempts_are_counted_up_to_the_last_that_can_be() {
+    let mut desk = desk(u8::MAX);
+    let mut run = start(&desk.pass(10 * SECOND));
+    for attempt in 1..=u8::MAX {
+        let entry = entries(&desk.fail(run)).remove(0);
+        assert_eq!(entry.attempt, attempt);
+        if entry.fate == Fate::Over {
+            assert_eq!(attempt, u8::MAX);
+            return;
+        }
+        run = start(&desk.pass(60 * SECOND));
+    }
+    panic!("it is tried for ever");
+}
+
+#[test]
 fn what_is_lost_with_its_server_is_tried_by_another() {
     let mut desk = desk(1);
     let (run, server, _) = starts(&desk.pass(10 * SECOND))[0];
