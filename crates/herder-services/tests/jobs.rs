@@ -6,7 +6,7 @@ use std::time::Duration;
 use herder_core::schedule::{Calendar, Outcome, ServerKind, Target, Verdict, Wall};
 use herder_services::clock::Clock;
 use herder_services::jobs::{
-    JobDefinition, JobError, Jobs, Keeping, Order, Server, Start, Timing, TimingError,
+    JobDefinition, JobError, JobState, Jobs, Keeping, Order, Server, Start, Timing, TimingError,
 };
 use herder_services::state::Local;
 use jiff::Timestamp;
@@ -123,7 +123,7 @@ async fn next_run(server: &mut Server) -> herder_core::schedule::RunId {
     let order = tokio::time::timeout(PATIENCE, server.next())
         .await
         .expect("in time");
-    match order.expect("the desk is there") {
+    match order {
         Order::Run { run, .. } => run,
         Order::Cancel { .. } => panic!("cancelled"),
     }
@@ -280,6 +280,88 @@ async fn another_life_goes_on_where_the_one_before_ended() {
         problems.len() == 1 && problems[0].contains("broken"),
         "{problems:?}"
     );
+}
+
+#[tokio::test]
+async fn what_the_herd_began_with_stays_what_became_of_it_in_the_next_life_of_the_process() {
+    let space = Arc::new(Local::in_memory(1 << 20, Clock::new(), Box::new(|_| {})));
+    let timings = |jobs: &Arc<Jobs>| -> Vec<String> {
+        let text = |job: JobState| format!("{} {}", job.name, job.definition.timing.as_str());
+        jobs.list().into_iter().map(text).collect()
+    };
+    let live = async |herd: u64, epoch: u64, given: &[&str]| {
+        let keeping = Keeping::Namespace(Arc::clone(&space));
+        let jobs = Arc::new(Jobs::new(Clock::new(), herd, epoch, keeping));
+        assert_eq!(jobs.restore(), [] as [String; 0]);
+        let defined = |name: &&str| ((*name).to_owned(), JobDefinition::new(timing("@daily")));
+        let given: Vec<_> = given.iter().map(defined).collect();
+        jobs.found(&given).await.unwrap();
+        jobs
+    };
+    let jobs = live(1, 1, &["edited", "removed"]).await;
+    let hourly = JobDefinition::new(timing("@hourly"));
+    jobs.define("edited", hourly.clone()).await.unwrap();
+    jobs.define("added", hourly).await.unwrap();
+    jobs.remove("removed").await.unwrap();
+    let jobs = live(1, 2, &["edited", "removed", "new"]).await;
+    let expected = ["added @hourly", "edited @hourly", "new @daily"];
+    assert_eq!(timings(&jobs), expected);
+    // Another herd begins with what it is given.
+    let jobs = live(2, 1, &["edited", "removed"]).await;
+    let expected = [
+        "added @hourly",
+        "edited @daily",
+        "new @daily",
+        "removed @daily",
+    ];
+    assert_eq!(timings(&jobs), expected);
+}
+
+#[tokio::test]
+async fn a_job_that_was_kept_runs_at_the_start_of_the_next_herd_too() {
+    let space = Arc::new(Local::in_memory(1 << 20, Clock::new(), Box::new(|_| {})));
+    let mut definition = JobDefinition::new(timing("0 3 1 1 *"));
+    definition.start = Start::Immediate;
+    for herd in [1, 2] {
+        let keeping = Keeping::Namespace(Arc::clone(&space));
+        let jobs = Arc::new(Jobs::new(Clock::new(), herd, 1, keeping));
+        jobs.restore();
+        let mut server = jobs.serve(ServerKind::Worker, &["j".to_owned()]).unwrap();
+        let given = [("j".to_owned(), definition.clone())];
+        jobs.found(&given).await.unwrap();
+        next_run(&mut server).await;
+    }
+}
+
+#[tokio::test]
+async fn who_takes_no_orders_has_few_waiting() {
+    let jobs = desk(Keeping::Memory, 1);
+    let driver = tokio::spawn({
+        let jobs = Arc::clone(&jobs);
+        async move { jobs.drive().await }
+    });
+    let mut server = jobs.serve(ServerKind::Worker, &["j".to_owned()]).unwrap();
+    let hasty = JobDefinition {
+        timeout_ms: 1,
+        ..JobDefinition::new(timing("every 100ms"))
+    };
+    jobs.define("j", hasty).await.unwrap();
+    let enough = tokio::time::timeout(PATIENCE, async {
+        while jobs.history(Some("j"), 9).len() < 5 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    enough.await.unwrap();
+    jobs.remove("j").await.unwrap();
+    let mut orders = 0;
+    while tokio::time::timeout(Duration::from_millis(50), server.next())
+        .await
+        .is_ok()
+    {
+        orders += 1;
+    }
+    assert!(orders <= 2, "{orders} orders of runs that are over wait");
+    driver.abort();
 }
 
 #[tokio::test]

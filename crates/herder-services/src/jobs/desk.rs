@@ -1,22 +1,20 @@
 //! [`Jobs`]: the scheduler with its clocks, its store and its processes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use herder_core::schedule::{
     Action, ClaimAnswer, Definition, Entry, Event, JobName, RunId, Scheduler, ServerId, ServerKind,
     Target, Verdict, Wall,
 };
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::definition::{JobDefinition, JobError, JobState, Start};
+use super::keeping::Keeping;
 use super::roster::{Order, Roster, Server};
 use super::timing::Timing;
 use crate::clock::Clock;
-use crate::state::{Condition, Local, Put};
 
 /// So many lines of history are kept.
 const HISTORY: usize = 1000;
@@ -30,37 +28,29 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The jobs of a herd.
 pub struct Jobs {
-    clock: Clock,
+    pub(super) clock: Clock,
     inside: Mutex<Inside>,
     changed: Notify,
-    keeping: Keeping,
+    pub(super) keeping: Keeping,
+    /// Whoever writes a job down: what was said later must not be overwritten.
+    pub(super) pen: tokio::sync::Mutex<()>,
+    /// Differs from herd to herd.
+    pub(super) seed: u64,
     /// The life of the process: in the first, jobs that want it run at once.
     epoch: u64,
     #[cfg(feature = "redis")]
     claims: Option<crate::redis::Claims>,
 }
 
-/// What of the jobs outlives the process.
-pub enum Keeping {
-    /// Nothing.
-    Memory,
-    /// Definitions by the API, pauses, and the last tick of each, in this namespace.
-    Namespace(Arc<Local>),
-}
-
-struct Inside {
-    scheduler: Scheduler<Timing>,
-    definitions: BTreeMap<JobName, JobDefinition>,
+pub(super) struct Inside {
+    pub(super) scheduler: Scheduler<Timing>,
+    pub(super) definitions: BTreeMap<JobName, JobDefinition>,
+    /// Jobs of an earlier life that nobody has defined in this one.
+    pub(super) restored: BTreeSet<JobName>,
+    /// What this herd began with, in an earlier life.
+    pub(super) founded: BTreeMap<String, JobDefinition>,
     roster: Roster,
     history: VecDeque<Entry>,
-}
-
-/// A job as it is kept.
-#[derive(Deserialize, Serialize)]
-struct Kept {
-    definition: JobDefinition,
-    last: Option<Wall>,
-    paused: bool,
 }
 
 impl Jobs {
@@ -72,11 +62,15 @@ impl Jobs {
             inside: Mutex::new(Inside {
                 scheduler: Scheduler::new(seed),
                 definitions: BTreeMap::new(),
+                restored: BTreeSet::new(),
+                founded: BTreeMap::new(),
                 roster: Roster::default(),
                 history: VecDeque::new(),
             }),
             changed: Notify::new(),
             keeping,
+            pen: tokio::sync::Mutex::default(),
+            seed,
             epoch,
             #[cfg(feature = "redis")]
             claims: None,
@@ -89,29 +83,6 @@ impl Jobs {
     pub fn with_claims(mut self, claims: crate::redis::Claims) -> Jobs {
         self.claims = Some(claims);
         self
-    }
-
-    /// Takes up what was kept. What cannot be read is said, and left as it is.
-    pub fn restore(&self) -> Vec<String> {
-        let Keeping::Namespace(space) = &self.keeping else {
-            return Vec::new();
-        };
-        let mut problems = Vec::new();
-        let mut after = None;
-        loop {
-            let page = space.scan("", after.as_deref(), usize::MAX);
-            for (name, versioned) in page.entries {
-                if let Err(problem) = self.take_up(&name, &versioned.value) {
-                    problems.push(format!(
-                        "the job {name} that was kept cannot be read: {problem}"
-                    ));
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                return problems;
-            }
-        }
     }
 
     /// Has jobs run at their times; never ends.
@@ -143,24 +114,29 @@ impl Jobs {
         let name = JobName::new(name)?;
         let plan = definition.plan()?;
         self.check_store(definition.target)?;
-        let is_new = self
-            .lock()
-            .definitions
-            .insert(name.clone(), definition.clone())
-            .is_none();
-        let immediate = is_new && self.epoch <= 1 && definition.start == Start::Immediate;
         let defined = Definition {
             plan,
-            calendar: definition.timing,
+            calendar: definition.timing.clone(),
             last: None,
         };
-        self.tell(Event::Define {
-            name: name.clone(),
-            definition: defined,
-        });
-        if immediate {
-            self.tell(Event::RunNow { name: name.clone() });
+        let starts_at_once = self.epoch <= 1 && definition.start == Start::Immediate;
+        {
+            let mut inside = self.lock();
+            let before = inside.definitions.insert(name.clone(), definition);
+            let is_new = inside.restored.remove(&name) || before.is_none();
+            let (job, definition) = (name.clone(), defined);
+            self.handle(
+                &mut inside,
+                Event::Define {
+                    name: job,
+                    definition,
+                },
+            );
+            if is_new && starts_at_once {
+                self.handle(&mut inside, Event::RunNow { name: name.clone() });
+            }
         }
+        self.changed.notify_one();
         self.keep(&name).await
     }
 
@@ -170,8 +146,12 @@ impl Jobs {
     /// When there is none, or this cannot be kept.
     pub async fn remove(self: &Arc<Self>, name: &str) -> Result<(), JobError> {
         let name = self.known(name)?;
-        self.lock().definitions.remove(&name);
-        self.tell(Event::Remove { name: name.clone() });
+        {
+            let mut inside = self.lock();
+            inside.definitions.remove(&name);
+            self.handle(&mut inside, Event::Remove { name: name.clone() });
+        }
+        self.changed.notify_one();
         self.keep(&name).await
     }
 
@@ -282,11 +262,13 @@ impl Jobs {
 
     /// Tells the scheduler, and does what it asks for.
     fn step(self: &Arc<Self>, event: Event<Timing>) {
-        let now = self.clock.now();
-        let mut inside = self.lock();
-        inside.scheduler.handle(event, now);
+        self.handle(&mut self.lock(), event);
+    }
+
+    fn handle(self: &Arc<Self>, inside: &mut Inside, event: Event<Timing>) {
+        inside.scheduler.handle(event, self.clock.now());
         while let Some(action) = inside.scheduler.poll_action() {
-            self.act(&mut inside, action);
+            self.act(inside, action);
         }
     }
 
@@ -307,7 +289,7 @@ impl Jobs {
             Action::Remember { name, .. } => {
                 let this = Arc::clone(self);
                 // A tick that is not kept may be made up for after a restart; that is all.
-                tokio::spawn(async move { drop(this.keep(&name).await) });
+                tokio::spawn(async move { drop(this.write_down(&name).await) });
             }
             Action::Renew {
                 run,
@@ -348,60 +330,7 @@ impl Jobs {
         }
     }
 
-    fn take_up(self: &Jobs, name: &str, value: &[u8]) -> Result<(), String> {
-        let name = JobName::new(name).map_err(|error| error.to_string())?;
-        let kept: Kept = serde_json::from_slice(value).map_err(|error| error.to_string())?;
-        let plan = kept.definition.plan().map_err(|error| error.to_string())?;
-        let now = self.clock.now();
-        let mut inside = self.lock();
-        let definition = Definition {
-            plan,
-            calendar: kept.definition.timing.clone(),
-            last: kept.last,
-        };
-        inside.definitions.insert(name.clone(), kept.definition);
-        // Nothing is done yet: what is asked for waits until somebody drives.
-        let defined = Event::Define {
-            name: name.clone(),
-            definition,
-        };
-        inside.scheduler.handle(defined, now);
-        if kept.paused {
-            inside.scheduler.handle(Event::Pause { name }, now);
-        }
-        Ok(())
-    }
-
-    /// Keeps a job as it stands now.
-    async fn keep(&self, name: &JobName) -> Result<(), JobError> {
-        let Keeping::Namespace(space) = &self.keeping else {
-            return Ok(());
-        };
-        let kept = self.list().into_iter().find(|job| job.name == *name);
-        let outcome = match kept {
-            None => space
-                .delete(name.as_str(), Condition::Always)
-                .await
-                .map(drop),
-            Some(job) => {
-                let kept = Kept {
-                    definition: job.definition,
-                    last: Some(job.last),
-                    paused: job.paused,
-                };
-                let text = serde_json::to_vec(&kept).unwrap_or_default();
-                let put = Put {
-                    value: Bytes::from(text),
-                    ttl: None,
-                    condition: Condition::Always,
-                };
-                space.put(name.as_str(), put).await.map(drop)
-            }
-        };
-        outcome.map_err(|error| JobError::NotKept(error.to_string()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inside> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

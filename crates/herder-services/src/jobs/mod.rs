@@ -5,10 +5,12 @@
 
 mod definition;
 mod desk;
+mod keeping;
 mod roster;
 mod timing;
 
 pub use definition::{JobDefinition, JobError, JobState, Start};
-pub use desk::{Jobs, Keeping};
+pub use desk::Jobs;
+pub use keeping::Keeping;
 pub use roster::{Order, Server};
 pub use timing::{Timing, TimingError};

@@ -1,11 +1,11 @@
 //! Who runs jobs.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use herder_core::schedule::{JobName, RunId, ServerId, Wall};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use super::desk::Jobs;
 
@@ -40,21 +40,34 @@ pub enum Order {
 pub struct Server {
     pub(super) jobs: Arc<Jobs>,
     pub(super) id: ServerId,
-    pub(super) orders: mpsc::UnboundedReceiver<Order>,
+    pub(super) orders: Arc<Orders>,
 }
 
-/// All processes that run jobs. What is sent to one is bounded by what the scheduler has under way
-/// with it, so that the channels need no bound of their own.
+/// All processes that run jobs.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    channels: HashMap<ServerId, mpsc::UnboundedSender<Order>>,
+    servers: HashMap<ServerId, Arc<Orders>>,
     last: u64,
 }
 
+/// What one process has not taken yet: no more than it has under way, for a run that is cancelled
+/// before it was taken is forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    waiting: Mutex<VecDeque<Order>>,
+    arrived: Notify,
+}
+
 impl Server {
-    /// The next order; `None` when the desk is gone.
-    pub async fn next(&mut self) -> Option<Order> {
-        self.orders.recv().await
+    /// The next order.
+    pub async fn next(&mut self) -> Order {
+        loop {
+            let next = self.orders.waiting().pop_front();
+            match next {
+                Some(order) => return order,
+                None => self.orders.arrived.notified().await,
+            }
+        }
     }
 }
 
@@ -65,22 +78,42 @@ impl Drop for Server {
 }
 
 impl Roster {
-    pub(super) fn join(&mut self) -> (ServerId, mpsc::UnboundedReceiver<Order>) {
+    pub(super) fn join(&mut self) -> (ServerId, Arc<Orders>) {
         self.last += 1;
-        let id = ServerId(self.last);
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.channels.insert(id, sender);
-        (id, receiver)
+        let (id, orders) = (ServerId(self.last), Arc::default());
+        self.servers.insert(id, Arc::clone(&orders));
+        (id, orders)
     }
 
     pub(super) fn leave(&mut self, id: ServerId) {
-        self.channels.remove(&id);
+        self.servers.remove(&id);
     }
 
     pub(super) fn send(&self, id: ServerId, order: Order) {
-        if let Some(channel) = self.channels.get(&id) {
-            // One that is gone is about to say so.
-            let _gone = channel.send(order);
+        // One that is gone has said so.
+        if let Some(orders) = self.servers.get(&id) {
+            orders.put(order);
         }
+    }
+}
+
+impl Orders {
+    fn put(&self, order: Order) {
+        let mut waiting = self.waiting();
+        if let Order::Cancel { run: cancelled } = order
+            && let Some(place) = waiting
+                .iter()
+                .position(|order| matches!(order, Order::Run { run, .. } if *run == cancelled))
+        {
+            waiting.remove(place);
+            return;
+        }
+        waiting.push_back(order);
+        drop(waiting);
+        self.arrived.notify_one();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Order>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -155,10 +155,12 @@ impl JobsApi for Desk {
         let mut server = self.0.serve(kind, &jobs)?;
         Ok(Feed::new(async move |mut sink| {
             sink.open(0);
-            while let Some(order) = server.next().await {
+            loop {
+                // What waits for room here can still be cancelled without a word.
+                sink.ready().await;
+                let order = server.next().await;
                 sink.send(&RunOrder::from(order)).await?;
             }
-            Ok(())
         }))
     }
 

@@ -152,7 +152,7 @@ impl Opening {
 
     fn local(&self, max_bytes: usize, source: &Source) -> Local {
         let observer = observer(source.clone(), self.clock);
-        Local::in_memory(max_bytes, self.clock, observer)
+        Local::in_memory(max_bytes, self.clock, observer).after_other_lives()
     }
 
     #[cfg(feature = "redb")]
@@ -229,13 +229,8 @@ impl Opening {
         for problem in jobs.restore() {
             warn(&problem);
         }
-        for (name, definition) in &settings.jobs.defined {
-            let defined = jobs.define(name, definition.clone()).await;
-            defined.map_err(|error| OpenError::Job {
-                name: name.clone(),
-                error,
-            })?;
-        }
+        let founded = jobs.found(&settings.jobs.defined).await;
+        founded.map_err(|(name, error)| OpenError::Job { name, error })?;
         let driven = Arc::clone(&jobs);
         tokio::spawn(async move { driven.drive().await });
         Ok(jobs)

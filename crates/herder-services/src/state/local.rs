@@ -78,6 +78,30 @@ impl Local {
         }
     }
 
+    /// This namespace, whose revisions and tokens are greater than those of every life before that
+    /// was in memory only, so that none means something else now. (As long as the wall clock goes on,
+    /// and a life has less than two million changes a second.)
+    #[must_use]
+    pub fn after_other_lives(self) -> Local {
+        // Numbers stay below 2⁵³, which is what JavaScript can count.
+        const CHANGES: u32 = 11;
+        let began = u64::try_from(self.clock.now().wall.as_millis()).unwrap_or_default();
+        let used = began << CHANGES;
+        let mut engine = self.lock();
+        // A key and a lease that nobody has: only the numbers are meant.
+        engine.restore(Change::Removed {
+            key: String::new(),
+            revision: used,
+        });
+        engine.restore(Change::Leased {
+            name: String::new(),
+            holder: None,
+            last_token: used,
+        });
+        drop(engine);
+        self
+    }
+
     /// This namespace, kept in a file: with what it holds there.
     ///
     /// # Errors

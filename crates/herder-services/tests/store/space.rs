@@ -155,16 +155,19 @@ async fn leases_and_rates_hold_over_hosts() {
 async fn a_time_that_the_store_cannot_count_is_very_long() {
     let server = Server::start();
     let space = server.host("s").await.space;
-    let ttl = Some(Duration::from_millis(u64::MAX));
+    let time = Duration::from_millis(u64::MAX);
+    let ttl = Some(time);
     space.put("a", Put { ttl, ..put("1") }).await.unwrap();
     let found = space.get("a").await.unwrap().unwrap();
     assert!(found.ttl.unwrap() > 365 * 24 * 3600 * SECOND);
     assert_eq!(space.increment("n", 1, ttl).await, Ok(1));
-    let ours = space.acquire("l", "w1", ttl.unwrap()).await.unwrap();
+    let ours = space.acquire("l", "w1", time).await.unwrap();
     assert_eq!(ours, Acquired::Ours { token: 1 });
-    let ttl = ttl.unwrap();
-    space.renew("l", 1, ttl).await.unwrap();
-    let rate = Rate { count: 2, per: ttl };
+    space.renew("l", 1, time).await.unwrap();
+    let rate = Rate {
+        count: 2,
+        per: time,
+    };
     let admitted = [
         space.limit("k", rate).await.unwrap(),
         space.limit("k", rate).await.unwrap(),
