@@ -11,9 +11,9 @@ help: ## List the targets
 demo: build ## Build, run the calculator, talk to it, serve until Ctrl-C (DEMO_ONCE=1 ends by itself)
 	@scripts/demo
 
-build: ## Build target/release/{herder,calculator,config-center,smooth-restart,net-cluster}
+build: ## Build target/release/{herder,calculator,config-center,sessions,smooth-restart,net-cluster}
 	@scripts/setup build
-	$(CARGO) build --release -p herder-cli -p calculator -p config-center -p smooth-restart -p net-cluster
+	$(CARGO) build --release -p herder-cli -p calculator -p config-center -p sessions -p smooth-restart -p net-cluster
 
 test: ## Install what is missing (asks first, if CI is unset and there is a terminal), then run the tests
 	@scripts/setup test
