@@ -374,6 +374,13 @@ mod documentation_of_libraries {
     struct Libraries;
 }
 
+/// The same, of those that need the built-in library.
+#[cfg(all(doctest, feature = "services"))]
+mod documentation_of_services {
+    #[doc = include_str!("../../../docs/guide/state.md")]
+    struct State;
+}
+
 /// The same, of those that need message dispatch.
 #[cfg(all(doctest, feature = "message"))]
 mod documentation_of_messages {
