@@ -153,3 +153,24 @@ async fn leases_end_with_their_holders() {
     assert_eq!(error.code.as_deref(), Some("not_held"));
     two.release(s(), key("l"), 2).await.unwrap();
 }
+
+#[tokio::test]
+async fn no_revision_or_token_of_a_life_before_means_something_in_the_next() {
+    let mut before = (0, 0);
+    for _ in 0..2 {
+        let herd = Herd::new().await;
+        let state: StateApiClient = herd.worker(0).client();
+        let revision = state
+            .set(s(), key("a"), blob("1"), SetOptions::default())
+            .await
+            .unwrap();
+        let lease = state.acquire(s(), key("l"), 60_000).await.unwrap();
+        let LeaseAnswer::Ours { token } = lease else {
+            panic!("nobody has it");
+        };
+        assert!(revision > before.0 && token > before.1, "{before:?}");
+        // What every JSON reader keeps exact.
+        assert!(revision < 1 << 53 && token < 1 << 53);
+        before = (revision, token);
+    }
+}
