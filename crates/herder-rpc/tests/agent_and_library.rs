@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use herder_rpc::client::{
-    Agent, AgentSettings, Endpoint, Identity, StreamItem, StreamOptions, Subscription,
+    Agent, AgentSettings, Agents, CallOptions, Endpoint, Identity, StreamItem, StreamOptions,
+    Subscription,
 };
 use herder_rpc::server::{
     EventSource, Library, LibraryIdentity, MethodLimits, ServeError, SlowReader,
@@ -120,6 +121,42 @@ fn with_events(events: &EventSource<u64>) -> Script {
         let feed = events.feed();
         feed.run(sink)
     })
+}
+
+#[tokio::test]
+async fn a_caller_may_wait_for_ever() {
+    let herd = Herd::new();
+    let _library = herd.serve(1, object());
+    let agent = herd.agent(AgentSettings::default());
+    let options = CallOptions::default().deadline(Duration::MAX);
+    let echo = agent.call_with("kv", "echo", json!([7]), options).await;
+    assert_eq!(echo.unwrap(), json!(7));
+    let options = StreamOptions::default().deadline(Duration::MAX);
+    let mut stream = agent.subscribe("kv", "echo", json!([7]), options);
+    let refused = stream.next().await.unwrap().unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::BadArguments);
+}
+
+#[tokio::test]
+async fn a_library_that_does_not_answer_keeps_no_other() {
+    let herd = Herd::new();
+    let _library = herd.serve(1, object());
+    let endpoint = |library: &str, socket: &str| Endpoint {
+        library: library.to_owned(),
+        path: herd.directory.join(socket),
+        herd: "00ff".to_owned(),
+        identity: Identity::tool(),
+    };
+    let endpoints = [endpoint("away", "away.sock"), endpoint("core", "core.sock")];
+    let agents = Agents::new(endpoints);
+    let begin = Instant::now();
+    let echo = agents.call("kv", "echo", json!([7])).await;
+    assert_eq!(echo.unwrap(), json!(7));
+    assert!(begin.elapsed() < Duration::from_secs(3));
+    let short = Duration::from_millis(100);
+    let error = agents.with_object("other", short).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert!(error.to_string().contains("away"), "{error}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The agents of all libraries of a herd.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use herder_wire::rpc::{CallError, ErrorKind, Executed, Signature};
@@ -13,8 +14,8 @@ use super::options::{AgentSettings, CallOptions, StreamOptions};
 use super::proxy::Client;
 use super::subscription::Subscription;
 
-/// One agent for each library of the herd. An object is looked for in all of them, in the order in
-/// which the app names its libraries.
+/// One agent for each library of the herd. An object is looked for in all of them; of several that
+/// have it, the first that answers is called.
 #[derive(Clone, Debug)]
 pub struct Agents(Arc<[Agent]>);
 
@@ -74,28 +75,50 @@ impl Agents {
     /// [`NoObject`](ErrorKind::NoObject) when all libraries answer and none has it;
     /// [`Unavailable`](ErrorKind::Unavailable) when none of those that answer within `wait` has it.
     pub async fn with_object(&self, object: &str, wait: Duration) -> Result<&Agent, CallError> {
-        let deadline = Instant::now() + wait;
-        let mut away = None;
         // What a library had when it answered last, it has after a restart, too.
         if let Some(agent) = self.iter().find(|agent| agent.core().had(object)) {
             return Ok(agent);
         }
-        for agent in self.iter() {
-            let link = tokio::time::timeout_at(deadline.into(), agent.core().link()).await;
-            match link {
-                Ok(Ok(link)) if link.facts.signature.objects.contains_key(object) => {
-                    return Ok(agent);
-                }
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => away = Some(error),
-                Err(_) => away = Some(agent.core().away(Executed::No)),
-            }
-        }
-        let nowhere = || {
-            let message = format!("no library of this herd has an object {object}");
-            CallError::new(ErrorKind::NoObject, Executed::No, message)
+        // All at a time: a library that does not answer must not keep those that do.
+        let ask = |agent: &'_ Agent| {
+            let core = Arc::clone(agent.core());
+            async move { core.link().await }
         };
-        Err(away.unwrap_or_else(nowhere))
+        let mut asked: Vec<_> = self
+            .iter()
+            .map(|agent| (agent, Box::pin(ask(agent))))
+            .collect();
+        let mut refusal = None;
+        let found = std::future::poll_fn(|cx| {
+            let mut place = 0;
+            while let Some((agent, link)) = asked.get_mut(place) {
+                match link.as_mut().poll(cx) {
+                    Poll::Pending => {
+                        place += 1;
+                        continue;
+                    }
+                    Poll::Ready(Ok(link)) if link.facts.signature.objects.contains_key(object) => {
+                        return Poll::Ready(Some(*agent));
+                    }
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(error)) => refusal = Some(error),
+                }
+                drop(asked.remove(place));
+            }
+            match asked.is_empty() {
+                true => Poll::Ready(None),
+                false => Poll::Pending,
+            }
+        });
+        let found = tokio::time::timeout(wait, found).await;
+        let silent = asked.first().map(|(agent, _)| agent.core());
+        match found {
+            Ok(Some(agent)) => Ok(agent),
+            Ok(None) | Err(_) => Err(silent
+                .map(|core| core.away(Executed::No))
+                .or(refusal)
+                .unwrap_or_else(|| nowhere(object))),
+        }
     }
 
     /// Calls a method of the library that has the object; see [`Agent::call`].
@@ -225,4 +248,9 @@ impl Agents {
             .await
             .map_err(|error| error.at(object, method))
     }
+}
+
+fn nowhere(object: &str) -> CallError {
+    let message = format!("no library of this herd has an object {object}");
+    CallError::new(ErrorKind::NoObject, Executed::No, message)
 }

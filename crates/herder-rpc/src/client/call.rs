@@ -11,7 +11,7 @@ use tokio::sync::{SemaphorePermit, TryAcquireError};
 use super::core::Core;
 use super::error::{overloaded, too_late, unavailable};
 use super::link::{Answer, Link, Progress, Request};
-use super::options::CallOptions;
+use super::options::{CallOptions, moment};
 use super::plan::{Method, Plan, Usage, check_kind};
 
 /// The longest pause before a call is made again; the shortest is none.
@@ -65,12 +65,12 @@ impl<P: Plan> Call<'_, P> {
             Some(link) => link,
             None => {
                 let allowed = self.options.deadline.unwrap_or(core.settings.deadline);
-                self.first_link(began + allowed).await?
+                self.first_link(moment(began, allowed)).await?
             }
         };
         let method = self.resolve(&link)?;
         let allowed = self.options.deadline.or(method.deadline);
-        let deadline = began + allowed.unwrap_or(core.settings.deadline);
+        let deadline = moment(began, allowed.unwrap_or(core.settings.deadline));
         let progress = Progress::default();
         let attempts = self.attempts((link, method), deadline, &progress);
         match tokio::time::timeout_at(deadline.into(), attempts).await {

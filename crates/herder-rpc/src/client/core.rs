@@ -16,7 +16,7 @@ use super::connect::{Connected, connect};
 use super::endpoint::Endpoint;
 use super::error::{LinkError, overloaded, unavailable};
 use super::link::{Link, Request};
-use super::options::AgentSettings;
+use super::options::{AgentSettings, moment};
 use super::plan::{Usage, check_kind};
 use super::pump;
 use super::stream::StreamCore;
@@ -28,6 +28,9 @@ pub(super) struct Core {
     pub(super) settings: AgentSettings,
     pub(super) budget: Mutex<RetryBudget>,
     state: Mutex<State>,
+    /// Whoever opens a stream: it is opened on the connection that serves, and nobody takes it from
+    /// there to one that is gone.
+    opening: Mutex<()>,
     /// Told when there is a connection, or a refusal.
     changed: Notify,
     /// Told when no handle is left.
@@ -74,6 +77,7 @@ impl Core {
             settings,
             budget: Mutex::new(RetryBudget::new(Instant::now())),
             state: Mutex::default(),
+            opening: Mutex::default(),
             changed: Notify::new(),
             closed: Notify::new(),
             waiting: AtomicUsize::new(0),
@@ -217,6 +221,12 @@ impl Core {
     }
 
     fn open(&self, link: &Arc<Link>, stream: &Arc<StreamCore>) {
+        let _turn = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = self.lock().link.clone();
+        if present.is_none_or(|present| !Arc::ptr_eq(&present, link)) {
+            // Whoever brings the next connection opens it there.
+            return;
+        }
         if let Some((old, id)) = stream.leave_other(link) {
             old.cancel(id);
         }
@@ -245,7 +255,7 @@ impl Core {
             codec: method.codec,
             args,
             key: &Bytes::new(),
-            deadline: Instant::now() + allowed,
+            deadline: moment(Instant::now(), allowed),
         };
         let (length, limit) = (request.frame_length(), link.facts.welcome.limits.frame);
         if usize::try_from(limit).is_ok_and(|limit| length > limit) {

@@ -1,6 +1,6 @@
 //! What can be said about one call, one stream, and an agent.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -67,6 +67,12 @@ impl StreamOptions {
             ..self
         }
     }
+}
+
+/// The moment at which this time is over. No time is longer than a call can carry, 49 days: whoever
+/// gives [`Duration::MAX`] means that there is no end.
+pub(super) fn moment(begin: Instant, time: Duration) -> Instant {
+    begin + time.min(Duration::from_millis(u64::from(u32::MAX)))
 }
 
 /// How an agent behaves; the defaults are right for a worker.

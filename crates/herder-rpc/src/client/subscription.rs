@@ -15,6 +15,7 @@ use tokio::time::Sleep;
 
 use super::agent::Agent;
 use super::error::too_late;
+use super::options::moment;
 use super::stream::{Received, StreamCore, Taken};
 use crate::codec::decode;
 
@@ -84,7 +85,7 @@ impl<T: DeserializeOwned> Subscription<T> {
             agent,
             key,
             opening: None,
-            deadline: Instant::now() + allowed,
+            deadline: moment(Instant::now(), allowed),
             is_over: false,
             items: PhantomData,
         }
