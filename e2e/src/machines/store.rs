@@ -81,6 +81,10 @@ impl Store {
     pub fn kill(self) {
         self.process.signal(Signal::KILL);
         self.process.end();
+        // It had no time to remove its socket.
+        if let Some(path) = self.url.strip_prefix("redis+unix://") {
+            fs::remove_file(path).expect("ours");
+        }
     }
 }
 
