@@ -1,17 +1,22 @@
 //! [`Link`]: the one connection to the store, and what is done while it is away.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    PushKind, ScriptInvocation, Value,
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, FromRedisValue,
+    IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind, ScriptInvocation, Value,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+
+use super::guard::Guarded;
 
 /// How long a call waits for a connection that is being made.
 const CONNECTING: Duration = Duration::from_millis(40);
@@ -266,9 +271,7 @@ async fn connect(client: &Client, settings: &Settings, tell: &Teller) -> Option<
         .set_response_timeout(None)
         .set_push_sender(hear);
     let connecting = async {
-        let mut connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
+        let mut connection = open(client.get_connection_info(), config).await?;
         // Our own changes are told as well: the others of this host have to hear of them.
         let mut tracking = redis::cmd("CLIENT");
         tracking.arg("TRACKING").arg("ON").arg("BCAST");
@@ -285,6 +288,43 @@ async fn connect(client: &Client, settings: &Settings, tell: &Teller) -> Option<
     };
     let connection = timeout(CONNECT, connecting).await.ok()?.ok()?;
     Some(Live { connection, dead })
+}
+
+/// Connects. What arrives is looked at before anything is done with it.
+async fn open(
+    info: &ConnectionInfo,
+    config: AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, redis::RedisError> {
+    match info.addr() {
+        ConnectionAddr::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            stream.set_nodelay(true)?;
+            speak(stream, info, config).await
+        }
+        ConnectionAddr::Unix(path) => {
+            let stream = UnixStream::connect(path).await?;
+            speak(stream, info, config).await
+        }
+        other @ (ConnectionAddr::TcpTls { .. } | _) => {
+            let reason = format!("{other} cannot be connected to");
+            Err(io::Error::new(io::ErrorKind::Unsupported, reason).into())
+        }
+    }
+}
+
+async fn speak<S>(
+    stream: S,
+    info: &ConnectionInfo,
+    config: AsyncConnectionConfig,
+) -> Result<MultiplexedConnection, redis::RedisError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (info, stream) = (info.redis_settings(), Guarded::new(stream));
+    let (connection, driver) = MultiplexedConnection::new_with_config(info, stream, config).await?;
+    // It ends with the connection, or with the last clone of it.
+    tokio::spawn(driver);
+    Ok(connection)
 }
 
 /// Ends when the other side says nothing any more.

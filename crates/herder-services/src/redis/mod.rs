@@ -7,6 +7,7 @@
 
 mod cache;
 mod claims;
+mod guard;
 mod link;
 mod scripts;
 mod space;

@@ -45,14 +45,21 @@ impl Server {
     }
 
     async fn host_with(&self, name: &str, patience: Duration) -> Host {
-        let host = self.host_unconnected(name, patience);
+        Host::at(self.url(), name, patience).await
+    }
+}
+
+impl Host {
+    /// A host that is connected to the server at this address.
+    pub(crate) async fn at(url: String, name: &str, patience: Duration) -> Host {
+        let host = Host::unconnected(url, name, patience);
         host.until(|news| news.contains(&News::Up)).await;
         host
     }
 
-    fn host_unconnected(&self, name: &str, patience: Duration) -> Host {
+    fn unconnected(url: String, name: &str, patience: Duration) -> Host {
         let settings = Settings {
-            url: self.url(),
+            url,
             tracked: vec![Space::tracked("test", name)],
             channels: vec!["test:bus".to_owned()],
             patience,
@@ -77,9 +84,7 @@ impl Server {
             news,
         }
     }
-}
 
-impl Host {
     /// Waits until what was told is as wanted.
     pub(crate) async fn until(&self, wanted: impl Fn(&[News]) -> bool) {
         let end = Instant::now() + PATIENCE;

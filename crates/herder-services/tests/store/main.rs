@@ -3,6 +3,7 @@
 mod cache;
 mod claims;
 mod host;
+mod hostile;
 mod outage;
 mod server;
 mod space;
