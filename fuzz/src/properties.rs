@@ -107,7 +107,7 @@ pub fn node_lines(input: &[u8]) {
         for message in &messages {
             message.encode(framing, &mut again);
         }
-        let (reread, end, _) = node_messages(node::MAX_LINE, std::iter::once(again.as_slice()));
+        let (reread, end, ..) = node_messages(node::MAX_LINE, std::iter::once(again.as_slice()));
         assert_eq!(reread, messages);
         assert_eq!(end, Ok(End::Whole));
     }
@@ -299,7 +299,7 @@ fn rpc_decode<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Outcome<Frame, rpc:
 fn node_messages<'a>(
     limit: usize,
     pieces: impl Iterator<Item = &'a [u8]>,
-) -> (Vec<FromNode>, Result<End, LineError>, Framing) {
+) -> (Vec<FromNode>, Result<End, LineError>, Framing, u64) {
     let mut decoder = node::Decoder::with_limit(limit);
     let mut messages = Vec::new();
     let mut fed = 0;
@@ -312,7 +312,8 @@ fn node_messages<'a>(
                 Ok(None) => break,
                 Err(error) => {
                     assert_eq!(decoder.next(), Err(error), "an error is final");
-                    return (messages, Err(error), decoder.framing());
+                    let skipped = decoder.take_skipped();
+                    return (messages, Err(error), decoder.framing(), skipped);
                 }
             }
         }
@@ -327,7 +328,8 @@ fn node_messages<'a>(
     } else {
         End::Unfinished
     };
-    (messages, Ok(end), decoder.framing())
+    let skipped = decoder.take_skipped();
+    (messages, Ok(end), decoder.framing(), skipped)
 }
 
 /// Cuts `input` at places that its own bytes decide, so that a failing input fails again.

@@ -213,49 +213,97 @@ fn r18_depth_costs_neither_stack_nor_a_worker() {
     assert!(matches!(end, Err(LineError::Json(_))));
 }
 
-#[test]
-fn r18_a_line_of_100_megabytes_costs_no_more_than_the_limit() {
-    let mut decoder = Decoder::new();
-    let piece = vec![b'x'; 65_536];
-    let mut most = 0;
-    for _ in 0..1600 {
-        decoder.push(&piece);
-        most = most.max(decoder.capacity());
-        if let Err(error) = decoder.next() {
-            assert_eq!(error, LineError::TooLong { limit: MAX_LINE });
+/// How many messages came out of lines by this limit, and how many were left out.
+fn skipping<'a>(limit: usize, pieces: impl Iterator<Item = &'a [u8]>) -> (usize, u64, bool) {
+    let mut decoder = Decoder::with_limit(limit);
+    let (mut messages, mut skipped) = (0, 0);
+    for piece in pieces {
+        decoder.push(piece);
+        while let Some(_message) = decoder.next().expect("lines of a program") {
+            messages += 1;
         }
+        skipped += decoder.take_skipped();
     }
-    assert!(decoder.next().is_err());
-    assert!(most <= MAX_LINE + piece.len(), "{most} bytes were held");
-    assert_eq!(decoder.capacity(), 0);
+    (messages, skipped, decoder.is_empty())
 }
 
 #[test]
-fn r18_a_limit_is_exact_in_any_pieces() {
+fn r18_a_line_of_100_megabytes_costs_no_more_than_the_limit() {
+    for (start, ends) in [("", false), (r#"{"cmd":"NODE_X","#, true)] {
+        let mut decoder = Decoder::new();
+        decoder.push(start.as_bytes());
+        let piece = vec![b'x'; 65_536];
+        let mut most = 0;
+        for _ in 0..1600 {
+            decoder.push(&piece);
+            most = most.max(decoder.capacity());
+            if let Err(error) = decoder.next() {
+                assert_eq!(error, LineError::TooLong { limit: MAX_LINE });
+            }
+        }
+        assert!(most <= MAX_LINE + piece.len(), "{most} bytes were held");
+        assert_eq!(decoder.capacity(), 0);
+        assert!(!decoder.is_empty() || ends);
+        decoder.push(b"\n5\n");
+        assert_eq!(decoder.next().is_err(), ends);
+        assert_eq!(decoder.take_skipped(), u64::from(!ends));
+    }
+}
+
+#[test]
+fn a_limit_is_exact_in_any_pieces() {
     for limit in [0, 1, 10, 100] {
         for length in [1, limit.max(1), limit + 1, limit + 2] {
             let line = ["1".repeat(length).as_bytes(), b"\n"].concat();
             let expected = if length <= limit {
-                Ok(true)
+                (1, 0, true)
             } else {
-                Err(LineError::TooLong { limit })
+                (0, 1, true)
             };
             for chunk in [1, 3, 7, 200] {
-                let decoder = Decoder::with_limit(limit);
-                let (_, end, _) = decode_with(decoder, line.chunks(chunk));
-                assert_eq!(end, expected, "{length} of {limit} by {chunk}");
+                let found = skipping(limit, line.chunks(chunk));
+                assert_eq!(found, expected, "{length} of {limit} by {chunk}");
             }
         }
     }
 }
 
 #[test]
-fn r18_lines_before_one_that_is_too_long_are_read() {
-    let stream = ["5\n6\n".as_bytes(), &[b'7'; 50]].concat();
-    for chunk in [1, 2, 3, 5, 60] {
-        let (messages, end, _) = decode_with(Decoder::with_limit(10), stream.chunks(chunk));
-        assert_eq!(messages.len(), 2, "by {chunk}");
-        assert_eq!(end, Err(LineError::TooLong { limit: 10 }));
+fn a_message_that_is_too_long_is_left_out_between_others() {
+    let long = "7".repeat(50);
+    let stream = format!("5\n6\n{long}\n{long}\n8\n{long}\n9\n{long}");
+    for chunk in [1, 2, 3, 5, 60, 1000] {
+        let found = skipping(10, stream.as_bytes().chunks(chunk));
+        assert_eq!(found, (4, 4, false), "by {chunk}");
+    }
+    // Whatever else it is: it is not read.
+    for other in [
+        " ",
+        "{\"cmd\":\"NODE-",
+        "{\"msg\":1,\"cmd\":\"NODE_X",
+        "\"\u{fc}",
+    ] {
+        let stream = format!("{other}{}\n5\n", "-".repeat(50));
+        for chunk in [1, 2, 60, 1000] {
+            let found = skipping(20, stream.as_bytes().chunks(chunk));
+            assert_eq!(found, (1, 1, true), "{other:?} by {chunk}");
+        }
+    }
+}
+
+#[test]
+fn r18_a_message_of_nodes_own_that_is_too_long_is_fatal() {
+    for (limit, start) in [(20, "{\"cmd\":\"NODE_"), (20, "\u{2}{"), (3, "{\"cm-")] {
+        let stream = format!("5\n6\n{start}{}", "-".repeat(50));
+        for end in ["", "\n7\n"] {
+            let stream = format!("{stream}{end}");
+            for chunk in [1, 2, 3, 5, 60, 1000] {
+                let pieces = stream.as_bytes().chunks(chunk);
+                let (messages, end, _) = decode_with(Decoder::with_limit(limit), pieces);
+                assert_eq!(messages.len(), 2, "{start} by {chunk}");
+                assert_eq!(end, Err(LineError::TooLong { limit }), "{start} by {chunk}");
+            }
+        }
     }
 }
 
@@ -263,8 +311,8 @@ fn r18_lines_before_one_that_is_too_long_are_read() {
 fn nobody_may_ask_for_more_than_the_longest_line() {
     let mut decoder = Decoder::with_limit(usize::MAX);
     decoder.push(&vec![b'1'; MAX_LINE + 1]);
-    let limit = MAX_LINE;
-    assert_eq!(decoder.next(), Err(LineError::TooLong { limit }));
+    assert_eq!(decoder.next(), Ok(None));
+    assert_eq!(decoder.take_skipped(), 1);
 }
 
 #[test]

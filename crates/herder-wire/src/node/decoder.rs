@@ -4,6 +4,9 @@ use super::from_node::{self, FromNode};
 use super::json::JsonError;
 use super::{BUN_MARK, Framing, MAX_LINE, shapes};
 
+/// How every internal line begins, beside its mark: that is how Node writes it.
+const INTERNAL_START: &[u8] = br#"{"cmd":"NODE_"#;
+
 /// A decoder gives memory back when it holds more than this many bytes and needs a quarter.
 const KEPT_CAPACITY: usize = 4096;
 
@@ -28,7 +31,7 @@ pub enum LineError {
         /// The first byte that is not, counted from 1.
         column: usize,
     },
-    /// The line is longer than allowed.
+    /// The line is longer than allowed, and is no message of a program, which would be left out.
     #[error("line exceeds the limit of {limit} bytes")]
     TooLong {
         /// The longest line allowed, without its end, in bytes.
@@ -38,7 +41,9 @@ pub enum LineError {
 
 /// Turns a worker's bytes, which arrive in any pieces, into messages.
 ///
-/// The first error is final: [`Decoder::next`] repeats it and further bytes are ignored.
+/// The first error is final: [`Decoder::next`] repeats it and further bytes are ignored. A message of a
+/// program that is longer than the limit is no error: it is left out, unread, and counted by
+/// [`Decoder::take_skipped`].
 ///
 /// ```
 /// use herder_wire::node::{Decoder, FromNode};
@@ -63,6 +68,10 @@ pub struct Decoder {
     searched: usize,
     limit: usize,
     framing: Framing,
+    /// What comes up to the next end of a line belongs to one that is left out. Nothing else is held
+    /// then.
+    skips: bool,
+    skipped: u64,
     failure: Option<LineError>,
 }
 
@@ -83,6 +92,8 @@ impl Decoder {
             searched: 0,
             limit: limit.min(MAX_LINE),
             framing: Framing::Node,
+            skips: false,
+            skipped: 0,
             failure: None,
         }
     }
@@ -93,13 +104,17 @@ impl Decoder {
         if self.failure.is_some() {
             return;
         }
-        let unfinished = self.buffer.len() - self.consumed;
+        let mut bytes = self.behind_skipped(bytes);
         if self.searched == self.buffer.len() {
-            let room = self.limit - unfinished.min(self.limit);
+            let room = self.limit - self.unfinished().min(self.limit);
             let start = &bytes[..bytes.len().min(room + 1)];
             if start.len() > room && !start.contains(&b'\n') {
-                self.fail(LineError::TooLong { limit: self.limit });
-                return;
+                let shown = start.len().min(INTERNAL_START.len());
+                self.buffer.extend_from_slice(&start[..shown]);
+                if let Err(failure) = self.skip() {
+                    return self.fail(failure);
+                }
+                bytes = self.behind_skipped(bytes);
             }
         }
         self.reserve(bytes.len());
@@ -129,10 +144,16 @@ impl Decoder {
         self.framing
     }
 
-    /// Whether no unfinished line is held: the peer may close now without having cut one.
+    /// Whether no line is unfinished: the peer may close now without having cut one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.consumed == self.buffer.len()
+        self.unfinished() == 0 && !self.skips
+    }
+
+    /// How many messages of the program were left out since this was last asked, because they are longer
+    /// than the limit. One that has not ended counts already.
+    pub fn take_skipped(&mut self) -> u64 {
+        std::mem::take(&mut self.skipped)
     }
 
     /// How much memory is held for bytes that wait, in bytes.
@@ -142,26 +163,66 @@ impl Decoder {
     }
 
     fn advance(&mut self) -> Result<Option<FromNode>, LineError> {
-        let unsearched = &self.buffer[self.searched..];
-        let Some(length) = unsearched.iter().position(|byte| *byte == b'\n') else {
-            self.searched = self.buffer.len();
-            let unfinished = self.buffer.len() - self.consumed;
-            self.compact();
-            return self.check_length(unfinished).map(|()| None);
-        };
-        let end = self.searched + length;
-        self.check_length(end - self.consumed)?;
-        let (framing, message) = read(&self.buffer[self.consumed..end])?;
-        if framing == Framing::Bun {
-            self.framing = framing;
+        loop {
+            let unsearched = &self.buffer[self.searched..];
+            let Some(length) = unsearched.iter().position(|byte| *byte == b'\n') else {
+                self.searched = self.buffer.len();
+                if self.unfinished() > self.limit {
+                    self.skip()?;
+                }
+                self.compact();
+                return Ok(None);
+            };
+            let line = self.consumed..self.searched + length;
+            self.consumed = line.end + 1;
+            self.searched = self.consumed;
+            if line.len() > self.limit {
+                self.check_may_skip(&self.buffer[line])?;
+                self.skipped += 1;
+                continue;
+            }
+            let (framing, message) = read(&self.buffer[line])?;
+            if framing == Framing::Bun {
+                self.framing = framing;
+            }
+            return Ok(Some(message));
         }
-        self.consumed = end + 1;
-        self.searched = self.consumed;
-        Ok(Some(message))
     }
 
-    fn check_length(&self, line: usize) -> Result<(), LineError> {
-        if line > self.limit {
+    /// How many bytes are held of a line that has not ended, while no whole one is.
+    fn unfinished(&self) -> usize {
+        self.buffer.len() - self.consumed
+    }
+
+    /// Leaves out the unfinished line, of which at least the beginning is held, and what is to come of it.
+    fn skip(&mut self) -> Result<(), LineError> {
+        self.check_may_skip(&self.buffer[self.consumed..])?;
+        self.buffer = Vec::new();
+        self.consumed = 0;
+        self.searched = 0;
+        self.skips = true;
+        self.skipped += 1;
+        Ok(())
+    }
+
+    /// What comes after the line that is left out.
+    fn behind_skipped<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        if !self.skips {
+            return bytes;
+        }
+        let Some(length) = bytes.iter().position(|byte| *byte == b'\n') else {
+            return &[];
+        };
+        self.skips = false;
+        &bytes[length + 1..]
+    }
+
+    /// A line that is too long may be a program's only. (Which of the two a line is that begins as both
+    /// do must not depend on how much of it has come.)
+    fn check_may_skip(&self, line: &[u8]) -> Result<(), LineError> {
+        let shown = INTERNAL_START.len().min(self.limit + 1);
+        let start = &line[..line.len().min(shown)];
+        if start.first() == Some(&BUN_MARK) || INTERNAL_START.starts_with(start) {
             return Err(LineError::TooLong { limit: self.limit });
         }
         Ok(())

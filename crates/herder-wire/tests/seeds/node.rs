@@ -120,6 +120,18 @@ pub(super) fn all() -> Vec<Seed> {
             &format!("{}\n", "1".repeat(65)),
         ),
         line(
+            "longer-than-the-short-limit-between",
+            &format!("5\n\"{}\"\n6\n", "x".repeat(80)),
+        ),
+        line(
+            "internal-longer-than-the-short-limit",
+            &format!("5\n{{\"cmd\":\"NODE_{}\"}}\n6\n", "X".repeat(80)),
+        ),
+        line(
+            "bun-longer-than-the-short-limit",
+            &format!("5\n\u{2}{{\"own\":\"{}\"}}\n6\n", "x".repeat(80)),
+        ),
+        line(
             "as-long-as-the-short-limit",
             &format!("{}\n", "1".repeat(64)),
         ),
