@@ -51,6 +51,17 @@ fn put(value: &str) -> Put {
     }
 }
 
+#[test]
+fn nobody_else_reads_what_is_kept() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    drop(place.journal());
+    let found = std::fs::metadata(place.0.join("state.redb")).expect("it is there");
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    // One that was there keeps its mode, and nothing of it is lost.
+    drop(place.journal());
+}
+
 #[tokio::test]
 async fn another_life_finds_what_was_answered() {
     let place = Place::new();

@@ -1,14 +1,22 @@
 //! [`File`]: a database that is opened anew when its disk has failed.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, WriteTransaction,
+};
 
 use super::JournalError;
 
 /// What the database remembers of its file, in bytes: little, as the namespaces are in memory.
 const CACHE: usize = 16 * 1024 * 1024;
+
+/// The mode of a new file: what is kept in it, such as sessions, nobody else is to read.
+const OWNER_ONLY: u32 = 0o600;
 
 type Open = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
 
@@ -24,6 +32,8 @@ impl File {
     pub(super) fn open(path: &Path) -> Result<File, JournalError> {
         let place = path.to_owned();
         File::opened_by(path, move || {
+            let made = make(&place).map_err(StorageError::Io);
+            made.map_err(DatabaseError::Storage)?;
             Database::builder().set_cache_size(CACHE).create(&place)
         })
     }
@@ -89,4 +99,11 @@ impl File {
     fn lock(&self) -> MutexGuard<'_, Option<Database>> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes an empty file, which a database begins with, if there is none.
+fn make(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(OWNER_ONLY);
+    options.open(path).map(drop)
 }
