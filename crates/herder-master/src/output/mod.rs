@@ -17,6 +17,8 @@
 //! - [`narrator`], [`sink`], [`standard`]: from the queue to stdout, stderr and the observer.
 //! - [`text`], [`sentence`], [`escape`], [`json`], [`wall`]: how it looks.
 
+#[cfg(test)]
+mod bench;
 mod escape;
 mod handle;
 mod json;

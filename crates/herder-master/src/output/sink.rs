@@ -175,7 +175,7 @@ fn write_counted(writer: &mut dyn Write, bytes: &[u8]) -> (usize, Option<io::Err
 mod tests {
     use super::*;
     use crate::event::WorkerInfo;
-    use crate::output::tests::{Disk, ENOSPC};
+    use crate::output::bench::{Disk, ENOSPC};
     use crate::part::Part;
 
     const WEB: Process = Process {
