@@ -56,6 +56,41 @@ fn a_line_without_end() {
     harms_only_itself("long", "one message of its is longer than 16777216 bytes");
 }
 
+/// Node's own primary would take it. The master does not, and says so.
+#[test]
+fn a_message_of_100_megabytes_is_lost_and_nothing_else() {
+    let scene = Scene::new("node_long_message");
+    let address = free_address();
+    let options = ["-i", "2", "--interpreter", "python3", "--no-node-shim"];
+    let herd = run(&scene, "hostile.py", &options)
+        .args(["--", "message"])
+        .env("PORT_TO_TAKE", address.port().to_string())
+        .start();
+    let workers = wait_for(&herd, 0, 2, "ready", BOOT);
+    let master = herd.master().expect("it lives").pid;
+    let load = Load::http(address, "/").clients(2).worker_from(pid_of_body);
+    let load = load.timeout(BOOT).start();
+    let told = herd.wait_for_line_after(0, "the loss", BOOT, |line| {
+        line.contains("says was lost: 1 message ")
+            .then(|| line.to_owned())
+    });
+    assert!(told.contains(" #1 ["), "{told}");
+    let resident = resident_bytes(master).expect("it lives");
+    assert!(resident < 100 << 20, "{resident} bytes");
+    load.wait_for_answers(20, BOOT);
+    load.stop_and_finish().assert_no_failure();
+    // Whoever said it serves on.
+    let ledger = Load::http(address, "/").worker_from(pid_of_body);
+    let ledger = ledger.count(10).run();
+    ledger.assert_no_failure();
+    let mut served: Vec<_> = ledger.per_worker().into_keys().collect();
+    let mut alive: Vec<_> = workers.iter().map(|it| it.pid).collect();
+    served.sort_unstable();
+    alive.sort_unstable();
+    assert_eq!(format!("{served:?}"), format!("{alive:?}"));
+    assert!(herd.end().success());
+}
+
 #[test]
 fn sockets_that_nobody_asked_for() {
     harms_only_itself("sockets", "it sends descriptors that nobody asked for");

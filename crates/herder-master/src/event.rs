@@ -79,7 +79,8 @@ pub enum HerdEvent {
     /// A Node program says something to its primary: JSON, of which not more than the beginning is
     /// here. (What herder itself understands, such as `ready`, is told as what it means.)
     Message { worker: WorkerInfo, text: String },
-    /// Messages of a worker's program were lost: they came faster than they were taken.
+    /// Messages of a worker's program were lost: they came faster than they were taken, or were longer
+    /// than 16 MB.
     MessagesLost { worker: WorkerInfo, messages: u64 },
     /// Messages to a worker's program were lost: it did not read them.
     MessagesUnread { worker: WorkerInfo, messages: u64 },

@@ -38,8 +38,14 @@ def misbehave():
     elif HOW == "json":
         channel.sendall(b'{"cmd":"NODE_CLUSTER",\n')
     elif HOW == "long":
+        channel.sendall(b'{"cmd":"NODE_CLUSTER","act":"')
         for _ in range(100):
             channel.sendall(b"x" * 1024 * 1024)
+    elif HOW == "message":
+        channel.sendall(b'"')
+        for _ in range(100):
+            channel.sendall(b"x" * 1024 * 1024)
+        channel.sendall(b'"\n')
     elif HOW == "sockets":
         for _ in range(64):
             mine, theirs = socket.socketpair()

@@ -330,7 +330,9 @@ fn lost_lines(who: Who, lines: u64) -> String {
 
 fn lost_messages(who: Who, messages: u64) -> String {
     let messages = count(messages, "message", "messages");
-    format!("what {who} says was lost: {messages} came faster than they were taken")
+    format!(
+        "what {who} says was lost: {messages} came faster than they were taken, or were longer than 16 MB"
+    )
 }
 
 fn unread_messages(who: Who, messages: u64) -> String {

@@ -210,6 +210,11 @@ impl Channel {
         true
     }
 
+    /// How many messages of the program were too long to be heard, since this was last asked.
+    pub(super) fn take_skipped(&mut self) -> u64 {
+        self.decoder.take_skipped()
+    }
+
     /// How the worker marks its lines, which tells its engine.
     pub(super) fn framing(&self) -> Framing {
         self.decoder.framing()

@@ -145,7 +145,7 @@ impl Switchboard {
 
     /// A worker's channel has ended, or its process: what it has not decided about goes to others.
     pub(super) fn part_with(&mut self, life: Incarnation, now: Tick) {
-        self.tell_losses(life);
+        self.tell_losses(life, now);
         let Some(peer) = self.peers.remove(&life) else {
             return;
         };

@@ -3,7 +3,7 @@
 use std::num::NonZero;
 use std::os::fd::AsFd;
 
-use herder_core::{Incarnation, Tick, WorkerId};
+use herder_core::{Incarnation, Tick};
 use herder_wire::node::{Accepted, FromNode, Outcome, Query, Reply, SharedKind, ToNode, UserValue};
 
 use super::bind::libc_errno;
@@ -76,7 +76,7 @@ impl Switchboard {
         let worker = peer.id;
         if let Some(mail) = peer.postbox.post(value) {
             let lost = peer.postbox.take_lost();
-            self.tell_lost(worker, Way::From, lost);
+            peer.losses.add(Way::From, lost);
             self.tell(NodeNews::Mail(worker, mail));
         }
     }
@@ -90,27 +90,22 @@ impl Switchboard {
             return;
         }
         if peer.channel.relay(message) {
-            let (worker, lost) = (peer.id, std::mem::take(&mut peer.unheard));
-            self.tell_lost(worker, Way::To, lost);
+            peer.losses.add(Way::To, std::mem::take(&mut peer.unheard));
         } else {
             peer.unheard += 1;
         }
     }
 
     /// Tells what was lost of and to a worker, who is gone.
-    pub(super) fn tell_losses(&mut self, life: Incarnation) {
+    pub(super) fn tell_losses(&mut self, life: Incarnation, now: Tick) {
         let Some(peer) = self.peers.get_mut(&life) else {
             return;
         };
         let worker = peer.id;
-        let from = peer.postbox.take_lost();
-        let to = std::mem::take(&mut peer.unheard);
-        self.tell_lost(worker, Way::From, from);
-        self.tell_lost(worker, Way::To, to);
-    }
-
-    fn tell_lost(&self, worker: WorkerId, way: Way, lost: u64) {
-        if lost > 0 {
+        let from = peer.postbox.take_lost() + peer.channel.take_skipped();
+        peer.losses.add(Way::From, from);
+        peer.losses.add(Way::To, std::mem::take(&mut peer.unheard));
+        for (way, lost) in peer.losses.take(now) {
             self.tell(NodeNews::Lost(worker, way, lost));
         }
     }

@@ -6,6 +6,7 @@ mod channel;
 mod deal;
 mod exchange;
 mod heed;
+mod losses;
 mod mail;
 mod peer;
 mod switchboard;
@@ -73,7 +74,7 @@ pub(crate) enum Afterlife {
 /// Which way messages were going.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Way {
-    /// They came faster than they were taken.
+    /// They came faster than they were taken, or were too long.
     From,
     /// The worker did not read them.
     To,

@@ -8,6 +8,7 @@ use herder_core::{ConnId, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
 
 use super::channel::Channel;
+use super::losses::Losses;
 use super::mail::Postbox;
 use super::{NodeNews, Word};
 
@@ -26,8 +27,10 @@ pub(super) struct Peer {
     pub(super) gifts_claimed: usize,
     /// What its program says.
     pub(super) postbox: Postbox,
-    /// How many messages to its program were lost since that was told.
+    /// How many messages to its program were lost since it last read one.
     pub(super) unheard: u64,
+    /// What was lost and is to be told.
+    pub(super) losses: Losses,
     /// How many connections it has taken.
     pub(super) served: u64,
     pub(super) served_told: u64,
@@ -75,6 +78,7 @@ impl Peer {
             gifts_claimed: 0,
             postbox: Postbox::default(),
             unheard: 0,
+            losses: Losses::new(),
             served: 0,
             served_told: 0,
             token,

@@ -18,7 +18,7 @@ use super::channel::{ROOM, Reading};
 use super::deal::PATIENCE;
 use super::exchange::{Exchange, Service};
 use super::peer::{Admission, Course, Peer};
-use super::{Afterlife, Counting, NodeNews, NodeTrade, Order, Word};
+use super::{Afterlife, Counting, NodeNews, NodeTrade, Order, Way, Word};
 use crate::dispatch::counters::{Count, Unserved};
 use crate::dispatch::{Command, Desk, News};
 
@@ -257,6 +257,12 @@ impl Switchboard {
                 peer.channel.flush();
             }
             peer.rewatch(&self.epoll)?;
+            if peer.losses.due().is_some_and(|at| at <= now) {
+                for (way, lost) in peer.losses.take(now) {
+                    let news = NodeNews::Lost(peer.id, way, lost);
+                    self.desk.tell(News::Node(news));
+                }
+            }
             if self.counting == Counting::Yes && peer.served != peer.served_told {
                 peer.served_told = peer.served;
                 let word = NodeNews::Word(peer.id, Word::Served(peer.served));
@@ -270,6 +276,8 @@ impl Switchboard {
         let now = now();
         let crowded = self.peers.values().any(|peer| peer.channel.is_crowded());
         let crowded = crowded.then(|| now.after(CROWDED));
+        let losses = self.peers.values().filter_map(|peer| peer.losses.due());
+        let losses = losses.min();
         let call = self.last_call.as_ref().and_then(LastCall::due);
         let abandoned = self.exchange.next_abandoned();
         let abandoned = abandoned.filter(|_| self.last_call.is_none());
@@ -281,7 +289,8 @@ impl Switchboard {
             ];
             wishes.into_iter().flatten()
         });
-        let first = doorways.chain(crowded).chain(call).chain(abandoned).min();
+        let others = [crowded, losses, call, abandoned].into_iter().flatten();
+        let first = doorways.chain(others).min();
         first.map(|at| at.since(now))
     }
 
@@ -379,6 +388,9 @@ impl Switchboard {
                 }
             }
         }
+        let peer = self.peers.get_mut(&life)?;
+        let too_long = peer.channel.take_skipped();
+        peer.losses.add(Way::From, too_long);
         if reading == Reading::Ended {
             let peer = self.peers.get(&life)?;
             let (worker, framing) = (peer.id, peer.channel.framing());

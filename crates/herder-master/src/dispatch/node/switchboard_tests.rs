@@ -12,7 +12,7 @@ use herder_sys::socket::{self, Wait};
 
 use super::super::Scheduling;
 use super::*;
-use crate::dispatch::{Dispatch, Trade, Way};
+use crate::dispatch::{Dispatch, Trade};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -1,5 +1,7 @@
 //! What programs say, and what they are told.
 
+use herder_wire::node::MAX_LINE;
+
 use super::*;
 
 #[test]
@@ -128,4 +130,49 @@ fn a_worker_that_asks_again_for_what_it_was_sent_gets_it() {
     one.say(r#"{"cmd":"NODE_CLUSTER","act":"close","key":"sent-0","seq":3}"#);
     one.say(r#""ready""#);
     bench.wait_for_word(one.id, &Word::Ready);
+}
+
+#[test]
+fn what_is_too_long_is_lost_and_nothing_else() {
+    let mut bench = bench();
+    let (mut one, _) = bench.listening(1);
+    one.say(&format!("{:?}", "x".repeat(MAX_LINE)));
+    let id = one.id;
+    let lost = bench.wait("loss", |news| match news {
+        News::Node(NodeNews::Lost(worker, Way::From, lost)) if *worker == id => Some(*lost),
+        _ => None,
+    });
+    assert_eq!(lost, 1);
+    one.say("5");
+    bench.wait("message", |news| {
+        matches!(news, News::Node(NodeNews::Mail(..))).then_some(())
+    });
+}
+
+#[test]
+fn the_losses_of_a_loud_program_are_told_once_a_second() {
+    let mut bench = bench();
+    let (mut one, _) = bench.listening(1);
+    let line = format!("{:?}", "x".repeat(60_000));
+    let (begin, mut tellings) = (Instant::now(), 0);
+    for _ in 0..30 {
+        for _ in 0..40 {
+            one.say(&line);
+        }
+        // Whoever takes something makes room for more, which ends a gap.
+        let mut taken = 0;
+        bench.wait("messages", |news| {
+            tellings += u64::from(matches!(news, News::Node(NodeNews::Lost(..))));
+            taken += u64::from(matches!(news, News::Node(NodeNews::Mail(..))));
+            (taken == 8).then_some(())
+        });
+    }
+    drop(one);
+    bench.wait("end", |news| {
+        tellings += u64::from(matches!(news, News::Node(NodeNews::Lost(..))));
+        matches!(news, News::Node(NodeNews::Word(_, Word::Ended(_)))).then_some(())
+    });
+    // One at the beginning, and what is left at the end.
+    let most = begin.elapsed().as_secs() + 2;
+    assert!((1..=most).contains(&tellings), "{tellings} of {most}");
 }
