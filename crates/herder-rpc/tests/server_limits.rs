@@ -301,6 +301,21 @@ async fn objects_learn_of_a_caller_that_is_gone_when_its_calls_are_dropped() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_library_is_not_that_of_its_callers() {
+    let (down, mut seen) = mpsc::unbounded_channel();
+    let script = script().down(move |caller| down.send(caller.pid).unwrap());
+    let mut library =
+        RunningLibrary::start(Library::new("core").dynamic("object", script)).unwrap();
+    let mut caller = library.caller().await.unwrap();
+    library.ask_to_stop();
+    assert!(matches!(caller.receive().await.unwrap(), Frame::GoAway(_)));
+    drop(caller);
+    library.ended().await.unwrap();
+    drop(library);
+    assert_eq!(seen.recv().await, None);
+}
+
+#[tokio::test]
 async fn a_library_that_ends_finishes_what_is_under_way_and_takes_nothing_new() {
     let (open, gate) = watch::channel(false);
     let script = Script::new().call("slow", MethodLimits::default(), move |_cx, args| {

@@ -250,8 +250,10 @@ class Agent extends EventEmitter {
 
   /** Makes a call again if that is safe, within its time and the budget. */
   again(call, error) {
-    const safe = error.executed === 'no' ? ['unavailable', 'overloaded'].includes(error.kind)
-      : error.kind === 'unavailable' && call.idempotent;
+    // What the method says is away is not back at once, and the caller is to hear of it.
+    const away = error.kind === 'unavailable' && error.retryAfter !== undefined;
+    const safe = !away && (error.executed === 'no' ? ['unavailable', 'overloaded'].includes(error.kind)
+      : error.kind === 'unavailable' && call.idempotent);
     const pause = (error.retryAfter ?? 0) + Math.random() * 10 * 2 ** call.attempts;
     const inTime = Date.now() + pause < call.until;
     if (!safe || call.options.retry === false || call.attempts >= ATTEMPTS || !inTime || !this.budget.take()) {

@@ -151,9 +151,12 @@ impl<P: Plan> Call<'_, P> {
 
     fn may_repeat(&self, method: &Method, error: &CallError) -> bool {
         let is_safe = error.executed == Executed::No || method.is_idempotent;
+        // What the method says is away is not back at once, and the caller is to hear of it.
+        let is_here = error.retry_after.is_none();
         self.patience == Patience::UntilDeadline
             && error.kind == ErrorKind::Unavailable
             && is_safe
+            && is_here
             && lock(&self.core.budget).spend(Instant::now())
     }
 

@@ -210,7 +210,10 @@ async fn serve(
     let caller = handshake::greet(&mut socket, &mut decoder, &host).await?;
     host.arrived(&caller);
     let connection = Connection::new(number, caller, host);
-    let life = Life(Arc::clone(&connection));
+    let life = Life {
+        connection: Arc::clone(&connection),
+        phase: phase.clone(),
+    };
     let (read_half, write_half) = socket.into_split();
     let outbox = Arc::clone(&connection.outbox);
     outbox.attach(write_half);
@@ -238,11 +241,17 @@ async fn serve(
 }
 
 /// Ends a connection, however its task ends.
-struct Life(Arc<Connection>);
+struct Life {
+    connection: Arc<Connection>,
+    phase: watch::Receiver<Phase>,
+}
 
 impl Drop for Life {
     fn drop(&mut self) {
-        self.0.end();
-        self.0.host.left(&self.0.caller);
+        self.connection.end();
+        // A caller that a library sends elsewhere lives on: what it holds stays its own.
+        if *self.phase.borrow() == Phase::Serving {
+            self.connection.host.left(&self.connection.caller);
+        }
     }
 }

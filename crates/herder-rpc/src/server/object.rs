@@ -37,7 +37,7 @@ pub trait Object: Send + Sync + 'static {
     }
 
     /// The last connection of a caller ended: its calls and streams are dropped already, and what
-    /// it held may be given to others.
+    /// it held may be given to others. Not told when the library ends, for its callers live on.
     fn worker_down(&self, caller: &Caller) {
         let _ = caller;
     }

