@@ -269,7 +269,7 @@ impl Engine {
                 name,
                 holder,
                 last_token,
-            } => self.leases.restore(name, holder, last_token),
+            } => self.leases.restore(&name, holder, last_token),
         }
     }
 

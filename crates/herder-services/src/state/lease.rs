@@ -1,6 +1,6 @@
 //! Leases: somebody is the only one, for a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use herder_core::Tick;
@@ -31,6 +31,8 @@ pub enum Acquired {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Leases {
     held: BTreeMap<String, (Holder, Tick)>,
+    /// The same by their ends: somebody asks for the next with every change of the namespace.
+    ends: BTreeSet<(Tick, String)>,
     last_token: u64,
 }
 
@@ -61,7 +63,7 @@ impl Leases {
             token,
         };
         let until = now.after(ttl);
-        self.held.insert(name.to_owned(), (holder, until));
+        self.hold(name, holder, until);
         (Acquired::Ours { token }, Some(self.change(name)))
     }
 
@@ -72,9 +74,9 @@ impl Leases {
         ttl: Duration,
         now: Tick,
     ) -> Result<Change, Refusal> {
-        match self.held.get_mut(name) {
-            Some((holder, until)) if holder.token == token => {
-                *until = now.after(ttl);
+        match self.held.get(name) {
+            Some((holder, _)) if holder.token == token => {
+                self.hold(name, holder.clone(), now.after(ttl));
                 Ok(self.change(name))
             }
             Some(_) | None => Err(Refusal::NotHeld { token }),
@@ -84,7 +86,7 @@ impl Leases {
     pub(super) fn release(&mut self, name: &str, token: u64) -> Result<Change, Refusal> {
         match self.held.get(name) {
             Some((holder, _)) if holder.token == token => {
-                self.held.remove(name);
+                self.let_go(name);
                 Ok(self.change(name))
             }
             Some(_) | None => Err(Refusal::NotHeld { token }),
@@ -93,38 +95,53 @@ impl Leases {
 
     /// Takes all of an owner's leases from it: it is dead.
     pub(super) fn release_all(&mut self, owner: &str) -> Vec<Change> {
-        self.remove_where(|holder, _| holder.owner == owner)
+        let owned = |(_, (holder, _)): &(&String, &(Holder, Tick))| holder.owner == owner;
+        let names: Vec<String> = self
+            .held
+            .iter()
+            .filter(owned)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let release = |name: &String| {
+            self.let_go(name);
+            self.change(name)
+        };
+        names.iter().map(release).collect()
     }
 
     pub(super) fn expire(&mut self, now: Tick) -> Vec<Change> {
-        self.remove_where(|_, until| until <= now)
+        let mut changes = Vec::new();
+        while let Some((until, name)) = self.ends.first().cloned()
+            && until <= now
+        {
+            self.let_go(&name);
+            changes.push(self.change(&name));
+        }
+        changes
     }
 
     pub(super) fn next_expiry(&self) -> Option<Tick> {
-        self.held.values().map(|(_, until)| *until).min()
+        self.ends.first().map(|(until, _)| *until)
     }
 
-    pub(super) fn restore(&mut self, name: String, holder: Option<(Holder, Tick)>, last: u64) {
+    pub(super) fn restore(&mut self, name: &str, holder: Option<(Holder, Tick)>, last: u64) {
         self.last_token = self.last_token.max(last);
         match holder {
-            Some(held) => self.held.insert(name, held),
-            None => self.held.remove(&name),
-        };
+            Some((holder, until)) => self.hold(name, holder, until),
+            None => self.let_go(name),
+        }
     }
 
-    fn remove_where(&mut self, is_over: impl Fn(&Holder, Tick) -> bool) -> Vec<Change> {
-        let over: Vec<String> = self
-            .held
-            .iter()
-            .filter(|(_, (holder, until))| is_over(holder, *until))
-            .map(|(name, _)| name.clone())
-            .collect();
-        over.iter()
-            .map(|name| {
-                self.held.remove(name);
-                self.change(name)
-            })
-            .collect()
+    fn hold(&mut self, name: &str, holder: Holder, until: Tick) {
+        self.let_go(name);
+        self.ends.insert((until, name.to_owned()));
+        self.held.insert(name.to_owned(), (holder, until));
+    }
+
+    fn let_go(&mut self, name: &str) {
+        if let Some((_, until)) = self.held.remove(name) {
+            self.ends.remove(&(until, name.to_owned()));
+        }
     }
 
     fn change(&self, name: &str) -> Change {
