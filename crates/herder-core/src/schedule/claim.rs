@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::message::{Action, ClaimAnswer};
-use super::run::{Claim, RunId, Stage};
+use super::run::{Claim, Run, RunId, Stage};
 use super::scheduler::Scheduler;
 use super::wall::{Calendar, Now};
 use crate::Tick;
@@ -19,15 +19,25 @@ const AFTER_ANOTHER: Duration = Duration::from_millis(50);
 
 impl<C: Calendar> Scheduler<C> {
     pub(super) fn ask_claim(&mut self, id: RunId, now: Now) {
-        if let Some(run) = self.runs.get_mut(&id) {
-            run.stage = Stage::Asking { since: now.tick };
-            let (name, tick) = (run.name.clone(), run.tick);
-            self.ask(Action::Claim {
-                run: id,
-                name,
-                tick,
-            });
-        }
+        let Some(mut run) = self.runs.remove(&id) else {
+            return;
+        };
+        run.stage = Stage::Asking { since: now.tick };
+        let instead = run.claim.take().map(|claim| claim.token);
+        // What is said late of the claim that it had does not mean the next one.
+        let id = if instead.is_some() {
+            self.new_run()
+        } else {
+            id
+        };
+        let (name, tick) = (run.name.clone(), run.tick);
+        self.runs.insert(id, run);
+        self.ask(Action::Claim {
+            run: id,
+            name,
+            tick,
+            instead,
+        });
     }
 
     pub(super) fn claimed(&mut self, id: RunId, answer: ClaimAnswer, now: Now) {
@@ -65,14 +75,32 @@ impl<C: Calendar> Scheduler<C> {
         };
         match answer {
             ClaimAnswer::Ours { token, ttl } if token == claim.token => {
-                *claim = Claim::new(token, claim.asked, ttl);
+                *claim = Claim {
+                    used: claim.used,
+                    ..Claim::new(token, claim.asked, ttl)
+                };
             }
             // It is asked again before the claim ends.
             ClaimAnswer::Unavailable => {}
-            ClaimAnswer::Done | ClaimAnswer::Held { .. } | ClaimAnswer::Ours { .. } => {
-                self.give_up(id, now);
-            }
+            ClaimAnswer::Done => self.give_up(id, now),
+            ClaimAnswer::Held { .. } | ClaimAnswer::Ours { .. } => self.lose(id, now),
         }
+    }
+
+    /// Somebody else has the right now, or may have it. Should they die, the tick is ours again.
+    fn lose(&mut self, id: RunId, now: Now) {
+        let Some(run) = self.runs.get(&id) else {
+            return;
+        };
+        let until = now.tick.after(AFTER_ANOTHER);
+        let watching = Run {
+            claim: None,
+            stage: Stage::Watching { until },
+            ..run.clone()
+        };
+        self.give_up(id, now);
+        let id = self.new_run();
+        self.runs.insert(id, watching);
     }
 
     /// Renews the run's claim, or ends the run when the claim has. Whether the run is over.
@@ -84,7 +112,7 @@ impl<C: Calendar> Scheduler<C> {
             return false;
         };
         if claim.until <= now.tick {
-            self.give_up(id, now);
+            self.lose(id, now);
             return true;
         }
         if claim.renew_at <= now.tick {
@@ -107,6 +135,7 @@ impl Claim {
     fn new(token: u64, asked: Tick, ttl: Duration) -> Claim {
         Claim {
             token,
+            used: false,
             asked,
             until: asked.after(ttl),
             renew_at: asked.after(ttl / 3),

@@ -82,11 +82,14 @@ pub enum Verdict {
 pub enum Action {
     /// Tell the server to stop this run; nothing that it says of it is heard any more.
     Cancel { run: RunId, server: ServerId },
-    /// Ask the store for the right to this tick; answer with [`Event::Claimed`].
+    /// Ask the store for the right to this tick; answer with [`Event::Claimed`]. `instead`: the token
+    /// under which an attempt was made already, if we have the right. A greater one takes its place,
+    /// for whoever made that attempt may still be at it.
     Claim {
         run: RunId,
         name: JobName,
         tick: Wall,
+        instead: Option<u64>,
     },
     /// Put this into the history.
     Record(Entry),

@@ -76,7 +76,7 @@ impl<C: Calendar> Scheduler<C> {
         let Some(target) = self.jobs.get(&run.name).map(|job| job.plan.target) else {
             return self.drop_run(id);
         };
-        let claimed = run.claim.is_some();
+        let claimed = run.claim.is_some_and(|claim| !claim.used);
         let candidates = self.candidates(target, &run.name);
         match candidates.split_first() {
             None => self.wait_for_server(id, now),
@@ -273,6 +273,9 @@ impl<C: Calendar> Scheduler<C> {
             since: now.wall,
             deadline: now.tick.after(job.plan.timeout),
         };
+        if let Some(claim) = &mut run.claim {
+            claim.used = true;
+        }
         let action = Action::Start {
             run: id,
             name: run.name.clone(),

@@ -49,6 +49,8 @@ pub(super) struct Run {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Claim {
     pub(super) token: u64,
+    /// Whether an attempt was made with it.
+    pub(super) used: bool,
     /// When it was asked for, or its renewal.
     pub(super) asked: Tick,
     /// When it ends, if it is not renewed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::desk::{Desk, SECOND, outcomes, plan, start, starts};
+use crate::desk::{Desk, SECOND, outcomes, plan, start, starts, wall};
 use herder_core::schedule::{
     Action, ClaimAnswer, Event, JobPlan, Outcome, Overlap, RunId, ServerId, Target,
 };
@@ -138,6 +138,88 @@ fn a_claim_that_cannot_be_renewed_ends_the_run_in_time() {
     }
     assert_eq!(ended, Some(120), "thirty seconds after it was asked for");
     assert!((2..20).contains(&renewals), "{renewals}");
+}
+
+#[test]
+fn who_tries_again_has_a_greater_token() {
+    let mut desk = Desk::with(JobPlan {
+        target: Target::Cluster,
+        retries: 2,
+        ..plan()
+    });
+    desk.worker(1);
+    let run = claim(&desk.pass(10 * SECOND));
+    let first = start(&answer(&mut desk, run, ours()));
+    desk.fail(first);
+    // The right is kept while it rests.
+    let is_renewal = |a: &Action| matches!(a, Action::Renew { token: 5, .. });
+    let actions = desk.pass(SECOND);
+    let instead = |action: &Action| {
+        if let Action::Claim { run, instead, .. } = action {
+            Some((*run, *instead))
+        } else {
+            None
+        }
+    };
+    let (run, instead) = actions.iter().find_map(instead).expect("a claim");
+    assert_eq!(instead, Some(5));
+    assert_ne!(
+        run, first,
+        "what is said late of the old claim is not heard"
+    );
+    let late = ClaimAnswer::Held { left: SECOND };
+    desk.tell(Event::Renewed {
+        run: first,
+        answer: late,
+    });
+    let ttl = 30 * SECOND;
+    let actions = answer(&mut desk, run, ClaimAnswer::Ours { token: 8, ttl });
+    assert!(
+        matches!(
+            actions[..],
+            [Action::Start {
+                token: Some(8),
+                attempt: 2,
+                ..
+            }]
+        ),
+        "{actions:?}"
+    );
+    assert!(!actions.iter().any(is_renewal));
+}
+
+#[test]
+fn a_lost_tick_is_watched_for_whoever_has_it_may_die() {
+    let mut desk = desk();
+    let run = claim(&desk.pass(10 * SECOND));
+    answer(&mut desk, run, ours());
+    desk.pass(10 * SECOND);
+    let lost = ClaimAnswer::Held { left: SECOND };
+    let actions = desk.tell(Event::Renewed { run, answer: lost });
+    assert!(matches!(actions[0], Action::Cancel { .. }));
+    let again = |action: &Action| {
+        if let Action::Claim { run, tick, .. } = action {
+            (*tick == wall(1010)).then_some(*run)
+        } else {
+            None
+        }
+    };
+    let actions = desk.pass(SECOND);
+    let again = actions.iter().find_map(again).expect("it is asked for");
+    let left = 4 * SECOND;
+    answer(&mut desk, again, ClaimAnswer::Held { left });
+    let actions = desk.pass(left + SECOND);
+    let again = claim(&actions);
+    assert_eq!(starts(&answer(&mut desk, again, ours())).len(), 1);
+    // What is done is not watched.
+    let done = ClaimAnswer::Done;
+    desk.pass(10 * SECOND);
+    desk.tell(Event::Renewed {
+        run: again,
+        answer: done,
+    });
+    let view = desk.scheduler.jobs().next().expect("there is one");
+    assert_eq!(view.running, 0, "{view:?}");
 }
 
 #[test]

@@ -22,15 +22,18 @@ struct Store {
     held: BTreeMap<Wall, (u64, Tick)>,
     done: BTreeSet<Wall>,
     last_token: u64,
+    /// The tokens with which attempts were made.
+    attempts: BTreeSet<u64>,
 }
 
 impl Store {
-    fn claim(&mut self, tick: Wall, now: Tick) -> ClaimAnswer {
+    fn claim(&mut self, tick: Wall, instead: Option<u64>, now: Tick) -> ClaimAnswer {
         if self.done.contains(&tick) {
             return ClaimAnswer::Done;
         }
-        if let Some((_, until)) = self.held.get(&tick)
+        if let Some((holder, until)) = self.held.get(&tick)
             && *until > now
+            && instead != Some(*holder)
         {
             let left = until.since(now);
             return ClaimAnswer::Held { left };
@@ -133,12 +136,14 @@ impl Machine {
     fn act(&mut self, store: &mut Store, dice: &mut Dice, now: Now) {
         while let Some(action) = self.scheduler.poll_action() {
             match action {
-                Action::Claim { run, tick, .. } => {
+                Action::Claim {
+                    run, tick, instead, ..
+                } => {
                     let away = dice.one_in(20);
                     let answer = if away {
                         ClaimAnswer::Unavailable
                     } else {
-                        store.claim(tick, now.tick)
+                        store.claim(tick, instead, now.tick)
                     };
                     self.scheduler.handle(Event::Claimed { run, answer }, now);
                 }
@@ -168,6 +173,7 @@ impl Machine {
                     ..
                 } => {
                     let token = token.expect("a cluster job has a token");
+                    assert!(store.attempts.insert(token), "one attempt for each token");
                     let at = now.tick.after(Duration::from_millis(dice.below(2000)));
                     self.works.push(Work {
                         run,

@@ -278,7 +278,12 @@ impl Jobs {
                 let run = self.numbered(run);
                 inside.roster.send(server, Order::Cancel { run });
             }
-            Action::Claim { run, name, tick } => self.claim(run, name, tick),
+            Action::Claim {
+                run,
+                name,
+                tick,
+                instead,
+            } => self.claim((run, name), tick, instead),
             Action::Record(entry) => {
                 if inside.history.len() == HISTORY {
                     inside.history.pop_front();
@@ -344,11 +349,11 @@ impl Jobs {
         Ok(())
     }
 
-    fn claim(self: &Arc<Self>, run: RunId, name: JobName, tick: Wall) {
+    fn claim(self: &Arc<Self>, (run, name): (RunId, JobName), tick: Wall, instead: Option<u64>) {
         let this = Arc::clone(self);
         tokio::spawn(async move {
             let answer = match &this.claims {
-                Some(claims) => claims.claim(&name, tick).await,
+                Some(claims) => claims.claim(&name, tick, instead).await,
                 None => ClaimAnswer::Unavailable,
             };
             this.tell(Event::Claimed { run, answer });
@@ -399,7 +404,7 @@ impl Jobs {
         }
     }
 
-    fn claim(self: &Arc<Self>, run: RunId, _name: JobName, _tick: Wall) {
+    fn claim(self: &Arc<Self>, (run, _name): (RunId, JobName), _tick: Wall, _: Option<u64>) {
         let answer = ClaimAnswer::Unavailable;
         let this = Arc::clone(self);
         tokio::spawn(async move { this.tell(Event::Claimed { run, answer }) });

@@ -30,13 +30,14 @@ impl Claims {
         }
     }
 
-    /// Asks for the right to a tick.
-    pub async fn claim(&self, name: &JobName, tick: Wall) -> ClaimAnswer {
+    /// Asks for the right to a tick. Who has it with the token `instead` gets a greater one for it.
+    pub async fn claim(&self, name: &JobName, tick: Wall, instead: Option<u64>) -> ClaimAnswer {
         let mut script = scripts::CLAIM.prepare_invoke();
         script
             .key(self.key(name, tick))
             .key(self.counter())
-            .arg(millis(self.ttl));
+            .arg(millis(self.ttl))
+            .arg(instead.map_or_else(String::new, |token| token.to_string()));
         self.understand(self.link.run(&script).await)
     }
 

@@ -151,14 +151,15 @@ return {1, string.format('%.0f', math.floor((step * count - ahead) / step))}",
     )
 });
 
-/// Keys: claim, token counter. Arguments: time in ms. Answer: 1 and the token; 0 and how long it is
-/// held in ms; 2 and nothing when the tick is done.
+/// Keys: claim, token counter. Arguments: time in ms, and the token that is to be replaced if it is
+/// the present one. Answer: 1 and the token; 0 and how long it is held in ms; 2 and nothing when the
+/// tick is done.
 pub(super) static CLAIM: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local token = redis.call('GET', KEYS[1])
 if token == 'done' then return {2, '0'} end
-if token then return {0, tostring(redis.call('PTTL', KEYS[1]))} end
+if token and token ~= ARGV[2] then return {0, tostring(redis.call('PTTL', KEYS[1]))} end
 token = tostring(redis.call('INCR', KEYS[2]))
 redis.call('SET', KEYS[1], token, 'PX', ARGV[1])
 return {1, token}",

@@ -18,10 +18,10 @@ async fn one_has_a_tick_until_it_is_done_or_its_claim_has_ended() {
     );
     let (name, tick) = (JobName::new("nightly").unwrap(), Wall::from_millis(1000));
     assert_eq!(
-        a.claim(&name, tick).await,
+        a.claim(&name, tick, None).await,
         ClaimAnswer::Ours { token: 1, ttl }
     );
-    assert!(matches!(b.claim(&name, tick).await, ClaimAnswer::Held { left } if left <= ttl));
+    assert!(matches!(b.claim(&name, tick, None).await, ClaimAnswer::Held { left } if left <= ttl));
     assert!(matches!(
         b.renew(&name, tick, 99).await,
         ClaimAnswer::Held { .. }
@@ -30,38 +30,52 @@ async fn one_has_a_tick_until_it_is_done_or_its_claim_has_ended() {
         a.renew(&name, tick, 1).await,
         ClaimAnswer::Ours { token: 1, ttl }
     );
+    // Who tries again has a greater token; nobody else gets it so.
+    assert!(matches!(
+        b.claim(&name, tick, Some(99)).await,
+        ClaimAnswer::Held { .. }
+    ));
+    assert_eq!(
+        a.claim(&name, tick, Some(1)).await,
+        ClaimAnswer::Ours { token: 2, ttl }
+    );
+    assert!(matches!(
+        a.renew(&name, tick, 1).await,
+        ClaimAnswer::Held { .. }
+    ));
+    assert!(!a.settle(&name, tick, 1).await.unwrap());
     assert!(!b.settle(&name, tick, 99).await.unwrap());
-    assert!(a.settle(&name, tick, 1).await.unwrap());
-    assert_eq!(b.claim(&name, tick).await, ClaimAnswer::Done);
-    assert_eq!(a.renew(&name, tick, 1).await, ClaimAnswer::Done);
+    assert!(a.settle(&name, tick, 2).await.unwrap());
+    assert_eq!(b.claim(&name, tick, None).await, ClaimAnswer::Done);
+    assert_eq!(a.renew(&name, tick, 2).await, ClaimAnswer::Done);
 
     let tick = Wall::from_millis(2000);
     assert_eq!(
-        b.claim(&name, tick).await,
-        ClaimAnswer::Ours { token: 2, ttl }
-    );
-    assert!(b.release(&name, tick, 2).await.unwrap());
-    assert_eq!(
-        a.claim(&name, tick).await,
+        b.claim(&name, tick, None).await,
         ClaimAnswer::Ours { token: 3, ttl }
+    );
+    assert!(b.release(&name, tick, 3).await.unwrap());
+    assert_eq!(
+        a.claim(&name, tick, None).await,
+        ClaimAnswer::Ours { token: 4, ttl }
     );
 
     // A dead holder's claim ends by itself.
     let brief = Claims::new(two.link, "test", Duration::from_millis(20));
     let tick = Wall::from_millis(3000);
     assert!(matches!(
-        brief.claim(&name, tick).await,
-        ClaimAnswer::Ours { token: 4, .. }
+        brief.claim(&name, tick, None).await,
+        ClaimAnswer::Ours { token: 5, .. }
     ));
     loop {
-        match a.claim(&name, tick).await {
-            ClaimAnswer::Ours { token, .. } => break assert_eq!(token, 5),
+        match a.claim(&name, tick, None).await {
+            ClaimAnswer::Ours { token, .. } => break assert_eq!(token, 6),
             ClaimAnswer::Held { left } => tokio::time::sleep(left).await,
             other @ (ClaimAnswer::Done | ClaimAnswer::Unavailable) => panic!("{other:?}"),
         }
     }
     assert!(
-        !brief.settle(&name, tick, 4).await.unwrap(),
+        !brief.settle(&name, tick, 5).await.unwrap(),
         "the late holder is refused"
     );
 }
