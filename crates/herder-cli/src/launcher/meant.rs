@@ -35,6 +35,20 @@ impl Meant {
         }
     }
 
+    /// A script, and its arguments with or without dashes before them.
+    pub(super) fn script_with(words: &[String]) -> Option<Meant> {
+        let (script, rest) = words.split_first()?;
+        let dashes = rest.iter().position(|word| word == "--");
+        let mut arguments = rest.to_vec();
+        if let Some(place) = dashes {
+            arguments.remove(place);
+        }
+        Some(Meant {
+            arguments,
+            ..Meant::script(script)
+        })
+    }
+
     /// What to type, with these options besides.
     pub(super) fn command(&self, options: &[String]) -> String {
         let mut words = self.environment.clone();
@@ -252,7 +266,7 @@ fn is_variable(word: &str) -> bool {
     !name.is_empty() && name.chars().all(allowed)
 }
 
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()

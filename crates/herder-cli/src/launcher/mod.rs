@@ -17,7 +17,12 @@ use typed::{Place, Typed};
 /// Why what was typed starts nothing, with the cure: it begins with a launcher. `words` are the command's
 /// arguments from its name on, `run` is the verb as it is parsed.
 pub(crate) fn refusal(words: &[String], run: &Command) -> Option<String> {
-    let typed = Typed::read(words, run)?;
+    let mut typed = Typed::read(words, run)?;
+    if typed.place == Place::Script
+        && let Some(told) = misplaced(&mut typed)
+    {
+        return Some(told);
+    }
     let what = match typed.place {
         Place::Script => meant::in_the_way(&typed.words)?,
         // There an engine is as good as any program.
@@ -30,6 +35,43 @@ pub(crate) fn refusal(words: &[String], run: &Command) -> Option<String> {
         Place::Program => format!("; to run it as it is, write it as one word: -- '{given}'"),
     };
     Some(format!("{given:?} {what}; {cure}{as_it_is}"))
+}
+
+/// What was typed is no script as it stands there: it is several words in one, of which `typed` then
+/// has each; or its arguments stand beside it. Returns what to say unless it is a launcher.
+fn misplaced(typed: &mut Typed) -> Option<String> {
+    let first = typed.words.first()?.clone();
+    let is_file = || typed.directory.join(&first).exists();
+    let is_line = first.contains(char::is_whitespace) && !is_file();
+    let is_launched = |words: &[String]| meant::in_the_way(words).is_some();
+    if is_line {
+        let behind = typed.words.split_off(1);
+        typed.words = first.split_whitespace().map(str::to_owned).collect();
+        typed.words.extend(behind);
+        if is_launched(&typed.words) {
+            return None;
+        }
+        let cure = match meant::of(&typed.words, &typed.directory) {
+            Some(meant) => meant.command(&typed.options),
+            None => {
+                let mut words = vec!["herder run".to_owned()];
+                words.extend(typed.options.iter().map(|word| meant::quoted(word)));
+                words.extend(["--".to_owned(), meant::quoted(&first)]);
+                words.join(" ")
+            }
+        };
+        return Some(format!(
+            "{first:?} is several words and no file; type: {cure}"
+        ));
+    }
+    if typed.beside == 0 || is_launched(&typed.words) {
+        return None;
+    }
+    let meant = Meant::script_with(&typed.words)?;
+    Some(format!(
+        "{first:?} is the script, and its arguments go behind --; type: {}",
+        meant.command(&typed.options)
+    ))
 }
 
 /// What is to be known of a program behind `--` that would better be a SCRIPT: it has no listener, and a

@@ -165,6 +165,60 @@ fn a_program_can_be_run_as_it_is() {
     );
 }
 
+fn refusal_of_one(word: &str) -> Option<String> {
+    let command = crate::cli::Cli::command();
+    let run = command.find_subcommand("run").expect("the verb exists");
+    let words = ["herder", "run", "-i", "2", word].map(str::to_owned);
+    refusal(&words, run)
+}
+
+#[test]
+fn one_word_of_several_is_taken_apart() {
+    for (word, cure) in [
+        ("node app.js", "herder run -i 2 app.js"),
+        (
+            "tsx app.ts 1",
+            "herder run -i 2 --node-args='--import tsx' app.ts -- 1",
+        ),
+        ("slow.js --fast", "herder run -i 2 slow.js -- --fast"),
+        (
+            "python3 -m http.server",
+            "herder run -i 2 -- 'python3 -m http.server'",
+        ),
+    ] {
+        let told = refusal_of_one(word).expect(word);
+        assert!(told.ends_with(&format!("type: {cure}")), "{told}");
+    }
+    let told = refusal_of_one("npm start").expect("a launcher");
+    assert!(told.contains("keep the channel"), "{told}");
+    let scene = std::env::temp_dir().join(format!("herder {}.js", std::process::id()));
+    std::fs::write(&scene, "").expect("a file");
+    assert_eq!(
+        refusal_of_one(&scene.to_string_lossy()),
+        None,
+        "it is called so"
+    );
+    std::fs::remove_file(scene).expect("ours");
+}
+
+#[test]
+fn the_arguments_of_a_script_go_behind_the_dashes() {
+    assert_cure("slow.js other.js", "herder run slow.js -- other.js");
+    assert_cure(
+        "-i 2 slow.js 1 --json 2",
+        "herder run -i 2 --json slow.js -- 1 2",
+    );
+    assert_cure("slow.js 1 -- 2", "herder run slow.js -- 1 2");
+    for text in [
+        "slow.js",
+        "slow.js -- 1",
+        "slow.js -i 2",
+        "slow.js --worker 2",
+    ] {
+        assert_eq!(refusal_of(text), None, "{text}");
+    }
+}
+
 #[test]
 fn what_is_no_launcher_is_not_refused() {
     for text in [

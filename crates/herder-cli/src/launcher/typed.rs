@@ -11,6 +11,8 @@ pub(super) struct Typed {
     /// What is to run, and what it is told.
     pub(super) words: Vec<String>,
     pub(super) place: Place,
+    /// How many words that look like arguments stand beside a script, not behind the dashes.
+    pub(super) beside: usize,
     /// Where it runs.
     pub(super) directory: PathBuf,
 }
@@ -37,6 +39,7 @@ impl Typed {
             options: Vec::new(),
             words: Vec::new(),
             place: Place::Script,
+            beside: 0,
             directory: PathBuf::from("."),
         };
         let rest = typed.take_options(rest, run);
@@ -74,17 +77,24 @@ impl Typed {
         rest
     }
 
-    /// What is to run, up to the first option that is ours.
+    /// What is to run, without the options among it that are ours.
     fn take_words(&mut self, words: &[String], run: &Command) {
         let ours = |word: &String| word == "--" || option(word, run).is_some();
         let end = words.iter().position(ours).unwrap_or(words.len());
         let (own, behind) = words.split_at(end);
         self.words.extend(own.iter().cloned());
-        if let [dashes, arguments @ ..] = self.take_options(behind, run) {
-            if dashes == "--" && own.len() > 1 {
-                self.words.push(dashes.clone());
+        // An option there may be a slip of the pen, which clap knows more about.
+        let has_option = self.words.iter().any(|word| word.starts_with('-'));
+        self.beside = if has_option { 0 } else { self.words.len() - 1 };
+        match self.take_options(behind, run) {
+            [] => {}
+            [dashes, arguments @ ..] if dashes == "--" => {
+                if self.words.len() > 1 {
+                    self.words.push(dashes.clone());
+                }
+                self.words.extend(arguments.iter().cloned());
             }
-            self.words.extend(arguments.iter().cloned());
+            more => self.take_words(more, run),
         }
     }
 }

@@ -9,7 +9,7 @@ use herder_core::spec::{ListenAddress, PickerKind};
 
 use super::library::LibraryArg;
 use super::services::{JobArg, StateArg};
-use super::units::{Mode, Seconds, Size};
+use super::units::{self, Mode, Seconds, Size};
 
 const AFTER_HELP: &str = "\
 Durations are seconds, or have a unit: 500ms, 30s, 5m, 2h. Sizes are bytes, or have one: 300M, 2G.
@@ -80,7 +80,13 @@ pub(crate) struct RunArgs {
 
     /// More restarts of one slot than this within the window put the slot into quarantine; 0 = no
     /// limit.
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        value_parser = units::restarts,
+        allow_negative_numbers = true
+    )]
     pub(crate) max_restarts: u32,
 
     /// Over which time restarts are counted, and how long a quarantine lasts.
@@ -88,7 +94,7 @@ pub(crate) struct RunArgs {
     pub(crate) restart_window: Seconds,
 
     /// Replace a worker after so many requests (only where they are counted).
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = units::requests, allow_negative_numbers = true)]
     pub(crate) max_requests: Option<u64>,
 
     /// Replace a worker after this time.
@@ -114,20 +120,21 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME=SCRIPT")]
     pub(crate) library: Vec<LibraryArg>,
 
-    /// How many connections the kernel queues per listener.
-    #[arg(long, value_name = "N", default_value_t = 4096)]
-    pub(crate) backlog: u32,
+    /// How many connections the kernel queues per --listen. [default: 4096]
+    #[arg(long, value_name = "N", value_parser = units::backlog, allow_negative_numbers = true)]
+    pub(crate) backlog: Option<u32>,
 
-    /// The permission bits of a Unix listener, in octal.
-    #[arg(long, value_name = "MODE", default_value = "600")]
-    pub(crate) unix_mode: Mode,
+    /// The permission bits of --listen unix:PATH, in octal. [default: 600]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) unix_mode: Option<Mode>,
 
     /// Log as JSON, one object a line.
     #[arg(long)]
     pub(crate) json: bool,
 
     /// A Node program: it listens by itself, as a worker of Node's cluster. The interpreter is chosen
-    /// by the file's name (.js, .ts and the like) or its first line. Its arguments stand behind --.
+    /// by the file's name (.js, .ts and the like) or its first line. A directory is what it is for Node.
+    /// Its arguments stand behind --.
     #[arg(value_name = "SCRIPT")]
     pub(crate) script: Option<PathBuf>,
 

@@ -1,6 +1,7 @@
 //! `herder run`: from arguments to a configuration.
 
 mod args;
+mod entry;
 mod library;
 mod node;
 mod program;
@@ -27,6 +28,12 @@ use node::NodeError;
 use program::ProgramError;
 use services::ServicesError;
 use units::Seconds;
+
+/// How many connections the kernel queues when nothing else is said.
+const BACKLOG: u32 = 4096;
+
+/// The permission bits of a Unix listener when nothing else is said.
+const OWNER_ONLY: u32 = 0o600;
 
 /// Why arguments do not make a herd.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +69,8 @@ pub(crate) enum RunError {
          --max-lifetime or --max-memory"
     )]
     NoCount,
+    #[error("{0}: only what is opened by --listen has it; leave the option out")]
+    NothingOpened(&'static str),
     #[error(
         "{option} {after:?}: a worker that is not ready within --boot-timeout ({limit:?}) is \
          killed; make one shorter or the other longer"
@@ -105,6 +114,7 @@ fn script_config(
     identity: Option<user::Identity>,
 ) -> Result<Config, RunError> {
     node::check(args)?;
+    let script = &entry::resolve(script, args.cwd.as_deref())?;
     let program = node::program(args, script, identity)?;
     let (mode, reason) = node::dispatch(args, &program)?;
     if mode == DispatchMode::Shared {
@@ -128,6 +138,9 @@ fn script_config(
 /// A program that knows nothing of us.
 fn foreign_config(args: &RunArgs, identity: Option<user::Identity>) -> Result<Config, RunError> {
     node::check_none(args)?;
+    if let Some(option) = without_listener(args) {
+        return Err(RunError::NothingOpened(option));
+    }
     if args.dispatch == DispatchArg::Pass {
         return Err(RunError::NoChannel);
     }
@@ -169,8 +182,8 @@ fn assemble(args: &RunArgs, spec: AppSpec, program: Program, reason: &str) -> Co
         listen: args.listen.clone(),
         messages: None,
         libraries: Vec::new(),
-        backlog: args.backlog,
-        unix_mode: args.unix_mode.0,
+        backlog: args.backlog.unwrap_or(BACKLOG),
+        unix_mode: args.unix_mode.map_or(OWNER_ONLY, |mode| mode.0),
         program,
         format: if args.json {
             Format::Json
@@ -182,6 +195,17 @@ fn assemble(args: &RunArgs, spec: AppSpec, program: Program, reason: &str) -> Co
         dispatch_reason: reason.to_owned(),
         hints: Vec::new(),
     }
+}
+
+/// An option for listeners of the herd's own, where there are none.
+fn without_listener(args: &RunArgs) -> Option<&'static str> {
+    let given = [
+        ("--backlog", args.backlog.is_some()),
+        ("--unix-mode", args.unix_mode.is_some()),
+    ];
+    let mut given = given.into_iter().filter(|(_, given)| *given);
+    let (option, _) = given.next()?;
+    args.listen.is_empty().then_some(option)
 }
 
 fn check_shared(args: &RunArgs) -> Result<(), RunError> {

@@ -33,6 +33,13 @@ pub(crate) enum NodeError {
         problem: &'static str,
         cure: &'static str,
     },
+    #[error(
+        "{0:?} is a directory without a script: its package.json names no main that is there, and it has \
+         no index.js; name the script"
+    )]
+    NoEntry(PathBuf),
+    #[error("--node-args {0}: with it the script would never run; leave it out")]
+    NotRun(String),
     #[error("{0}: only a SCRIPT can be told so; leave the option out")]
     NoNode(&'static str),
     #[error(
@@ -41,6 +48,15 @@ pub(crate) enum NodeError {
     ListensItself,
     #[error("--send-handle: say with --listen where the herd listens")]
     NothingToSend,
+    #[error("--send-handle: name the message that the listener goes with, such as server")]
+    NamelessHandle,
+    #[error(
+        "{option}: a Node program listens by itself, and says so: {cure}; leave the option out"
+    )]
+    SaysItself {
+        option: &'static str,
+        cure: &'static str,
+    },
     #[error("--wait-ready: with --send-handle a worker is ready when it has the handle")]
     ReadyTwice,
     #[error("--watchdog: a Node program sends no heartbeat; leave the option out")]
@@ -90,8 +106,16 @@ pub(super) fn check(args: &RunArgs) -> Result<(), NodeError> {
     match (&args.node.send_handle, args.listen.is_empty()) {
         (None, false) => return Err(NodeError::ListensItself),
         (Some(_), true) => return Err(NodeError::NothingToSend),
+        (Some(name), false) if name.is_empty() => return Err(NodeError::NamelessHandle),
         (Some(_), false) if args.node.wait_ready => return Err(NodeError::ReadyTwice),
         (None, true) | (Some(_), false) => {}
+    }
+    if let Some(option) = super::without_listener(args) {
+        let cure = match option {
+            "--backlog" => "server.listen({ port, backlog })",
+            _ => "server.listen({ path, readableAll: true, writableAll: true })",
+        };
+        return Err(NodeError::SaysItself { option, cure });
     }
     if args.watchdog.is_some() {
         return Err(NodeError::NoHeartbeat);
@@ -156,7 +180,7 @@ pub(super) fn program(
         .flat_map(|text| text.split_whitespace())
         .map(str::to_owned)
         .collect();
-    check_own(&own)?;
+    check_own(&own, engine)?;
     let mut argv = vec![interpreter];
     if engine == Engine::Deno {
         argv.extend(["run".into(), "-A".into()]);
@@ -245,7 +269,10 @@ fn check_interpreter(interpreter: &OsStr) -> Result<(), NodeError> {
     })
 }
 
-fn check_own(own: &[String]) -> Result<(), NodeError> {
+fn check_own(own: &[String], engine: Engine) -> Result<(), NodeError> {
+    if let Some(arg) = own.iter().find(|arg| does_something_else(arg, engine)) {
+        return Err(NodeError::NotRun(arg.clone()));
+    }
     let starts_another = |arg: &&String| {
         let name = arg.split('=').next().unwrap_or_default();
         matches!(name, "--run" | "--watch" | "--watch-path")
@@ -257,6 +284,18 @@ fn check_own(own: &[String]) -> Result<(), NodeError> {
             problem: "would make node start the program in a process of its own, without its channel",
             cure: "leave it out",
         }),
+    }
+}
+
+/// Whether an engine that is told so does something other than running a script.
+fn does_something_else(arg: &str, engine: Engine) -> bool {
+    let name = arg.split('=').next().unwrap_or_default();
+    match name {
+        "-e" | "--eval" | "-p" | "--print" | "-pe" => true,
+        "-h" | "--help" | "--version" => true,
+        // For the others these are other words.
+        "-c" | "--check" | "-v" | "-i" | "--interactive" | "--v8-options" => engine == Engine::Node,
+        _ => false,
     }
 }
 
@@ -301,12 +340,42 @@ mod tests {
     fn a_launcher_is_named_with_the_cure() {
         let tsx = check_interpreter(OsStr::new("/usr/bin/tsx")).expect_err("a launcher");
         assert!(tsx.to_string().contains("--import tsx"), "{tsx}");
-        let watch = check_own(&["--watch".to_owned()]).expect_err("a launcher");
+        let check_own = |arg: &str| check_own(&[arg.to_owned()], Engine::Node);
+        let watch = check_own("--watch").expect_err("a launcher");
         assert!(watch.to_string().contains("leave it out"), "{watch}");
         for other in ["--watch-path=src", "--run=start"] {
-            assert!(check_own(&[other.to_owned()]).is_err(), "{other}");
+            assert!(check_own(other).is_err(), "{other}");
         }
-        assert!(check_own(&["--enable-source-maps".to_owned()]).is_ok());
+        assert!(check_own("--enable-source-maps").is_ok());
+    }
+
+    #[test]
+    fn what_would_keep_the_script_from_running_is_refused() {
+        let own = |text: &str, engine| {
+            let own: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+            check_own(&own, engine)
+        };
+        for text in [
+            "-e 1",
+            "--eval=1",
+            "-p 1",
+            "--print 1",
+            "--check",
+            "-c",
+            "--version",
+            "-v",
+            "--help",
+            "--trace-warnings -h",
+        ] {
+            let told = own(text, Engine::Node).expect_err(text).to_string();
+            assert!(told.contains("would never run"), "{told}");
+        }
+        assert!(
+            own("--check", Engine::Deno).is_ok(),
+            "it runs it all the same"
+        );
+        assert!(own("-c bunfig.toml", Engine::Bun).is_ok());
+        assert!(own("--conditions=dev --env-file=.env", Engine::Node).is_ok());
     }
 
     #[test]

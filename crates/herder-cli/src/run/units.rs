@@ -74,6 +74,23 @@ impl FromStr for Mode {
     }
 }
 
+/// For --max-requests.
+pub(crate) fn requests(text: &str) -> Result<u64, &'static str> {
+    text.parse()
+        .map_err(|_| "use a whole number, such as 10000")
+}
+
+/// For --max-restarts.
+pub(crate) fn restarts(text: &str) -> Result<u32, &'static str> {
+    text.parse()
+        .map_err(|_| "use a whole number; 0 is no limit")
+}
+
+/// For --backlog.
+pub(crate) fn backlog(text: &str) -> Result<u32, &'static str> {
+    text.parse().map_err(|_| "use a whole number, such as 4096")
+}
+
 fn split(text: &str) -> (&str, &str) {
     text.split_at(
         text.find(|c: char| !c.is_ascii_digit())
@@ -126,6 +143,17 @@ mod tests {
         }
         for text in ["", "M", "1T", "1.5G", "0"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn whoever_writes_no_number_is_told_what_would_be_one() {
+        assert_eq!(requests("10000"), Ok(10_000));
+        assert_eq!((restarts("0"), backlog("128")), (Ok(0), Ok(128)));
+        for text in ["x", "", "-1", "1.5", "99999999999999999999"] {
+            assert!(requests(text).is_err_and(|told| told.contains("whole number")));
+            assert!(restarts(text).is_err_and(|told| told.contains("0 is no limit")));
+            assert!(backlog(text).is_err_and(|told| told.contains("4096")));
         }
     }
 
