@@ -137,21 +137,24 @@ async fn leases_end_with_their_holders() {
     let one: StateApiClient = agent.client();
     let two: StateApiClient = herd.worker(1).client();
     let ours = one.acquire(s(), key("l"), 600_000).await.unwrap();
-    assert_eq!(ours, LeaseAnswer::Ours { token: 1 });
+    let LeaseAnswer::Ours { token } = ours else {
+        panic!("{ours:?}")
+    };
+    let next = token + 1;
     let held = two.acquire(s(), key("l"), 600_000).await.unwrap();
     assert!(matches!(held, LeaseAnswer::Held { left_ms } if left_ms > 0));
-    one.renew(s(), key("l"), 1, 600_000).await.unwrap();
+    one.renew(s(), key("l"), token, 600_000).await.unwrap();
     drop((one, agent));
     soon(async {
-        while two.acquire(s(), key("l"), 600_000).await.unwrap() != (LeaseAnswer::Ours { token: 2 })
-        {
+        let theirs = LeaseAnswer::Ours { token: next };
+        while two.acquire(s(), key("l"), 600_000).await.unwrap() != theirs {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     })
     .await;
-    let error = two.renew(s(), key("l"), 1, 5).await.unwrap_err();
+    let error = two.renew(s(), key("l"), token, 5).await.unwrap_err();
     assert_eq!(error.code.as_deref(), Some("not_held"));
-    two.release(s(), key("l"), 2).await.unwrap();
+    two.release(s(), key("l"), next).await.unwrap();
 }
 
 #[tokio::test]
