@@ -62,6 +62,51 @@ fn launchers_are_named_with_what_to_type() {
 }
 
 #[test]
+fn what_would_not_run_the_script_is_named_with_what_to_type() {
+    let scene = Scene::new("node_slips");
+    fs::write(scene.directory().join("slow.js"), "").expect("a script");
+    fs::create_dir(scene.directory().join("empty")).expect("a directory");
+    for (words, cure) in [
+        (&["slow.js", "a.js"][..], "herder run slow.js -- a.js"),
+        (&["slow.js --fast"], "herder run slow.js -- --fast"),
+        (&["npm start"], "name the script that it starts"),
+        (&["empty"], "no index.js; name the script"),
+        (&["--node-args=-e 1", "slow.js"], "never run; leave it out"),
+        (&["--node-args", "--check", "slow.js"], "leave it out"),
+        (
+            &["--send-handle", "", "-l", "0", "slow.js"],
+            "such as server",
+        ),
+        (
+            &["--backlog", "9", "slow.js"],
+            "server.listen({ port, backlog })",
+        ),
+        (&["--unix-mode", "660", "slow.js"], "readableAll: true"),
+        (
+            &["--backlog", "9", "--", "sleep", "9"],
+            "leave the option out",
+        ),
+    ] {
+        let text = refused(&scene, words);
+        assert!(text.contains(cure), "{words:?}: {text}");
+    }
+}
+
+#[test]
+fn a_directory_is_run_as_by_node() {
+    let scene = Scene::new("node_directory");
+    let package = r#"{"main": "lib/app"}"#;
+    fs::create_dir(scene.directory().join("lib")).expect("a directory");
+    fs::write(scene.directory().join("package.json"), package).expect("a file");
+    let script = "require('http').createServer().listen(0, '127.0.0.1');";
+    fs::write(scene.directory().join("lib/app.js"), script).expect("a script");
+    let setup = scene.herd(Binary::HERDER);
+    let herd = setup.args(["run", "-i", "2", "."]).start();
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    assert!(herd.end().success());
+}
+
+#[test]
 fn an_ordinary_node_program_gets_a_hint_and_runs() {
     let scene = Scene::new("node_hint");
     fs::write(
