@@ -138,9 +138,11 @@ fn what_is_too_long_is_lost_and_nothing_else() {
     let (mut one, _) = bench.listening(1);
     one.say(&format!("{:?}", "x".repeat(MAX_LINE)));
     let id = one.id;
-    let lost = bench.wait("loss", |news| match news {
-        News::Node(NodeNews::Lost(worker, Way::From, lost)) if *worker == id => Some(*lost),
-        _ => None,
+    let lost = bench.wait("loss", |news| {
+        let News::Node(NodeNews::Lost(worker, Way::From, lost)) = news else {
+            return None;
+        };
+        (*worker == id).then_some(*lost)
     });
     assert_eq!(lost, 1);
     one.say("5");
