@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::message::{Action, Entry, Event, Fate, Outcome};
 use super::plan::{JobName, JobPlan};
-use super::run::{Run, RunId, Server, ServerId};
+use super::run::{Run, RunId, Server, ServerId, Stage};
 use super::wall::{Calendar, Now, Wall};
 
 /// The wall clock is looked at so often at least: somebody may have set it.
@@ -132,6 +132,13 @@ impl<C: Calendar> Scheduler<C> {
             last: job.last,
             running: self.runs.values().filter(|run| run.occupies(name)).count(),
         })
+    }
+
+    /// Whether the run was given to a server, and is not over.
+    #[must_use]
+    pub fn is_running(&self, run: RunId) -> bool {
+        let running = |run: &Run| matches!(run.stage, Stage::Running { .. });
+        self.runs.get(&run).is_some_and(running)
     }
 
     /// Whether there is such a job.

@@ -51,6 +51,34 @@ pub(super) struct Inside {
     pub(super) founded: BTreeMap<String, JobDefinition>,
     roster: Roster,
     history: VecDeque<Entry>,
+    /// Jobs whose last tick is being written down.
+    remembered: BTreeMap<JobName, Remembered>,
+}
+
+/// What waits until a tick is written down.
+#[derive(Default)]
+struct Remembered {
+    writes: usize,
+    runs: Vec<(RunId, ServerId, Order)>,
+}
+
+impl Inside {
+    /// A write has ended: if it was the last, the runs that waited begin, if they are still wanted.
+    fn release_runs(&mut self, name: &JobName) {
+        let Some(remembered) = self.remembered.get_mut(name) else {
+            return;
+        };
+        remembered.writes -= 1;
+        if remembered.writes > 0 {
+            return;
+        }
+        let runs = self.remembered.remove(name).unwrap_or_default().runs;
+        for (run, server, order) in runs {
+            if self.scheduler.is_running(run) {
+                self.roster.send(server, order);
+            }
+        }
+    }
 }
 
 impl Jobs {
@@ -66,6 +94,7 @@ impl Jobs {
                 founded: BTreeMap::new(),
                 roster: Roster::default(),
                 history: VecDeque::new(),
+                remembered: BTreeMap::new(),
             }),
             changed: Notify::new(),
             keeping,
@@ -291,11 +320,7 @@ impl Jobs {
                 inside.history.push_back(entry);
             }
             Action::Release { name, tick, token } => self.release(name, tick, token),
-            Action::Remember { name, .. } => {
-                let this = Arc::clone(self);
-                // A tick that is not kept may be made up for after a restart; that is all.
-                tokio::spawn(async move { drop(this.write_down(&name).await) });
-            }
+            Action::Remember { name, .. } => self.remember(inside, name),
             Action::Renew {
                 run,
                 name,
@@ -315,15 +340,33 @@ impl Jobs {
                 let timeout_ms = definition.map_or(0, |definition| definition.timeout_ms);
                 let order = Order::Run {
                     run: self.numbered(run),
-                    name,
+                    name: name.clone(),
                     tick,
                     attempt,
                     token,
                     timeout_ms,
                 };
-                inside.roster.send(server, order);
+                match inside.remembered.get_mut(&name) {
+                    Some(remembered) => remembered.runs.push((run, server, order)),
+                    None => inside.roster.send(server, order),
+                }
             }
         }
+    }
+
+    /// Writes down up to where ticks were dealt with. Runs begin only then: a process that died in
+    /// between would run its last tick twice.
+    fn remember(self: &Arc<Self>, inside: &mut Inside, name: JobName) {
+        if let Keeping::Memory = self.keeping {
+            return;
+        }
+        inside.remembered.entry(name.clone()).or_default().writes += 1;
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            // What cannot be kept runs nevertheless: a full disk is no reason to do nothing.
+            let _unkept = this.write_down(&name).await;
+            this.lock().release_runs(&name);
+        });
     }
 
     fn known(&self, name: &str) -> Result<JobName, JobError> {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use herder_rpc::{Blob, ErrorKind};
 use herder_rpc::client::StreamItem;
+use herder_rpc::{Blob, ErrorKind};
 use herder_services::bus::{Json, To};
 use herder_services::library::{
     Backend, BusApiClient, NamespaceSettings, SetOptions, Settings, StateApiClient, StoreSettings,
