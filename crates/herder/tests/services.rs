@@ -139,10 +139,11 @@ async fn a_namespace_is_read_in_pages_and_watched() {
     assert_eq!(next(&mut watch).await, Watched::Complete);
     one.set("c", "not watched").await.expect("written");
     one.set("a/9", "z").await.expect("written");
-    match next(&mut watch).await {
-        Watched::Put { key, entry } => assert_eq!((key.as_str(), entry.text()), ("a/9", Some("z"))),
-        other => panic!("{other:?}"),
-    }
+    let put = next(&mut watch).await;
+    let Watched::Put { key, entry } = put else {
+        panic!("{put:?}");
+    };
+    assert_eq!((key.as_str(), entry.text()), ("a/9", Some("z")));
     one.delete("a/9").await.expect("deleted");
     let key = "a/9".to_owned();
     assert_eq!(next(&mut watch).await, Watched::Deleted { key });
