@@ -402,31 +402,3 @@ async fn orders_are_what_they_should_be_on_the_wire() {
     let error = serde_json::from_str::<JobDefinition>(r#"{"timing":"every 10s","tmeout_ms":1}"#);
     assert!(error.unwrap_err().to_string().contains("tmeout_ms"));
 }
-
-#[tokio::test]
-async fn a_run_begins_when_its_tick_is_written_down() {
-    let space = Arc::new(Local::in_memory(1 << 20, Clock::new(), Box::new(|_| {})));
-    let jobs = desk(Keeping::Namespace(Arc::clone(&space)), 1);
-    let driver = tokio::spawn({
-        let jobs = Arc::clone(&jobs);
-        async move { jobs.drive().await }
-    });
-    let mut server = jobs
-        .serve(ServerKind::Worker, &["tick".to_owned()])
-        .unwrap();
-    let definition = JobDefinition::new(timing("every 100ms"));
-    jobs.define("tick", definition).await.unwrap();
-    for _ in 0..3 {
-        let order = tokio::time::timeout(PATIENCE, server.next()).await;
-        let Order::Run { run, tick, .. } = order.expect("in time") else {
-            panic!("cancelled");
-        };
-        // Who dies now does not run this tick again.
-        let kept = space.scan_all().into_iter().find(|(key, _)| key == "tick");
-        let kept = kept.expect("it is kept").1.value;
-        let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
-        assert!(kept["last"].as_i64() >= Some(tick.as_millis()), "{kept}");
-        jobs.done(run, Verdict::Succeeded);
-    }
-    driver.abort();
-}

@@ -459,3 +459,35 @@ impl Jobs {
 
     fn release(&self, _name: JobName, _tick: Wall, _token: u64) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_run_begins_when_its_tick_is_written_down() {
+        let space = Local::in_memory(1 << 20, Clock::new(), Box::new(|_| {}));
+        let keeping = Keeping::Namespace(Arc::new(space));
+        let jobs = Arc::new(Jobs::new(Clock::new(), 7, 1, keeping));
+        let timing = "every 100ms".parse().expect("a timing");
+        let defined = jobs.define("tick", JobDefinition::new(timing)).await;
+        defined.expect("it can be");
+        let offered = ["tick".to_owned()];
+        let mut server = jobs.serve(ServerKind::Worker, &offered).expect("a name");
+        let driven = Arc::clone(&jobs);
+        let driver = tokio::spawn(async move { driven.drive().await });
+
+        let pen = jobs.pen.lock().await;
+        let started = || jobs.lock().scheduler.jobs().any(|job| job.running > 0);
+        while !started() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(server.try_next().is_none(), "it is not written down yet");
+        drop(pen);
+        let order = tokio::time::timeout(PATIENCE, server.next()).await;
+        assert!(matches!(order, Ok(Order::Run { .. })), "{order:?}");
+        driver.abort();
+    }
+}

@@ -62,12 +62,16 @@ impl Server {
     /// The next order.
     pub async fn next(&mut self) -> Order {
         loop {
-            let next = self.orders.waiting().pop_front();
-            match next {
+            match self.try_next() {
                 Some(order) => return order,
                 None => self.orders.arrived.notified().await,
             }
         }
+    }
+
+    /// The next order, if there is one.
+    pub(super) fn try_next(&mut self) -> Option<Order> {
+        self.orders.waiting().pop_front()
     }
 }
 
