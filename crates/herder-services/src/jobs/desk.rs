@@ -463,6 +463,7 @@ impl Jobs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Local;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
