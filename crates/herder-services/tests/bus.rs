@@ -139,6 +139,17 @@ fn who_reads_too_slowly_is_told_how_many_it_missed_and_where() {
 }
 
 #[test]
+fn what_is_too_large_for_anybody_is_said() {
+    let (bus, members) = bus();
+    let huge = Json(json!("x".repeat(5 << 20)));
+    let error = bus.send(&To::All, "news", huge, worker(0)).unwrap_err();
+    assert!(matches!(error, BusError::TooLarge { size } if size > 5 << 20));
+    assert!(error.to_string().contains("4194304"), "{error}");
+    assert_eq!(who_got_it(&members), [0; 0]);
+    assert_eq!(bus.dropped(), 0);
+}
+
+#[test]
 fn the_order_of_a_sender_is_kept() {
     let (bus, members) = bus();
     for number in 0..500 {

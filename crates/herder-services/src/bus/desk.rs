@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::mailbox::Mailbox;
+use super::mailbox::{self, Mailbox};
 use super::message::{Delivery, Json, Message, Sender, To};
 use super::registry::{MemberId, Registry};
 
@@ -46,6 +46,12 @@ pub enum BusError {
     Full {
         /// The topic.
         topic: String,
+    },
+    /// It is larger than what may wait for anybody.
+    #[error("a message of {size} bytes is too large: {limit} may wait for one who listens", limit = mailbox::BYTES)]
+    TooLarge {
+        /// Its size in bytes, roughly.
+        size: usize,
     },
     /// Everybody who got the request is gone, or will not answer.
     #[error("who got the request on {topic} is gone without an answer")]
@@ -214,6 +220,10 @@ impl Inside {
         let receivers = self.registry.receivers(to, &topic, &message.from);
         if receivers.is_empty() {
             return Err(BusError::NoReceiver { topic });
+        }
+        let size = message.size();
+        if size > mailbox::BYTES {
+            return Err(BusError::TooLarge { size });
         }
         let message = Arc::new(message);
         let mut got = Vec::with_capacity(receivers.len());

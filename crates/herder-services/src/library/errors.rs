@@ -37,6 +37,7 @@ impl From<BusError> for CallError {
         match error {
             BusError::NoReceiver { .. } => CallError::app("no_receiver", message),
             BusError::Full { .. } => CallError::app("full", message),
+            BusError::TooLarge { .. } => CallError::new(ErrorKind::TooLarge, Executed::No, message),
             BusError::NoAnswer { .. } => CallError::app("no_answer", message),
             BusError::NoRequest { .. } => CallError::app("no_request", message),
         }

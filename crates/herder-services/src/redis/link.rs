@@ -1,8 +1,8 @@
 //! [`Link`]: the one connection to the store, and what is done while it is away.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -68,8 +68,8 @@ pub enum News {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum LinkError {
     /// It was not asked: there is no connection.
-    #[error("there is no connection to {0}")]
-    NoConnection(String),
+    #[error("there is no connection to {0}: {1}")]
+    NoConnection(String, String),
     /// It was asked, and whether it did what it was asked, nobody knows.
     #[error("{0} does not answer: {1}")]
     NoAnswer(String, String),
@@ -93,6 +93,8 @@ struct Shared {
     /// The address without its password, for people.
     name: String,
     live: watch::Sender<Option<Live>>,
+    /// Why there is no connection.
+    why: Mutex<String>,
     failures: AtomicU32,
 }
 
@@ -124,6 +126,7 @@ impl Link {
         let shared = Arc::new(Shared {
             name,
             live: watch::Sender::new(None),
+            why: Mutex::new("it is being made".to_owned()),
             failures: AtomicU32::new(0),
         });
         let patience = settings.patience;
@@ -187,7 +190,10 @@ impl Link {
             .and_then(Result::ok)
             .and_then(|live| live.clone());
         let connection = live.map(|live| live.connection);
-        connection.ok_or_else(|| LinkError::NoConnection(self.shared.name.clone()))
+        connection.ok_or_else(|| {
+            let why = self.shared.lock_why().clone();
+            LinkError::NoConnection(self.shared.name.clone(), why)
+        })
     }
 
     fn heed<T>(
@@ -218,6 +224,10 @@ impl Link {
 }
 
 impl Shared {
+    fn lock_why(&self) -> MutexGuard<'_, String> {
+        self.why.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn failed(&self) {
         if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES {
             let live = self.live.borrow();
@@ -238,24 +248,29 @@ impl Drop for Keeper {
 async fn keep(shared: Arc<Shared>, client: Client, settings: Settings, tell: Teller) {
     let mut pause = PAUSES[0];
     loop {
-        if let Some(live) = connect(&client, &settings, &tell).await {
-            pause = PAUSES[0];
-            shared.failures.store(0, Ordering::Relaxed);
-            tell(News::Up);
-            shared.live.send_replace(Some(live.clone()));
-            tokio::select! {
-                () = live.dead.notified() => {}
-                () = silence(live.connection) => {}
+        match connect(&client, &settings, &tell).await {
+            Ok(live) => {
+                pause = PAUSES[0];
+                shared.failures.store(0, Ordering::Relaxed);
+                tell(News::Up);
+                shared.live.send_replace(Some(live.clone()));
+                tokio::select! {
+                    () = live.dead.notified() => {}
+                    () = silence(live.connection) => {}
+                }
+                "it was lost".clone_into(&mut shared.lock_why());
+                shared.live.send_replace(None);
+                tell(News::Down);
             }
-            shared.live.send_replace(None);
-            tell(News::Down);
+            Err(why) => *shared.lock_why() = why,
         }
         sleep(jittered(pause)).await;
         pause = (pause * 2).min(PAUSES[1]);
     }
 }
 
-async fn connect(client: &Client, settings: &Settings, tell: &Teller) -> Option<Live> {
+/// Makes a connection, or says why there is none.
+async fn connect(client: &Client, settings: &Settings, tell: &Teller) -> Result<Live, String> {
     let dead = Arc::new(Notify::new());
     let (tell, gone) = (Arc::clone(tell), Arc::clone(&dead));
     let hear = move |push| {
@@ -286,8 +301,11 @@ async fn connect(client: &Client, settings: &Settings, tell: &Teller) -> Option<
         }
         Ok::<_, redis::RedisError>(connection)
     };
-    let connection = timeout(CONNECT, connecting).await.ok()?.ok()?;
-    Some(Live { connection, dead })
+    match timeout(CONNECT, connecting).await {
+        Ok(Ok(connection)) => Ok(Live { connection, dead }),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_elapsed) => Err("it does not answer".to_owned()),
+    }
 }
 
 /// Connects. What arrives is looked at before anything is done with it.

@@ -370,7 +370,7 @@ impl Drop for Reading<'_> {
 impl From<LinkError> for StateError {
     fn from(error: LinkError) -> StateError {
         match error {
-            LinkError::NoConnection(_) | LinkError::Address(..) | LinkError::Refused(..) => {
+            LinkError::NoConnection(..) | LinkError::Address(..) | LinkError::Refused(..) => {
                 StateError::NotSent(error.to_string())
             }
             LinkError::NoAnswer(..) => StateError::Unavailable(error.to_string()),

@@ -118,3 +118,22 @@ async fn what_is_no_address_is_said() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn why_there_is_no_connection_is_said() {
+    let settings = Settings {
+        url: "redis+unix:///no/such/socket".to_owned(),
+        tracked: vec![],
+        channels: vec![],
+        patience: Settings::PATIENCE,
+    };
+    let link = Link::open(settings, |_| {}).unwrap();
+    loop {
+        let text = link.publish("c", b"").await.unwrap_err().to_string();
+        if text.contains("No such file") {
+            assert!(text.starts_with("there is no connection to redis+unix:///no/such/socket: "));
+            return;
+        }
+        assert!(text.ends_with("it is being made"), "{text}");
+    }
+}

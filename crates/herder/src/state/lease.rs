@@ -18,6 +18,9 @@ const RENEWALS: u32 = 3;
 /// A renewal that failed is tried again after this part of the time.
 const RETRIES: u32 = 10;
 
+/// A lease is asked for no longer: a hundred years, which every clock can count to.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// The leases of a worker: until when, by namespace and name.
 pub(crate) type Held = BTreeMap<(String, String), Instant>;
 
@@ -71,6 +74,8 @@ pub(super) async fn acquire(
     name: &str,
     ttl: Duration,
 ) -> Result<Acquired, StateError> {
+    // Longer than any herd runs, and no further than the clock reaches.
+    let ttl = ttl.min(LONGEST);
     let asked = Instant::now();
     let reserved = match Reserved::take(state, name, asked + ttl) {
         Ok(reserved) => reserved,
