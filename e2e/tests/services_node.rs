@@ -77,6 +77,7 @@ fn state_is_common_to_all_and_outlives_workers_and_library() {
             actor.run("await kept.s.increment('n', 5);");
         }
         assert_eq!(one.run("return await kept.s.increment('n');"), json!(11));
+        one.run("await kept.s.add('n', 3); await kept.s.add('n', -3);");
         bytes_stay_bytes(&mut one, &mut two);
         conditions_hold(&mut one, &mut two);
         let watch = "kept.seen = []; (async () => {

@@ -172,6 +172,8 @@ export class Namespace<V = any> {
   set(key: string, value: V, fields: SetFields, options?: CallOptions): Promise<number>;
   /** The sum. */
   increment(key: string, by?: number, fields?: { ttl?: number }, options?: CallOptions): Promise<number>;
+  /** Without the sum: kept while the store is away, and added when it is back. */
+  add(key: string, by?: number, options?: CallOptions): Promise<void>;
   /** Whether there was one. */
   delete(key: string, options?: CallOptions): Promise<boolean>;
   delete(key: string, fields: { ifRevision?: number }, options?: CallOptions): Promise<boolean>;

@@ -32,6 +32,7 @@ export interface Jobs {
 
 export interface State {
   acquire(space: string, name: string, ttl_ms: number, options?: CallOptions): Promise<{ held: { left_ms: number } } | { ours: { token: number } }>;
+  add(space: string, key: string, by: number, options?: CallOptions): Promise<null>;
   delete(space: string, key: string, if_revision?: number | null, options?: CallOptions): Promise<boolean>;
   delete(space: string, key: string, options: CallOptions): Promise<boolean>;
   get(space: string, key: string, options?: CallOptions): Promise<Entry | null>;

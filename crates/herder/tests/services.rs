@@ -111,6 +111,12 @@ async fn what_one_worker_writes_another_reads() {
         5
     );
     assert_eq!(two.increment("n", -7).await.expect("counted"), -2);
+    one.add("n", 12).await.expect("added");
+    assert_eq!(two.increment("n", 0).await.expect("counted"), 10);
+    assert!(matches!(
+        two.add("j", 1).await,
+        Err(StateError::NotANumber(_))
+    ));
     herd.stop();
 }
 

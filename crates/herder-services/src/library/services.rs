@@ -254,7 +254,7 @@ fn seed(herd: &str) -> u64 {
 }
 
 /// A library has no other voice than its own standard error.
-fn warn(text: &str) {
+pub(super) fn warn(text: &str) {
     use std::io::Write;
     let _unheard = writeln!(std::io::stderr(), "herder: {text}");
 }

@@ -83,6 +83,15 @@ impl Space {
         }
     }
 
+    /// Adds to a number, whose sum nobody waits for.
+    pub(super) async fn add(&self, key: &str, by: i64) -> Result<(), StateError> {
+        match self {
+            Space::Local(local, _) => local.increment(key, by, None).await.map(drop),
+            #[cfg(feature = "redis")]
+            Space::Store(followed) => followed.tally.add(key, by),
+        }
+    }
+
     pub(super) async fn delete(&self, key: &str, when: Condition) -> Result<bool, StateError> {
         match self {
             Space::Local(local, _) => local.delete(key, when).await,

@@ -38,6 +38,9 @@ pub trait StateApi {
         by: i64,
         ttl_ms: Option<u64>,
     ) -> Result<i64, CallError>;
+    /// Adds to a number, and does not wait for the sum. While the store is away, it is kept here, and
+    /// added when the store is back.
+    async fn add(&self, space: String, key: String, by: i64) -> Result<(), CallError>;
     /// Deletes a value, if it has this revision; whether there was one.
     async fn delete(
         &self,
@@ -195,6 +198,10 @@ impl StateApi for Desk {
     ) -> Result<i64, CallError> {
         let ttl = ttl_ms.map(Duration::from_millis);
         Ok(self.space(&space)?.increment(&key, by, ttl).await?)
+    }
+
+    async fn add(&self, space: String, key: String, by: i64) -> Result<(), CallError> {
+        Ok(self.space(&space)?.add(&key, by).await?)
     }
 
     async fn delete(

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 
+use super::services::warn;
 use super::settings::StoreSettings;
 use super::spaces::Source;
 use super::state_object::Entry;
 use crate::bus::{Bus, Json, Sender, To};
 use crate::clock::Clock;
-use crate::redis::{Claims, Link, LinkError, News, Settings, Space};
+use crate::redis::{Claims, Link, LinkError, News, Settings, Space, Tally};
 use crate::state::{Acquired, StateError};
 
 /// A page of a namespace that is read whole.
@@ -49,6 +51,8 @@ struct Broadcast {
 /// A namespace of the store, with its watchers.
 pub(super) struct Followed {
     pub(super) space: Arc<Space>,
+    pub(super) tally: Arc<Tally>,
+    merging: JoinHandle<()>,
     following: Arc<Following>,
     /// What the callers of this machine hold: name and token by owner.
     leases: Mutex<BTreeMap<String, BTreeSet<(String, u64)>>>,
@@ -108,8 +112,17 @@ impl Store {
             told: Notify::new(),
             loaded: watch::Sender::new(None),
         });
+        let tally = Arc::new(Tally::new(Arc::clone(&space)));
+        let merged = Arc::clone(&tally);
+        let place = name.to_owned();
+        let merging = tokio::spawn(async move {
+            let lost = |key: &str| warn(&format!("{place}: {key} is no number to be added to"));
+            merged.merge(lost).await;
+        });
         Followed {
             space,
+            tally,
+            merging,
             following,
             leases: Mutex::default(),
         }
@@ -226,6 +239,12 @@ impl Followed {
             let space = Arc::clone(&self.space);
             tokio::spawn(async move { drop(space.release(&name, token).await) });
         }
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.merging.abort();
     }
 }
 

@@ -11,8 +11,10 @@ mod guard;
 mod link;
 mod scripts;
 mod space;
+mod tally;
 
 pub use cache::{Cache, Fill};
 pub use claims::Claims;
 pub use link::{Link, LinkError, News, Settings};
 pub use space::Space;
+pub use tally::Tally;

@@ -47,6 +47,29 @@ return redis.call('HGET', KEYS[1], 'v')",
     )
 });
 
+/// Keys: the last step of an author, revision counter, index, then values. Arguments: the number of
+/// the step, for how long it is remembered in ms, then for each value what is added and its key.
+/// Answer: the keys of those to which nothing can be added. A step that was carried out is not
+/// carried out again.
+pub(super) static MERGE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if tonumber(redis.call('GET', KEYS[1]) or '0') >= tonumber(ARGV[1]) then return {} end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local refused = {}
+for i = 4, #KEYS do
+  local by, key = ARGV[2 * i - 5], ARGV[2 * i - 4]
+  if type(redis.pcall('HINCRBY', KEYS[i], 'v', by)) == 'table' then
+    table.insert(refused, key)
+  else
+    redis.call('HSET', KEYS[i], 'r', redis.call('INCR', KEYS[2]))
+    redis.call('ZADD', KEYS[3], 0, key)
+  end
+end
+return refused",
+    )
+});
+
 /// Keys: value, revision counter, index. Arguments: `always`, `absent` or a revision, key. Answer:
 /// 1 and whether there was one, or 0 and the present revision.
 pub(super) static DELETE: LazyLock<Script> = LazyLock::new(|| {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::cache::Cache;
 use super::link::{Link, LinkError, News};
 use super::scripts;
+use super::tally::Step;
 use crate::clock::Clock;
 use crate::state::{
     Acquired, Admission, Condition, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE, Page, Put, Rate,
@@ -20,6 +21,9 @@ const CACHED: usize = 10_000;
 /// No time is longer: the store does half of a script whose time it cannot count, and its numbers
 /// are exact up to 2⁵³ µs.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// How long it is remembered which steps an author's were carried out.
+const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A namespace in the store: linearizable per key, as long as there is one primary. What is read by
 /// [`Space::get`] may be old by the time that the news of a change needs to get here, and by a
@@ -38,6 +42,7 @@ struct Names {
     index: String,
     lease: String,
     limit: String,
+    author: String,
 }
 
 impl Space {
@@ -54,6 +59,7 @@ impl Space {
                 index: named("index"),
                 lease: named("lease:"),
                 limit: named("limit:"),
+                author: named("author:"),
             },
             clock,
             cache: Arc::new(Mutex::new(Cache::new(CACHED))),
@@ -180,6 +186,26 @@ impl Space {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Adds to many numbers, once; and says to which it could not.
+    pub(super) async fn merge(&self, step: &Step<'_>) -> Result<Vec<String>, StateError> {
+        let mut script = scripts::MERGE.prepare_invoke();
+        script
+            .key(format!("{}{}", self.names.author, step.author))
+            .key(&self.names.revision)
+            .key(&self.names.index)
+            .arg(step.number)
+            .arg(millis(REMEMBERED));
+        for (key, by) in step.sums {
+            script.key(self.value(key)).arg(by).arg(key);
+        }
+        let refused = self.link.run(&script).await?;
+        let mut cache = self.cache();
+        for key in step.sums.keys() {
+            cache.invalidate(key);
+        }
+        Ok(refused)
     }
 
     /// Deletes a value; whether there was one.
@@ -416,7 +442,7 @@ fn condition(condition: Condition) -> String {
     }
 }
 
-fn check_key(key: &str) -> Result<(), Refusal> {
+pub(super) fn check_key(key: &str) -> Result<(), Refusal> {
     let length = key.len();
     if (1..=MAX_KEY).contains(&length) {
         Ok(())

@@ -1,6 +1,7 @@
 //! A store, or whoever stands between, that sends what it should not.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,25 +22,27 @@ const SECOND: Duration = Duration::from_secs(1);
 const ENDLESS: usize = 1 << 30;
 
 /// Stands between the hosts and the store.
-struct Proxy {
+pub(crate) struct Proxy {
     path: PathBuf,
-    conduct: watch::Sender<Conduct>,
+    pub(crate) conduct: watch::Sender<Conduct>,
     connections: Arc<AtomicUsize>,
     /// How much was taken of what should not be sent.
     taken: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Copy)]
-enum Conduct {
+pub(crate) enum Conduct {
     Pass,
     /// Sends this, and then zeros for as long as anybody takes them.
     Send(&'static str),
     /// Passes on until the first command, and ends.
     Break,
+    /// Passes questions on, for a moment, and no answers.
+    Deaf,
 }
 
 impl Proxy {
-    fn start(server: &Server) -> Proxy {
+    pub(crate) fn start(server: &Server) -> Proxy {
         let proxy = Proxy {
             path: server.directory.join("proxy"),
             conduct: watch::Sender::new(Conduct::Pass),
@@ -60,7 +63,7 @@ impl Proxy {
         proxy
     }
 
-    async fn host(&self) -> Host {
+    pub(crate) async fn host(&self) -> Host {
         let url = format!("redis+unix://{}", self.path.display());
         Host::at(url, "s", Settings::PATIENCE).await
     }
@@ -79,7 +82,7 @@ async fn pass(
     let broken = matches!(*conduct.borrow(), Conduct::Break);
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_store, mut to_store) = store.into_split();
-    let up = async { copy(&mut from_client, &mut to_store).await };
+    let mut up = pin!(async { copy(&mut from_client, &mut to_store).await });
     let down = async { copy(&mut from_store, &mut to_client).await };
     let brief = async {
         // Long enough for a greeting.
@@ -87,13 +90,19 @@ async fn pass(
         tokio::time::sleep(time).await;
     };
     tokio::select! {
-        _ = up => return,
+        _ = &mut up => return,
         _ = down => return,
         () = brief => return,
         _ = conduct.changed() => {}
     }
-    let Conduct::Send(text) = *conduct.borrow() else {
-        return;
+    let next = *conduct.borrow();
+    let text = match next {
+        Conduct::Send(text) => text,
+        Conduct::Deaf => {
+            let _elapsed = tokio::time::timeout(SECOND / 2, up).await;
+            return;
+        }
+        Conduct::Break | Conduct::Pass => return,
     };
     let zeros = vec![b'0'; 1 << 16];
     let mut sent = to_client.write_all(text.as_bytes()).await;
@@ -102,14 +111,14 @@ async fn pass(
     }
 }
 
-async fn works(host: &Host) {
+pub(crate) async fn works(host: &Host) {
     let put = Put {
         value: Bytes::from_static(b"1"),
         ttl: None,
         condition: Condition::Always,
     };
     let end = Instant::now() + 30 * SECOND;
-    while let Err(error) = host.space.put("a", put.clone()).await {
+    while let Err(error) = host.space.put("works", put.clone()).await {
         assert!(Instant::now() < end, "{error}");
         tokio::time::sleep(SECOND / 100).await;
     }

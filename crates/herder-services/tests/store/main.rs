@@ -7,3 +7,4 @@ mod hostile;
 mod outage;
 mod server;
 mod space;
+mod tally;

@@ -136,6 +136,18 @@ impl State {
         Increment::new(self, key, by)
     }
 
+    /// Adds to a whole number, whose sum nobody waits for. While the [store](crate::Cluster::store) is
+    /// away, the library keeps what is added, for up to 10,000 keys, and adds it, once, when the store is
+    /// back: it is lost only if the library is, too. What is read meanwhile is without it.
+    ///
+    /// # Errors
+    /// When there is no answer, or no room. A value of a store that is no number is told on the library's
+    /// standard error.
+    pub async fn add(&self, key: &str, by: i64) -> Result<(), StateError> {
+        let call = self.client()?.add(self.space(), key, by);
+        Ok(self.timed(call).await?)
+    }
+
     /// Deletes a value when it is awaited; the answer is whether there was one.
     pub fn delete(&self, key: &str) -> Delete {
         Delete::new(self, key)

@@ -5,6 +5,7 @@
 //! | `set KEY VALUE` | `revision:R` |
 //! | `get KEY` | the value in the shared namespace, or `-` |
 //! | `count KEY N` | the sum |
+//! | `add KEY N` | `added` |
 //! | `watched KEY` | the value that this worker was told of without asking, or `-` |
 //! | `say TEXT` | sends it everywhere: `receivers:R machines:M` |
 //! | `heard` | what this worker heard last, or `-` |
@@ -79,6 +80,10 @@ async fn answer(
             text.unwrap_or("-").to_owned()
         }
         ["count", key, by] => state.increment(key, by.parse()?).await?.to_string(),
+        ["add", key, by] => {
+            state.add(key, by.parse()?).await?;
+            "added".to_owned()
+        }
         ["watched", key] => known.watched(key),
         ["say", text] => {
             let delivery = worker.bus().send(To::Everywhere, "news", text).await?;

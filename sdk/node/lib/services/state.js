@@ -55,6 +55,12 @@ class Namespace {
     return this.call('increment', [key, by, ttl], options);
   }
 
+  /** Adds to a number, whose sum nobody waits for: kept while the store is away, and added afterwards. */
+  async add(key, ...given) {
+    const [[by = 1], options] = split(given);
+    await this.call('add', [key, by], options);
+  }
+
   /** Whether there was one that is deleted now. */
   delete(key, ...given) {
     const [[{ ifRevision = null } = {}], options] = split(given);
