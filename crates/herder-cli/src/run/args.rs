@@ -248,7 +248,7 @@ impl FromStr for WorkersArg {
         match text {
             "max" => Ok(WorkersArg::Max),
             // As PM2 counts.
-            "0" => Err("use max for one worker per CPU".to_owned()),
+            "0" => Err("use 1 to 256, or max for one worker per CPU".to_owned()),
             _ => match text.parse() {
                 Ok(count) => Ok(WorkersArg::Count(count)),
                 Err(_) => Err("use a number from 1 to 256, or max for one per CPU".to_owned()),
