@@ -9,6 +9,7 @@ use herder_services::redis::{Cache, News};
 use herder_services::state::{Condition, Put, Versioned};
 
 use crate::host::PATIENCE;
+use crate::proxy::Proxy;
 use crate::server::Server;
 
 fn put(value: &str) -> Put {
@@ -128,6 +129,44 @@ async fn a_fill_under_way_never_leaves_an_old_value() {
     for _ in 0..100 {
         assert_eq!(two.space.get("a").await.unwrap().unwrap().value, "1999");
     }
+}
+
+/// The answer to a read and the news that it is old come in one piece: whoever reads hears of the
+/// answer when the news has been heard.
+#[tokio::test]
+async fn an_answer_that_comes_with_its_invalidation_is_not_kept() {
+    let server = Server::start();
+    let proxy = Proxy::start(&server);
+    let (one, two) = (server.host("s").await, proxy.host_with(PATIENCE).await);
+    let mut old = 0;
+    for round in 0..20 {
+        let key = format!("k{round}");
+        one.space.put(&key, put("old")).await.unwrap();
+        // The news of the first write are behind us.
+        let _busy = two.space.get_fresh("other").await;
+        proxy.hold(true);
+        let reading = tokio::spawn({
+            let (space, key) = (Arc::clone(&two.space), key.clone());
+            async move { space.get_fresh(&key).await }
+        });
+        let answer = proxy.holds_more_than(0).await;
+        one.space.put(&key, put("new")).await.unwrap();
+        proxy.holds_more_than(answer).await;
+        proxy.hold(false);
+        // On a busy machine a connection may be given up that is kept back for too long.
+        if let Ok(Some(read)) = reading.await.unwrap() {
+            old += usize::from(read.value == "old");
+        }
+        let end = Instant::now() + PATIENCE;
+        let value = loop {
+            match two.space.get(&key).await {
+                Ok(found) => break found.unwrap().value,
+                Err(error) => assert!(Instant::now() < end, "{error}"),
+            }
+        };
+        assert_eq!(value, "new", "round {round}");
+    }
+    assert!(old > 0, "no read was overtaken: this proves nothing");
 }
 
 #[tokio::test]

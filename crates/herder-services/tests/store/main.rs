@@ -5,6 +5,7 @@ mod claims;
 mod host;
 mod hostile;
 mod outage;
+mod proxy;
 mod server;
 mod space;
 mod tally;

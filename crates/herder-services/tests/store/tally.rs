@@ -8,7 +8,8 @@ use herder_services::redis::{News, Tally};
 use herder_services::state::{Condition, Put};
 
 use crate::host::{Host, PATIENCE};
-use crate::hostile::{Conduct, Proxy, works};
+use crate::hostile::works;
+use crate::proxy::{Conduct, Proxy};
 use crate::server::Server;
 
 /// A tally that is merged, and what was lost of it.
@@ -17,9 +18,8 @@ fn tally(host: &Host) -> (Arc<Tally>, tokio::sync::mpsc::UnboundedReceiver<Strin
     let (say, lost) = tokio::sync::mpsc::unbounded_channel();
     let merged = Arc::clone(&tally);
     tokio::spawn(async move {
-        merged
-            .merge(|key| say.send(key.to_owned()).expect("it is heard"))
-            .await
+        let lost = |key: &str| say.send(key.to_owned()).expect("it is heard");
+        merged.merge(lost).await;
     });
     (tally, lost)
 }
