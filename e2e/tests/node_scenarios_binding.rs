@@ -328,8 +328,11 @@ fn scenario_14(cases: &[Case]) {
         ];
         close(&mut one, "a");
         close(&mut two, "a");
-        // The listener has gone with its last worker, and a stranger may have it.
-        open(&mut two, "later", &json!({"port": 0, "host": "127.0.0.1"}));
+        // The listener has gone with its last worker, and a stranger may have it. Each worker has a
+        // channel of its own: both are asked, so that both have been heard.
+        for worker in [&mut one, &mut two] {
+            open(worker, "last", &json!({"port": 0, "host": "127.0.0.1"}));
+        }
         let left = TcpListener::bind(address).is_err();
         json!([closed, again, left])
     };
