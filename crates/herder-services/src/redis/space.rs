@@ -11,8 +11,8 @@ use super::scripts;
 use super::tally::Step;
 use crate::clock::Clock;
 use crate::state::{
-    Acquired, Admission, Condition, MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE, Page, Put, Rate,
-    Refusal, StateError, Versioned,
+    Acquired, Admission, Condition, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE, Page, Put, Rate, Refusal,
+    StateError, Versioned, check_key, check_ttl,
 };
 
 /// How many keys of a namespace are cached.
@@ -136,7 +136,7 @@ impl Space {
             let length = put.value.len();
             return Err(Refusal::Value { length }.into());
         }
-        check_ttl(put.ttl)?;
+        put.ttl.map_or(Ok(()), check_ttl)?;
         let mut script = scripts::PUT.prepare_invoke();
         self.keys(&mut script, key);
         script
@@ -166,7 +166,7 @@ impl Space {
         ttl: Option<Duration>,
     ) -> Result<i64, StateError> {
         check_key(key)?;
-        check_ttl(ttl)?;
+        ttl.map_or(Ok(()), check_ttl)?;
         let mut script = scripts::INCREMENT.prepare_invoke();
         self.keys(&mut script, key);
         script
@@ -284,7 +284,7 @@ impl Space {
         ttl: Duration,
     ) -> Result<Acquired, StateError> {
         check_key(name)?;
-        check_ttl(Some(ttl))?;
+        check_ttl(ttl)?;
         let mut script = scripts::ACQUIRE.prepare_invoke();
         script
             .key(self.lease(name))
@@ -306,7 +306,7 @@ impl Space {
     /// # Errors
     /// Those of the store; [`Refusal::NotHeld`].
     pub async fn renew(&self, name: &str, token: u64, ttl: Duration) -> Result<(), StateError> {
-        check_ttl(Some(ttl))?;
+        check_ttl(ttl)?;
         let mut script = scripts::RENEW.prepare_invoke();
         script.key(self.lease(name)).arg(token).arg(millis(ttl));
         held(self.link.run(&script).await?, token)
@@ -328,7 +328,7 @@ impl Space {
     /// Those of the store.
     pub async fn limit(&self, key: &str, rate: Rate) -> Result<Admission, StateError> {
         check_key(key)?;
-        check_ttl(Some(rate.per))?;
+        check_ttl(rate.per)?;
         if rate.count == 0 {
             return Err(Refusal::Zero("the count of a rate").into());
         }
@@ -440,22 +440,6 @@ fn condition(condition: Condition) -> String {
         Condition::Always => "always".to_owned(),
         Condition::Revision(revision) => revision.to_string(),
     }
-}
-
-pub(super) fn check_key(key: &str) -> Result<(), Refusal> {
-    let length = key.len();
-    if (1..=MAX_KEY).contains(&length) {
-        Ok(())
-    } else {
-        Err(Refusal::Key { length })
-    }
-}
-
-fn check_ttl(ttl: Option<Duration>) -> Result<(), Refusal> {
-    if ttl.is_some_and(|ttl| ttl.is_zero()) {
-        return Err(Refusal::Zero("the time"));
-    }
-    Ok(())
 }
 
 fn millis(time: Duration) -> u64 {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::space::{Space, check_key};
+use super::space::Space;
+use crate::state::check_key;
 use crate::state::{Refusal, StateError};
 
 /// So many numbers are added to in one step of the store.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use herder_core::Tick;
 
-use super::entry::{Change, Condition, Page, Put, Refusal, Versioned};
+use super::entry::{Change, Condition, Page, Put, Refusal, Versioned, check_key, check_ttl};
 use super::lease::{Acquired, Leases};
 use super::limit::{Admission, Limits, Rate};
-use super::{MAX_KEY, MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE};
+use super::{MAX_PAGE, MAX_PAGE_BYTES, MAX_VALUE};
 
 /// What an entry costs beside its key and value, in bytes, roughly.
 const OVERHEAD: usize = 100;
@@ -374,22 +374,6 @@ impl Entry {
 
 fn cost(key: &str, length: usize) -> usize {
     key.len() + length + OVERHEAD
-}
-
-fn check_key(key: &str) -> Result<(), Refusal> {
-    let length = key.len();
-    if (1..=MAX_KEY).contains(&length) {
-        Ok(())
-    } else {
-        Err(Refusal::Key { length })
-    }
-}
-
-fn check_ttl(ttl: Duration) -> Result<(), Refusal> {
-    if ttl.is_zero() {
-        return Err(Refusal::Zero("the time"));
-    }
-    Ok(())
 }
 
 fn parse(value: &[u8]) -> Result<i64, Refusal> {

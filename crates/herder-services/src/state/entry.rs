@@ -112,3 +112,21 @@ pub enum Refusal {
         token: u64,
     },
 }
+
+/// Whether a text is a key.
+pub(crate) fn check_key(key: &str) -> Result<(), Refusal> {
+    let length = key.len();
+    if (1..=super::MAX_KEY).contains(&length) {
+        Ok(())
+    } else {
+        Err(Refusal::Key { length })
+    }
+}
+
+/// Whether a time is one at all.
+pub(crate) fn check_ttl(ttl: Duration) -> Result<(), Refusal> {
+    if ttl.is_zero() {
+        return Err(Refusal::Zero("the time"));
+    }
+    Ok(())
+}

@@ -12,6 +12,8 @@ mod limit;
 mod local;
 
 pub use entry::{Change, Condition, Page, Put, Refusal, Versioned};
+#[cfg(feature = "redis")]
+pub(crate) use entry::{check_key, check_ttl};
 #[cfg(feature = "redb")]
 pub use journal::{Journal, JournalError, Scribe};
 pub use lease::{Acquired, Holder};
