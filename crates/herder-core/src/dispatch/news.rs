@@ -18,7 +18,9 @@ enum Returned {
 impl Dispatcher {
     pub(super) fn admit(&mut self, id: WorkerId) {
         match self.workers.binary_search_by_key(&id, |worker| worker.id) {
-            Err(place) => self.workers.insert(place, Worker::new(id, self.now)),
+            Err(place) => self
+                .workers
+                .insert(place, Worker::new(id, self.first_trust(), self.now)),
             Ok(index) => match self.workers[index].standing {
                 Standing::Held => self.workers[index].standing = Standing::Admitted,
                 Standing::Admitted | Standing::Left | Standing::Withdrawing => {}

@@ -10,6 +10,10 @@ use crate::mutation::{self, Mutation};
 use crate::spec::Recall;
 use crate::{ConnId, Tick, WorkerId};
 
+/// Within this a worker decides that may be given more at a time. It is a hundred times what a fast
+/// program needs for a whole request, and a connection may wait so long behind others without harm.
+const PROMPT: Duration = Duration::from_millis(5);
+
 /// How long a worker that gave a connection back is passed over; doubles with each trial in vain.
 const FIRST_RETRY: Duration = Duration::from_millis(5);
 
@@ -19,12 +23,14 @@ const LAST_RETRY: Duration = Duration::from_millis(100);
 impl Dispatcher {
     pub(super) fn received_by(&mut self, id: WorkerId, conn: ConnId) {
         let Some(index) = self.find(id) else { return };
-        let worker = &mut self.workers[index];
+        let held = self.workers[index].queued();
         // A verdict on what it was not given means nothing.
-        if worker.remove(conn).is_none() {
+        let Some(waiting) = self.workers[index].remove(conn) else {
             return;
-        }
+        };
+        self.learn(index, held, self.now.since(waiting.given_at));
         self.totals.received += 1;
+        let worker = &mut self.workers[index];
         worker.measured_at = self.now;
         worker.failed_trials = 0;
         match worker.receipt {
@@ -46,7 +52,9 @@ impl Dispatcher {
         self.totals.taken_back += 1;
         self.keep_unsent(index);
         self.pending.insert_by_age(waiting);
+        let caution = self.first_trust();
         let worker = &mut self.workers[index];
+        worker.trust = caution;
         worker.measured_at = self.now;
         match worker.receipt {
             Receipt::Flowing | Receipt::OnTrial | Receipt::Refused { .. } | Receipt::Undecided
@@ -68,9 +76,26 @@ impl Dispatcher {
         self.forget_if_decided(index);
     }
 
-    /// Nothing more for those that decide nothing.
+    /// How many connections a worker may hold about which nothing is known.
+    pub(super) fn first_trust(&self) -> usize {
+        match self.spec.recall {
+            Recall::Channel => usize::MAX,
+            Recall::Verdict => {
+                usize::try_from(self.spec.cautious_window.get()).unwrap_or(usize::MAX)
+            }
+        }
+    }
+
+    /// Less for those that have become slow, and nothing more for those that decide nothing.
     pub(super) fn note_stalls(&mut self) {
+        let caution = self.first_trust();
         for index in 0..self.workers.len() {
+            if self.workers[index]
+                .oldest_sent()
+                .is_some_and(|at| at.after(PROMPT) < self.now)
+            {
+                self.workers[index].trust = caution;
+            }
             if self.stalls_at(index).is_some_and(|at| at <= self.now) {
                 self.keep_unsent(index);
                 self.workers[index].receipt = Receipt::Undecided;
@@ -94,6 +119,18 @@ impl Dispatcher {
             taken_back: 0,
         });
         self.forget_if_decided(index);
+    }
+
+    /// A worker that held `held` connections has decided about one, so long after it was given it: only who
+    /// was at its limit has shown that it could do with more.
+    fn learn(&mut self, index: usize, held: usize, after: Duration) {
+        let (caution, window) = (self.first_trust(), self.window());
+        let worker = &mut self.workers[index];
+        if after > PROMPT {
+            worker.trust = caution;
+        } else if held == worker.trust && worker.trust < window {
+            worker.trust += 1;
+        }
     }
 
     fn stalls_at(&self, index: usize) -> Option<Tick> {

@@ -27,6 +27,8 @@ pub(super) struct Worker {
     pub(super) failed_trials: u32,
     /// How many connections wait for room at this worker, although others have room.
     pub(super) awaited: usize,
+    /// How many it is trusted to decide about in time: what it holds when it stalls cannot be taken back.
+    pub(super) trust: usize,
     /// What it was given and is not known to have received, oldest first. The last `unsent` of them
     /// are still in the master's hand.
     queue: VecDeque<Waiting>,
@@ -86,7 +88,7 @@ pub(super) enum Watch {
 }
 
 impl Worker {
-    pub(super) fn new(id: WorkerId, now: Tick) -> Worker {
+    pub(super) fn new(id: WorkerId, trust: usize, now: Tick) -> Worker {
         Worker {
             id,
             standing: Standing::Admitted,
@@ -98,6 +100,7 @@ impl Worker {
             measured_at: now,
             failed_trials: 0,
             awaited: 0,
+            trust,
             queue: VecDeque::new(),
             unsent: 0,
         }
@@ -125,7 +128,9 @@ impl Worker {
     pub(super) fn credit(&self, window: usize) -> usize {
         match self.receipt {
             Receipt::Flowing if self.is_open() && mutation::is(Mutation::CreditOff) => window,
-            Receipt::Flowing if self.is_open() => window.saturating_sub(self.queue.len()),
+            Receipt::Flowing if self.is_open() => {
+                window.min(self.trust).saturating_sub(self.queue.len())
+            }
             Receipt::OnTrial if self.is_open() => usize::from(self.queue.is_empty()),
             Receipt::Flowing
             | Receipt::OnTrial

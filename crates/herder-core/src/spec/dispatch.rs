@@ -57,6 +57,9 @@ pub struct DispatchSpec {
     pub recall: Recall,
     /// How many connections a worker may hold un-received (undecided).
     pub window: NonZeroU32,
+    /// With [`Recall::Verdict`]: how many it may hold until it has shown that it decides promptly, and
+    /// again as soon as it does not. From the [window](DispatchSpec::window) on it changes nothing.
+    pub cautious_window: NonZeroU32,
     /// With [`Recall::Channel`]: a connection un-received for this long is taken back when another
     /// worker has credit. With both: a channel that took nothing is tried again after this.
     pub steal_after: Duration,
@@ -133,6 +136,7 @@ impl Default for DispatchSpec {
             picker: PickerKind::RoundRobin,
             recall: Recall::Channel,
             window: NonZeroU32::new(8).expect("8 is not zero"),
+            cautious_window: NonZeroU32::new(8).expect("8 is not zero"),
             steal_after: Duration::from_millis(10),
             stall_after: Duration::from_secs(1),
             sticky_wait: Duration::from_millis(100),

@@ -10,5 +10,6 @@ mod stall;
 mod standing;
 mod stealing;
 mod sticky;
+mod trust;
 mod verdict;
 mod waiting;

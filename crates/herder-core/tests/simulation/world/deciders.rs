@@ -14,6 +14,9 @@ use super::violation::{Verdict, ensure};
 /// One that has rejected gets nothing for at least as long.
 const REST: Duration = Duration::from_millis(5);
 
+/// Who needs longer for a verdict is slow.
+const PROMPT: Duration = Duration::from_millis(5);
+
 /// Beyond its window a worker that takes nothing gets at most so many in a second: after 5, 10, 20,
 /// 40, 80, 100, 100 ms ...
 const TRIALS: usize = 14;
@@ -169,6 +172,14 @@ impl World {
             .is_none_or(|since| since.max(counter.heard_at).after(spec.stall_after) > decided_at);
         ensure(moves, "15: who decides nothing gets no more", || {
             format!("{worker} has not decided since {waits_since:?}")
+        })?;
+
+        let caution = usize::try_from(spec.cautious_window.get()).expect("it is small");
+        let slow = waits_since.is_some_and(|since| since.after(PROMPT) < decided_at);
+        let room = if slow { caution } else { window };
+        let holds = counter.undecided.len() + conns.len();
+        ensure(holds <= room, "15: who is slow gets little", || {
+            format!("{worker} has {holds} and may have {room}")
         })?;
 
         counter

@@ -138,6 +138,8 @@ impl Plan {
         if dealing == Dealing::Verdict {
             dispatch.recall = Recall::Verdict;
             dispatch.stall_after = Duration::from_millis(rng.between(1, 3_000));
+            dispatch.cautious_window =
+                NonZeroU32::new(u32::from(1 + draw_small(rng, 8))).expect("above 0");
         }
         let mut sometimes = |most: u64| {
             if rng.chance(400) { rng.below(most) } else { 0 }
