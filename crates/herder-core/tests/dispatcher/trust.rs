@@ -7,16 +7,17 @@ use herder_core::spec::{DispatchSpec, Recall};
 
 use crate::desk::{Desk, worker};
 
-const CAUTION: usize = 2;
-const WINDOW: usize = 5;
+const CAUTIOUS: NonZeroU32 = NonZeroU32::new(2).expect("2 is not zero");
+const WIDE: NonZeroU32 = NonZeroU32::new(5).expect("5 is not zero");
+const CAUTION: usize = CAUTIOUS.get() as usize;
+const WINDOW: usize = WIDE.get() as usize;
 const PROMPT: Duration = Duration::from_millis(5);
 
 fn desk() -> Desk {
-    let number = |count: usize| NonZeroU32::new(u32::try_from(count).unwrap()).unwrap();
     let spec = DispatchSpec {
         recall: Recall::Verdict,
-        window: number(WINDOW),
-        cautious_window: number(CAUTION),
+        window: WIDE,
+        cautious_window: CAUTIOUS,
         ..DispatchSpec::default()
     };
     Desk::with(1, &spec)
