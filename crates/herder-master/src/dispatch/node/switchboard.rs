@@ -43,6 +43,9 @@ const CROWDED: Duration = Duration::from_millis(10);
 /// idle time for each connection; and what is in its channel when it stalls cannot be taken back.
 const DEPTH: NonZeroU32 = NonZeroU32::new(4).expect("4 is not zero");
 
+/// And how many while it decides about each within milliseconds: the master then wakes once for many.
+const PROMPT_DEPTH: NonZeroU32 = NonZeroU32::new(16).expect("16 is not zero");
+
 /// How long workers are waited for, when the herd stops, that have not decided about the last
 /// connections: the next word to them waits behind those, but who rejects one then has nobody to leave it
 /// to.
@@ -107,7 +110,8 @@ impl Switchboard {
         epoll.add(desk.wake.as_fd(), WAKE, Interest::READABLE)?;
         let spec = DispatchSpec {
             recall: Recall::Verdict,
-            window: spec.window.min(DEPTH),
+            window: PROMPT_DEPTH,
+            cautious_window: DEPTH,
             pending_timeout: PATIENCE.max(spec.pending_timeout),
             ..spec.clone()
         };
