@@ -64,6 +64,15 @@ impl Binary {
         path
     }
 
+    /// What else is built in. (The programs of the tests' own package have it already.)
+    fn features(self) -> &'static [&'static str] {
+        if cfg!(feature = "failpoints") && self == Binary::HERDER {
+            &["--features", "failpoints"]
+        } else {
+            &[]
+        }
+    }
+
     fn build(self, directory: &Path) {
         let profile = match directory.file_name().and_then(|name| name.to_str()) {
             None | Some("debug") => "dev",
@@ -85,6 +94,7 @@ impl Binary {
             ])
             .args(["--profile", profile, "--target-dir"])
             .arg(target)
+            .args(self.features())
             .output()
             .unwrap_or_else(|error| panic!("cargo cannot be started: {error}"));
         assert!(

@@ -23,6 +23,7 @@ pub mod clock;
 pub mod directory;
 pub mod env;
 pub mod epoll;
+pub mod failpoint;
 pub mod fd;
 pub mod limits;
 pub mod listener;
