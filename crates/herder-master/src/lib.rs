@@ -7,6 +7,7 @@
 
 pub mod config;
 mod dispatch;
+mod estate;
 pub mod event;
 mod keeper;
 mod launch;

@@ -1,4 +1,5 @@
-//! Large payloads as sealed memory: written once, then nobody can change what the other reads.
+//! Memory as a file: sealed for large payloads (written once, then nobody can change what the other
+//! reads), and of a fixed size for what outlives its writer.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -19,6 +20,20 @@ pub fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
         rest = &rest[written..];
     }
     rustix::fs::fcntl_add_seals(&memory, FIXED | SealFlags::SEAL)?;
+    Ok(memory)
+}
+
+/// Memory of exactly `size` bytes, all zero, that can be written and mapped as often as one likes. It
+/// can never become shorter, so that who maps it need not fear for it. What is not written costs nothing.
+///
+/// # Errors
+///
+/// `EMFILE`, or `ENOSPC`/`ENOMEM` when there is no memory.
+pub fn of_size(size: u64) -> io::Result<OwnedFd> {
+    let memory = create()?;
+    rustix::fs::ftruncate(&memory, size)?;
+    let whole = SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&memory, whole)?;
     Ok(memory)
 }
 
@@ -118,6 +133,17 @@ mod tests {
         assert_eq!(
             refusal(&crate::fd::null().unwrap(), 10),
             "not sealable memory"
+        );
+    }
+
+    #[test]
+    fn memory_of_a_size_keeps_it_and_can_be_written() {
+        let memory = of_size(8192).unwrap();
+        assert_eq!(rustix::io::pwrite(&memory, b"x", 8191).unwrap(), 1);
+        assert_eq!(rustix::fs::ftruncate(&memory, 1).unwrap_err(), Errno::PERM);
+        assert_eq!(
+            rustix::fs::ftruncate(&memory, 9000).unwrap_err(),
+            Errno::PERM
         );
     }
 
