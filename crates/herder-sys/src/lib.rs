@@ -28,6 +28,7 @@ pub mod fd;
 pub mod limits;
 pub mod listener;
 pub mod memory;
+pub mod page;
 pub mod pidfd;
 pub mod pipe;
 pub mod proc;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
 use rustix::io::retry_on_intr;
@@ -142,6 +142,22 @@ pub fn peek(fd: BorrowedFd<'_>, buf: &mut [u8], wait: Wait) -> io::Result<usize>
 pub fn unread_bytes(fd: BorrowedFd<'_>) -> io::Result<usize> {
     let unread = rustix::io::ioctl_fionread(fd)?;
     Ok(usize::try_from(unread).unwrap_or(usize::MAX))
+}
+
+/// How much of what was sent from this end its other side has not received, as the kernel counts it: the
+/// number is larger than that of the bytes, but 0 when all were received, and only then. (Unix sockets.)
+///
+/// # Errors
+///
+/// `ENOTTY` when it is not a socket.
+pub fn unsent_bytes(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut unsent: libc::c_int = 0;
+    // SAFETY: `SIOCOUTQ` writes one int, and the pointer is to one that outlives the call.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut unsent) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(unsent).unwrap_or(0))
 }
 
 impl Wait {

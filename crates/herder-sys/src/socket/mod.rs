@@ -11,6 +11,7 @@ mod touch;
 
 pub use message::{
     MAX_FDS_PER_MESSAGE, Received, Wait, is_too_many_refs, peek, receive, send, unread_bytes,
+    unsent_bytes,
 };
 pub use options::{
     Credentials, discard, is_socket, peer_credentials, peer_ip, refuse_descriptors, set_keep_alive,
