@@ -69,3 +69,10 @@ pub(crate) fn read_number(body: &[u8]) -> Option<u64> {
     let number = fields.u64()?;
     fields.finish(number)
 }
+
+/// A body that is one smaller number.
+pub(crate) fn read_u32(body: &[u8]) -> Option<u32> {
+    let mut fields = Reader::new(body);
+    let number = fields.u32()?;
+    fields.finish(number)
+}

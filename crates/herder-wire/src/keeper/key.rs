@@ -1,0 +1,375 @@
+//! What a stored descriptor is called.
+
+use std::fmt::{self, Debug, Display, Write as _};
+
+/// The longest key, in bytes.
+pub const MAX_KEY: usize = 64;
+
+/// What a stored descriptor is called: one to [`MAX_KEY`] bytes of `a` to `z`, `0` to `9`, `.` and
+/// `-`. Lives without the heap.
+///
+/// | key | descriptor |
+/// |---|---|
+/// | `herd.state` | the master's state |
+/// | `herd.board` | the state of the primary of Node's cluster |
+/// | `herd.exe` | the executable of masters to come |
+/// | `herd.hand.C.L` | connection C, from listener L, which no worker has yet; never with the keeper |
+/// | `herd.listener.N` | a listener |
+/// | `herd.node.N` | a listener that a Node worker has asked for |
+/// | `herd.library.N` | a library's listener |
+/// | `gN.exe` | the executable of generation N |
+/// | `pP.sS.iI.ITEM` | something of one member: part P, slot S, life I; see [`MemberItem`] |
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Key(Name);
+
+/// The beginning of keys, in the same alphabet.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Prefix(Name);
+
+/// What is stored of one member of the herd.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum MemberItem {
+    /// The master's end of `conns`.
+    Conns,
+    /// The worker's end of `conns`, duplicated.
+    ConnsWorker,
+    /// The master's end of `control`.
+    Control,
+    /// The master's end of a Node channel.
+    Node,
+    /// Where an `sd_notify(3)` program reports.
+    Notify,
+    /// The process itself.
+    Pidfd,
+    /// Read end of the error output.
+    Stderr,
+    /// Read end of the output.
+    Stdout,
+}
+
+impl MemberItem {
+    const ALL: [MemberItem; 8] = [
+        MemberItem::Conns,
+        MemberItem::ConnsWorker,
+        MemberItem::Control,
+        MemberItem::Node,
+        MemberItem::Notify,
+        MemberItem::Pidfd,
+        MemberItem::Stderr,
+        MemberItem::Stdout,
+    ];
+
+    /// The last part of its key.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MemberItem::Conns => "conns",
+            MemberItem::ConnsWorker => "conns-worker",
+            MemberItem::Control => "control",
+            MemberItem::Node => "node",
+            MemberItem::Notify => "notify",
+            MemberItem::Pidfd => "pidfd",
+            MemberItem::Stderr => "stderr",
+            MemberItem::Stdout => "stdout",
+        }
+    }
+}
+
+impl Key {
+    /// The master's state.
+    #[must_use]
+    pub fn state() -> Key {
+        Key::built(format_args!("herd.state"))
+    }
+
+    /// The state of the primary of Node's cluster.
+    #[must_use]
+    pub fn board() -> Key {
+        Key::built(format_args!("herd.board"))
+    }
+
+    /// The executable of masters to come.
+    #[must_use]
+    pub fn executable() -> Key {
+        Key::built(format_args!("herd.exe"))
+    }
+
+    /// A connection that no worker has yet, by its number and its listener's.
+    #[must_use]
+    pub fn hand(conn: u64, listener: u64) -> Key {
+        Key::built(format_args!("herd.hand.{conn}.{listener}"))
+    }
+
+    /// The listener of this place, from 0.
+    #[must_use]
+    pub fn listener(place: u32) -> Key {
+        Key::built(format_args!("herd.listener.{place}"))
+    }
+
+    /// A listener that Node workers have asked for, by its number.
+    #[must_use]
+    pub fn node(number: u64) -> Key {
+        Key::built(format_args!("herd.node.{number}"))
+    }
+
+    /// The listener of the library of this place, from 0.
+    #[must_use]
+    pub fn library(place: u32) -> Key {
+        Key::built(format_args!("herd.library.{place}"))
+    }
+
+    /// The executable of a generation.
+    #[must_use]
+    pub fn generation(number: u32) -> Key {
+        Key::built(format_args!("g{number}.exe"))
+    }
+
+    /// Something of one life of a member.
+    #[must_use]
+    pub fn member(part: u8, slot: u16, life: u64, item: MemberItem) -> Key {
+        Key::built(format_args!("p{part}.s{slot}.i{life}.{}", item.as_str()))
+    }
+
+    /// Reads a key; `None` when it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Key> {
+        Name::parse(text.as_bytes()).map(Key)
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether it begins with `prefix`.
+    #[must_use]
+    pub fn is_under(&self, prefix: &Prefix) -> bool {
+        self.as_str().starts_with(prefix.as_str())
+    }
+
+    /// The connection, and the listener it came from, that it names.
+    #[must_use]
+    pub fn as_hand(&self) -> Option<(u64, u64)> {
+        let (conn, listener) = self.as_str().strip_prefix("herd.hand.")?.split_once('.')?;
+        Some((number(conn)?, number(listener)?))
+    }
+
+    /// The place of the listener that it names.
+    #[must_use]
+    pub fn as_listener(&self) -> Option<u32> {
+        number_after("herd.listener.", self.as_str())
+    }
+
+    /// The number of the Node listener that it names.
+    #[must_use]
+    pub fn as_node(&self) -> Option<u64> {
+        number_after("herd.node.", self.as_str())
+    }
+
+    /// The place of the library whose listener it names.
+    #[must_use]
+    pub fn as_library(&self) -> Option<u32> {
+        number_after("herd.library.", self.as_str())
+    }
+
+    /// The generation whose executable it names.
+    #[must_use]
+    pub fn as_generation(&self) -> Option<u32> {
+        number(self.as_str().strip_prefix('g')?.strip_suffix(".exe")?)
+    }
+
+    /// Part, slot, life and item of the member that it names something of.
+    #[must_use]
+    pub fn as_member(&self) -> Option<(u8, u16, u64, MemberItem)> {
+        let mut fields = self.as_str().splitn(4, '.');
+        let part = number(fields.next()?.strip_prefix('p')?)?;
+        let slot = number(fields.next()?.strip_prefix('s')?)?;
+        let life = number(fields.next()?.strip_prefix('i')?)?;
+        let name = fields.next()?;
+        let item = MemberItem::ALL
+            .into_iter()
+            .find(|item| item.as_str() == name)?;
+        Some((part, slot, life, item))
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Key> {
+        Name::parse(bytes).map(Key)
+    }
+
+    fn built(text: fmt::Arguments<'_>) -> Key {
+        Key(Name::built(text))
+    }
+}
+
+impl Prefix {
+    /// The beginning of all keys of one life of a member.
+    #[must_use]
+    pub fn member(part: u8, slot: u16, life: u64) -> Prefix {
+        Prefix(Name::built(format_args!("p{part}.s{slot}.i{life}.")))
+    }
+
+    /// Reads a prefix; `None` when no key can begin so, or it is empty.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Prefix> {
+        Name::parse(text.as_bytes()).map(Prefix)
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Prefix> {
+        Name::parse(bytes).map(Prefix)
+    }
+}
+
+impl Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+impl Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prefix({})", self.as_str())
+    }
+}
+
+/// A text of the alphabet. What lies behind its end is zero, so that names sort as their texts do.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+struct Name {
+    bytes: [u8; MAX_KEY],
+    length: u8,
+}
+
+impl Name {
+    fn parse(text: &[u8]) -> Option<Name> {
+        let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-');
+        if text.is_empty() || text.len() > MAX_KEY || !text.iter().all(plain) {
+            return None;
+        }
+        let mut bytes = [0; MAX_KEY];
+        bytes[..text.len()].copy_from_slice(text);
+        let length = u8::try_from(text.len()).ok()?;
+        Some(Name { bytes, length })
+    }
+
+    fn built(text: fmt::Arguments<'_>) -> Name {
+        let mut name = Name {
+            bytes: [0; MAX_KEY],
+            length: 0,
+        };
+        name.write_fmt(text)
+            .expect("what is built here is shorter than the longest key");
+        name
+    }
+
+    fn as_str(&self) -> &str {
+        let text = &self.bytes[..usize::from(self.length)];
+        std::str::from_utf8(text).expect("the alphabet is ASCII")
+    }
+}
+
+impl fmt::Write for Name {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let begin = usize::from(self.length);
+        let end = begin + text.len();
+        let room = self.bytes.get_mut(begin..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = u8::try_from(end).map_err(|_| fmt::Error)?;
+        Ok(())
+    }
+}
+
+fn number_after<N: std::str::FromStr + Display>(prefix: &str, text: &str) -> Option<N> {
+    number(text.strip_prefix(prefix)?)
+}
+
+/// A number as a constructor writes it, and in no other way: two keys are never the same thing.
+fn number<N: std::str::FromStr + Display>(text: &str) -> Option<N> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let canonical = plain && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| canonical)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_read_as_what_it_was_made_from() {
+        for item in MemberItem::ALL {
+            let key = Key::member(u8::MAX, u16::MAX, u64::MAX, item);
+            assert_eq!(key.as_member(), Some((u8::MAX, u16::MAX, u64::MAX, item)));
+            assert_eq!(Key::parse(key.as_str()), Some(key));
+            assert!(key.is_under(&Prefix::member(u8::MAX, u16::MAX, u64::MAX)));
+        }
+        assert_eq!(Key::listener(u32::MAX).as_listener(), Some(u32::MAX));
+        assert_eq!(Key::node(u64::MAX).as_node(), Some(u64::MAX));
+        assert_eq!(Key::library(0).as_library(), Some(0));
+        assert_eq!(Key::hand(u64::MAX, 3).as_hand(), Some((u64::MAX, 3)));
+        assert_eq!(Key::generation(7).as_generation(), Some(7));
+        assert_eq!(Key::state().as_member(), None);
+        assert_eq!(Key::board().as_str(), "herd.board");
+        assert_eq!(Key::executable().to_string(), "herd.exe");
+        assert_eq!(
+            Key::member(0, 3, 17, MemberItem::ConnsWorker).as_str(),
+            "p0.s3.i17.conns-worker"
+        );
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let longest = "k".repeat(MAX_KEY);
+        assert!(Key::parse(&longest).is_some());
+        assert_eq!(Key::parse(&format!("{longest}k")), None);
+        for text in ["", "A", "a b", "a:b", "a_b", "ä", "a\0"] {
+            assert_eq!(Key::parse(text), None, "{text:?}");
+            assert_eq!(Prefix::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_nobody_wrote_like_this_names_nothing() {
+        for text in [
+            "p0.s3.i17",
+            "p0.s3.i17.tea",
+            "p00.s3.i17.node",
+            "p256.s3.i17.node",
+        ] {
+            let key = Key::parse(text).expect("a key");
+            assert_eq!(key.as_member(), None, "{text}");
+        }
+        for text in ["herd.listener.", "herd.listener.01", "herd.listener.-1"] {
+            let key = Key::parse(text).expect("a key");
+            assert_eq!(key.as_listener(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_a_number() {
+        let prefix = Prefix::member(0, 1, 1);
+        assert!(!Key::member(0, 1, 17, MemberItem::Node).is_under(&prefix));
+        assert!(!Key::state().is_under(&prefix));
+    }
+
+    #[test]
+    fn keys_sort_as_their_texts_do() {
+        let mut keys: Vec<_> = ["b", "a.b", "a", "a-b", "a0"]
+            .into_iter()
+            .filter_map(Key::parse)
+            .collect();
+        keys.sort();
+        let texts: Vec<_> = keys.iter().map(Key::as_str).collect();
+        assert_eq!(texts, ["a", "a-b", "a.b", "a0", "b"]);
+    }
+}
