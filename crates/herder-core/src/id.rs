@@ -13,6 +13,10 @@ pub struct Slot(pub u16);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Incarnation(pub u64);
 
+/// A deployed version of an app: 1, 2, 3 …, never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Generation(pub u32);
+
 /// Who a worker is. Never a pid: pids are reused, incarnations are not.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct WorkerId {
@@ -38,6 +42,11 @@ pub struct JobId(pub u64);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ClientId(pub u64);
 
+impl Generation {
+    /// What an app is started with.
+    pub const FIRST: Generation = Generation(1);
+}
+
 /// The whole address and nothing else: the same in every process and on every machine.
 impl From<IpAddr> for Origin {
     fn from(address: IpAddr) -> Origin {
@@ -60,6 +69,12 @@ impl fmt::Display for Slot {
 }
 
 impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

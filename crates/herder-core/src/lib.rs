@@ -32,5 +32,5 @@ pub mod supervisor;
 mod time;
 
 pub use exit::Exit;
-pub use id::{ClientId, ConnId, Incarnation, JobId, Origin, Slot, WorkerId};
+pub use id::{ClientId, ConnId, Generation, Incarnation, JobId, Origin, Slot, WorkerId};
 pub use time::Tick;

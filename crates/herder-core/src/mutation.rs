@@ -20,8 +20,12 @@ pub enum Mutation {
     JobStrangerTrusted,
     /// Jobs that were taken back from a worker are believed to be with it.
     JobTakeBackOff,
+    /// After a rollback, nobody lets the old workers have connections again.
+    ReadmissionOff,
     /// A worker that gives connections back gets more of them at once.
     RejectionUnnoticed,
+    /// The old workers leave as soon as the last new one is ready.
+    SoakOff,
     /// A worker that decides nothing gets more connections.
     StallUnnoticed,
     /// A worker is told to drain before it is withdrawn.

@@ -11,7 +11,8 @@ pub use dispatch::{DispatchMode, DispatchSpec, PickerKind, Recall};
 pub use library::{LibraryName, LibraryNameError};
 pub use name::{AppName, NameError};
 pub use policy::{
-    BootFailure, LifePolicy, Readiness, RecyclePolicy, RestartPolicy, WorkerCount, WorkerCountError,
+    BootFailure, LifePolicy, Readiness, RecyclePolicy, ReloadPolicy, RestartPolicy, WorkerCount,
+    WorkerCountError,
 };
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ pub struct AppSpec {
     pub restart: RestartPolicy,
     /// When a healthy worker is replaced.
     pub recycle: RecyclePolicy,
+    /// How one generation takes another's place.
+    pub reload: ReloadPolicy,
     /// The time limits of a worker's life.
     pub life: LifePolicy,
     /// Who gets a connection.
@@ -42,6 +45,7 @@ impl AppSpec {
             workers,
             restart: RestartPolicy::default(),
             recycle: RecyclePolicy::default(),
+            reload: ReloadPolicy::default(),
             life: LifePolicy::default(),
             dispatch: DispatchSpec::default(),
         }

@@ -99,6 +99,38 @@ pub struct RecyclePolicy {
     pub max_memory: Option<NonZeroU64>,
 }
 
+/// How one generation of an app takes another's place.
+///
+/// Slot by slot: a new worker is started beside the old one, and when it is ready the old one gets no
+/// new connection and stands by. When every slot has its new worker and `soak` has passed, the old
+/// ones leave; if a new worker fails before that, they serve again and the new ones leave.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReloadPolicy {
+    /// In how many slots at a time a new worker is started while the old one serves.
+    pub surge: NonZeroU16,
+    /// In how many slots more the old one stands by before the new one is ready: the app never has
+    /// fewer workers in service than its slots without these, as far as the reload decides it.
+    pub max_unavailable: u16,
+    /// How long the old workers stand by after the last slot is ready.
+    pub soak: Duration,
+    /// How long planned replacements rest after a generation was rolled back, unless one succeeds.
+    pub latch: Duration,
+    /// How many generations may drain at a time: beyond it the oldest is killed.
+    pub max_generations: NonZeroU16,
+}
+
+impl Default for ReloadPolicy {
+    fn default() -> ReloadPolicy {
+        ReloadPolicy {
+            surge: NonZeroU16::MIN,
+            max_unavailable: 0,
+            soak: Duration::from_secs(10),
+            latch: Duration::from_secs(600),
+            max_generations: NonZeroU16::new(3).expect("3 is not zero"),
+        }
+    }
+}
+
 /// How a worker is known to be ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Readiness {
@@ -134,7 +166,8 @@ pub struct LifePolicy {
     pub hang_kill: Duration,
     /// An aborted worker is killed after this long.
     pub abort_grace: Duration,
-    /// How many workers of the app may drain at a time; beyond it a replacement waits.
+    /// How many workers of the app may drain at a time; beyond it a replacement waits. Whom a reload
+    /// sends away is not counted.
     pub max_draining: NonZeroU16,
 }
 

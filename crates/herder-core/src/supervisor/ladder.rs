@@ -20,7 +20,7 @@ impl Supervisor {
         };
         let kill_at = now.after(self.spec.life.grace);
         match phase {
-            Phase::Ready { .. } | Phase::Suspect { .. } => {
+            Phase::Ready { .. } | Phase::Standby { .. } | Phase::Suspect { .. } => {
                 self.announce_leave(worker, reason);
                 self.withdraw(worker, reason);
                 self.set_phase(worker, Phase::Withdrawing { kill_at, reason });
@@ -54,7 +54,7 @@ impl Supervisor {
         };
         let stop = DrainReason::Stop;
         match phase {
-            Phase::Ready { .. } | Phase::Suspect { .. } => {
+            Phase::Ready { .. } | Phase::Standby { .. } | Phase::Suspect { .. } => {
                 self.announce_leave(worker, stop);
                 self.act(Action::Withdraw { worker });
                 self.kill(worker, Cause::Planned(stop), Standing::Unready, now);
@@ -100,7 +100,11 @@ impl Supervisor {
     pub(super) fn announce_leave(&mut self, worker: WorkerId, reason: DrainReason) {
         match reason {
             DrainReason::Retired => {}
-            DrainReason::Recycle(_) | DrainReason::ScaledDown | DrainReason::Stop => {
+            DrainReason::Recycle(_)
+            | DrainReason::Replaced
+            | DrainReason::RolledBack
+            | DrainReason::ScaledDown
+            | DrainReason::Stop => {
                 self.act(Action::Announce(Notice::Stopping { worker, reason }));
             }
         }

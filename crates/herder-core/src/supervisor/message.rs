@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::WorkerCount;
-use crate::{Exit, Slot, WorkerId};
+use crate::{Exit, Generation, Slot, Tick, WorkerId};
 
 /// News from the world, or a wish of the operator.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub enum Event {
     Beat { worker: WorkerId },
     /// The worker needs `by` more before it can be ready, counted from now.
     BootExtended { worker: WorkerId, by: Duration },
+    /// The worker says that it drains already, and nobody here knew: a master before this one had told
+    /// it.
+    Draining { worker: WorkerId },
     /// The worker was given the last job of its life.
     Exhausted { worker: WorkerId },
     /// The process is gone.
@@ -24,6 +27,8 @@ pub enum Event {
     Misbehaved { worker: WorkerId },
     /// The worker can take connections.
     Ready { worker: WorkerId },
+    /// This generation can be started from now on, and shall take the place of the one in service.
+    Reload { generation: Generation },
     /// Every quarantine and every restart count is forgotten.
     Reset,
     /// The worker announces its own end (suicide).
@@ -44,6 +49,9 @@ pub enum Event {
     StopNow,
     /// `poll_timeout` has passed.
     Timer,
+    /// The process that was asked for does not exist, and nobody failed: a master before this one had
+    /// not come to start it, or to send it its plan.
+    Unborn { worker: WorkerId },
     /// The worker gets no new connection any more, and what it had not received was taken back.
     Withdrawn { worker: WorkerId },
 }
@@ -57,6 +65,8 @@ pub enum Action {
     Admit { worker: WorkerId },
     /// Tell whoever watches.
     Announce(Notice),
+    /// Nobody of this generation lives, and none will be started: forget how it is done.
+    Discard { generation: Generation },
     /// Tell the worker to finish what it has and leave.
     Drain {
         worker: WorkerId,
@@ -68,8 +78,13 @@ pub enum Action {
     Hold { worker: WorkerId },
     /// End its whole process group and cgroup with SIGKILL.
     Kill { worker: WorkerId },
-    /// Start a process.
-    Spawn { worker: WorkerId },
+    /// No new connection for it for as long as it stands by: it is admitted again, or withdrawn, later.
+    Rest { worker: WorkerId },
+    /// Start a process of this generation.
+    Spawn {
+        worker: WorkerId,
+        generation: Generation,
+    },
     /// No new connection for it, ever; take back what it has not received, then say `Withdrawn`.
     Withdraw { worker: WorkerId },
 }
@@ -79,8 +94,12 @@ pub enum Action {
 pub enum DrainReason {
     /// A limit was reached.
     Recycle(RecycleReason),
+    /// A new generation has taken its place.
+    Replaced,
     /// It announced its own end.
     Retired,
+    /// Its generation was rolled back.
+    RolledBack,
     /// The app has fewer slots now.
     ScaledDown,
     /// The app stops.
@@ -126,8 +145,15 @@ pub enum Notice {
         exit: Exit,
         cause: Cause,
     },
+    /// Too many generations drain: what is left of the oldest is killed.
+    GenerationsCut {
+        generation: Generation,
+        workers: u16,
+    },
     /// A worker did not leave within its grace and is killed.
     GraceExpired { worker: WorkerId },
+    /// After the rollback of this generation, planned replacements rest until then.
+    Latched { generation: Generation, until: Tick },
     /// A worker broke the protocol and is killed.
     Misbehaved { worker: WorkerId },
     /// A slot was restarted too often: it rests for `retry_in`.
@@ -145,6 +171,17 @@ pub enum Notice {
         worker: WorkerId,
         reason: RecycleReason,
     },
+    /// A new generation begins to take the place of another.
+    ReloadBegan { from: Generation, to: Generation },
+    /// This generation waits for the end of what goes on. One that waited before it is forgotten.
+    ReloadWaits { generation: Generation },
+    /// A generation is in service, and the old one leaves. `took`: until the last slot was ready, the
+    /// soak not included.
+    Reloaded {
+        generation: Generation,
+        from: Generation,
+        took: Duration,
+    },
     /// The quarantine of a slot is over.
     Released { slot: Slot },
     /// A replacement waits because too many workers drain.
@@ -159,6 +196,12 @@ pub enum Notice {
     },
     /// A worker announced its own end.
     Retired { worker: WorkerId },
+    /// A generation failed: the one before it, `to`, serves on or again.
+    RolledBack {
+        generation: Generation,
+        to: Generation,
+        failure: Failure,
+    },
     /// The app has another size.
     Scaled { from: u16, to: u16 },
     /// A process could not be started.
@@ -172,6 +215,44 @@ pub enum Notice {
     },
     /// A worker sends no heartbeat.
     Suspected { worker: WorkerId, silent: Duration },
+    /// Planned replacements happen again.
+    Unlatched,
+}
+
+/// Why a generation was rolled back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which worker failed, if it was one.
+    pub worker: Option<WorkerId>,
+    /// How.
+    pub kind: FailureKind,
+}
+
+/// How a generation failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// A worker of it ended after it was ready, and before the soak was over.
+    Died {
+        /// How it ended; `None` when it hung, or announced its end once too often: it lives still.
+        exit: Option<Exit>,
+        /// Why.
+        cause: Cause,
+        /// How long after it was ready.
+        after: Duration,
+    },
+    /// A worker of it ended before it was ready.
+    ExitedBeforeReady(Exit),
+    /// A worker of it was not ready within this time.
+    NotReadyInTime(Duration),
+    /// A process of it could not be started.
+    NotStarted {
+        /// What the system said.
+        errno: i32,
+    },
+    /// A worker of it broke the protocol of its channel.
+    Protocol,
+    /// It did not fail: the app was told to stop before its soak was over.
+    Stopped,
 }
 
 /// How the app ended.

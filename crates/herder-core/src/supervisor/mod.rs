@@ -3,6 +3,8 @@
 //! [`Supervisor`] is told an [`Event`] and asks for [`Action`]s. An incarnation is in one
 //! [`Phase`]; a slot's [`Seat`] says which incarnation holds it, or why nobody does.
 
+mod deploy;
+mod farewell;
 mod invariants;
 mod jitter;
 mod ladder;
@@ -11,13 +13,18 @@ mod news;
 mod orders;
 mod phase;
 mod recycle;
+mod reload;
 mod restart;
+mod rollback;
 mod seat;
 mod state;
 mod succession;
 mod timers;
 
-pub use message::{Action, Cause, DrainReason, Event, Notice, Outcome, RecycleReason};
+pub use deploy::Rollout;
+pub use message::{
+    Action, Cause, DrainReason, Event, Failure, FailureKind, Notice, Outcome, RecycleReason,
+};
 pub use phase::{Phase, Standing, Tenure};
 pub use recycle::{Due, Limits};
 pub use seat::{Seat, Start};

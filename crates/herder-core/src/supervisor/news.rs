@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::message::{Action, Cause, DrainReason, Notice, RecycleReason};
-use super::phase::{Phase, Standing, Tenure};
+use super::message::{Action, Cause, FailureKind, Notice, RecycleReason};
+use super::phase::{Phase, Tenure};
+use super::rollback::End;
 use super::seat::Seat;
 use super::state::{Supervisor, id};
 use crate::mutation::{self, Mutation};
@@ -15,6 +16,7 @@ use crate::{Exit, Tick, WorkerId};
 pub(super) enum News {
     Beat,
     BootExtended(Duration),
+    Draining,
     Exhausted,
     Exited(Exit),
     Memory(u64),
@@ -24,6 +26,7 @@ pub(super) enum News {
     Served(u64),
     SpawnFailed(i32),
     Spawned,
+    Unborn,
     Withdrawn,
 }
 
@@ -40,9 +43,11 @@ impl Supervisor {
             News::Exited(exit) => return self.exited(worker, exit, now),
             News::SpawnFailed(errno) => return self.spawn_failed(worker, errno, now),
             News::Spawned => return self.spawned(worker, now),
+            News::Unborn => return self.unborn(worker, now),
             News::Withdrawn => return self.withdrawn(worker),
             News::Beat
             | News::BootExtended(_)
+            | News::Draining
             | News::Memory(_)
             | News::Misbehaved
             | News::Ready
@@ -52,6 +57,7 @@ impl Supervisor {
         match news {
             News::Beat => self.beat(worker, now),
             News::BootExtended(by) => self.boot_extended(worker, by, now),
+            News::Draining => self.draining(worker, now),
             News::Memory(bytes) => self.memory(worker, bytes, now),
             News::Misbehaved => self.misbehaved(worker, now),
             News::Ready => self.ready(worker, now),
@@ -61,6 +67,7 @@ impl Supervisor {
             | News::Exited(_)
             | News::SpawnFailed(_)
             | News::Spawned
+            | News::Unborn
             | News::Withdrawn => {}
         }
     }
@@ -83,6 +90,7 @@ impl Supervisor {
             guessed: guess == Guess::Guessed,
         });
         self.complete_recycling(worker, now);
+        self.complete_swap(worker);
     }
 
     pub(super) fn tell(&mut self, notice: Notice) {
@@ -119,6 +127,7 @@ impl Supervisor {
                 | Phase::Draining { .. }
                 | Phase::Killing { .. }
                 | Phase::Ready { .. }
+                | Phase::Standby { .. }
                 | Phase::Starting { .. }
                 | Phase::Suspect { .. }
                 | Phase::Withdrawing { .. },
@@ -131,8 +140,10 @@ impl Supervisor {
         match self.phase(worker) {
             Some(Phase::Spawning { deadline }) => {
                 let presumed_at = match self.spec.life.readiness {
-                    Readiness::Message => None,
-                    Readiness::MessageOrAlive(alive) => Some(now.after(alive)),
+                    Readiness::MessageOrAlive(alive) if self.may_be_guessed(worker) => {
+                        Some(now.after(alive))
+                    }
+                    Readiness::Message | Readiness::MessageOrAlive(_) => None,
                 };
                 self.set_phase(
                     worker,
@@ -155,6 +166,7 @@ impl Supervisor {
                 Phase::Aborting { .. }
                 | Phase::Draining { .. }
                 | Phase::Ready { .. }
+                | Phase::Standby { .. }
                 | Phase::Starting { .. }
                 | Phase::Suspect { .. }
                 | Phase::Withdrawing { .. },
@@ -167,13 +179,14 @@ impl Supervisor {
         match self.phase(worker) {
             Some(Phase::Killing { .. } | Phase::Recalled { .. } | Phase::Spawning { .. }) => {
                 self.tell(Notice::SpawnFailed { worker, errno });
-                self.bury(worker, None, Standing::Unready, now);
+                self.bury(worker, End::NotStarted { errno }, now);
             }
             // It exists: its end will be told by `Exited`.
             Some(
                 Phase::Aborting { .. }
                 | Phase::Draining { .. }
                 | Phase::Ready { .. }
+                | Phase::Standby { .. }
                 | Phase::Starting { .. }
                 | Phase::Suspect { .. }
                 | Phase::Withdrawing { .. },
@@ -194,16 +207,16 @@ impl Supervisor {
             Phase::Killing { cause, .. } => cause,
             Phase::Ready { .. }
             | Phase::Spawning { .. }
+            | Phase::Standby { .. }
             | Phase::Starting { .. }
             | Phase::Suspect { .. } => Cause::Crash,
         };
-        let standing = phase.standing(now, self.spec.restart.stable);
         self.tell(Notice::Exited {
             worker,
             exit,
             cause,
         });
-        self.bury(worker, Some(exit), standing, now);
+        self.bury(worker, End::Exited(exit), now);
     }
 
     fn withdrawn(&mut self, worker: WorkerId) {
@@ -218,6 +231,7 @@ impl Supervisor {
                 | Phase::Ready { .. }
                 | Phase::Recalled { .. }
                 | Phase::Spawning { .. }
+                | Phase::Standby { .. }
                 | Phase::Starting { .. }
                 | Phase::Suspect { .. },
             )
@@ -230,6 +244,10 @@ impl Supervisor {
             Some(Phase::Ready { mut tenure }) => {
                 tenure.beat = now;
                 self.set_phase(worker, Phase::Ready { tenure });
+            }
+            Some(Phase::Standby { mut tenure }) => {
+                tenure.beat = now;
+                self.set_phase(worker, Phase::Standby { tenure });
             }
             Some(Phase::Suspect { mut tenure, .. }) => {
                 tenure.beat = now;
@@ -265,7 +283,9 @@ impl Supervisor {
                     },
                 );
             }
-            Some(Phase::Ready { .. } | Phase::Suspect { .. }) => self.beat(worker, now),
+            Some(Phase::Ready { .. } | Phase::Standby { .. } | Phase::Suspect { .. }) => {
+                self.beat(worker, now);
+            }
             Some(
                 Phase::Aborting { .. }
                 | Phase::Draining { .. }
@@ -281,7 +301,9 @@ impl Supervisor {
     /// The master measured it: it is no sign of life.
     fn memory(&mut self, worker: WorkerId, bytes: u64, now: Tick) {
         match self.phase(worker) {
-            Some(Phase::Ready { tenure } | Phase::Suspect { tenure, .. }) => {
+            Some(
+                Phase::Ready { tenure } | Phase::Standby { tenure } | Phase::Suspect { tenure, .. },
+            ) => {
                 if tenure.limits.memory.is_some_and(|limit| bytes > limit) {
                     self.mark_due(worker, RecycleReason::Memory, now);
                 }
@@ -301,7 +323,9 @@ impl Supervisor {
 
     fn served(&mut self, worker: WorkerId, total: u64, now: Tick) {
         match self.phase(worker) {
-            Some(Phase::Ready { tenure } | Phase::Suspect { tenure, .. }) => {
+            Some(
+                Phase::Ready { tenure } | Phase::Standby { tenure } | Phase::Suspect { tenure, .. },
+            ) => {
                 self.beat(worker, now);
                 if tenure.limits.requests.is_some_and(|limit| total >= limit) {
                     self.mark_due(worker, RecycleReason::Requests, now);
@@ -320,54 +344,29 @@ impl Supervisor {
         }
     }
 
+    /// What once could speak must speak for ever: silence of a later generation is a failure.
+    fn may_be_guessed(&self, worker: WorkerId) -> bool {
+        let generation = self.generation_of(worker);
+        self.deploy
+            .told
+            .is_none_or(|told| generation.is_some_and(|it| it <= told))
+    }
+
+    fn note_told(&mut self, worker: WorkerId) {
+        if self.deploy.told.is_none() {
+            self.deploy.told = self.generation_of(worker);
+        }
+    }
+
     fn ready(&mut self, worker: WorkerId, now: Tick) {
         match self.phase(worker) {
-            Some(Phase::Starting { .. }) => self.become_ready(worker, Guess::Told, now),
-            Some(Phase::Ready { .. } | Phase::Suspect { .. }) => self.beat(worker, now),
-            Some(
-                Phase::Aborting { .. }
-                | Phase::Draining { .. }
-                | Phase::Killing { .. }
-                | Phase::Recalled { .. }
-                | Phase::Spawning { .. }
-                | Phase::Withdrawing { .. },
-            )
-            | None => {}
-        }
-    }
-
-    fn retire(&mut self, worker: WorkerId, now: Tick) {
-        let Some(phase) = self.phase(worker) else {
-            return;
-        };
-        match phase {
-            Phase::Ready { .. } | Phase::Suspect { .. } => {
-                self.tell(Notice::Retired { worker });
-                let standing = phase.standing(now, self.spec.restart.stable);
-                self.succeed_retired(worker, standing, now);
-                self.leave(worker, DrainReason::Retired, now);
+            Some(Phase::Starting { .. }) => {
+                self.note_told(worker);
+                self.become_ready(worker, Guess::Told, now);
             }
-            // It keeps the slot: what it leaves behind is a failed start.
-            Phase::Starting { .. } => {
-                self.tell(Notice::Retired { worker });
-                self.leave(worker, DrainReason::Retired, now);
-            }
-            Phase::Aborting { .. }
-            | Phase::Draining { .. }
-            | Phase::Killing { .. }
-            | Phase::Recalled { .. }
-            | Phase::Spawning { .. }
-            | Phase::Withdrawing { .. } => {}
-        }
-    }
-
-    fn exhausted(&mut self, worker: WorkerId, now: Tick) {
-        match self.phase(worker) {
-            Some(Phase::Ready { .. } | Phase::Suspect { .. }) => {
-                let reason = RecycleReason::Jobs;
-                self.tell(Notice::Recycling { worker, reason });
-                self.succeed_exhausted(worker, now);
-                self.leave(worker, DrainReason::Recycle(reason), now);
+            Some(Phase::Ready { .. } | Phase::Standby { .. } | Phase::Suspect { .. }) => {
+                self.note_told(worker);
+                self.beat(worker, now);
             }
             Some(
                 Phase::Aborting { .. }
@@ -375,7 +374,6 @@ impl Supervisor {
                 | Phase::Killing { .. }
                 | Phase::Recalled { .. }
                 | Phase::Spawning { .. }
-                | Phase::Starting { .. }
                 | Phase::Withdrawing { .. },
             )
             | None => {}
@@ -386,8 +384,9 @@ impl Supervisor {
         let Some(phase) = self.phase(worker) else {
             return;
         };
+        let on_trial = self.is_on_trial(worker);
         match phase {
-            Phase::Ready { .. } | Phase::Suspect { .. } => {
+            Phase::Ready { .. } | Phase::Standby { .. } | Phase::Suspect { .. } => {
                 self.tell(Notice::Misbehaved { worker });
                 self.pass_to_replacement(worker);
                 self.act(Action::Withdraw { worker });
@@ -402,6 +401,9 @@ impl Supervisor {
         }
         let standing = phase.standing(now, self.spec.restart.stable);
         self.kill(worker, Cause::Protocol, standing, now);
+        if on_trial {
+            self.roll_back(worker, FailureKind::Protocol, now);
+        }
     }
 }
 

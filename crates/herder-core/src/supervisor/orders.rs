@@ -74,6 +74,7 @@ impl Supervisor {
             self.recycling = None;
         }
         for slot in (to..from).rev().map(Slot) {
+            self.forget_swap(slot);
             self.vacate(slot, DrainReason::ScaledDown, now);
         }
     }
@@ -81,6 +82,9 @@ impl Supervisor {
     /// Forgets every failure, and starts at once what rests.
     pub(super) fn reset(&mut self, now: Tick) {
         for slot in self.wanted_slots() {
+            if let Some(swap) = self.swap_mut(slot) {
+                swap.forgive();
+            }
             let place = self.place_mut(slot);
             place.history = History::default();
             match place.seat {
@@ -98,26 +102,34 @@ impl Supervisor {
     pub(super) fn depart(&mut self, outcome: Outcome, now: Tick) {
         self.run = Run::Leaving { outcome };
         self.recycling = None;
+        self.abandon_deploy();
         let slots: Vec<Slot> = self.slots().map(|(slot, _)| slot).collect();
         for slot in slots {
             self.vacate(slot, DrainReason::Stop, now);
         }
     }
 
-    /// A slot is wanted again. A process in it that was asked for and recalled will do: two spawns
-    /// of a slot never overlap.
+    /// A slot is wanted again. A process in it that was asked for and recalled will do, if it is of
+    /// the right generation: two spawns of a slot never overlap. A reload that goes on sees to its
+    /// empty slots itself.
     fn reopen(&mut self, slot: Slot, now: Tick) {
         let deadline = now.after(self.spec.life.boot_timeout);
-        let place = self.place_mut(slot);
-        let recalled = place
+        let generation = self.generation_for(slot);
+        let recalled = self
+            .place(slot)
             .workers
             .iter()
-            .find(|(_, phase)| matches!(phase, Phase::Recalled { .. }))
+            .find(|(_, life)| {
+                life.generation == generation && matches!(life.phase, Phase::Recalled { .. })
+            })
             .map(|(incarnation, _)| *incarnation);
         match recalled {
+            None if self.deploy.reload().is_some() => {
+                self.place_mut(slot).seat = Seat::Stopped { last: None };
+            }
             None => self.fill(slot, Start::Planned, now),
             Some(by) => {
-                place.seat = Seat::Held { by };
+                self.place_mut(slot).seat = Seat::Held { by };
                 self.set_phase(id(slot, by), Phase::Spawning { deadline });
             }
         }

@@ -59,6 +59,12 @@ pub enum Phase {
         /// Taken for ready then, should it say nothing.
         presumed_at: Option<Tick>,
     },
+    /// A worker of a new generation has its place: it keeps what it has, gets nothing new, and may be
+    /// called back.
+    Standby {
+        /// Its time in service.
+        tenure: Tenure,
+    },
     /// It was ready and sends no heartbeat: it keeps what it has and gets nothing new.
     Suspect {
         /// When it became suspect.
@@ -112,10 +118,27 @@ impl Phase {
         matches!(self, Phase::Spawning { .. } | Phase::Starting { .. })
     }
 
-    /// Whether it was told to leave and still may do so by itself: what `max_draining` counts.
+    /// Whether it was told to leave and still may do so by itself.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         matches!(self, Phase::Withdrawing { .. } | Phase::Draining { .. })
+    }
+
+    /// The same, but for whom a reload or a rollback has sent away: what `max_draining` counts.
+    pub(super) fn is_leaving_for_another(&self) -> bool {
+        match self {
+            Phase::Draining { reason, .. } | Phase::Withdrawing { reason, .. } => {
+                !matches!(reason, DrainReason::Replaced | DrainReason::RolledBack)
+            }
+            Phase::Aborting { .. }
+            | Phase::Killing { .. }
+            | Phase::Ready { .. }
+            | Phase::Recalled { .. }
+            | Phase::Spawning { .. }
+            | Phase::Standby { .. }
+            | Phase::Starting { .. }
+            | Phase::Suspect { .. } => false,
+        }
     }
 
     /// When something happens to it if it says nothing.
@@ -128,11 +151,28 @@ impl Phase {
             Phase::Killing { again_at, .. } => Some(again_at),
             Phase::Ready { tenure } => earliest(tenure.silent_at(life), tenure.expires_at()),
             Phase::Spawning { deadline } => Some(deadline),
+            Phase::Standby { tenure } => tenure.hung_at(life),
             Phase::Starting {
                 deadline,
                 presumed_at,
             } => earliest(Some(deadline), presumed_at),
             Phase::Suspect { since, .. } => Some(since.after(life.hang_kill)),
+        }
+    }
+
+    /// How long it has been in service.
+    pub(super) fn served(&self, now: Tick) -> Duration {
+        match self {
+            Phase::Ready { tenure } | Phase::Standby { tenure } | Phase::Suspect { tenure, .. } => {
+                now.since(tenure.since)
+            }
+            Phase::Aborting { .. }
+            | Phase::Draining { .. }
+            | Phase::Killing { .. }
+            | Phase::Recalled { .. }
+            | Phase::Spawning { .. }
+            | Phase::Starting { .. }
+            | Phase::Withdrawing { .. } => Duration::ZERO,
         }
     }
 
@@ -143,7 +183,9 @@ impl Phase {
         match *self {
             Phase::Aborting { standing, .. } | Phase::Killing { standing, .. } => standing,
             Phase::Ready { tenure } => tenure.standing(now, stable),
-            Phase::Suspect { tenure, .. } => tenure.standing(tenure.beat, stable),
+            Phase::Standby { tenure } | Phase::Suspect { tenure, .. } => {
+                tenure.standing(tenure.beat, stable)
+            }
             Phase::Draining { .. }
             | Phase::Recalled { .. }
             | Phase::Spawning { .. }
@@ -154,7 +196,8 @@ impl Phase {
 }
 
 impl Tenure {
-    fn standing(&self, end: Tick, stable: Duration) -> Standing {
+    /// What it proves when it ended then.
+    pub(super) fn standing(&self, end: Tick, stable: Duration) -> Standing {
         if end.since(self.since) >= stable {
             Standing::Stable
         } else {
@@ -165,6 +208,11 @@ impl Tenure {
     /// When it becomes suspect without another beat.
     pub(super) fn silent_at(&self, life: &LifePolicy) -> Option<Tick> {
         life.hang.map(|hang| self.beat.after(hang))
+    }
+
+    /// When it counts as hung without another beat, though nothing new depends on it.
+    pub(super) fn hung_at(&self, life: &LifePolicy) -> Option<Tick> {
+        self.silent_at(life).map(|at| at.after(life.hang_kill))
     }
 
     /// When its lifetime ends, unless it is to be recycled anyway.

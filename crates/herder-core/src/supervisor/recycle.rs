@@ -63,8 +63,9 @@ impl Supervisor {
 
     /// The worker reached a limit. Only its first one counts.
     pub(super) fn mark_due(&mut self, worker: WorkerId, reason: RecycleReason, now: Tick) {
-        if let Some(Phase::Ready { tenure } | Phase::Suspect { tenure, .. }) =
-            self.phase_mut(worker)
+        if let Some(
+            Phase::Ready { tenure } | Phase::Standby { tenure } | Phase::Suspect { tenure, .. },
+        ) = self.phase_mut(worker)
         {
             tenure.due.get_or_insert(Due { since: now, reason });
         }
@@ -73,7 +74,8 @@ impl Supervisor {
     /// Starts the replacement of the worker that has waited longest, if nothing stands against it.
     pub(super) fn begin_recycling(&mut self, now: Tick) {
         let never = self.spec.recycle == RecyclePolicy::default();
-        if never || self.run != Run::Running || self.recycling.is_some() {
+        let rests = self.is_reloading() || self.latched_until().is_some();
+        if never || rests || self.run != Run::Running || self.recycling.is_some() {
             return;
         }
         let longest = self
@@ -85,6 +87,7 @@ impl Supervisor {
                 | Phase::Killing { .. }
                 | Phase::Recalled { .. }
                 | Phase::Spawning { .. }
+                | Phase::Standby { .. }
                 | Phase::Starting { .. }
                 | Phase::Suspect { .. }
                 | Phase::Withdrawing { .. } => None,
@@ -173,7 +176,10 @@ impl Supervisor {
     /// under way inherits the slot; returns whether there is one.
     pub(super) fn pass_to_replacement(&mut self, worker: WorkerId) -> Inheritance {
         let Some(recycling) = self.recycling.take_if(|r| r.old == worker) else {
-            return Inheritance::Nobody;
+            return match self.pass_to_swap(worker) {
+                Some(_) => Inheritance::Replacement,
+                None => Inheritance::Nobody,
+            };
         };
         match recycling.stage {
             Stage::Waiting { .. } => Inheritance::Nobody,

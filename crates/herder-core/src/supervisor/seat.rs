@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::phase::Phase;
 use super::restart::History;
-use crate::{Exit, Incarnation, Tick};
+use crate::{Exit, Generation, Incarnation, Tick};
 
 /// Who holds a slot, or why nobody does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -64,8 +64,17 @@ impl Seat {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Place {
     pub(super) seat: Seat,
-    pub(super) workers: BTreeMap<Incarnation, Phase>,
+    pub(super) workers: BTreeMap<Incarnation, Life>,
     pub(super) history: History,
+}
+
+/// A live incarnation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Life {
+    pub(super) generation: Generation,
+    /// When its process was asked for.
+    pub(super) born: Tick,
+    pub(super) phase: Phase,
 }
 
 impl Place {
@@ -75,5 +84,9 @@ impl Place {
             workers: BTreeMap::new(),
             history: History::default(),
         }
+    }
+
+    pub(super) fn phases(&self) -> impl Iterator<Item = Phase> {
+        self.workers.values().map(|life| life.phase)
     }
 }

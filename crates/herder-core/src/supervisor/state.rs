@@ -2,14 +2,15 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::deploy::Deploy;
 use super::jitter::Jitter;
 use super::message::{Action, Event, Outcome};
 use super::news::News;
 use super::phase::Phase;
 use super::recycle::Recycling;
-use super::seat::{Place, Seat};
+use super::seat::{Life, Place, Seat};
 use crate::spec::AppSpec;
-use crate::{Incarnation, Slot, Tick, WorkerId};
+use crate::{Generation, Incarnation, Slot, Tick, WorkerId};
 
 /// Decides which workers of one app live.
 ///
@@ -25,6 +26,7 @@ pub struct Supervisor {
     /// Indexed by slot. It never shrinks, so that a slot which comes back keeps its history.
     pub(super) places: Vec<Place>,
     pub(super) recycling: Option<Recycling>,
+    pub(super) deploy: Deploy,
     pub(super) jitter: Jitter,
     /// The incarnation that is born next.
     pub(super) next: Incarnation,
@@ -65,6 +67,7 @@ impl Supervisor {
             size,
             places: (0..size).map(|_| Place::new()).collect(),
             recycling: None,
+            deploy: Deploy::new(),
             jitter: Jitter::new(seed),
             next: Incarnation(1),
             now: Tick::ZERO,
@@ -104,7 +107,16 @@ impl Supervisor {
     #[must_use]
     pub fn phase(&self, worker: WorkerId) -> Option<Phase> {
         let place = self.places.get(usize::from(worker.slot.0))?;
-        place.workers.get(&worker.incarnation).copied()
+        place
+            .workers
+            .get(&worker.incarnation)
+            .map(|life| life.phase)
+    }
+
+    /// Which generation a live incarnation is of; `None` when it is dead or was never born.
+    #[must_use]
+    pub fn generation_of(&self, worker: WorkerId) -> Option<Generation> {
+        self.life(worker).map(|life| life.generation)
     }
 
     /// Every live incarnation, by slot, then oldest first.
@@ -113,7 +125,7 @@ impl Supervisor {
             place
                 .workers
                 .iter()
-                .map(move |(incarnation, phase)| (id(slot, *incarnation), *phase))
+                .map(move |(incarnation, life)| (id(slot, *incarnation), life.phase))
         })
     }
 
@@ -185,19 +197,36 @@ impl Supervisor {
 
     pub(super) fn phase_mut(&mut self, worker: WorkerId) -> Option<&mut Phase> {
         let place = self.places.get_mut(usize::from(worker.slot.0))?;
-        place.workers.get_mut(&worker.incarnation)
+        place
+            .workers
+            .get_mut(&worker.incarnation)
+            .map(|life| &mut life.phase)
+    }
+
+    /// Every live incarnation with all that is known of it.
+    pub(super) fn lives(&self) -> impl Iterator<Item = (WorkerId, &Life)> {
+        self.slots_of_places().flat_map(|(slot, place)| {
+            let lives = place.workers.iter();
+            lives.map(move |(incarnation, life)| (id(slot, *incarnation), life))
+        })
+    }
+
+    pub(super) fn life(&self, worker: WorkerId) -> Option<&Life> {
+        let place = self.places.get(usize::from(worker.slot.0))?;
+        place.workers.get(&worker.incarnation)
     }
 
     pub(super) fn set_phase(&mut self, worker: WorkerId, phase: Phase) {
-        self.place_mut(worker.slot)
-            .workers
-            .insert(worker.incarnation, phase);
+        if let Some(present) = self.phase_mut(worker) {
+            *present = phase;
+        }
     }
 
     fn dispatch(&mut self, event: Event, now: Tick) {
         let (worker, news) = match event {
             Event::Beat { worker } => (worker, News::Beat),
             Event::BootExtended { worker, by } => (worker, News::BootExtended(by)),
+            Event::Draining { worker } => (worker, News::Draining),
             Event::Exhausted { worker } => (worker, News::Exhausted),
             Event::Exited { worker, exit } => (worker, News::Exited(exit)),
             Event::Memory { worker, bytes } => (worker, News::Memory(bytes)),
@@ -207,7 +236,9 @@ impl Supervisor {
             Event::Served { worker, total } => (worker, News::Served(total)),
             Event::SpawnFailed { worker, errno } => (worker, News::SpawnFailed(errno)),
             Event::Spawned { worker } => (worker, News::Spawned),
+            Event::Unborn { worker } => (worker, News::Unborn),
             Event::Withdrawn { worker } => (worker, News::Withdrawn),
+            Event::Reload { generation } => return self.reload(generation, now),
             Event::Reset => return self.reset(now),
             Event::Scale(count) => return self.scale(count, now),
             Event::Start => return self.start(now),
@@ -221,8 +252,11 @@ impl Supervisor {
     /// Does what became possible.
     fn settle(&mut self, now: Tick) {
         self.pay_owed(now);
+        self.advance_deploy(now);
         self.begin_recycling(now);
         self.give_up_boot(now);
+        self.cut_generations(now);
+        self.discard_generations();
         self.finish_when_empty();
     }
 }

@@ -2,13 +2,14 @@
 
 use super::message::{Action, DrainReason, Notice, Outcome};
 use super::phase::{Phase, Standing};
-use super::recycle::Inheritance;
+use super::recycle::{Inheritance, Stage};
 use super::restart::{Trust, back_off};
-use super::seat::{Seat, Start};
+use super::rollback::End;
+use super::seat::{Life, Seat, Start};
 use super::state::{ReadinessSeen, Run, Supervisor, id};
 use crate::mutation::{self, Mutation};
 use crate::spec::BootFailure;
-use crate::{Exit, Incarnation, Slot, Tick, WorkerId};
+use crate::{Incarnation, Slot, Tick, WorkerId};
 
 impl Supervisor {
     /// Asks for a new process in a slot.
@@ -17,13 +18,23 @@ impl Supervisor {
         self.next = Incarnation(incarnation.0 + 1);
         let worker = id(slot, incarnation);
         let deadline = now.after(self.spec.life.boot_timeout);
-        self.set_phase(worker, Phase::Spawning { deadline });
-        self.act(Action::Spawn { worker });
+        let generation = self.generation_for(slot);
+        let life = Life {
+            generation,
+            born: now,
+            phase: Phase::Spawning { deadline },
+        };
+        self.place_mut(slot).workers.insert(incarnation, life);
+        self.act(Action::Spawn { worker, generation });
         incarnation
     }
 
-    /// Fills a slot with a new process.
+    /// Fills a slot with a new process, as soon as it is known that no other one is being started in it.
     pub(super) fn fill(&mut self, slot: Slot, start: Start, now: Tick) {
+        if self.is_spawn_open(slot) {
+            self.place_mut(slot).seat = Seat::Owed { since: now, start };
+            return;
+        }
         if start == Start::Restart {
             let policy = self.spec.restart.clone();
             self.place_mut(slot).history.record(&policy, now);
@@ -33,17 +44,19 @@ impl Supervisor {
     }
 
     /// Removes a worker that is gone and decides what becomes of its slot.
-    pub(super) fn bury(
-        &mut self,
-        worker: WorkerId,
-        exit: Option<Exit>,
-        standing: Standing,
-        now: Tick,
-    ) {
+    pub(super) fn bury(&mut self, worker: WorkerId, end: End, now: Tick) {
+        let Some(phase) = self.phase(worker) else {
+            return;
+        };
         let slot = worker.slot;
+        let standing = phase.standing(now, self.spec.restart.stable);
         let was_replacement = self.is_replacement(worker);
+        let was_on_trial = self.is_on_trial(worker);
         self.place_mut(slot).workers.remove(&worker.incarnation);
         self.pass_to_replacement(worker);
+        if was_on_trial {
+            return self.roll_back(worker, end.failure(&phase, now), now);
+        }
         if was_replacement {
             return self.postpone_recycling(now);
         }
@@ -57,7 +70,7 @@ impl Supervisor {
         if self.is_wanted(slot) {
             self.replace(slot, standing, now);
         } else {
-            self.place_mut(slot).seat = Seat::Stopped { last: exit };
+            self.place_mut(slot).seat = Seat::Stopped { last: end.exit() };
         }
     }
 
@@ -85,6 +98,8 @@ impl Supervisor {
 
     /// Whether one more worker may drain while its successor starts.
     ///
+    /// Whom a reload or a rollback sends away is bounded by `max_generations` and not counted here.
+    ///
     /// Those whose successor waits are counted once: the app never has more processes than its
     /// slots plus `max_draining`, except for those that were told to leave without a successor.
     pub(super) fn may_drain_more(&self) -> bool {
@@ -99,6 +114,7 @@ impl Supervisor {
     pub(super) fn pay_owed(&mut self, now: Tick) {
         loop {
             let owed = self.slots().filter_map(|(slot, seat)| match seat {
+                Seat::Owed { .. } if self.is_spawn_open(slot) => None,
                 Seat::Owed { since, start } => Some((since, slot, start)),
                 Seat::Backoff { .. }
                 | Seat::Held { .. }
@@ -136,6 +152,7 @@ impl Supervisor {
         let hopeless = self.run == Run::Running
             && self.spec.life.boot_failure == BootFailure::Exit
             && self.readiness_seen == ReadinessSeen::Never
+            && !self.is_reloading()
             && self
                 .wanted_slots()
                 .all(|slot| self.place(slot).history.quarantines > 0);
@@ -172,6 +189,26 @@ impl Supervisor {
             Seat::Backoff { .. } | Seat::Owed { .. } | Seat::Quarantined { .. } => {
                 place.seat = Seat::Stopped { last: None };
             }
+        }
+    }
+
+    /// Starts another worker in the place of one that never came to serve, whatever that place is.
+    pub(super) fn start_over(&mut self, worker: WorkerId, now: Tick) {
+        let slot = worker.slot;
+        let was_replacement = self.is_replacement(worker);
+        let was_swapped_in = self.is_swapped_in(worker);
+        let held = Seat::Held {
+            by: worker.incarnation,
+        };
+        let by = self.spawn(slot, now);
+        if was_replacement && let Some(recycling) = &mut self.recycling {
+            recycling.stage = Stage::Replacing { by };
+        }
+        if was_swapped_in && let Some(swap) = self.swap_mut(slot) {
+            swap.by = Some(by);
+        }
+        if self.place(slot).seat == held {
+            self.place_mut(slot).seat = Seat::Held { by };
         }
     }
 
@@ -244,7 +281,7 @@ impl Supervisor {
     }
 
     /// Whether one more restart of the slot at that moment would be too many.
-    fn is_over_limit(&self, slot: Slot, at: Tick) -> bool {
+    pub(super) fn is_over_limit(&self, slot: Slot, at: Tick) -> bool {
         !mutation::is(Mutation::BackoffOff)
             && self
                 .place(slot)
@@ -254,7 +291,7 @@ impl Supervisor {
 
     fn leaving_count(&self) -> usize {
         self.workers()
-            .filter(|(_, phase)| phase.is_leaving())
+            .filter(|(_, phase)| phase.is_leaving_for_another())
             .count()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::message::{Action, Cause, Notice, RecycleReason};
+use super::message::{Action, Cause, FailureKind, Notice, RecycleReason};
 use super::news::Guess;
 use super::phase::{Phase, Standing, Tenure};
 use super::state::Supervisor;
@@ -31,6 +31,7 @@ impl Supervisor {
             self.seat_expired(slot, now);
         }
         self.resume_recycling(now);
+        self.deploy_expired(now);
     }
 
     /// When the next deadline passes.
@@ -39,7 +40,9 @@ impl Supervisor {
             .workers()
             .filter_map(|(_, phase)| phase.deadline(&self.spec.life));
         let seats = self.slots().filter_map(|(_, seat)| seat.deadline());
-        workers.chain(seats).chain(self.recycling_deadline()).min()
+        let rest = self.recycling_deadline().into_iter();
+        let rest = rest.chain(self.deploy.deadline());
+        workers.chain(seats).chain(rest).min()
     }
 
     /// A master that stood still could not hear its workers: their silence is not held against them.
@@ -55,6 +58,8 @@ impl Supervisor {
         if late <= half {
             return;
         }
+        let soak_floor = now.after(self.spec.reload.soak / 2);
+        self.deploy.absorb_leap(late, soak_floor);
         let hang_kill = self.spec.life.hang_kill;
         let beat_floor = before(now, half);
         let suspect_floor = before(now, hang_kill / 2);
@@ -62,12 +67,13 @@ impl Supervisor {
             .places
             .iter_mut()
             .flat_map(|place| place.workers.values_mut())
+            .map(|life| &mut life.phase)
         {
             match phase {
                 Phase::Spawning { deadline } | Phase::Starting { deadline, .. } => {
                     *deadline = deadline.after(late).max(now.after(half));
                 }
-                Phase::Ready { tenure } => {
+                Phase::Ready { tenure } | Phase::Standby { tenure } => {
                     tenure.beat = tenure.beat.after(late).max(beat_floor).min(now);
                 }
                 Phase::Suspect { since, .. } => {
@@ -94,17 +100,17 @@ impl Supervisor {
                 self.become_ready(worker, Guess::Guessed, now);
             }
             Phase::Spawning { .. } | Phase::Starting { .. } => {
+                let on_trial = self.is_on_trial(worker);
+                let given = self.life(worker).map(|life| now.since(life.born));
                 self.tell(Notice::BootTimedOut { worker });
                 self.kill(worker, Cause::BootTimeout, Standing::Unready, now);
+                if let Some(given) = given.filter(|_| on_trial) {
+                    self.roll_back(worker, FailureKind::NotReadyInTime(given), now);
+                }
             }
             Phase::Ready { tenure } => self.service_expired(worker, tenure, now),
-            Phase::Suspect { .. } => {
-                self.pass_to_replacement(worker);
-                self.act(Action::Withdraw { worker });
-                self.act(Action::Abort { worker });
-                let kill_at = now.after(self.spec.life.abort_grace);
-                let standing = phase.standing(now, self.spec.restart.stable);
-                self.set_phase(worker, Phase::Aborting { kill_at, standing });
+            Phase::Standby { tenure } | Phase::Suspect { tenure, .. } => {
+                self.abort(worker, tenure, now);
             }
             Phase::Aborting { standing, .. } => self.kill(worker, Cause::Hang, standing, now),
             Phase::Draining { reason, .. }
@@ -114,6 +120,22 @@ impl Supervisor {
                 self.kill(worker, Cause::Planned(reason), Standing::Unready, now);
             }
             Phase::Killing { .. } => self.kill_again(worker, now),
+        }
+    }
+
+    /// It hangs.
+    fn abort(&mut self, worker: WorkerId, tenure: Tenure, now: Tick) {
+        let on_trial = self.is_on_trial(worker);
+        self.pass_to_replacement(worker);
+        self.act(Action::Withdraw { worker });
+        self.act(Action::Abort { worker });
+        let kill_at = now.after(self.spec.life.abort_grace);
+        let standing = tenure.standing(tenure.beat, self.spec.restart.stable);
+        self.set_phase(worker, Phase::Aborting { kill_at, standing });
+        if on_trial {
+            let after = now.since(tenure.since);
+            let (exit, cause) = (None, Cause::Hang);
+            self.roll_back(worker, FailureKind::Died { exit, cause, after }, now);
         }
     }
 

@@ -96,10 +96,7 @@ impl StateFile {
         let mut newest: Option<Copy> = None;
         for copy in copies {
             let Some(copy) = copy? else { continue };
-            if newest
-                .as_ref()
-                .is_none_or(|it| it.sequence < copy.sequence)
-            {
+            if newest.as_ref().is_none_or(|it| it.sequence < copy.sequence) {
                 newest = Some(copy);
             }
         }

@@ -25,11 +25,13 @@ impl Master {
                 Action::Abort { worker } => self.signal(member(worker), Signal::Abort),
                 Action::Admit { worker } => self.admit(member(worker)),
                 Action::Announce(notice) => self.announce(part, notice),
+                // Every generation is started in one way so far: there is nothing to forget.
+                Action::Discard { .. } => {}
                 Action::Drain { worker, reason } => self.drain(member(worker), reason),
                 Action::Finish(outcome) => self.finish(part, outcome),
-                Action::Hold { worker } => self.hold(member(worker)),
+                Action::Hold { worker } | Action::Rest { worker } => self.hold(member(worker)),
                 Action::Kill { worker } => self.kill(member(worker)),
-                Action::Spawn { worker } => self.spawn(member(worker)),
+                Action::Spawn { worker, .. } => self.spawn(member(worker)),
                 Action::Withdraw { worker } => self.withdraw(member(worker)),
             }
         }
@@ -283,6 +285,8 @@ fn wire_reason(reason: DrainReason) -> control::DrainReason {
         DrainReason::Recycle(
             RecycleReason::Lifetime | RecycleReason::Memory | RecycleReason::Requests,
         ) => control::DrainReason::Recycle,
+        // To a worker both are a planned replacement.
+        DrainReason::Replaced | DrainReason::RolledBack => control::DrainReason::Recycle,
         DrainReason::Retired => control::DrainReason::Retired,
         DrainReason::ScaledDown => control::DrainReason::ScaledDown,
         DrainReason::Stop => control::DrainReason::Stop,

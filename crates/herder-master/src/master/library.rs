@@ -259,6 +259,7 @@ fn library_spec(spec: &AppSpec, library: &Library) -> AppSpec {
         workers: WorkerCount::new(1).expect("one is a count of workers"),
         restart: spec.restart.clone(),
         recycle: RecyclePolicy::default(),
+        reload: spec.reload.clone(),
         life: LifePolicy {
             readiness: Readiness::Message,
             boot_timeout: library.boot_timeout,

@@ -44,6 +44,14 @@ impl Master {
                 exit,
                 cause,
             },
+            // What becomes of a generation is told by the shell, which knows more of it.
+            Notice::GenerationsCut { .. }
+            | Notice::Latched { .. }
+            | Notice::ReloadBegan { .. }
+            | Notice::ReloadWaits { .. }
+            | Notice::Reloaded { .. }
+            | Notice::RolledBack { .. }
+            | Notice::Unlatched => return None,
             Notice::GraceExpired { worker } => HerdEvent::GraceExpired {
                 worker: self.info(member(worker)),
             },

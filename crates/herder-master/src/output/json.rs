@@ -235,7 +235,9 @@ impl<'a> Object<'a> {
             DrainReason::Recycle(reason) => self
                 .field("reason", "recycle")
                 .field("limit", limit(reason)),
+            DrainReason::Replaced => self.field("reason", "replaced"),
             DrainReason::Retired => self.field("reason", "retired"),
+            DrainReason::RolledBack => self.field("reason", "rolled_back"),
             DrainReason::ScaledDown => self.field("reason", "scaled_down"),
             DrainReason::Stop => self.field("reason", "stop"),
         }

@@ -292,7 +292,9 @@ fn how(exit: Exit) -> String {
 fn planned(reason: DrainReason) -> String {
     match reason {
         DrainReason::Recycle(reason) => reached(reason),
+        DrainReason::Replaced => "a new generation has its place".to_owned(),
         DrainReason::Retired => "it announced its own end".to_owned(),
+        DrainReason::RolledBack => "its generation was rolled back".to_owned(),
         DrainReason::ScaledDown => "fewer workers are wanted".to_owned(),
         DrainReason::Stop => "the herd stops".to_owned(),
     }

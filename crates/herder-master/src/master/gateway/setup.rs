@@ -131,6 +131,7 @@ fn gateway_spec(spec: &AppSpec) -> AppSpec {
         workers: WorkerCount::new(1).expect("one is a count of workers"),
         restart: RestartPolicy::default(),
         recycle: RecyclePolicy::default(),
+        reload: spec.reload.clone(),
         life: LifePolicy {
             readiness: Readiness::Message,
             grace: grace(&spec.life),
