@@ -173,6 +173,7 @@ impl House {
             ToGateway::Hold { worker } => shell.hold(Incarnation(worker)),
             ToGateway::Withdraw { worker } => shell.withdraw(Incarnation(worker)),
             ToGateway::Gone { worker } => shell.gone(Incarnation(worker)),
+            ToGateway::Resync => shell.resync(),
             ToGateway::Open => return Ok(Next::Open),
             ToGateway::CloseListeners { within_millis } => {
                 shell.close(millis(within_millis));

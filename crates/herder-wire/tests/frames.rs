@@ -4,7 +4,7 @@ mod bytes;
 mod random;
 
 use herder_wire::control::{
-    Decoder, DrainReason, MAX_FRAME, MAX_REASON, MAX_USER, ToMaster, ToWorker,
+    Course, Decoder, DrainReason, MAX_FRAME, MAX_KNOWN, MAX_REASON, MAX_USER, ToMaster, ToWorker,
 };
 use herder_wire::frame::{FrameError, HEADER_SIZE, Message};
 use herder_wire::keeper::{self, ToKeeper};
@@ -154,6 +154,28 @@ fn r18_every_known_body_is_refused_with_a_byte_missing_or_a_byte_more() {
                 Err(FrameError::BadBody { kind })
             );
         }
+    }
+}
+
+#[test]
+fn r18_a_list_of_workers_that_is_too_long_or_out_of_order_is_neither_said_nor_read() {
+    let most: Vec<u64> = (0..MAX_KNOWN as u64).collect();
+    let longest = encoded(&ToMaster::Known {
+        workers: most.clone(),
+    });
+    let workers = most.clone();
+    assert_eq!(
+        decode::<ToMaster>(&longest),
+        Ok(vec![ToMaster::Known { workers }])
+    );
+    let kind = u16::from_le_bytes([longest[0], longest[1]]);
+    let too_many = [&most[..], &[u64::MAX]].concat();
+    for workers in [too_many, vec![2, 1]] {
+        let body: Vec<u8> = workers.iter().flat_map(|it| it.to_le_bytes()).collect();
+        let bad = FrameError::BadBody { kind };
+        let refused = ToMaster::Known { workers }.encode(&mut Vec::new());
+        assert_eq!(refused, Err(bad));
+        assert_eq!(decode::<ToMaster>(&raw(kind, MANDATORY, &body)), Err(bad));
     }
 }
 
@@ -329,6 +351,15 @@ fn every_to_master() -> Vec<ToMaster> {
             reason: "ausgedient".into(),
         },
         ToMaster::Spent,
+        state(Course::Starting),
+        state(Course::Ready),
+        state(Course::Draining),
+        ToMaster::Known {
+            workers: Vec::new(),
+        },
+        ToMaster::Known {
+            workers: vec![1, 7, u64::MAX],
+        },
         ToMaster::User(Vec::new()),
         ToMaster::User(vec![0xff; 300]),
         ToMaster::Dispatched {
@@ -345,6 +376,16 @@ fn every_to_master() -> Vec<ToMaster> {
     ]
 }
 
+fn state(course: Course) -> ToMaster {
+    ToMaster::State {
+        version: 1,
+        course,
+        open: 3,
+        served: u64::MAX,
+        busy: 1000,
+    }
+}
+
 fn every_to_worker() -> Vec<ToWorker> {
     let reasons = [
         DrainReason::Stop,
@@ -352,6 +393,8 @@ fn every_to_worker() -> Vec<ToWorker> {
         DrainReason::Recycle,
         DrainReason::ScaledDown,
         DrainReason::Exhausted,
+        DrainReason::Replaced,
+        DrainReason::RolledBack,
     ];
     let drains = reasons.map(|reason| ToWorker::Drain {
         reason,
@@ -360,6 +403,9 @@ fn every_to_worker() -> Vec<ToWorker> {
     let others = [
         ToWorker::Link { gateway: u64::MAX },
         ToWorker::Nudge,
+        ToWorker::Pause,
+        ToWorker::Resume,
+        ToWorker::Resync,
         ToWorker::User(vec![1, 2, 3]),
         ToWorker::Welcome {
             version: 1,

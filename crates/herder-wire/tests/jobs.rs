@@ -269,6 +269,7 @@ fn every_to_gateway() -> Vec<ToGateway> {
         ToGateway::Withdraw { worker },
         ToGateway::Gone { worker },
         ToGateway::Open,
+        ToGateway::Resync,
         ToGateway::CloseListeners {
             within_millis: 22_500,
         },

@@ -34,6 +34,7 @@ impl Order {
             Order::Plain(ToGateway::Gone { .. }) => "Gone",
             Order::Plain(ToGateway::Hold { .. }) => "Hold",
             Order::Plain(ToGateway::Open) => "Open",
+            Order::Plain(ToGateway::Resync) => "Resync",
             Order::Plain(ToGateway::Welcome { .. }) => "Welcome",
             Order::Plain(ToGateway::Withdraw { .. }) => "Withdraw",
         }

@@ -20,6 +20,17 @@ pub(crate) struct Worker {
     pub(crate) given: u64,
     /// Jobs that it has started and not finished.
     pub(crate) running: BTreeSet<JobId>,
+    /// What the master was told of it.
+    pub(crate) said: Said,
+}
+
+/// What the master was told of a worker, and another master may have to hear again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Why it cannot be given jobs.
+    pub(crate) unusable: Option<String>,
+    pub(crate) exhausted: bool,
+    pub(crate) withdrawn: bool,
 }
 
 /// What the master said last of a worker.
@@ -54,6 +65,7 @@ impl Worker {
             link: None,
             given: 0,
             running: BTreeSet::new(),
+            said: Said::default(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use herder_core::supervisor::Event;
 use herder_core::{Exit, Incarnation};
 use herder_sys::{epoll, process};
-use herder_wire::control::ToMaster;
+use herder_wire::control::{Course, ToMaster};
 
 use super::control::Reading;
 use super::crew::MemberId;
@@ -175,11 +175,27 @@ impl Master {
                     self.feed(part, Event::Retire { worker });
                 }
             }
+            ToMaster::State {
+                course,
+                open,
+                served,
+                ..
+            } => {
+                if part == Part::Workers {
+                    self.note_load(worker, open);
+                    let total = served;
+                    self.feed(part, Event::Served { worker, total });
+                }
+                if course == Course::Ready {
+                    self.feed(part, Event::Ready { worker });
+                }
+            }
             // No part of a herd takes messages of the application yet.
             ToMaster::User(_) => {}
             ToMaster::Dispatched { .. }
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
+            | ToMaster::Known { .. }
             | ToMaster::Spent
             | ToMaster::Unusable { .. }
             | ToMaster::Withdrawn { .. } => self.on_job_news(id, &frame),

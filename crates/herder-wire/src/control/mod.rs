@@ -6,6 +6,9 @@
 //! The worker opens with [`ToMaster::Hello`], the master answers [`ToWorker::Welcome`]; each
 //! carries its version and a set of capability bits, of which both sides use the intersection.
 //!
+//! A master that has taken over from a dead one asks everybody where they are, with a `Resync`, and
+//! relies on nothing that was said before the answer.
+//!
 //! A gateway speaks [`ToMaster`] as well, with kinds of its own in it, and hears
 //! [`crate::gateway::ToGateway`].
 
@@ -16,7 +19,7 @@ use crate::frame;
 use crate::reader::Reader;
 
 pub use crate::frame::Decoder;
-pub use to_master::ToMaster;
+pub use to_master::{Course, MAX_KNOWN, ToMaster};
 pub use to_worker::{DrainReason, ToWorker};
 
 /// Version of this protocol, sent in [`ToMaster::Hello`] and [`ToWorker::Welcome`].

@@ -40,6 +40,22 @@ pub enum ToMaster {
     },
     /// The worker was exhausted, and everything it had is finished. Sent once, before it exits.
     Spent,
+    /// From a worker or a gateway: where it is in its life, and its load. The answer to
+    /// [`ToWorker::Resync`](super::ToWorker::Resync) and
+    /// [`ToGateway::Resync`](crate::gateway::ToGateway::Resync). A [`ToMaster::Retire`] that was
+    /// said before is said again in front of it.
+    State {
+        /// The sender's [`VERSION`](super::VERSION).
+        version: u16,
+        /// Where it is in its life.
+        course: Course,
+        /// Connections open now.
+        open: u32,
+        /// Connections, or requests where the worker counts them, finished since its start.
+        served: u64,
+        /// How busy the event loop is, in thousandths.
+        busy: u32,
+    },
     /// A message of the application.
     User(Vec<u8>),
     /// From a gateway: no job waits for a worker any more. The answer to
@@ -57,6 +73,13 @@ pub enum ToMaster {
         /// Incarnation of the worker.
         worker: u64,
     },
+    /// From a gateway: the workers with which it is linked, at most [`MAX_KNOWN`]. What was said of
+    /// them that the master may have forgotten stands in front of it. The end of the answer to
+    /// [`ToGateway::Resync`](crate::gateway::ToGateway::Resync).
+    Known {
+        /// Incarnations of the workers, ascending.
+        workers: Vec<u64>,
+    },
     /// From a gateway: this worker cannot be given jobs any more. It broke the link's protocol, or
     /// cannot be linked. What it had is lost or with others.
     Unusable {
@@ -73,6 +96,32 @@ pub enum ToMaster {
     },
 }
 
+/// The most workers that one [`ToMaster::Known`] names.
+pub const MAX_KNOWN: usize = 4096;
+
+/// Where a worker is in its life, as it sees it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Course {
+    /// It has not said that it is ready.
+    Starting = 1,
+    /// It takes connections, or jobs.
+    Ready = 2,
+    /// It finishes what it has, then ends.
+    Draining = 3,
+}
+
+impl Course {
+    fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Course::Starting),
+            2 => Some(Course::Ready),
+            3 => Some(Course::Draining),
+            _ => None,
+        }
+    }
+}
+
 mod kind {
     pub(super) const HELLO: u16 = 0x0001;
     pub(super) const READY: u16 = 0x0002;
@@ -87,6 +136,8 @@ mod kind {
     pub(super) const WITHDRAWN: u16 = 0x000b;
     pub(super) const EMPTY: u16 = 0x000c;
     pub(super) const UNUSABLE: u16 = 0x000d;
+    pub(super) const STATE: u16 = 0x000e;
+    pub(super) const KNOWN: u16 = 0x000f;
 }
 
 impl ToMaster {
@@ -112,10 +163,12 @@ impl Message for ToMaster {
             ToMaster::Ready => (kind::READY, Necessity::Mandatory),
             ToMaster::Retire { .. } => (kind::RETIRE, Necessity::Mandatory),
             ToMaster::Spent => (kind::SPENT, Necessity::Mandatory),
+            ToMaster::State { .. } => (kind::STATE, Necessity::Mandatory),
             ToMaster::User(_) => (kind::USER_TO_MASTER, Necessity::Mandatory),
             ToMaster::Empty => (kind::EMPTY, Necessity::Mandatory),
             ToMaster::Dispatched { .. } => (kind::DISPATCHED, Necessity::Optional),
             ToMaster::Exhausted { .. } => (kind::EXHAUSTED, Necessity::Mandatory),
+            ToMaster::Known { .. } => (kind::KNOWN, Necessity::Mandatory),
             ToMaster::Unusable { .. } => (kind::UNUSABLE, Necessity::Mandatory),
             ToMaster::Withdrawn { .. } => (kind::WITHDRAWN, Necessity::Mandatory),
         }
@@ -138,6 +191,26 @@ impl Message for ToMaster {
             }
             ToMaster::Retire { reason } => {
                 out.extend_from_slice(truncate(reason, MAX_REASON).as_bytes());
+            }
+            ToMaster::State {
+                version,
+                course,
+                open,
+                served,
+                busy,
+            } => {
+                out.extend_from_slice(&version.to_le_bytes());
+                out.push(*course as u8);
+                out.extend_from_slice(&open.to_le_bytes());
+                out.extend_from_slice(&served.to_le_bytes());
+                out.extend_from_slice(&busy.to_le_bytes());
+            }
+            ToMaster::Known { workers } => {
+                let kind = kind::KNOWN;
+                if workers.len() > MAX_KNOWN || !workers.is_sorted() {
+                    return Err(FrameError::BadBody { kind });
+                }
+                out.extend(workers.iter().flat_map(|worker| worker.to_le_bytes()));
             }
             ToMaster::User(payload) => out.extend_from_slice(payload),
             ToMaster::Dispatched { job, worker } => {
@@ -167,6 +240,8 @@ impl Message for ToMaster {
             kind::READY => Reader::new(body).finish(ToMaster::Ready),
             kind::RETIRE => read_retire(body),
             kind::SPENT => Reader::new(body).finish(ToMaster::Spent),
+            kind::STATE => read_state(body),
+            kind::KNOWN => read_known(body),
             kind::EMPTY => Reader::new(body).finish(ToMaster::Empty),
             kind::DISPATCHED => read_dispatched(body),
             kind::EXHAUSTED => read_number(body).map(|worker| ToMaster::Exhausted { worker }),
@@ -191,6 +266,26 @@ fn read_counters(body: &[u8]) -> Option<ToMaster> {
     let mut fields = Reader::new(body);
     let (open, served, busy) = (fields.u32()?, fields.u64()?, fields.u32()?);
     fields.finish(ToMaster::Counters { open, served, busy })
+}
+
+fn read_state(body: &[u8]) -> Option<ToMaster> {
+    let mut fields = Reader::new(body);
+    let message = ToMaster::State {
+        version: fields.u16()?,
+        course: Course::from_number(fields.u8()?)?,
+        open: fields.u32()?,
+        served: fields.u64()?,
+        busy: fields.u32()?,
+    };
+    fields.finish(message)
+}
+
+fn read_known(body: &[u8]) -> Option<ToMaster> {
+    let (workers, []) = body.as_chunks() else {
+        return None;
+    };
+    let workers: Vec<_> = workers.iter().copied().map(u64::from_le_bytes).collect();
+    (workers.len() <= MAX_KNOWN && workers.is_sorted()).then_some(ToMaster::Known { workers })
 }
 
 fn read_retire(body: &[u8]) -> Option<ToMaster> {

@@ -22,6 +22,13 @@ pub enum ToWorker {
     },
     /// Another worker died or stopped; what it left in a shared listener's queue is yours.
     Nudge,
+    /// Accept no connection from a shared listener until [`ToWorker::Resume`]; what is open goes on.
+    /// Sent to a worker that has been replaced, as long as it may be needed again.
+    Pause,
+    /// The end of [`ToWorker::Pause`]. Changes nothing for who does not pause.
+    Resume,
+    /// Another master has taken over: say [`ToMaster::State`](super::ToMaster::State).
+    Resync,
     /// A message of the application.
     User(Vec<u8>),
     /// The answer to [`ToMaster::Hello`](super::ToMaster::Hello).
@@ -41,12 +48,16 @@ pub enum DrainReason {
     Stop = 1,
     /// The worker announced its end itself.
     Retired = 2,
-    /// A planned replacement: age, requests, memory, or a new generation.
+    /// A planned replacement: age, requests or memory.
     Recycle = 3,
     /// Fewer workers are wanted.
     ScaledDown = 4,
     /// The worker got the last of the jobs that it was to get in its life.
     Exhausted = 5,
+    /// A newer generation is in service.
+    Replaced = 6,
+    /// Its generation is not good: an older one goes on.
+    RolledBack = 7,
 }
 
 impl DrainReason {
@@ -57,6 +68,8 @@ impl DrainReason {
             3 => Some(DrainReason::Recycle),
             4 => Some(DrainReason::ScaledDown),
             5 => Some(DrainReason::Exhausted),
+            6 => Some(DrainReason::Replaced),
+            7 => Some(DrainReason::RolledBack),
             _ => None,
         }
     }
@@ -68,6 +81,9 @@ mod kind {
     pub(super) const NUDGE: u16 = 0x0103;
     pub(super) const USER_TO_WORKER: u16 = 0x0104;
     pub(super) const LINK: u16 = 0x0105;
+    pub(super) const PAUSE: u16 = 0x0106;
+    pub(super) const RESUME: u16 = 0x0107;
+    pub(super) const RESYNC: u16 = 0x0108;
 }
 
 impl ToWorker {
@@ -89,6 +105,9 @@ impl Message for ToWorker {
             ToWorker::Drain { .. } => (kind::DRAIN, Necessity::Mandatory),
             ToWorker::Link { .. } => (kind::LINK, Necessity::Mandatory),
             ToWorker::Nudge => (kind::NUDGE, Necessity::Optional),
+            ToWorker::Pause => (kind::PAUSE, Necessity::Mandatory),
+            ToWorker::Resume => (kind::RESUME, Necessity::Mandatory),
+            ToWorker::Resync => (kind::RESYNC, Necessity::Mandatory),
             ToWorker::User(_) => (kind::USER_TO_WORKER, Necessity::Mandatory),
             ToWorker::Welcome { .. } => (kind::WELCOME, Necessity::Mandatory),
         }
@@ -104,7 +123,7 @@ impl Message for ToWorker {
                 out.extend_from_slice(&grace_millis.to_le_bytes());
             }
             ToWorker::Link { gateway } => out.extend_from_slice(&gateway.to_le_bytes()),
-            ToWorker::Nudge => {}
+            ToWorker::Nudge | ToWorker::Pause | ToWorker::Resume | ToWorker::Resync => {}
             ToWorker::User(payload) => out.extend_from_slice(payload),
             ToWorker::Welcome {
                 version,
@@ -121,6 +140,9 @@ impl Message for ToWorker {
             kind::DRAIN => read_drain(body),
             kind::LINK => read_number(body).map(|gateway| ToWorker::Link { gateway }),
             kind::NUDGE => Reader::new(body).finish(ToWorker::Nudge),
+            kind::PAUSE => Reader::new(body).finish(ToWorker::Pause),
+            kind::RESUME => Reader::new(body).finish(ToWorker::Resume),
+            kind::RESYNC => Reader::new(body).finish(ToWorker::Resync),
             kind::USER_TO_WORKER => Some(ToWorker::User(body.to_vec())),
             kind::WELCOME => read_greeting(body).map(|(version, capabilities)| ToWorker::Welcome {
                 version,

@@ -57,6 +57,13 @@ pub enum ToGateway {
     },
     /// Accept clients from now on.
     Open,
+    /// Another master has taken over: say [`ToMaster::Empty`](crate::control::ToMaster::Empty) and,
+    /// of each worker, [`ToMaster::Unusable`](crate::control::ToMaster::Unusable),
+    /// [`ToMaster::Exhausted`](crate::control::ToMaster::Exhausted) and
+    /// [`ToMaster::Withdrawn`](crate::control::ToMaster::Withdrawn) again where they were said
+    /// before, then [`ToMaster::State`](crate::control::ToMaster::State), and
+    /// [`ToMaster::Known`](crate::control::ToMaster::Known) as the last.
+    Resync,
     /// The herd stops: accept no client and read no message any more, and say
     /// [`ToMaster::Empty`](crate::control::ToMaster::Empty) once no job waits for a worker.
     CloseListeners {
@@ -82,6 +89,7 @@ mod kind {
     pub(super) const OPEN: u16 = 0x0309;
     pub(super) const CLOSE_LISTENERS: u16 = 0x030a;
     pub(super) const DRAIN: u16 = 0x030b;
+    pub(super) const RESYNC: u16 = 0x030c;
 }
 
 impl ToGateway {
@@ -110,6 +118,7 @@ impl Message for ToGateway {
             ToGateway::Withdraw { .. } => kind::WITHDRAW,
             ToGateway::Gone { .. } => kind::GONE,
             ToGateway::Open => kind::OPEN,
+            ToGateway::Resync => kind::RESYNC,
             ToGateway::CloseListeners { .. } => kind::CLOSE_LISTENERS,
             ToGateway::Drain { .. } => kind::DRAIN,
         };
@@ -136,7 +145,7 @@ impl Message for ToGateway {
             | ToGateway::Hold { worker }
             | ToGateway::Withdraw { worker }
             | ToGateway::Gone { worker } => out.extend_from_slice(&worker.to_le_bytes()),
-            ToGateway::Open => {}
+            ToGateway::Open | ToGateway::Resync => {}
             ToGateway::CloseListeners {
                 within_millis: millis,
             }
@@ -167,6 +176,7 @@ impl Message for ToGateway {
             kind::WITHDRAW => read_number(body).map(|worker| ToGateway::Withdraw { worker }),
             kind::GONE => read_number(body).map(|worker| ToGateway::Gone { worker }),
             kind::OPEN => Reader::new(body).finish(ToGateway::Open),
+            kind::RESYNC => Reader::new(body).finish(ToGateway::Resync),
             kind::CLOSE_LISTENERS => {
                 read_millis(body).map(|within_millis| ToGateway::CloseListeners { within_millis })
             }

@@ -1,6 +1,6 @@
 //! Frames, good and bad.
 
-use herder_wire::control::{DrainReason, MAX_REASON, ToMaster, ToWorker};
+use herder_wire::control::{Course, DrainReason, MAX_REASON, ToMaster, ToWorker};
 use herder_wire::frame;
 use herder_wire::keeper::{self, ToKeeper};
 
@@ -11,6 +11,7 @@ const ONE_TOO_LONG: u32 = 64 * 1024 - 7;
 const KEEPER_ONE_TOO_LONG: u32 = 8 * 1024 - 7;
 
 const RETIRE: u16 = 0x0005;
+const KNOWN: u16 = 0x000f;
 const DRAIN: u16 = 0x0102;
 const GRACE: u16 = 0x0204;
 
@@ -81,6 +82,7 @@ pub(super) fn control() -> Vec<Seed> {
     ];
     seeds.extend(bad_control());
     seeds.extend(about_jobs());
+    seeds.extend(about_takeovers());
     seeds
 }
 
@@ -94,6 +96,36 @@ fn about_jobs() -> Vec<Seed> {
         seed(target, "dispatched-short", raw(0x0009, 0, &[0; 15])),
         seed(target, "exhausted-long", raw(0x000a, MANDATORY, &[0; 9])),
         seed(target, "link-short", raw(0x0105, MANDATORY, &[0; 7])),
+    ]
+}
+
+fn about_takeovers() -> Vec<Seed> {
+    let target = "control_frames";
+    let state = good(&ToMaster::State {
+        version: 1,
+        course: Course::Draining,
+        open: 3,
+        served: u64::MAX,
+        busy: 1000,
+    });
+    let known = good(&ToMaster::Known {
+        workers: vec![4, 5, u64::MAX],
+    });
+    let mut forged = state.clone();
+    forged[10] = 4;
+    vec![
+        seed(target, "state", state),
+        seed(target, "state-course-unknown", forged),
+        seed(target, "known", known),
+        seed(
+            target,
+            "known-descending",
+            raw(KNOWN, MANDATORY, &[[1; 8], [0; 8]].concat()),
+        ),
+        seed(target, "known-cut", raw(KNOWN, MANDATORY, &[0; 15])),
+        seed(target, "pause", good(&ToWorker::Pause)),
+        seed(target, "resume", good(&ToWorker::Resume)),
+        seed(target, "resync", good(&ToWorker::Resync)),
     ]
 }
 
@@ -171,7 +203,7 @@ fn bad_control() -> Vec<Seed> {
         seed(
             target,
             "drain-reason-unknown",
-            raw(DRAIN, MANDATORY, &[6, 0, 0, 0, 0]),
+            raw(DRAIN, MANDATORY, &[8, 0, 0, 0, 0]),
         ),
         seed(target, "kind-zero", raw(0, MANDATORY, b"")),
     ]

@@ -31,6 +31,7 @@ pub(super) fn all() -> Vec<Seed> {
         seed(target, "configure-many-origins", configure(many_origins())),
         seed(target, "life-of-a-worker", life_of_a_worker()),
         seed(target, "open", good(&ToGateway::Open)),
+        seed(target, "resync", good(&ToGateway::Resync)),
         seed(target, "hold", good(&ToGateway::Hold { worker: u64::MAX })),
         seed(
             target,

@@ -267,7 +267,9 @@ impl Coordinator {
             | ToMaster::Dispatched { .. }
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
+            | ToMaster::Known { .. }
             | ToMaster::Spent
+            | ToMaster::State { .. }
             | ToMaster::Unusable { .. }
             | ToMaster::User(_)
             | ToMaster::Withdrawn { .. } => {}

@@ -127,6 +127,11 @@ impl Shell {
         self.with(|state| state.report(news));
     }
 
+    /// Tells another master, which has taken over, where everything is.
+    pub(crate) fn resync(&self) {
+        self.with(State::resync);
+    }
+
     /// A worker takes jobs (again).
     pub(crate) fn admit(&self, worker: Incarnation) {
         self.with(|state| state.admit(worker));

@@ -5,6 +5,7 @@
 //! | [`entrance`] | [`Shell`]: every way in, one borrow each |
 //! | [`state`] | everything that the hub knows: feeds the dispatcher and does what it asks |
 //! | [`clients`] | clients and their jobs |
+//! | [`resync`] | what another master has to hear that has taken over |
 //! | [`workers`] | workers and what they say |
 //! | [`turn`] | what leaves the process at the end of a turn of the loop |
 //!
@@ -14,6 +15,7 @@
 
 mod clients;
 mod entrance;
+mod resync;
 mod state;
 mod turn;
 mod workers;

@@ -14,7 +14,7 @@ use crate::hub::Board;
 use crate::hub::inlet::Heard;
 use crate::hub::job::{Cause, Client, Going, Job};
 use crate::hub::link::packet_room;
-use crate::hub::worker::{Standing, Worker};
+use crate::hub::worker::{Said, Standing, Worker};
 
 /// When to try again what the kernel had no means for.
 const TRY_AGAIN: Duration = Duration::from_millis(5);
@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(super) stopped: Vec<ClientId>,
     /// Jobs that came to an end at a worker.
     pub(super) served: u64,
+    /// The master was told that no job waits for a worker.
+    pub(super) said_empty: bool,
     pub(super) rooms: Rooms,
 }
 
@@ -96,6 +98,7 @@ impl State {
             held: 0,
             stopped: Vec::new(),
             served: 0,
+            said_empty: false,
             rooms: Rooms {
                 inward: packet_room(),
                 outward: Vec::new(),
@@ -119,9 +122,13 @@ impl State {
                 Action::Cancel { job, worker } => {
                     self.outward.push_back(Outward::Cancel { job, worker });
                 }
-                Action::Empty => self.report(ToMaster::Empty),
+                Action::Empty => {
+                    self.said_empty = true;
+                    self.report(ToMaster::Empty);
+                }
                 Action::Exhausted { worker } => {
                     self.stand(worker, Standing::Leaving);
+                    self.say_of(worker, |said| said.exhausted = true);
                     self.report(ToMaster::Exhausted { worker: worker.0 });
                 }
                 Action::Over {
@@ -146,9 +153,17 @@ impl State {
                     self.dispatcher.handle(event, self.now);
                 }
                 Action::Withdrawn { worker } => {
+                    self.say_of(worker, |said| said.withdrawn = true);
                     self.report(ToMaster::Withdrawn { worker: worker.0 });
                 }
             }
+        }
+    }
+
+    /// Remembers what the master is told of a worker.
+    pub(super) fn say_of(&mut self, worker: Incarnation, note: impl FnOnce(&mut Said)) {
+        if let Some(known) = self.workers.get_mut(&worker) {
+            note(&mut known.said);
         }
     }
 

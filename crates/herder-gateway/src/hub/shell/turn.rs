@@ -20,7 +20,8 @@ const COUNTERS: Duration = Duration::from_millis(10);
 /// How often the board is brought up to date.
 const BOARD: Duration = Duration::from_millis(50);
 
-/// No frame that leaves here is longer: what is wrong with a worker is said in a line.
+/// No frame that leaves here is longer, but for the list of all workers: what is wrong with a worker
+/// is said in a line.
 const SHORT_FRAME: usize = 1024;
 
 /// When to do what is done again and again.
@@ -148,7 +149,7 @@ impl State {
         let packet = &mut self.rooms.outward;
         packet.clear();
         for outward in &self.outward {
-            if packet.len() > MAX_FRAME - 4 * SHORT_FRAME {
+            if packet.len() + outward.room() > MAX_FRAME - 3 * SHORT_FRAME {
                 break;
             }
             match outward {
@@ -181,7 +182,7 @@ impl State {
         }
     }
 
-    fn counters(&self) -> (u32, u64) {
+    pub(super) fn counters(&self) -> (u32, u64) {
         let open = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
         (open, self.served)
     }
@@ -270,6 +271,16 @@ impl State {
         let link = known.and_then(|known| known.link.as_ref());
         if link.is_some_and(|linked| linked.link.is_writable()) {
             self.room(worker);
+        }
+    }
+}
+
+impl Outward {
+    /// How much room it takes in a packet at most, in bytes.
+    fn room(&self) -> usize {
+        match self {
+            Outward::Report(ToMaster::Known { workers }) => SHORT_FRAME + size_of_val(&workers[..]),
+            Outward::Report(_) | Outward::Job { .. } | Outward::Cancel { .. } => SHORT_FRAME,
         }
     }
 }

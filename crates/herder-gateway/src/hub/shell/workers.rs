@@ -280,6 +280,7 @@ impl State {
     /// There is no way to a worker any more, so the master is asked for another one.
     pub(super) fn give_up(&mut self, worker: Incarnation, reason: &str) {
         self.stand(worker, Standing::Leaving);
+        self.say_of(worker, |said| said.unusable = Some(reason.to_owned()));
         self.report(ToMaster::Unusable {
             worker: worker.0,
             reason: reason.to_owned(),

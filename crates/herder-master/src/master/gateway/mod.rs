@@ -185,7 +185,7 @@ impl Master {
                 }
             }
             // The withdrawals that waited for it are answered one by one.
-            (Part::Gateway, ToMaster::Empty) => {}
+            (Part::Gateway, ToMaster::Empty | ToMaster::Known { .. }) => {}
             (Part::Gateway, _) => {
                 self.misbehaved(id, "it sent a message that only a worker sends".to_owned());
             }

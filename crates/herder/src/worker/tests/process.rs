@@ -103,7 +103,9 @@ impl Herd {
             | ToMaster::Exhausted { .. }
             | ToMaster::Hello { .. }
             | ToMaster::Ready
+            | ToMaster::Known { .. }
             | ToMaster::Spent
+            | ToMaster::State { .. }
             | ToMaster::Unusable { .. }
             | ToMaster::User(_)
             | ToMaster::Withdrawn { .. } => None,
