@@ -273,7 +273,8 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `tokio` (default) | asynchronous workers |
-//! | `axum` | [`Listener`] for `axum::serve` |
+//! | `http` | HTTP without a lost request, `AsyncWorker::serve_http` |
+//! | `axum` | the same for axum, `AsyncWorker::serve`; [`Listener`] for `axum::serve` |
 //! | `message` | message dispatch, `Cluster::messages` |
 //! | `library` | libraries, `Cluster::library` |
 //! | `services` | the built-in library: `Cluster::state`, `Cluster::bus`, `Cluster::job` |
@@ -309,6 +310,8 @@ mod worker;
 
 #[cfg(feature = "tokio")]
 pub use asynchronous::connection::{AsyncConnection, AsyncStream};
+#[cfg(feature = "tokio")]
+pub use asynchronous::farewell::Farewell;
 #[cfg(feature = "tokio")]
 pub use asynchronous::incoming::Incoming;
 #[cfg(feature = "message")]

@@ -131,9 +131,10 @@ impl Shared {
     /// Waits until another look is worth while.
     async fn wait(&self) -> io::Result<Option<AsyncFdReadyGuard<'_, OwnedFd>>> {
         let ending = self.link.ending();
-        let (pause, withdrawn) = {
+        let (pause, withdrawn, seen) = {
             let acceptor = lock(&self.acceptor);
-            (acceptor.pause_left(Instant::now()), acceptor.is_withdrawn())
+            let pause = acceptor.pause_left(Instant::now());
+            (pause, acceptor.is_withdrawn(), acceptor.nudges_seen())
         };
         let ended = ending.until(|| ending.has_begun());
         if withdrawn {
@@ -146,9 +147,11 @@ impl Shared {
             tokio::time::sleep(pause).await;
             return Ok(None);
         }
+        let nudged = ending.until(|| self.link.nudges() != seen);
         tokio::select! {
             readable = self.source.readable() => readable.map(Some),
             () = ended => Ok(None),
+            () = nudged => Ok(None),
         }
     }
 }

@@ -3,6 +3,9 @@
 #[cfg(feature = "axum")]
 mod axum;
 pub(crate) mod connection;
+pub(crate) mod farewell;
+#[cfg(feature = "http")]
+mod http;
 pub(crate) mod incoming;
 #[cfg(feature = "message")]
 pub(crate) mod jobs;

@@ -1,5 +1,7 @@
 //! [`Cluster`]: a method for each setting.
 
+#[cfg(feature = "tokio")]
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use herder_core::Exit;
@@ -167,6 +169,14 @@ impl Cluster {
     /// How long the open connections of a worker that panicked may go on. Default: 5 s.
     pub fn close_timeout(mut self, time: Duration) -> Cluster {
         self.settings.close_timeout = time;
+        self
+    }
+
+    /// How many long connections a worker that leaves closes in a second, at most: see
+    /// [`WorkerHandle::farewell`](crate::WorkerHandle::farewell). Default: 1000; 0 is taken for 1.
+    #[cfg(feature = "tokio")]
+    pub fn close_rate(mut self, connections: u32) -> Cluster {
+        self.settings.close_rate = NonZeroU32::new(connections).unwrap_or(NonZeroU32::MIN);
         self
     }
 

@@ -12,6 +12,8 @@ use herder_master::config::{Format, Titles};
 use herder_sys::listener::ListenOptions;
 
 use crate::cluster::error::ClusterError;
+#[cfg(feature = "tokio")]
+use crate::worker::farewell::CLOSE_RATE;
 use crate::worker::link::Timing;
 
 /// Heartbeats come four times as often, and the loop that sends them has other things to do.
@@ -78,6 +80,8 @@ pub(crate) struct Settings {
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) max_memory: u64,
     pub(crate) close_timeout: Duration,
+    #[cfg(feature = "tokio")]
+    pub(crate) close_rate: NonZeroU32,
     pub(crate) listening: ListenOptions,
     pub(crate) titles: Titles,
     pub(crate) format: Format,
@@ -114,6 +118,8 @@ impl Default for Settings {
             max_lifetime: None,
             max_memory: 0,
             close_timeout: Duration::from_secs(5),
+            #[cfg(feature = "tokio")]
+            close_rate: CLOSE_RATE,
             listening: ListenOptions::default(),
             titles: Titles::default(),
             format: Format::default(),
@@ -167,7 +173,11 @@ impl Settings {
         Ok(Checked {
             spec,
             listen: self.addresses()?,
-            timing: Timing::of(&self.life, self.close_timeout),
+            timing: Timing {
+                #[cfg(feature = "tokio")]
+                close_rate: self.close_rate,
+                ..Timing::of(&self.life, self.close_timeout)
+            },
             dispatch_reason: reason.to_owned(),
             #[cfg(feature = "tokio")]
             threads: match self.threads {

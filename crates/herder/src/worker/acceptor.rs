@@ -16,6 +16,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How many events are taken at a time.
 const EVENTS: usize = 4;
 
+/// How many connections a worker may accept that the kernel has announced to it before it rests.
+const LEFTOVER: u32 = 64;
+
 const HOUSE: u64 = 0;
 const FIRST_SOURCE: u64 = 1;
 
@@ -51,6 +54,8 @@ pub(crate) struct Acceptor {
     nudges_seen: u64,
     /// Set while the source is not watched for want of descriptors.
     pause_until: Option<Instant>,
+    /// How many more are accepted although the master wants others to, or `None` while it does not.
+    leftover: Option<u32>,
 }
 
 enum Source {
@@ -77,6 +82,7 @@ impl Acceptor {
             source,
             nudges_seen: 0,
             pause_until: None,
+            leftover: None,
         };
         acceptor.watch()?;
         Ok(acceptor)
@@ -93,14 +99,15 @@ impl Acceptor {
             // Nothing more is received or accepted: the others get it.
             return Ok(self.received().map_or(nothing, Step::Arrived));
         }
-        if self.is_pausing()? {
+        let nudges = link.nudges();
+        let nudged = std::mem::replace(&mut self.nudges_seen, nudges) != nudges;
+        if self.is_pausing()? || self.is_resting(link)? {
             return Ok(Step::Nothing);
         }
         let look = match &mut self.source {
             Source::Pass(conns) => conns.next(&self.epoll)?,
             Source::Shared(listeners) => {
-                if self.nudges_seen != link.nudges() {
-                    self.nudges_seen = link.nudges();
+                if nudged {
                     listeners.promise_all();
                 }
                 listeners.next(&self.epoll)?
@@ -108,12 +115,44 @@ impl Acceptor {
         };
         match look {
             Look::Arrived(arrival) => Ok(Step::Arrived(arrival)),
-            Look::Nothing => Ok(nothing),
+            Look::Nothing => {
+                // Who rests has taken what was announced to it.
+                self.leftover = self.leftover.map(|_| 0);
+                Ok(nothing)
+            }
             Look::NoDescriptors => {
                 self.pause()?;
                 Ok(Step::Nothing)
             }
         }
+    }
+
+    /// Whether the worker leaves shared listeners to others, since the master said so. What the
+    /// kernel has told this worker of, and perhaps nobody else, is accepted first.
+    fn is_resting(&mut self, link: &Link) -> io::Result<bool> {
+        let Source::Shared(listeners) = &mut self.source else {
+            return Ok(false);
+        };
+        match (link.is_paused(), &mut self.leftover) {
+            (false, None) => return Ok(false),
+            (false, leftover) => {
+                *leftover = None;
+                if self.pause_until.is_none() {
+                    listeners.watch(&self.epoll)?;
+                }
+                listeners.promise_all();
+                return Ok(false);
+            }
+            (true, Some(left)) => *left = left.saturating_sub(1),
+            (true, leftover) => {
+                *leftover = Some(LEFTOVER);
+                if self.pause_until.is_none() {
+                    listeners.unwatch(&self.epoll)?;
+                }
+                listeners.promise_all();
+            }
+        }
+        Ok(self.leftover == Some(0))
     }
 
     /// Whether nobody else would serve what lies in the channel: the master would take it back, but
@@ -128,6 +167,12 @@ impl Acceptor {
             Source::Pass(conns) => conns.waiting(),
             Source::Shared(_) => 0,
         }
+    }
+
+    /// How often the worker was told to look at shared listeners again, when it last did.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn nudges_seen(&self) -> u64 {
+        self.nudges_seen
     }
 
     /// Whether nothing comes any more, though the worker's end has not begun yet.
@@ -196,6 +241,10 @@ impl Acceptor {
     /// What waits at a watched source that cannot be taken would wake us without end.
     fn pause(&mut self) -> io::Result<()> {
         self.pause_until = Some(Instant::now() + PAUSE);
+        if self.leftover.is_some() {
+            // It is not watched.
+            return Ok(());
+        }
         match &mut self.source {
             Source::Pass(conns) => conns.unwatch(&self.epoll),
             Source::Shared(listeners) => listeners.unwatch(&self.epoll),
@@ -215,7 +264,9 @@ impl Acceptor {
                     return Ok(true);
                 }
                 self.pause_until = None;
-                self.watch()?;
+                if self.leftover.is_none() {
+                    self.watch()?;
+                }
                 if let Source::Shared(listeners) = &mut self.source {
                     listeners.promise_all();
                 }

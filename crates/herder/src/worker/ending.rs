@@ -19,8 +19,12 @@ pub enum Reason {
     Panicked,
     /// A planned replacement: requests, age, or memory.
     Recycled,
+    /// A newer generation is in service.
+    Replaced,
     /// The worker announced its own end.
     Retired,
+    /// The worker's generation was not good: an older one goes on.
+    RolledBack,
     /// The app has fewer workers now.
     ScaledDown,
     /// The worker itself got SIGTERM, SIGINT or SIGQUIT.
@@ -36,7 +40,9 @@ impl fmt::Display for Reason {
             Reason::MasterGone => "the master is gone",
             Reason::Panicked => "the worker panicked",
             Reason::Recycled => "the worker is replaced as planned",
+            Reason::Replaced => "a newer generation is in service",
             Reason::Retired => "the worker announced its end",
+            Reason::RolledBack => "an older generation goes on",
             Reason::ScaledDown => "the app has fewer workers now",
             Reason::Signal => "the worker got a signal",
             Reason::Stopped => "the app stops",
@@ -73,7 +79,9 @@ impl Ending {
             Reason::MasterGone => self.master_gone.store(true, Ordering::Release),
             Reason::Panicked => self.panicked.store(true, Ordering::Release),
             Reason::Recycled
+            | Reason::Replaced
             | Reason::Retired
+            | Reason::RolledBack
             | Reason::ScaledDown
             | Reason::Signal
             | Reason::Stopped => {}

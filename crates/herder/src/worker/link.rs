@@ -4,9 +4,13 @@
 //! `accept` or a task of the runtime: [`Link::read`] when [`Link::house`] is readable, and
 //! [`Link::tick`] when the time that it named has come.
 
+mod orders;
+
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+#[cfg(feature = "tokio")]
+use std::num::NonZeroU32;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -15,10 +19,12 @@ use herder_core::spec::LifePolicy;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::signal::SignalFd;
 use herder_sys::wake::Wake;
-use herder_wire::control::{DrainReason, ToMaster, ToWorker, VERSION};
+use herder_wire::control::{ToMaster, VERSION};
 
 use crate::worker::counters::Tally;
 use crate::worker::ending::{Began, Ending, Reason};
+#[cfg(feature = "tokio")]
+use crate::worker::farewell::{CLOSE_RATE, Farewells};
 use crate::worker::inlet::Inlet;
 use crate::worker::outlet::{Outlet, Sent};
 use crate::worker::schedule::Schedule;
@@ -47,6 +53,9 @@ pub(crate) struct Timing {
     pub(crate) grace: Duration,
     /// How long open connections may go on after a panic or a failure.
     pub(crate) close_timeout: Duration,
+    /// How many long connections may be closed in a second.
+    #[cfg(feature = "tokio")]
+    pub(crate) close_rate: NonZeroU32,
 }
 
 impl Timing {
@@ -59,6 +68,8 @@ impl Timing {
             beat: life.hang.map(|hang| (hang / BEATS).min(LONGEST)),
             grace: life.grace,
             close_timeout,
+            #[cfg(feature = "tokio")]
+            close_rate: CLOSE_RATE,
         }
     }
 }
@@ -80,9 +91,18 @@ pub(crate) struct Link {
     said_ready: AtomicBool,
     said_gone: AtomicBool,
     said_panic: AtomicBool,
+    /// Why the worker ends, as it told the master.
+    said_retire: OnceLock<String>,
+    /// No connection is accepted from shared listeners.
+    paused: AtomicBool,
     /// Everything runs on one thread, so nothing goes on while that is stuck.
     single_threaded: AtomicBool,
     nudges: AtomicU64,
+    /// How long the worker may drain, as the master said.
+    #[cfg(feature = "tokio")]
+    grace: OnceLock<Duration>,
+    #[cfg(feature = "tokio")]
+    farewells: Farewells,
     pub(crate) finish_by: OnceLock<Instant>,
     /// Where the jobs come from, if this is a worker of jobs.
     #[cfg(feature = "message")]
@@ -129,8 +149,14 @@ impl Link {
             said_ready: AtomicBool::new(false),
             said_gone: AtomicBool::new(false),
             said_panic: AtomicBool::new(false),
+            said_retire: OnceLock::new(),
+            paused: AtomicBool::new(false),
             single_threaded: AtomicBool::new(false),
             nudges: AtomicU64::new(0),
+            #[cfg(feature = "tokio")]
+            grace: OnceLock::new(),
+            #[cfg(feature = "tokio")]
+            farewells: Farewells::default(),
             finish_by: OnceLock::new(),
             #[cfg(feature = "message")]
             intake: OnceLock::new(),
@@ -222,7 +248,7 @@ impl Link {
     /// has begun before: a second suicide changes nothing.
     pub(crate) fn retire(&self, reason: Reason, text: String) {
         if self.ending.begin(reason) == Began::Now {
-            self.send(ToMaster::Retire { reason: text });
+            self.say_retire(text);
         }
         self.wake.wake();
     }
@@ -233,8 +259,13 @@ impl Link {
         let began = self.ending.begin(Reason::Retired);
         self.wake.wake();
         if worthwhile() && began == Began::Now {
-            self.send(ToMaster::Retire { reason: text });
+            self.say_retire(text);
         }
+    }
+
+    fn say_retire(&self, reason: String) {
+        let reason = self.said_retire.get_or_init(|| reason).clone();
+        self.send(ToMaster::Retire { reason });
     }
 
     /// Begins the end for a reason of somebody else's.
@@ -260,6 +291,7 @@ impl Link {
     pub(crate) fn nudge(&self) {
         self.nudges.fetch_add(1, Ordering::AcqRel);
         self.wake.wake();
+        self.ending.announce();
     }
 
     /// Has the loop look again at what it waits for.
@@ -390,40 +422,6 @@ impl Link {
                 std::process::exit(finish::FAILED);
             }
             self.retire(Reason::Signal, format!("received {signal}"));
-        }
-    }
-
-    fn read_control(&self) -> io::Result<()> {
-        let Some(control) = self.outlet.control() else {
-            return Ok(());
-        };
-        if self.said_gone.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        // Another thread may be reading. Whether it still sees what woke us, nobody knows.
-        let mut inlet = lock(&self.inlet);
-        while let Some((message, descriptors)) = inlet.next(control)? {
-            self.obey(&message, descriptors);
-        }
-        Ok(())
-    }
-
-    fn obey(&self, message: &ToWorker, descriptors: &mut Vec<OwnedFd>) {
-        match message {
-            ToWorker::Drain { reason, .. } => self.end(match reason {
-                DrainReason::Exhausted => Reason::Exhausted,
-                DrainReason::Stop => Reason::Stopped,
-                DrainReason::Retired => Reason::Retired,
-                DrainReason::Recycle => Reason::Recycled,
-                DrainReason::ScaledDown => Reason::ScaledDown,
-            }),
-            #[cfg(feature = "message")]
-            ToWorker::Link { .. } => self.open_gate(descriptors.pop()),
-            // Nothing in this program could use it.
-            #[cfg(not(feature = "message"))]
-            ToWorker::Link { .. } => descriptors.clear(),
-            ToWorker::Nudge => self.nudge(),
-            ToWorker::User(_) | ToWorker::Welcome { .. } => {}
         }
     }
 

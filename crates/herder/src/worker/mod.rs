@@ -6,6 +6,7 @@
 //! | `inlet`, `outlet` | how messages from the master arrive, and those to it leave |
 //! | `schedule` | when something is to be said |
 //! | `ending` | whether and why the worker comes to its end |
+//! | `farewell` | when each of many long connections is to be closed |
 //! | `counters` | connections open, connections or requests finished |
 //! | `acceptor` | where connections come from, in either mode, and the wait for the next |
 //! | `conns`, `listeners` | the two modes: passed by the master, accepted here |
@@ -21,6 +22,8 @@ pub(crate) mod blocking;
 mod conns;
 pub(crate) mod counters;
 pub(crate) mod ending;
+#[cfg(feature = "tokio")]
+pub(crate) mod farewell;
 pub(crate) mod finish;
 pub(crate) mod handle;
 pub(crate) mod inlet;
@@ -37,7 +40,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Longer than any herd runs.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub(crate) const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// Locks, whoever panicked before: every state behind our locks is whole between statements.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

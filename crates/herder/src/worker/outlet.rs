@@ -25,7 +25,7 @@ impl Outlet {
     pub(crate) fn channel(control: OwnedFd) -> Outlet {
         Outlet::Channel(Channel {
             control,
-            waiting: Mutex::new(VecDeque::new()),
+            waiting: Mutex::default(),
         })
     }
 
@@ -78,7 +78,25 @@ pub(crate) enum Sent {
 /// The control channel, with what did not fit into it.
 pub(crate) struct Channel {
     control: OwnedFd,
-    waiting: Mutex<VecDeque<Vec<u8>>>,
+    waiting: Mutex<VecDeque<Waiting>>,
+}
+
+/// A message that waits for room.
+struct Waiting {
+    packet: Vec<u8>,
+    /// Which later message takes its place.
+    place: Place,
+}
+
+/// What a message that waits stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is said once.
+    Own,
+    /// The latest that the worker says of its boot time.
+    Boot,
+    /// Where the worker is.
+    State,
 }
 
 impl Channel {
@@ -90,8 +108,9 @@ impl Channel {
         match message {
             _ if !full => Ok(Sent::Now),
             ToMaster::Beat | ToMaster::Counters { .. } => Ok(Sent::Dropped),
-            ToMaster::BootExtend { .. }
-            | ToMaster::Hello { .. }
+            ToMaster::BootExtend { .. } => Ok(queue(&mut waiting, packet, Place::Boot)),
+            ToMaster::State { .. } => Ok(queue(&mut waiting, packet, Place::State)),
+            ToMaster::Hello { .. }
             | ToMaster::Ready
             | ToMaster::Retire { .. }
             | ToMaster::Spent
@@ -99,18 +118,16 @@ impl Channel {
             | ToMaster::Dispatched { .. }
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
+            | ToMaster::Known { .. }
             | ToMaster::Unusable { .. }
-            | ToMaster::Withdrawn { .. } => {
-                waiting.push_back(packet);
-                Ok(Sent::Later)
-            }
+            | ToMaster::Withdrawn { .. } => Ok(queue(&mut waiting, packet, Place::Own)),
         }
     }
 
     fn flush(&self) -> io::Result<Sent> {
         let mut waiting = lock(&self.waiting);
-        while let Some(packet) = waiting.front() {
-            if !self.try_send(packet)? {
+        while let Some(next) = waiting.front() {
+            if !self.try_send(&next.packet)? {
                 return Ok(Sent::Later);
             }
             waiting.pop_front();
@@ -125,6 +142,16 @@ impl Channel {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Has a message wait for room. However long nobody reads, what waits does not grow: of what can be
+/// said again and again only the latest is kept.
+fn queue(waiting: &mut VecDeque<Waiting>, packet: Vec<u8>, place: Place) -> Sent {
+    if place != Place::Own {
+        waiting.retain(|other| other.place != place);
+    }
+    waiting.push_back(Waiting { packet, place });
+    Sent::Later
 }
 
 /// What a program says that the master knows nothing of.
@@ -142,8 +169,10 @@ fn notification(message: &ToMaster) -> Option<String> {
         | ToMaster::Empty
         | ToMaster::Exhausted { .. }
         | ToMaster::Hello { .. }
+        | ToMaster::Known { .. }
         | ToMaster::Retire { .. }
         | ToMaster::Spent
+        | ToMaster::State { .. }
         | ToMaster::Unusable { .. }
         | ToMaster::User(_)
         | ToMaster::Withdrawn { .. } => None,
@@ -201,6 +230,35 @@ mod tests {
         );
         assert_eq!(outlet.flush().unwrap(), Sent::Now);
         assert_eq!(received(&master), [ToMaster::Ready, retire]);
+    }
+
+    #[test]
+    fn r32_what_waits_for_a_master_that_does_not_read_does_not_grow() {
+        let (master, worker) = socket::seqpacket_pair().unwrap();
+        let outlet = Outlet::channel(worker);
+        while outlet.send(ToMaster::Beat).unwrap() == Sent::Now {}
+        let state = |open| ToMaster::State {
+            version: 1,
+            course: herder_wire::control::Course::Ready,
+            open,
+            served: 9,
+            busy: 0,
+        };
+        for number in 0..1000 {
+            outlet
+                .send(ToMaster::BootExtend { millis: number })
+                .unwrap();
+            outlet.send(state(number)).unwrap();
+        }
+        outlet.send(ToMaster::Ready).unwrap();
+        received(&master);
+        assert_eq!(outlet.flush().unwrap(), Sent::Now);
+        let latest = [
+            ToMaster::BootExtend { millis: 999 },
+            state(999),
+            ToMaster::Ready,
+        ];
+        assert_eq!(received(&master), latest);
     }
 
     #[cfg(feature = "library")]

@@ -27,6 +27,8 @@ pub(crate) const CALM: Timing = Timing {
     beat: None,
     grace: PATIENCE,
     close_timeout: Duration::from_millis(300),
+    #[cfg(feature = "tokio")]
+    close_rate: crate::worker::farewell::CLOSE_RATE,
 };
 
 pub(crate) struct Master {

@@ -4,4 +4,5 @@ mod control;
 mod leaving;
 mod pass;
 mod process;
+mod resync;
 mod shared;

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use herder_sys::fd::duplicate;
 use herder_sys::listener::{Address, BoundAddress, ListenOptions, Listener};
@@ -110,6 +111,47 @@ fn r25b_a_nudge_makes_a_worker_look_at_its_listeners() {
     link.read();
     assert_eq!(link.nudges(), 1);
     assert!(worker.accept().unwrap().is_some());
+}
+
+#[test]
+fn r26_a_worker_that_rests_leaves_the_queue_to_others_until_it_is_wanted_again() {
+    let listener = listener();
+    let (master, worker) = worker(&[&listener]);
+    let accepting = thread::spawn({
+        let worker = worker.clone();
+        move || {
+            let mut served = 0;
+            while let Some(mut connection) = worker.accept().unwrap() {
+                connection.write_all(b"x").unwrap();
+                served += 1;
+            }
+            served
+        }
+    });
+    connect(&listener).read_exact(&mut [0]).unwrap();
+    master.tell(&ToWorker::Pause);
+    // What the kernel had told the worker of, it takes.
+    let (mut answered, mut left) = (1, connect(&listener));
+    while is_answered(&mut left, SHORT) {
+        answered += 1;
+        assert!(answered < 66, "it does not rest");
+        left = connect(&listener);
+    }
+    assert!(listener.has_waiting());
+    // Another that died does not change that.
+    master.tell(&ToWorker::Nudge);
+    assert!(!is_answered(&mut left, SHORT));
+    master.tell(&ToWorker::Resume);
+    assert!(is_answered(&mut left, testing::PATIENCE));
+    worker.retire("enough");
+    assert_eq!(accepting.join().unwrap(), answered + 1);
+}
+
+const SHORT: Duration = Duration::from_millis(100);
+
+fn is_answered(client: &mut TcpStream, within: Duration) -> bool {
+    client.set_read_timeout(Some(within)).unwrap();
+    client.read_exact(&mut [0]).is_ok()
 }
 
 #[test]
