@@ -1,5 +1,5 @@
 'use strict';
-// Loaded by herder before the program, in each of its workers. It does two things.
+// Loaded by herder before the program, in each of its workers. It does three things.
 //
 // A worker that is told to leave closes its servers, and Node then cuts idle keep-alive connections at
 // once, also those on which a request is already under way. With this, requests go on being answered
@@ -11,6 +11,7 @@ let leaving = false;
 function linger() {
   if (leaving) return;
   leaving = true;
+  sayFarewell();
   const until = Date.now() + LINGER;
   const http = require('http');
   const prototypes = [http.Server.prototype];
@@ -38,6 +39,71 @@ function linger() {
     };
   }
 }
+
+// What was upgraded would keep the worker until it is told by a signal, and be cut off then. Each such
+// connection is closed before, one after the other within three quarters of that time, so that their
+// clients do not come back to the other workers all at once. A WebSocket's client is told that its
+// server is going away (1001), as by a frame of the program's own between two others.
+const WINDOW = (Number(process.env.HERDER_DRAIN_MILLIS) || 0) * 3 / 4;
+const FASTEST = 1;
+const PARTING = 1000;
+const GOING_AWAY = [0x88, 2, 0x03, 0xe9];
+const upgraded = new Map();
+
+function noteUpgrades() {
+  const { prototype } = require('net').Server;
+  for (const name of ['addListener', 'on', 'prependListener']) {
+    const add = prototype[name];
+    prototype[name] = function(event, listener) {
+      if (event !== 'upgrade' || typeof listener !== 'function') return add.call(this, event, listener);
+      const noting = function(request, socket, ...rest) {
+        note(request, socket);
+        return listener.call(this, request, socket, ...rest);
+      };
+      // By this it is found when it is to be removed.
+      noting.listener = listener.listener || listener;
+      return add.call(this, event, noting);
+    };
+  }
+}
+
+function note(request, socket) {
+  if (!request || !socket || upgraded.has(socket)) return;
+  const isWebSocket = /^websocket$/i.test(request.headers.upgrade);
+  upgraded.set(socket, isWebSocket);
+  socket.once('close', () => upgraded.delete(socket));
+  if (leaving) setTimeout(part, Math.random() * WINDOW, socket).unref();
+}
+
+function sayFarewell() {
+  const sockets = [...upgraded.keys()];
+  const first = Math.min(LINGER, WINDOW / 4);
+  const every = Math.max((WINDOW - first) / sockets.length, FASTEST);
+  const began = Date.now() + first;
+  let gone = 0;
+  const next = () => {
+    const due = Math.floor((Date.now() - began) / every) + 1;
+    while (gone < Math.min(due, sockets.length)) part(sockets[gone++]);
+    if (gone < sockets.length) setTimeout(next, every).unref();
+  };
+  setTimeout(next, first).unref();
+}
+
+function part(socket) {
+  if (!socket.writable) return;
+  if (upgraded.get(socket)) {
+    // The program answers the client's answer, and ends the connection.
+    socket.write(Buffer.from(GOING_AWAY));
+  } else {
+    socket.end();
+  }
+  setTimeout(() => {
+    socket.end();
+    setTimeout(() => socket.destroy(), PARTING).unref();
+  }, PARTING).unref();
+}
+
+noteUpgrades();
 
 process.prependListener('internalMessage', (message) => {
   if (message && message.cmd === 'NODE_CLUSTER' && message.act === 'disconnect') linger();

@@ -66,7 +66,12 @@ impl WorkerRecipe {
             Program::Command(command) => {
                 self.plan_foreign(id.worker, command, &mut draft, runtime)?;
             }
-            Program::Node(program) => plan_node(id.worker, program, &mut draft, runtime)?,
+            Program::Node(program) => {
+                plan_node(id.worker, program, &mut draft, runtime)?;
+                // Until a signal tells it.
+                let drain = (self.spec.life.grace / 2).as_millis().to_string();
+                environment::set(&mut draft.plan.environment, "HERDER_DRAIN_MILLIS", drain);
+            }
         }
         Ok(draft)
     }
