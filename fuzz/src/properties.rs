@@ -3,11 +3,12 @@
 use herder_wire::control::{Decoder, ToMaster, ToWorker};
 use herder_wire::frame::{self, FrameError, Message};
 use herder_wire::gateway::{GatewayConfig, Origins, ToGateway};
-use herder_wire::keeper::ToKeeper;
+use herder_wire::keeper::{FromKeeper, ToKeeper};
 use herder_wire::link::{FromGateway, FromWorker};
 use herder_wire::node::{self, Endpoint, Framing, FromNode, LineError};
 use herder_wire::notify::{self, Assignment};
 use herder_wire::plan::{DescriptorUse, EncodedPlan, LaunchPlan, PlanError, PlanHeader, Program};
+use herder_wire::probe::ProbeAnswer;
 use herder_wire::record::Record;
 use herder_wire::report::LaunchFailure;
 use herder_wire::rpc::{self, CallError, Frame, Hello, MAX_FRAME, Signature, Welcome};
@@ -49,6 +50,14 @@ pub fn keeper_frames(input: &[u8]) {
             .expect("what was decoded can be encoded");
         assert_eq!(ToKeeper::decode(&again), Ok(Some(message)));
     }
+    frames::<FromKeeper>(input);
+    if let Ok(Some(message)) = FromKeeper::decode(input) {
+        let mut again = Vec::new();
+        message
+            .encode(&mut again)
+            .expect("what was decoded can be encoded");
+        assert_eq!(FromKeeper::decode(&again), Ok(Some(message)));
+    }
 }
 
 /// One message of `conns` records.
@@ -82,8 +91,11 @@ pub fn launch_plan(input: &[u8]) {
     }
 }
 
-/// A report of a failed launch.
+/// What a child writes to its plan's socket: a report of a failed launch, or a probe's answer.
 pub fn launch_report(input: &[u8]) {
+    if let Ok(answer) = ProbeAnswer::decode(input) {
+        assert_eq!(answer.encode(), input, "an answer has one encoding");
+    }
     if let Ok(report) = LaunchFailure::decode(input) {
         assert!(report.detail.len() <= input.len());
         assert_eq!(report.encode(), input, "a report has one encoding");
@@ -380,6 +392,7 @@ fn footprint(plan: &LaunchPlan) -> usize {
         DescriptorUse::Listener { name } => name.capacity(),
         DescriptorUse::Conns
         | DescriptorUse::Control
+        | DescriptorUse::Estate
         | DescriptorUse::Keeper
         | DescriptorUse::Page
         | DescriptorUse::Place { .. } => 0,

@@ -1,6 +1,7 @@
 //! Resource limits of this process.
 
 use std::io;
+use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit};
 
@@ -30,12 +31,15 @@ pub enum Limit {
     Stack,
 }
 
+/// What this process was started with, before it was raised.
+static INHERITED: OnceLock<(u64, u64)> = OnceLock::new();
+
 /// Raises the number of descriptors that we may open as far as we may, and tells how many.
 ///
 /// # Errors
 /// None on Linux: a process may always go up to its hard limit.
 pub fn raise_open_files() -> io::Result<u64> {
-    let (_, hard) = open_files();
+    let (_, hard) = *INHERITED.get_or_init(open_files);
     set(Limit::OpenFiles, hard, hard)?;
     Ok(hard)
 }
@@ -48,6 +52,12 @@ pub fn open_files() -> (u64, u64) {
         limit.current.unwrap_or(UNLIMITED),
         limit.maximum.unwrap_or(UNLIMITED),
     )
+}
+
+/// How many descriptors we might open when we were started: what our children are to have.
+#[must_use]
+pub fn inherited_open_files() -> (u64, u64) {
+    INHERITED.get().copied().unwrap_or_else(open_files)
 }
 
 /// Sets one limit, soft and hard.
@@ -80,7 +90,9 @@ mod tests {
 
     #[test]
     fn the_soft_limit_rises_to_the_hard_one() {
+        let before = open_files();
         let hard = raise_open_files().unwrap();
         assert_eq!(open_files(), (hard, hard));
+        assert_eq!(inherited_open_files(), before);
     }
 }

@@ -12,6 +12,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, WaitId, WaitIdOptions, WaitOptions};
 
+use crate::apply;
 use crate::pidfd::{self, PidFd};
 use crate::signal::{self, Signal};
 
@@ -51,6 +52,28 @@ impl Executable {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Goes on as this program: the same process, with its children and their descriptors' other
+    /// ends, but none of its threads and none of its descriptors except 0 (`stdin`), 1 and 2.
+    /// Returns only when that failed, with the reason; descriptor 0 is `/dev/null` then.
+    ///
+    /// The signal mask stays, and so do the signals that wait.
+    #[must_use = "it only returns when it failed"]
+    pub fn replace_process(
+        &self,
+        stdin: &OwnedFd,
+        argv: &[OsString],
+        environment: &[(OsString, OsString)],
+    ) -> io::Error {
+        if let Err(error) = rustix::stdio::dup2_stdin(stdin) {
+            return error.into();
+        }
+        let file = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+        let error = apply::execute(&file, argv, environment);
+        // It replaces an open descriptor, and needs a free one only for a moment.
+        let _kept = crate::fd::null().and_then(|null| Ok(rustix::stdio::dup2_stdin(&null)?));
+        error
     }
 }
 

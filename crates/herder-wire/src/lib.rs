@@ -8,8 +8,9 @@
 //! | [`link`] | gateway and native worker | frames, both ways, over a socket pair of packets |
 //! | [`record`] | master to native worker | one 16-byte record for each connection |
 //! | [`plan`] | master to a child that is being started | one header, a sealed memory file, descriptors |
+//! | [`probe`] | a build that is asked whether it could be the master, to the master | one message |
 //! | [`report`] | a child that could not follow its plan, to the master | one message |
-//! | [`keeper`] | master to keeper | frames |
+//! | [`keeper`] | master and keeper | frames, both ways, and descriptors |
 //! | [`node`] | master and unmodified Node.js worker | lines of JSON, both ways, over a socket pair |
 //! | [`notify`] | any program that speaks `sd_notify(3)`, to the master | datagrams |
 //! | [`rpc`] | agent (the client in a worker) to library, and back | frames of their own over a stream socket |
@@ -31,6 +32,7 @@ pub mod link;
 pub mod node;
 pub mod notify;
 pub mod plan;
+pub mod probe;
 pub mod record;
 pub mod report;
 pub mod rpc;

@@ -7,7 +7,7 @@ use herder_wire::control::{
     Course, Decoder, DrainReason, MAX_FRAME, MAX_KNOWN, MAX_REASON, MAX_USER, ToMaster, ToWorker,
 };
 use herder_wire::frame::{FrameError, HEADER_SIZE, Message};
-use herder_wire::keeper::{self, ToKeeper};
+use herder_wire::keeper::{self, FromKeeper, Key, MemberItem, Prefix, ToKeeper};
 
 use bytes::{MANDATORY, UNKNOWN, decode, encoded, raw};
 use random::Random;
@@ -415,11 +415,62 @@ fn every_to_worker() -> Vec<ToWorker> {
     drains.into_iter().chain(others).collect()
 }
 
+fn every_from_keeper() -> Vec<FromKeeper> {
+    vec![
+        FromKeeper::Complete { masters_died: 7 },
+        FromKeeper::Exited {
+            pid: 4711,
+            status: -1,
+        },
+        FromKeeper::Stored {
+            key: Key::listener(3),
+            pid: 0,
+        },
+    ]
+}
+
+#[test]
+fn what_a_keeper_says_is_heard_and_nothing_else() {
+    for message in every_from_keeper() {
+        let packet = encoded(&message);
+        assert_eq!(FromKeeper::decode(&packet), Ok(Some(message)));
+        let cut = FromKeeper::decode(&packet[..packet.len() - 1]);
+        assert!(cut.is_err(), "{message:?} cut: {cut:?}");
+    }
+    let (a, b) = (*b"herd.state", *b"herd State");
+    let packet = encoded(&FromKeeper::Stored {
+        key: Key::state(),
+        pid: 1,
+    });
+    let begin = packet.len() - a.len();
+    let bad: Vec<u8> = [&packet[..begin], &b].concat();
+    assert!(matches!(
+        FromKeeper::decode(&bad),
+        Err(FrameError::BadBody { .. })
+    ));
+}
+
 fn every_to_keeper() -> Vec<ToKeeper> {
     vec![
         ToKeeper::Cgroup(b"/sys/fs/cgroup/x".to_vec()),
         ToKeeper::Directory(b"/run/\xff".to_vec()),
         ToKeeper::Grace { millis: 0 },
+        ToKeeper::Beat,
+        ToKeeper::Forget { key: Key::state() },
+        ToKeeper::ForgetAll {
+            prefix: Prefix::member(0, 1, 2),
+        },
+        ToKeeper::HandOver,
+        ToKeeper::InCharge,
+        ToKeeper::Leaving,
+        ToKeeper::Notify {
+            text: "READY=1\nSTATUS=serves".to_owned(),
+        },
+        ToKeeper::Store {
+            key: Key::member(0, 1, 2, MemberItem::Pidfd),
+            pid: i32::MAX,
+        },
+        ToKeeper::Watchdog { millis: u32::MAX },
         ToKeeper::SocketFile {
             path: b"s".to_vec(),
             dev: u64::MAX,

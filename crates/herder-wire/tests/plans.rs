@@ -263,6 +263,7 @@ fn any_plan(random: &mut Random) -> LaunchPlan {
                 DescriptorUse::Control,
                 DescriptorUse::Conns,
                 DescriptorUse::Listener { name },
+                DescriptorUse::Estate,
                 DescriptorUse::Page,
                 DescriptorUse::Place { target: slot },
             ])

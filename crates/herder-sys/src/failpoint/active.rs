@@ -139,9 +139,6 @@ mod tests {
 
     #[test]
     fn an_error_is_returned() {
-        assert_eq!(
-            act(Action::Errno(24)).unwrap_err().raw_os_error(),
-            Some(24)
-        );
+        assert_eq!(act(Action::Errno(24)).unwrap_err().raw_os_error(), Some(24));
     }
 }

@@ -87,7 +87,14 @@ mod tests {
         assert_eq!(Order::parse("a:exit").unwrap().action, Action::Exit(1));
         assert_eq!(Order::parse("a:exit=3").unwrap().action, Action::Exit(3));
         for wrong in [
-            "", "a", ":kill", "a:die", "a:errno", "a:kill=1", "a:kill:x", "a:kill:1:2",
+            "",
+            "a",
+            ":kill",
+            "a:die",
+            "a:errno",
+            "a:kill=1",
+            "a:kill:x",
+            "a:kill:1:2",
         ] {
             assert_eq!(Order::parse(wrong), None, "{wrong}");
         }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 
@@ -38,6 +39,36 @@ pub(crate) fn replaced_program() {
         ["the name given", path.as_str(), "wrong", "my-program"]
     );
     assert_eq!(opened.path().to_string_lossy(), path);
+}
+
+/// Goes on as a shell, first as what is none.
+pub(crate) fn become_a_shell() {
+    println!("{}", process::current_pid());
+    let (stdin, input) = herder_sys::pipe::pipe().unwrap();
+    fs::File::from(input).write_all(b"given").unwrap();
+    let argv = |text: &str| ["sh", "-c", text].map(OsString::from);
+    let environment = [("HERDER_SYS_ADDED".into(), "yes".into())];
+    let passwd = Executable::open("/etc/passwd").unwrap();
+    let error = passwd.replace_process(&stdin, &argv(""), &environment);
+    assert_eq!(error.raw_os_error(), Some(libc::EACCES));
+    let standard = fs::read_link("/proc/self/fd/0").unwrap();
+    assert_eq!(standard, std::path::Path::new("/dev/null"));
+    // Nobody holds a second thread against it.
+    std::thread::spawn(|| {
+        loop {
+            std::thread::park()
+        }
+    });
+    let text = "echo $$; cat; echo; echo $HERDER_SYS_ADDED; ls /proc/$$/fd | wc -l";
+    let sh = Executable::open("/bin/sh").unwrap();
+    panic!("{}", sh.replace_process(&stdin, &argv(text), &environment));
+}
+
+pub(crate) fn replaced_process() {
+    let text = act("become-a-shell", &[]).finish();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], lines[1], "the same process");
+    assert_eq!(lines[2..], ["given", "yes", "3"]);
 }
 
 pub(crate) fn environment_is_laid_over() {

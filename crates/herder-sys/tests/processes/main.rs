@@ -26,6 +26,7 @@ use scene::Role;
 /// What a child of a test can be.
 const ROLES: &[(&str, Role)] = &[
     ("adopt-orphans", groups::adopt_orphans),
+    ("become-a-shell", launch::become_a_shell),
     ("become-nobody", identity::become_nobody),
     ("close-the-rest", descriptors::close_the_rest),
     ("count-exits", groups::count_exits),
@@ -47,6 +48,10 @@ const ROLES: &[(&str, Role)] = &[
 ];
 
 const CASES: &[Case] = &[
+    (
+        "r31_a_process_goes_on_as_another_program",
+        launch::replaced_process,
+    ),
     (
         "descriptors_change_places",
         descriptors::descriptors_change_places,

@@ -160,6 +160,7 @@ fn write_descriptor(out: &mut Writer, descriptor: &DescriptorUse) -> Result<(), 
         DescriptorUse::Listener { name } => (4, 0, name.as_str()),
         DescriptorUse::Place { target } => (5, *target, ""),
         DescriptorUse::Page => (6, 0, ""),
+        DescriptorUse::Estate => (7, 0, ""),
     };
     let length = u32::try_from(name.len()).map_err(|_| PlanError::TooLong {
         length: name.len() as u64,
@@ -183,6 +184,7 @@ fn read_descriptor(reader: &mut Reader<'_>) -> Option<DescriptorUse> {
         }),
         (5, target, b"") => Some(DescriptorUse::Place { target }),
         (6, 0, b"") => Some(DescriptorUse::Page),
+        (7, 0, b"") => Some(DescriptorUse::Estate),
         _ => None,
     }
 }

@@ -50,6 +50,8 @@ pub enum Role {
     Gateway = 4,
     /// Holds what the workers share; this executable's own code.
     Library = 5,
+    /// Finds out whether it could be the master of a herd that lives, says so, and ends.
+    Probe = 6,
 }
 
 /// A foreign program.
@@ -146,6 +148,9 @@ pub enum DescriptorUse {
     Control,
     /// The master's channel to the keeper.
     Keeper,
+    /// The estate of a living herd: for its next image sockets in which the connections wait that it
+    /// holds, for a probe its state as sealed memory.
+    Estate,
     /// A listening socket.
     Listener {
         /// Its name, as `LISTEN_FDNAMES` gives it.
@@ -201,12 +206,13 @@ impl LaunchPlan {
 
 impl Role {
     /// All roles.
-    pub const ALL: [Role; 5] = [
+    pub const ALL: [Role; 6] = [
         Role::Master,
         Role::Worker,
         Role::Launcher,
         Role::Gateway,
         Role::Library,
+        Role::Probe,
     ];
 
     /// The word for this role, as the environment of a child has it.
@@ -218,6 +224,7 @@ impl Role {
             Role::Launcher => "launcher",
             Role::Gateway => "gateway",
             Role::Library => "library",
+            Role::Probe => "probe",
         }
     }
 }
@@ -230,7 +237,7 @@ impl fmt::Display for Role {
 
 /// A word is no role.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("role is none of master, worker, launcher, gateway, library")]
+#[error("role is none of master, worker, launcher, gateway, library, probe")]
 pub struct UnknownRole;
 
 impl FromStr for Role {

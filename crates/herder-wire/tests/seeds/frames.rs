@@ -2,7 +2,7 @@
 
 use herder_wire::control::{Course, DrainReason, MAX_REASON, ToMaster, ToWorker};
 use herder_wire::frame;
-use herder_wire::keeper::{self, ToKeeper};
+use herder_wire::keeper::{self, FromKeeper, Key, ToKeeper};
 
 use super::{MANDATORY, Seed, good, header, raw, seed};
 
@@ -236,6 +236,30 @@ pub(super) fn keeper() -> Vec<Seed> {
         ),
         seed(target, "socket-file", socket.clone()),
         seed(target, "grace", good(&ToKeeper::Grace { millis: 30_000 })),
+        seed(target, "beat", good(&ToKeeper::Beat)),
+        seed(target, "hand-over", good(&ToKeeper::HandOver)),
+        seed(target, "in-charge", good(&ToKeeper::InCharge)),
+        seed(
+            target,
+            "store",
+            good(&ToKeeper::Store {
+                key: Key::listener(0),
+                pid: 0,
+            }),
+        ),
+        seed(
+            target,
+            "stored",
+            good(&FromKeeper::Stored {
+                key: Key::state(),
+                pid: 12,
+            }),
+        ),
+        seed(
+            target,
+            "exited",
+            good(&FromKeeper::Exited { pid: 12, status: 9 }),
+        ),
         seed(
             target,
             "two-in-one-packet",

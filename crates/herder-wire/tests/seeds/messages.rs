@@ -1,6 +1,7 @@
 //! Records, launch reports and notifications, good and bad.
 
 use herder_wire::notify::MAX_DATAGRAM;
+use herder_wire::probe::{Finding, ProbeAnswer};
 use herder_wire::record::{MAX_BATCH, Record, RecordKind};
 use herder_wire::report::{LaunchFailure, LaunchStep, MAX_DETAIL};
 
@@ -90,7 +91,19 @@ pub(super) fn reports() -> Vec<Seed> {
             "one-too-long",
             [&[1, 0, 0, 0, 0, 0, 0, 0][..], &[b'x'; 4089]].concat(),
         ),
+        seed(target, "probe-fits", answer(Finding::Fits)),
+        seed(
+            target,
+            "probe-refuses",
+            answer(Finding::Refuses("it is of another app".to_owned())),
+        ),
+        seed(target, "probe-without-version", [2, 0]),
     ]
+}
+
+fn answer(finding: Finding) -> Vec<u8> {
+    let version = "1.4.0".to_owned();
+    ProbeAnswer { version, finding }.encode()
 }
 
 pub(super) fn notifications() -> Vec<Seed> {
