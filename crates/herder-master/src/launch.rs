@@ -1,8 +1,9 @@
 //! Starting a process of ours: this executable again, with a plan on its stdin.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use herder_sys::process::{self, Child, Executable};
 use herder_sys::{memory, socket};
@@ -47,6 +48,44 @@ impl Launchpad {
         })
     }
 
+    /// What is installed now where this executable was started from, with the same arguments.
+    ///
+    /// # Errors
+    /// When nothing is there, or it cannot be reached.
+    pub(crate) fn installed(&self) -> io::Result<Launchpad> {
+        let search = std::env::var_os("PATH").unwrap_or_default();
+        let path = invoked_path(&self.argv0, self.executable.path(), &search);
+        let executable = Executable::open(&path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
+        Ok(Launchpad {
+            executable,
+            argv0: self.argv0.clone(),
+            args: self.args.clone(),
+        })
+    }
+
+    /// Where the executable was when it was opened.
+    pub(crate) fn path(&self) -> &Path {
+        self.executable.path()
+    }
+
+    /// What is started.
+    pub(crate) fn executable(&self) -> &Executable {
+        &self.executable
+    }
+
+    /// Goes on as this executable, in the same process and with a plan on its stdin. Returns only
+    /// when that failed, with the reason.
+    pub(crate) fn replace_process(&self, role: Role, app: &str, stdin: &OwnedFd) -> io::Error {
+        let mut argv = vec![self.argv0.clone()];
+        argv.extend_from_slice(&self.args);
+        let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+        environment.retain(|(name, _)| name != ROLE_VARIABLE);
+        environment.push((ROLE_VARIABLE.into(), role_value(role, app).into()));
+        self.executable.replace_process(stdin, &argv, &environment)
+    }
+
     /// Starts a process. Call it on the main thread only, and send the plan afterwards: until then
     /// the process waits, and can be put into a cgroup.
     pub(crate) fn start(&self, role: Role, app: &str, stdio: Stdio) -> io::Result<Launched> {
@@ -65,6 +104,22 @@ impl Launchpad {
             plan_socket: PlanSocket(ours),
         })
     }
+}
+
+/// The path by which a program was called, as far as that can be told: a release may be a symbolic link
+/// that is put to another place, so that where the running file really is says little. `real` is that.
+fn invoked_path(argv0: &OsStr, real: &Path, search: &OsStr) -> PathBuf {
+    let called = Path::new(argv0);
+    let candidates: Vec<PathBuf> = if called.components().count() > 1 {
+        std::path::absolute(called).into_iter().collect()
+    } else {
+        let places = std::env::split_paths(search).filter(|place| place.is_absolute());
+        places.map(|place| place.join(called)).collect()
+    };
+    // Whoever starts a program may call it what he likes.
+    let is_it = |path: &PathBuf| path.file_name() == real.file_name() && path.is_file();
+    let found = candidates.into_iter().find(is_it);
+    found.unwrap_or_else(|| real.to_owned())
 }
 
 /// A plan that changes nothing of what the process inherits.
@@ -86,6 +141,16 @@ pub(crate) fn bare_plan(role: Role, app: &str) -> LaunchPlan {
 }
 
 impl PlanSocket {
+    /// Around a socket whose other end is going to be a stdin.
+    pub(crate) fn new(socket: OwnedFd) -> PlanSocket {
+        PlanSocket(socket)
+    }
+
+    /// Where an answer to the plan is heard, and its end.
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     /// Sends the plan and its descriptors. Never waits for the child: the body travels as a
     /// memfd, and the rest fits any socket buffer.
     pub(crate) fn send(&self, plan: &LaunchPlan, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
@@ -110,5 +175,31 @@ impl PlanSocket {
         );
         let len = received.ok().filter(|received| received.len > 0)?.len;
         LaunchFailure::decode(&bytes[..len]).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_looked_for_where_it_was_called() {
+        let place = std::env::temp_dir().join(format!("herder-launch-{}", std::process::id()));
+        let (first, second) = (place.join("1"), place.join("2"));
+        let current = place.join("current");
+        for release in [&first, &second] {
+            std::fs::create_dir_all(release).expect("a directory");
+            std::fs::write(release.join("server"), "").expect("a file");
+        }
+        std::os::unix::fs::symlink(&second, &current).expect("a link");
+        let real = first.join("server");
+        let found = |called: &OsStr| invoked_path(called, &real, current.as_os_str());
+        let linked = current.join("server");
+        assert_eq!(found(linked.as_os_str()), linked, "called by the link");
+        assert_eq!(found(OsStr::new("server")), linked, "found along the path");
+        assert_eq!(found(OsStr::new("worker: web")), real, "not its name");
+        let gone = place.join("gone/server");
+        assert_eq!(found(gone.as_os_str()), real, "nothing is there");
+        std::fs::remove_dir_all(&place).expect("ours");
     }
 }

@@ -17,18 +17,21 @@ mod output;
 mod part;
 pub mod role;
 pub mod status;
+mod upgrade;
 
 use config::Config;
-use role::MasterSeat;
+use role::{MasterSeat, Post};
 
 /// Runs a herd until it ends, and returns the exit status of this process (see [`status`]).
 ///
 /// Without a seat, this process becomes the keeper: it starts the master, forwards signals to it,
-/// and cleans up after it. With a seat, this process is the master.
+/// and cleans up after it. With a seat, this process is the master, or says
+/// whether it could be.
 #[must_use]
 pub fn run(config: Config, seat: Option<MasterSeat>) -> u8 {
     match seat {
         None => keeper::keep(&config.spec),
-        Some(seat) => master::run(config, seat),
+        Some(MasterSeat(Post::Charge(charge))) => master::run(config, charge),
+        Some(MasterSeat(Post::Probe(probe))) => upgrade::answer(&config, &probe),
     }
 }

@@ -41,7 +41,7 @@ use crate::event::HerdEvent;
 use crate::keeper::orphans;
 use crate::output::Output;
 use crate::part::Part;
-use crate::role::MasterSeat;
+use crate::role::Charge;
 use crate::status;
 use crew::Crews;
 use delivery::Delivery;
@@ -56,8 +56,8 @@ use signals::Ending;
 const EVENTS: usize = 64;
 
 /// Runs a herd as its master, and returns the exit status.
-pub(crate) fn run(config: Config, seat: MasterSeat) -> u8 {
-    match setup::set_up(config, seat) {
+pub(crate) fn run(config: Config, charge: Charge) -> u8 {
+    match setup::set_up(config, charge) {
         Ok(setup) => live(setup),
         Err(error) => {
             setup::complain(&error);

@@ -32,7 +32,7 @@ use crate::keeper;
 use crate::operator;
 use crate::output::Output;
 use crate::part::Part;
-use crate::role::MasterSeat;
+use crate::role::Charge;
 use crate::status;
 
 /// How long the last lines of the workers and the log may take at the end.
@@ -78,14 +78,14 @@ impl Setup {
 }
 
 /// Opens everything. Signals first: threads inherit the mask, and none may be lost.
-pub(super) fn set_up(mut config: Config, seat: MasterSeat) -> Result<Setup, SetupError> {
+pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupError> {
     let signals = SignalFd::block(&operator::SIGNALS)?;
     name_process(&config);
     listen::check(listen::addresses(&config))?;
     library::check(&config.libraries)?;
     let prepared = gateway::prepare(&config)?;
     let listeners = listen::bind(&config)?;
-    let mut runtime = entrust(&config, &seat.keeper, &listeners)?;
+    let mut runtime = entrust(&config, &charge.keeper, &listeners)?;
     let libraries = library::found(&config, &mut runtime)?;
     let spec = config.spec.clone();
     let output = Output::start(&spec.name, config.format, config.observer.take())?;
@@ -121,11 +121,11 @@ pub(super) fn set_up(mut config: Config, seat: MasterSeat) -> Result<Setup, Setu
             Delivery::Gateway(reception)
         }
     };
-    let epoll = watch_all(&signals, &seat.keeper, &delivery)?;
+    let epoll = watch_all(&signals, &charge.keeper, &delivery)?;
     Ok(Setup(Master {
         epoll,
         signals,
-        keeper: seat.keeper,
+        keeper: charge.keeper,
         output,
         delivery,
         crews: Crews::new(crews),

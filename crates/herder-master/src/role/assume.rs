@@ -20,7 +20,7 @@ pub enum Assumed {
     Gateway(GatewaySeat),
     /// A master started it: it is to hold what the workers share.
     Library(LibrarySeat),
-    /// A keeper started it: it is to become the master.
+    /// A keeper started it, or a master became it: it is to be the master, or to say whether it could.
     Master(MasterSeat),
     /// A master started it: it is to do the business.
     Worker(WorkerSeat),
@@ -58,7 +58,9 @@ pub fn assume() -> Result<Assumed, RoleError> {
         // What the keeper passes on before the master listens waits for it: none is lost, and none
         // acts in the old, deadly way.
         Role::Master => signal::reset_all_but(&operator::SIGNALS)?,
-        Role::Gateway | Role::Launcher | Role::Library | Role::Worker => signal::reset_all()?,
+        Role::Gateway | Role::Launcher | Role::Library | Role::Probe | Role::Worker => {
+            signal::reset_all()?;
+        }
     }
     // Executed through a descriptor, it would be called by the descriptor's number.
     process::restore_comm()?;
@@ -68,6 +70,7 @@ pub fn assume() -> Result<Assumed, RoleError> {
         Role::Launcher => launcher::follow(plan, descriptors, plan_socket),
         Role::Gateway => seat::seat_gateway(plan, descriptors).map(Assumed::Gateway),
         Role::Library => seat::seat_library(plan, descriptors).map(Assumed::Library),
+        Role::Probe => seat::seat_probe(&plan, descriptors, plan_socket).map(Assumed::Master),
     }
 }
 

@@ -113,6 +113,7 @@ fn targets(plan: &LaunchPlan) -> io::Result<Vec<i32>> {
         }
         DescriptorUse::Conns
         | DescriptorUse::Control
+        | DescriptorUse::Estate
         | DescriptorUse::Keeper
         | DescriptorUse::Page => Err(io::Error::other(format!(
             "a program has no use for {usage:?}"
@@ -136,6 +137,7 @@ fn own_environment(plan: &LaunchPlan, program: &Program) -> Vec<(OsString, OsStr
             DescriptorUse::Listener { name } => Some(name.clone()),
             DescriptorUse::Conns
             | DescriptorUse::Control
+            | DescriptorUse::Estate
             | DescriptorUse::Keeper
             | DescriptorUse::Page
             | DescriptorUse::Place { .. } => None,

@@ -15,3 +15,4 @@ pub use error::RoleError;
 pub use seat::{GatewaySeat, LibrarySeat, MasterSeat, WorkerSeat};
 
 pub(crate) use assume::{ROLE_VARIABLE, role_value};
+pub(crate) use seat::{Charge, Post, Probe};

@@ -11,9 +11,32 @@ use herder_wire::plan::{DescriptorUse, LaunchPlan};
 use super::error::RoleError;
 use super::plan::{apply_limits, os_pair, sys_identity};
 
-/// What a master gets from its keeper.
-pub struct MasterSeat {
+/// What a master gets from its keeper, or from the master whose place it takes.
+pub struct MasterSeat(pub(crate) Post);
+
+/// What a process that runs a herd's program is to do with it.
+pub(crate) enum Post {
+    /// Be the master.
+    Charge(Charge),
+    /// Say whether it could be.
+    Probe(Probe),
+}
+
+/// What a master has from the beginning.
+pub(crate) struct Charge {
+    /// Frames to and from the keeper.
     pub(crate) keeper: OwnedFd,
+    /// After an upgrade: what the master held before, in sockets. `None`: the keeper started this process,
+    /// and says without being asked what it has.
+    pub(crate) parcels: Option<Vec<OwnedFd>>,
+}
+
+/// What a probe gets from the living master.
+pub(crate) struct Probe {
+    /// Where the answer goes.
+    pub(crate) answer: OwnedFd,
+    /// The state of the herd, as sealed memory.
+    pub(crate) state: OwnedFd,
 }
 
 /// What a gateway gets from its master.
@@ -65,23 +88,38 @@ pub(super) fn seat_master(
     plan: &LaunchPlan,
     descriptors: Vec<OwnedFd>,
 ) -> Result<MasterSeat, RoleError> {
+    apply_limits(plan)?;
     title::prepare()?;
     // Whoever reads the log may go; the herd stays.
     signal::ignore_sigpipe()?;
-    let keeper = plan
-        .descriptors
-        .iter()
-        .zip(descriptors)
-        .find_map(|(usage, fd)| match usage {
-            DescriptorUse::Keeper => Some(fd),
+    let (mut keeper, mut parcels) = (None, Vec::new());
+    for (usage, fd) in plan.descriptors.iter().zip(descriptors) {
+        match usage {
+            DescriptorUse::Keeper => keeper = Some(fd),
+            DescriptorUse::Estate => parcels.push(fd),
             DescriptorUse::Conns
             | DescriptorUse::Control
             | DescriptorUse::Listener { .. }
             | DescriptorUse::Page
-            | DescriptorUse::Place { .. } => None,
-        });
+            | DescriptorUse::Place { .. } => {}
+        }
+    }
     let keeper = keeper.ok_or_else(|| RoleError::Mismatch("no keeper's channel".into()))?;
-    Ok(MasterSeat { keeper })
+    let parcels = (plan.incarnation > 0).then_some(parcels);
+    Ok(MasterSeat(Post::Charge(Charge { keeper, parcels })))
+}
+
+/// Seats a probe: as a master, so that the program goes the same way.
+pub(super) fn seat_probe(
+    plan: &LaunchPlan,
+    descriptors: Vec<OwnedFd>,
+    answer: OwnedFd,
+) -> Result<MasterSeat, RoleError> {
+    signal::ignore_sigpipe()?;
+    let mut given = plan.descriptors.iter().zip(descriptors);
+    let state = given.find(|(usage, _)| **usage == DescriptorUse::Estate);
+    let (_, state) = state.ok_or_else(|| RoleError::Mismatch("no state to look at".into()))?;
+    Ok(MasterSeat(Post::Probe(Probe { answer, state })))
 }
 
 /// Seats a worker, in the environment and under the title of its plan.
@@ -100,7 +138,10 @@ pub(super) fn seat_worker(
             DescriptorUse::Conns => conns = Some(fd),
             DescriptorUse::Control => control = Some(fd),
             DescriptorUse::Listener { name } => listeners.push((name, fd)),
-            DescriptorUse::Keeper | DescriptorUse::Page | DescriptorUse::Place { .. } => {
+            DescriptorUse::Estate
+            | DescriptorUse::Keeper
+            | DescriptorUse::Page
+            | DescriptorUse::Place { .. } => {
                 return Err(RoleError::Mismatch(format!(
                     "a worker has no use for {usage:?}"
                 )));
@@ -139,6 +180,7 @@ pub(super) fn seat_library(
             DescriptorUse::Control => control = Some(fd),
             DescriptorUse::Listener { name } => listener = Some((name, fd)),
             DescriptorUse::Conns
+            | DescriptorUse::Estate
             | DescriptorUse::Keeper
             | DescriptorUse::Page
             | DescriptorUse::Place { .. } => {
@@ -184,7 +226,10 @@ pub(super) fn seat_gateway(
             DescriptorUse::Control => control = Some(fd),
             DescriptorUse::Listener { name } => listeners.push((name, fd)),
             DescriptorUse::Page => page = Some(fd),
-            DescriptorUse::Conns | DescriptorUse::Keeper | DescriptorUse::Place { .. } => {
+            DescriptorUse::Conns
+            | DescriptorUse::Estate
+            | DescriptorUse::Keeper
+            | DescriptorUse::Place { .. } => {
                 return Err(RoleError::Mismatch(format!(
                     "a gateway has no use for {usage:?}"
                 )));
