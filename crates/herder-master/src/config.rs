@@ -7,6 +7,7 @@ use std::time::Duration;
 use herder_core::spec::{AppSpec, LibraryName, ListenAddress};
 use herder_sys::user::Identity;
 use herder_wire::gateway::GatewayConfig;
+use serde::{Deserialize, Serialize};
 
 use crate::event::HerdEvent;
 
@@ -121,7 +122,7 @@ pub struct NodeProgram {
 }
 
 /// When a worker is ready.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum NodeReady {
     /// It has taken the herd's own listeners, which are sent to it with this message.
     Handle(String),
@@ -132,7 +133,7 @@ pub enum NodeReady {
 }
 
 /// How a worker is told to leave. All are told by Node's own `disconnect`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Farewell {
     /// In no other way.
     #[default]

@@ -1,5 +1,7 @@
 //! The parts of a herd that are supervised each on their own.
 
+use std::fmt;
+
 use crate::event::{HerdEvent, LibraryInfo, WorkerInfo};
 
 /// A part of a herd: processes of one kind, with a supervisor and a restart budget of their own.
@@ -60,6 +62,16 @@ impl Part {
             (Part::Library(*library), event)
         } else {
             (Part::Workers, event)
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Gateway => f.write_str("a gateway"),
+            Part::Library(library) => write!(f, "the library {}", library.name),
+            Part::Workers => f.write_str("workers"),
         }
     }
 }

@@ -58,6 +58,12 @@ impl CgroupRoot {
         Ok(Some(CgroupRoot { path }))
     }
 
+    /// A group that was [made](CgroupRoot::create) before.
+    #[must_use]
+    pub fn at(path: PathBuf) -> CgroupRoot {
+        CgroupRoot { path }
+    }
+
     /// The group's directory.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -93,6 +99,12 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
+    /// A group that was [made](CgroupRoot::child) before.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Cgroup {
+        Cgroup { path }
+    }
+
     /// The group's directory.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus};
 
 use crate::signal::Signal;
@@ -64,6 +65,21 @@ impl PidFd {
     pub fn has_ended(&self) -> io::Result<bool> {
         let peek = WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         Ok(exited(|| WaitId::PidFd(self.fd.as_fd()), peek)?.is_some())
+    }
+
+    /// Whether the process has died, whoever's child it is or was.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn is_over(&self) -> io::Result<bool> {
+        let mut asked = [PollFd::new(&self.fd, PollFlags::IN)];
+        let at_once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut asked, Some(&at_once)))?;
+        // A process that was reaped meanwhile is told of as hung up, too.
+        Ok(!asked[0].revents().is_empty())
     }
 
     /// Like [`PidFd::wait`], but waits for the death. For clean-up paths and tests.

@@ -93,7 +93,12 @@ impl Control {
         let (socket, theirs) = socket::seqpacket_pair()?;
         // Older kernels cannot refuse them at the sender; then they are counted and closed here.
         let _unsupported = socket::refuse_descriptors(socket.as_fd());
-        let control = Control {
+        Ok((Control::adopt(id, socket), theirs))
+    }
+
+    /// The channel that another master had with this member.
+    pub(super) fn adopt(id: MemberId, socket: OwnedFd) -> Control {
+        Control {
             socket,
             token: Source::Control(id.part.number(), id.worker.incarnation).token(),
             decoder: Decoder::new(),
@@ -107,8 +112,12 @@ impl Control {
                 Part::Library(_) | Part::Workers => Pace::NEWS,
             }),
             watched: None,
-        };
-        Ok((control, theirs))
+        }
+    }
+
+    /// The master's end.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Reads what has been said, within the allowance. `room` is lent for the bytes; it must hold

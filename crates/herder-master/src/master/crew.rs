@@ -1,9 +1,11 @@
 //! A part of the herd at work: who belongs to it, and who decides about it.
 
 use std::collections::BTreeMap;
+use std::io;
 
-use herder_core::supervisor::{Action, Event, Outcome, Supervisor};
+use herder_core::supervisor::{Action, Event, Outcome, Phase, Supervisor};
 use herder_core::{Incarnation, Tick, WorkerId};
+use herder_sys::epoll::Epoll;
 
 use super::member::Member;
 use super::now;
@@ -33,6 +35,7 @@ pub(super) struct Crew {
 /// All parts of the herd.
 pub(super) struct Crews {
     crews: BTreeMap<Part, Crew>,
+    told: u64,
 }
 
 impl Crew {
@@ -48,10 +51,18 @@ impl Crew {
     }
 }
 
+impl Crew {
+    /// Has the main loop hear of its members.
+    pub(super) fn watch(&mut self, epoll: &Epoll) -> io::Result<()> {
+        self.members.values_mut().try_for_each(|it| it.watch(epoll))
+    }
+}
+
 impl Crews {
     pub(super) fn new(crews: impl IntoIterator<Item = (Part, Crew)>) -> Crews {
         Crews {
             crews: crews.into_iter().collect(),
+            told: 0,
         }
     }
 
@@ -77,9 +88,15 @@ impl Crews {
 
     /// Tells the supervisor of a part.
     pub(super) fn feed(&mut self, part: Part, event: Event) {
+        self.told += 1;
         if let Some(crew) = self.get_mut(part) {
             crew.supervisor.handle(event, now());
         }
+    }
+
+    /// How many events the supervisors were told of.
+    pub(super) fn told(&self) -> u64 {
+        self.told
     }
 
     /// What a supervisor asks for next.
@@ -106,7 +123,18 @@ impl Crews {
             .filter_map(|crew| crew.supervisor.poll_timeout());
         let resting = self.members().filter_map(|(_, m)| m.resting_until());
         let lingering = self.members().filter_map(|(_, m)| m.node.as_ref()?.due());
-        supervisors.chain(resting).chain(lingering).min()
+        let unknown = self.members().filter_map(|(_, m)| m.patience());
+        let members = resting.chain(lingering).chain(unknown);
+        supervisors.chain(members).min()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Part, &Crew)> {
+        self.crews.iter().map(|(part, crew)| (*part, crew))
+    }
+
+    /// Where somebody is in its life.
+    pub(super) fn phase(&self, id: MemberId) -> Option<Phase> {
+        self.get(id.part)?.supervisor.phase(id.worker)
     }
 
     /// The living of all parts.

@@ -5,6 +5,7 @@ use std::io;
 use herder_core::supervisor::Event;
 use herder_core::{Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
+use herder_wire::keeper::{Key, Prefix};
 
 use super::gateway::Reception;
 use super::node::Line;
@@ -227,8 +228,21 @@ impl Master {
 
     /// Nobody of this part is given a listener any more.
     pub(super) fn close_listeners(&mut self, part: Part) {
+        match part {
+            Part::Library(library) => {
+                self.book.vault.forget(&Key::library(library.place.into()));
+            }
+            Part::Gateway | Part::Workers => {
+                self.book.vault.forget_all(&listener_prefix());
+            }
+        }
         if let Some(crew) = self.crews.get_mut(part) {
             crew.recipe.close_listeners();
         }
     }
+}
+
+/// Under which the herd's own listeners are stored.
+fn listener_prefix() -> Prefix {
+    Prefix::parse("herd.listener.").expect("keys begin so")
 }

@@ -1,6 +1,7 @@
 //! One function per action of a supervisor.
 
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use herder_core::WorkerId;
 use herder_core::spec::DispatchMode;
@@ -9,10 +10,14 @@ use herder_sys::signal::Signal;
 use herder_wire::control::{self, ToWorker};
 use herder_wire::frame::Message;
 use herder_wire::gateway::ToGateway;
+use herder_wire::plan::LaunchPlan;
 
 use super::crew::MemberId;
+use super::legacy::{Progress, member_prefix};
 use super::member::Exhaustion;
+use super::nursery::Newborn;
 use super::{Master, gateway, millis, nursery};
+use crate::dispatch::Line;
 use crate::event::HerdEvent;
 use crate::part::Part;
 
@@ -20,20 +25,36 @@ impl Master {
     /// Does everything that the supervisors ask for.
     pub(super) fn act(&mut self) {
         while let Some((part, action)) = self.crews.poll_action() {
-            let member = |worker: WorkerId| MemberId { part, worker };
-            match action {
-                Action::Abort { worker } => self.signal(member(worker), Signal::Abort),
-                Action::Admit { worker } => self.admit(member(worker)),
-                Action::Announce(notice) => self.announce(part, notice),
-                // Every generation is started in one way so far: there is nothing to forget.
-                Action::Discard { .. } => {}
-                Action::Drain { worker, reason } => self.drain(member(worker), reason),
-                Action::Finish(outcome) => self.finish(part, outcome),
-                Action::Hold { worker } | Action::Rest { worker } => self.hold(member(worker)),
-                Action::Kill { worker } => self.kill(member(worker)),
-                Action::Spawn { worker, .. } => self.spawn(member(worker)),
-                Action::Withdraw { worker } => self.withdraw(member(worker)),
-            }
+            self.perform(part, action);
+        }
+    }
+
+    /// Does one thing. What a successor could not find out is written down before.
+    pub(super) fn perform(&mut self, part: Part, action: Action) {
+        let ends_something = matches!(
+            action,
+            Action::Abort { .. }
+                | Action::Drain { .. }
+                | Action::Kill { .. }
+                | Action::Withdraw { .. }
+        );
+        if ends_something {
+            self.save_ahead();
+        }
+        self.touch();
+        let member = |worker: WorkerId| MemberId { part, worker };
+        match action {
+            Action::Abort { worker } => self.signal(member(worker), Signal::Abort),
+            Action::Admit { worker } => self.admit(member(worker)),
+            Action::Announce(notice) => self.announce(part, notice),
+            // Every generation is started in one way so far: there is nothing to forget.
+            Action::Discard { .. } => {}
+            Action::Drain { worker, reason } => self.drain(member(worker), reason),
+            Action::Finish(outcome) => self.finish(part, outcome),
+            Action::Hold { worker } | Action::Rest { worker } => self.hold(member(worker)),
+            Action::Kill { worker } => self.kill(member(worker)),
+            Action::Spawn { worker, .. } => self.spawn(member(worker)),
+            Action::Withdraw { worker } => self.withdraw(member(worker)),
         }
     }
 
@@ -51,28 +72,76 @@ impl Master {
             .and_then(|draft| self.nursery.start(id, draft, &self.runtime))
             .and_then(|newborn| nursery::watched(newborn, &self.epoll));
         match born {
-            Ok(newborn) => {
-                let member = newborn.member;
-                self.output
-                    .attach(member.process(), newborn.stdout, newborn.stderr);
-                let pid = member.child.pid;
+            Ok(mut newborn) => {
+                let (plan, descriptors) = newborn.take_plan();
+                let Newborn {
+                    member,
+                    stdout,
+                    stderr,
+                    link,
+                    ..
+                } = newborn;
                 crew.members.insert(worker, member);
-                if id.part == Part::Workers {
-                    self.expect_worker(worker, pid, newborn.link);
+                self.save();
+                if let Err(error) = self.send_plan(id, &plan, &descriptors) {
+                    if let Some(member) = self.crews.remove(id) {
+                        nursery::abandon(member);
+                    }
+                    return self.spawn_failed(id, &error);
                 }
-                self.feed(id.part, Event::Spawned { worker });
+                self.introduce(id, [stdout, stderr], link);
             }
-            Err(error) => {
-                let failed = HerdEvent::SpawnFailed {
-                    slot: worker.slot.0,
-                    id: worker.incarnation.0,
-                    error: error.to_string(),
-                };
-                self.tell_of(id.part, failed);
-                let errno = error.raw_os_error().unwrap_or(0);
-                self.feed(id.part, Event::SpawnFailed { worker, errno });
-            }
+            Err(error) => self.spawn_failed(id, &error),
         }
+    }
+
+    /// From now on it lives by itself.
+    fn send_plan(
+        &mut self,
+        id: MemberId,
+        plan: &LaunchPlan,
+        descriptors: &[OwnedFd],
+    ) -> io::Result<()> {
+        let Some(member) = self.crews.member_mut(id) else {
+            return Ok(());
+        };
+        if let Some(socket) = &member.plan_socket {
+            let fds: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            socket.send(plan, &fds)?;
+        }
+        member.progress = Progress::Planned;
+        Ok(())
+    }
+
+    fn introduce(&mut self, id: MemberId, printed: [OwnedFd; 2], line: Option<Line>) {
+        let Some(member) = self.crews.member(id) else {
+            return;
+        };
+        let ([stdout, stderr], pid) = (printed, member.child.pid);
+        self.output.attach(member.process(), stdout, stderr);
+        let worker = id.worker;
+        if id.part == Part::Workers {
+            self.expect_worker(worker, pid, line);
+        }
+        self.feed(id.part, Event::Spawned { worker });
+    }
+
+    fn spawn_failed(&mut self, id: MemberId, error: &io::Error) {
+        let worker = id.worker;
+        self.forget_stored(id);
+        let failed = HerdEvent::SpawnFailed {
+            slot: worker.slot.0,
+            id: worker.incarnation.0,
+            error: error.to_string(),
+        };
+        self.tell_of(id.part, failed);
+        let errno = error.raw_os_error().unwrap_or(0);
+        self.feed(id.part, Event::SpawnFailed { worker, errno });
+    }
+
+    /// Nothing of this member is needed any more.
+    pub(super) fn forget_stored(&self, id: MemberId) {
+        self.book.vault.forget_all(&member_prefix(id));
     }
 
     /// A part has nothing left to supervise.
@@ -83,7 +152,7 @@ impl Master {
         self.on_part_ended(part, outcome);
     }
 
-    fn admit(&mut self, id: MemberId) {
+    pub(super) fn admit(&mut self, id: MemberId) {
         if let Some(member) = self.crews.member_mut(id) {
             member.followed_plan();
         }
@@ -95,7 +164,7 @@ impl Master {
         }
     }
 
-    fn hold(&mut self, id: MemberId) {
+    pub(super) fn hold(&mut self, id: MemberId) {
         match id.part {
             // Nobody else could do its work.
             Part::Gateway | Part::Library(_) => {}
@@ -103,7 +172,7 @@ impl Master {
         }
     }
 
-    fn withdraw(&mut self, id: MemberId) {
+    pub(super) fn withdraw(&mut self, id: MemberId) {
         let worker = id.worker;
         match id.part {
             // Nobody gives it work: it takes it.
@@ -113,7 +182,7 @@ impl Master {
     }
 
     /// Who has a channel is told over it, and SIGTERM is what every other program knows.
-    fn drain(&mut self, id: MemberId, reason: DrainReason) {
+    pub(super) fn drain(&mut self, id: MemberId, reason: DrainReason) {
         let life = &self.spec.life;
         let grace_millis = match id.part {
             Part::Gateway | Part::Library(_) => millis(gateway::grace(life)),
@@ -126,6 +195,8 @@ impl Master {
             return self.drain_node(id);
         }
         if member.control.is_none() {
+            // To many programs a second one says "at once".
+            member.progress = Progress::ToldToLeave;
             return self.signal(id, Signal::Terminate);
         }
         if reason == DrainReason::Recycle(RecycleReason::Jobs) {
@@ -150,7 +221,7 @@ impl Master {
     }
 
     /// Everything it has started goes with it.
-    fn kill(&mut self, id: MemberId) {
+    pub(super) fn kill(&mut self, id: MemberId) {
         if let Some(member) = self.crews.member(id) {
             member.kill();
         }
@@ -179,6 +250,7 @@ impl Master {
             return;
         };
         member.followed_plan();
+        member.progress = member.progress.max(Progress::Greeted);
         let worker = member.info();
         self.tell_of(id.part, HerdEvent::Online { worker });
         match id.part {

@@ -1,15 +1,18 @@
 //! Every source of news becomes an event of the core here.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use herder_core::supervisor::Event;
-use herder_core::{Exit, Incarnation};
+use herder_core::{Exit, Incarnation, Tick};
 use herder_sys::{epoll, process};
 use herder_wire::control::{Course, ToMaster};
 
 use super::control::Reading;
 use super::crew::MemberId;
+use super::legacy::Statement;
+use super::member::Fate;
 use super::notify::Heard;
 use super::token::Source;
 use super::{Heir, Master, Stopping, now};
@@ -30,7 +33,7 @@ impl Master {
                     self.on_exit(part, life)?;
                 }
             }
-            Some(Source::Keeper) => self.on_keeper_gone()?,
+            Some(Source::Keeper) => self.on_keeper()?,
             Some(Source::Notify(number, life)) => {
                 if let Some(part) = self.crews.numbered(number) {
                     self.on_notification(part, life);
@@ -53,6 +56,7 @@ impl Master {
         self.sample_memory(now);
         self.resume_throttled(now);
         self.press_lingering(now);
+        self.bury_unexplained(now);
     }
 
     /// How long nothing is due.
@@ -62,6 +66,7 @@ impl Master {
             self.crews.poll_timeout(),
             self.delivery.poll_timeout(),
             sample,
+            self.book.beat_at(),
         ];
         let now = now();
         wishes.into_iter().flatten().min().map(|at| at.since(now))
@@ -81,7 +86,11 @@ impl Master {
         let Some(member) = self.crews.member_mut(id) else {
             return Ok(());
         };
-        let Some(exit) = member.bury()? else {
+        let Some(exit) = member.bury(&mut self.book)? else {
+            if member.patience().is_some() {
+                // It is dead, which need not be heard again and again.
+                let _unwatched = self.epoll.remove(member.pidfd().as_fd());
+            }
             return Ok(());
         };
         if let Some(problem) = member.launch_failure() {
@@ -93,7 +102,17 @@ impl Master {
         if let Some(member) = self.crews.remove(id) {
             member.forget(&self.epoll);
         }
+        self.forget_stored(id);
         Ok(())
+    }
+
+    /// Buries the dead of whom the keeper does not say how they ended.
+    fn bury_unexplained(&mut self, now: Tick) {
+        let members = self.crews.members();
+        let due = members.filter(|(_, member)| member.patience().is_some_and(|at| at <= now));
+        for id in due.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.bury(id);
+        }
     }
 
     /// A process is dead: everybody hears who has to do with it.
@@ -108,7 +127,15 @@ impl Master {
             Part::Library(_) => {}
             Part::Workers => self.forget_worker(worker),
         }
-        self.feed(id.part, Event::Exited { worker, exit });
+        let fate = self.crews.member(id).map(|member| member.fate);
+        let was_serving = self.crews.phase(id).is_some_and(|phase| phase.is_serving());
+        self.feed(
+            id.part,
+            match fate {
+                Some(Fate::Unborn) if !was_serving => Event::Unborn { worker },
+                _ => Event::Exited { worker, exit },
+            },
+        );
         if self.is_needless(id.part) {
             self.feed(id.part, Event::Stop);
         }
@@ -165,6 +192,21 @@ impl Master {
                 }
             }
             ToMaster::Hello { version, .. } => self.greet(id, version),
+            ToMaster::State {
+                version,
+                course,
+                open,
+                served,
+                busy: _,
+            } => {
+                let statement = Statement {
+                    version,
+                    course,
+                    open,
+                    served,
+                };
+                self.on_statement(id, &statement);
+            }
             ToMaster::Ready => self.feed(part, Event::Ready { worker }),
             ToMaster::Retire { reason } => {
                 if let Some(member) = self.crews.member_mut(id) {
@@ -231,9 +273,8 @@ impl Master {
 
     /// Without its keeper nobody would clean up after a dead master: the herd ends in order, and the master
     /// does its keeper's part, as long as it lives.
-    fn on_keeper_gone(&mut self) -> io::Result<()> {
-        use std::os::fd::AsFd;
-        self.epoll.remove(self.keeper.as_fd())?;
+    pub(super) fn on_keeper_gone(&mut self) -> io::Result<()> {
+        self.epoll.remove(self.book.vault.socket())?;
         self.heir = Heir::Master;
         process::become_subreaper()?;
         if self.stopping == Stopping::No {

@@ -15,6 +15,7 @@ use herder_core::supervisor::{Event, Outcome, Supervisor};
 use herder_sys::listener::{Address, ListenError, ListenOptions, Listener};
 use herder_sys::user::Identity;
 use herder_sys::{fd, limits, random};
+use herder_wire::keeper::Key;
 
 use super::crew::Crew;
 use super::environment::{self, Variable};
@@ -23,6 +24,7 @@ use super::nursery::{LibraryRecipe, Recipe};
 use super::runtime::{MAX_SOCKET_PATH, Runtime, Visitor};
 use super::{Master, Stopping, now};
 use crate::config::{Config, Library, LibraryProgram, MAX_LIBRARIES, NodeProgram, Program};
+use crate::estate::Treasury;
 use crate::event::{HerdEvent, LibraryInfo};
 use crate::part::Part;
 
@@ -60,8 +62,14 @@ pub(super) fn check(libraries: &[Library]) -> Result<(), LibrariesError> {
     }
 }
 
-/// Listens for each library.
-pub(super) fn found(config: &Config, runtime: &mut Runtime) -> Result<Libraries, ListenError> {
+/// Listens for each library, unless an earlier master does already. `found_by_then`: what that one wrote
+/// into everybody's environment.
+pub(super) fn found(
+    config: &Config,
+    runtime: &mut Runtime,
+    treasury: &mut Treasury,
+    found_by_then: Option<Vec<Variable>>,
+) -> Result<Libraries, ListenError> {
     if config.libraries.is_empty() {
         return Ok(Libraries {
             crews: Vec::new(),
@@ -72,30 +80,52 @@ pub(super) fn found(config: &Config, runtime: &mut Runtime) -> Result<Libraries,
     let places = config.libraries.iter().zip(0..);
     let bound = places.map(|(library, place)| {
         let name = library.name;
-        let (path, listener) = bind(LibraryInfo { place, name }, identity, config, runtime)?;
-        Ok((library, LibraryInfo { place, name }, path, listener))
+        let info = LibraryInfo { place, name };
+        let key = Key::library(place.into());
+        let (path, listener) = match (treasury.take(&key), &found_by_then) {
+            (Some(heirloom), _) => (PathBuf::new(), Some(heirloom)),
+            // No life of it is to come.
+            (None, Some(_)) => (PathBuf::new(), None),
+            (None, None) => {
+                let (path, listener) = bind(info, identity, config, runtime)?;
+                // What cannot be stored is lost with this master.
+                let _unstored = runtime.vault().store(&key, listener.as_fd(), 0);
+                (path, Some(listener))
+            }
+        };
+        Ok((library, info, path, listener))
     });
     let bound: Vec<_> = bound.collect::<Result<_, ListenError>>()?;
     let paths = bound.iter().map(|(_, info, path, _)| (info.name, &**path));
-    let environment = found_by(paths);
+    let environment = found_by_then.unwrap_or_else(|| found_by(paths));
     let crews = bound
-        .iter()
-        .map(|(library, info, path, listener)| {
-            let duplicate = fd::duplicate(listener.as_fd()).map_err(|e| failed(path, e))?;
+        .into_iter()
+        .map(|(library, info, _, listener)| {
             let mut recipe = recipe(&config.spec, library, &environment);
-            recipe.listener = Some(duplicate);
+            recipe.listener = listener;
             recipe.identity = identity.cloned();
             let supervisor = Supervisor::new(library_spec(&config.spec, library), random::seed());
             let crew = Crew::new(supervisor, Recipe::Library(Box::new(recipe)));
-            Ok((Part::Library(*info), crew))
+            (Part::Library(info), crew)
         })
-        .collect::<Result<_, ListenError>>()?;
+        .collect();
     Ok(Libraries { crews, environment })
 }
 
 impl Awaited {
     pub(super) fn new(libraries: &[(Part, Crew)]) -> Awaited {
         Awaited(libraries.iter().map(|(part, _)| *part).collect())
+    }
+
+    /// Those of the libraries whose numbers these are.
+    pub(super) fn of_numbers(libraries: &[(Part, Crew)], numbers: &[u8]) -> Awaited {
+        let parts = libraries.iter().map(|(part, _)| *part);
+        Awaited(parts.filter(|it| numbers.contains(&it.number().0)).collect())
+    }
+
+    /// Their numbers.
+    pub(super) fn numbers(&self) -> Vec<u8> {
+        self.0.iter().map(|part| part.number().0).collect()
     }
 
     fn is_empty(&self) -> bool {

@@ -1,13 +1,17 @@
 //! Where the herd listens.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use herder_core::spec::{DispatchMode, ListenAddress};
 use herder_sys::fd;
-use herder_sys::listener::{Address, ListenError, ListenOptions, Listener};
+use herder_sys::listener::{Address, BoundAddress, ListenError, ListenOptions, Listener};
+use herder_wire::keeper::Key;
 
 use crate::config::{Config, Program};
+use crate::estate::{Treasury, Vault};
 use crate::event::HerdEvent;
 use crate::output::Output;
 
@@ -50,23 +54,105 @@ pub(super) fn check(addresses: &[ListenAddress]) -> Result<(), AddressesError> {
     }
 }
 
-/// Listens everywhere.
-pub(super) fn bind(config: &Config) -> Result<Vec<Listener>, ListenError> {
+/// Whether a herd still listens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doors {
+    /// It is about to end: where it does not listen any more it does not begin again.
+    Closing,
+    Open,
+}
+
+/// Listens everywhere, on the sockets that are there already where they are the right ones. All are stored
+/// for the next master.
+pub(super) fn open(
+    config: &Config,
+    treasury: &mut Treasury,
+    doors: Doors,
+    vault: &Vault,
+) -> Result<Vec<Listener>, ListenError> {
+    let mut heirlooms = Heirlooms::take(treasury);
+    let mut listeners = Vec::new();
+    for (place, address) in (0..).zip(addresses(config)) {
+        let key = Key::listener(place);
+        let listener = match heirlooms.find(key, address) {
+            Some((found, listener)) if found == key => listener,
+            Some((_, listener)) => stored(key, listener, vault),
+            None if doors == Doors::Closing => continue,
+            None => stored(key, bind(config, address)?, vault),
+        };
+        listeners.push(listener);
+    }
+    for key in heirlooms.0.keys() {
+        let place = key.as_listener();
+        let is_reused = place.is_some_and(|place| (place as usize) < listeners.len());
+        if !is_reused {
+            vault.forget(key);
+        }
+    }
+    Ok(listeners)
+}
+
+/// What cannot be stored is lost with this master.
+fn stored(key: Key, listener: Listener, vault: &Vault) -> Listener {
+    let _unstored = vault.store(&key, listener.as_fd(), 0);
+    listener
+}
+
+/// Sockets that listen already: an earlier master's, or the service manager's.
+struct Heirlooms(BTreeMap<Key, Listener>);
+
+impl Heirlooms {
+    fn take(treasury: &mut Treasury) -> Heirlooms {
+        let keys: Vec<_> = treasury.keys().copied().collect();
+        let mine = keys.into_iter().filter(|key| key.as_listener().is_some());
+        let listener = |key: Key| Some((key, Listener::adopt(treasury.take(&key)?).ok()?));
+        Heirlooms(mine.filter_map(listener).collect())
+    }
+
+    /// The one for this address: of two the one that was stored under this key.
+    fn find(&mut self, key: Key, address: &ListenAddress) -> Option<(Key, Listener)> {
+        let fits = |listener: &Listener| is_at(listener.local(), address);
+        let own = self.0.get(&key).filter(|it| fits(it)).map(|_| key);
+        // The kernel chose the port: only the place tells which is which.
+        let is_any = matches!(address, ListenAddress::Tcp { port: 0, .. });
+        let mut others = self.0.iter().filter(|(_, it)| !is_any && fits(it));
+        let found = own.or_else(|| others.next().map(|(key, _)| *key));
+        self.0.remove_entry(&found?)
+    }
+}
+
+/// Whether this is what a listener on this address is called. (A host's name may stand for any address.)
+fn is_at(local: &BoundAddress, address: &ListenAddress) -> bool {
+    match (local, address) {
+        (BoundAddress::Tcp(local), ListenAddress::Tcp { host, port }) => {
+            let host = host.as_deref().map(|host| host.parse::<IpAddr>());
+            let is_host = match host {
+                None => local.ip().is_unspecified(),
+                Some(Ok(ip)) => local.ip() == ip,
+                Some(Err(_)) => true,
+            };
+            is_host && (*port == 0 || local.port() == *port)
+        }
+        (BoundAddress::Unix(local), ListenAddress::Unix(path)) => {
+            std::path::absolute(path).is_ok_and(|path| *local == path)
+        }
+        (BoundAddress::Tcp(_), ListenAddress::Unix(_))
+        | (BoundAddress::Unix(_), ListenAddress::Tcp { .. }) => false,
+    }
+}
+
+fn bind(config: &Config, address: &ListenAddress) -> Result<Listener, ListenError> {
     let options = ListenOptions {
         backlog: config.backlog,
         unix_mode: config.unix_mode,
     };
-    let bind = |address: &ListenAddress| match address {
-        ListenAddress::Tcp { host, port } => Listener::bind(
-            Address::Tcp {
-                host: host.as_deref(),
-                port: *port,
-            },
-            &options,
-        ),
+    match address {
+        ListenAddress::Tcp { host, port } => {
+            let (host, port) = (host.as_deref(), *port);
+            Listener::bind(Address::Tcp { host, port }, &options)
+        }
         ListenAddress::Unix(path) => Listener::bind(Address::Unix(path), &options),
-    };
-    addresses(config).iter().map(bind).collect()
+    }
 }
 
 /// Tells where the herd listens, and who gets what comes.

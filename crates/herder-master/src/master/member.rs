@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::process::ExitStatus;
+use std::time::Duration;
 
 use herder_core::{Exit, Tick};
 use herder_sys::cgroup::Cgroup;
@@ -9,14 +11,19 @@ use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::pidfd::PidFd;
 use herder_sys::process::{self, Child};
 use herder_sys::signal::Signal;
+use herder_wire::keeper::MemberItem;
+use serde::{Deserialize, Serialize};
 
 use super::control::Control;
 use super::crew::MemberId;
 use super::events::exit_of;
+use super::legacy::{Book, Progress, member_key};
+use super::now;
 use super::node::NodeLife;
 use super::notify::NotifySocket;
 use super::token::Source;
 use crate::event::WorkerInfo;
+use crate::estate::Vault;
 use crate::launch::PlanSocket;
 use crate::part::Process;
 
@@ -27,6 +34,9 @@ const ECHILD: i32 = 10;
 pub(super) struct Member {
     pub(super) id: MemberId,
     pub(super) child: Child,
+    pub(super) origin: Origin,
+    pub(super) progress: Progress,
+    pub(super) fate: Fate,
     /// Open until it has followed its plan.
     pub(super) plan_socket: Option<PlanSocket>,
     /// What is this executable has one.
@@ -44,8 +54,32 @@ pub(super) struct Member {
     pub(super) problem: Option<String>,
 }
 
+/// Whose child a process is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Origin {
+    /// An earlier master started it: how it ends the keeper says.
+    Adopted {
+        /// It is dead, and the keeper may take until then to say so.
+        patience: Option<Tick>,
+    },
+    /// This master started it.
+    Child,
+}
+
+/// What its end is to the supervisor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    /// The end of a life.
+    Exited,
+    /// It never began.
+    Unborn,
+}
+
+/// How long the keeper may take to say how a dead process ended.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Whether a worker has had the last job of its life.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Exhaustion {
     Not,
     /// It was told so.
@@ -94,6 +128,19 @@ impl Member {
         Ok(())
     }
 
+    /// Puts the descriptors by which it is known and heard into the store.
+    pub(super) fn store(&self, vault: &Vault) -> io::Result<()> {
+        let store = |item, fd, pid| vault.store(&member_key(self.id, item), fd, pid);
+        store(MemberItem::Pidfd, self.pidfd().as_fd(), self.child.pid)?;
+        if let Some(control) = &self.control {
+            store(MemberItem::Control, control.as_fd(), 0)?;
+        }
+        if let Some(notify) = &self.notify {
+            store(MemberItem::Notify, notify.as_fd(), 0)?;
+        }
+        Ok(())
+    }
+
     /// It runs as planned: nothing is to be heard on the plan's socket any more.
     pub(super) fn followed_plan(&mut self) {
         self.plan_socket = None;
@@ -115,17 +162,23 @@ impl Member {
             // The process group below is the belt to these braces.
             let _unkillable = cgroup.kill();
         }
-        // Not reaped yet, so the number is still its own. Both fail only when nobody is left.
-        let _gone = process::signal_group(self.child.pid, Signal::Kill);
+        // Not reaped yet, so the number is still its own. Both fail only when nobody is left. (The keeper
+        // ends the groups of those whom it reaps.)
+        if self.origin == Origin::Child {
+            let _gone = process::signal_group(self.child.pid, Signal::Kill);
+        }
         let _dead = self.pidfd().signal(Signal::Kill);
     }
 
     /// Reaps it if it has ended, after ending everything that it leaves behind: while it is not
     /// reaped, its number cannot be somebody else's.
-    pub(super) fn bury(&mut self) -> io::Result<Option<Exit>> {
+    pub(super) fn bury(&mut self, book: &mut Book) -> io::Result<Option<Exit>> {
         match self.pidfd().has_ended() {
             Ok(true) => self.kill(),
             Ok(false) => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(ECHILD) && self.is_adopted() => {
+                return self.bury_adopted(book);
+            }
             // Somebody else took its status, a hook that waits for any child perhaps. Its number
             // may be another's by now, so that only the cgroup can be killed.
             Err(error) if error.raw_os_error() == Some(ECHILD) => {
@@ -134,9 +187,45 @@ impl Member {
             }
             Err(error) => return Err(error),
         }
-        let Some(status) = self.pidfd().wait()? else {
+        let status = self.pidfd().wait()?;
+        Ok(status.map(|status| self.exit_of(status)))
+    }
+
+    /// Someone else reaps it.
+    fn bury_adopted(&mut self, book: &mut Book) -> io::Result<Option<Exit>> {
+        if !self.pidfd().is_over()? {
             return Ok(None);
-        };
+        }
+        let _unkillable = self.cgroup.as_ref().map(Cgroup::kill);
+        if let Some(status) = book.take_exit(self.child.pid) {
+            return Ok(Some(self.exit_of(status)));
+        }
+        let now = now();
+        match self.patience() {
+            Some(until) if until <= now => Ok(Some(Exit::Unknown)),
+            Some(_) => Ok(None),
+            None => {
+                let patience = Some(now.after(PATIENCE));
+                self.origin = Origin::Adopted { patience };
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether an earlier master started it.
+    pub(super) fn is_adopted(&self) -> bool {
+        matches!(self.origin, Origin::Adopted { .. })
+    }
+
+    /// It is dead, and how it ended should be known by then.
+    pub(super) fn patience(&self) -> Option<Tick> {
+        match self.origin {
+            Origin::Adopted { patience } => patience,
+            Origin::Child => None,
+        }
+    }
+
+    fn exit_of(&self, status: ExitStatus) -> Exit {
         let exit = exit_of(status);
         let by_kernel = self
             .cgroup
@@ -144,16 +233,27 @@ impl Member {
             .and_then(Cgroup::oom_kills)
             .is_some_and(|n| n > 0);
         let killed = matches!(exit, Exit::Signal(_));
-        Ok(Some(if killed && by_kernel {
+        if killed && by_kernel {
             Exit::OutOfMemory
         } else {
             exit
-        }))
+        }
     }
 
     /// Until when it is not read because it talks too much, or not told because of a crowd.
     pub(super) fn resting_until(&self) -> Option<Tick> {
         self.control.as_ref().and_then(Control::resting_until)
+    }
+
+    /// Hears it no more.
+    pub(super) fn silence(&mut self, epoll: &Epoll) {
+        if let Some(mut control) = self.control.take() {
+            control.close(epoll);
+        }
+        if let Some(notify) = self.notify.take() {
+            // It was watched, and is still open.
+            let _removed = epoll.remove(notify.as_fd());
+        }
     }
 
     /// Lets go of a process that is dead and buried.

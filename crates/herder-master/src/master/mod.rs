@@ -10,6 +10,7 @@ mod environment;
 mod events;
 mod gateway;
 mod launcher;
+mod legacy;
 mod library;
 mod listen;
 mod mail;
@@ -26,7 +27,6 @@ mod token;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use herder_core::Tick;
@@ -35,6 +35,8 @@ use herder_core::supervisor::{Event, Outcome};
 use herder_sys::clock;
 use herder_sys::epoll::{Epoll, Events};
 use herder_sys::signal::SignalFd;
+use herder_wire::keeper::ToKeeper;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::event::HerdEvent;
@@ -45,6 +47,8 @@ use crate::role::Charge;
 use crate::status;
 use crew::Crews;
 use delivery::Delivery;
+use environment::Variable;
+use legacy::Book;
 use library::Awaited;
 use memory::MemoryWatch;
 use nursery::Nursery;
@@ -67,8 +71,11 @@ pub(crate) fn run(config: Config, charge: Charge) -> u8 {
 }
 
 fn live(setup: Setup) -> u8 {
-    let mut master = setup.into_master();
+    let mut master = setup.begin();
     let outcome = master.live();
+    if outcome.is_ok() {
+        master.book.vault.say(&ToKeeper::Leaving);
+    }
     master.delivery.stop();
     if master.spec.dispatch.mode == DispatchMode::Pass
         && let Some(totals) = master.delivery.totals()
@@ -104,8 +111,8 @@ fn live(setup: Setup) -> u8 {
 struct Master {
     epoll: Epoll,
     signals: SignalFd,
-    /// Ends when the keeper ends; otherwise only written to.
-    keeper: OwnedFd,
+    /// What the keeper and the next master know.
+    book: Book,
     output: Output,
     spec: AppSpec,
     delivery: Delivery,
@@ -116,6 +123,8 @@ struct Master {
     room: Box<[u8]>,
     nursery: Nursery,
     runtime: Runtime,
+    /// How everybody finds the libraries.
+    found_by: Vec<Variable>,
     memory: Option<MemoryWatch>,
     /// What was warned of that is warned of once.
     cautions: BTreeSet<String>,
@@ -135,7 +144,7 @@ enum Heir {
 }
 
 /// How far the end of the herd has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 enum Stopping {
     No,
     Gracefully,
@@ -145,11 +154,11 @@ enum Stopping {
 impl Master {
     /// One turn per wake-up, until nothing is left to supervise.
     fn live(&mut self) -> io::Result<Outcome> {
-        self.start();
         let mut events = Events::with_capacity(EVENTS);
         loop {
             self.act();
             self.open_doors();
+            self.keep_books();
             if let Some(outcome) = self.outcome() {
                 return Ok(outcome);
             }

@@ -10,9 +10,11 @@ use herder_core::{Tick, WorkerId};
 use herder_sys::signal::Signal;
 use herder_wire::keeper::ToKeeper;
 use herder_wire::node::UserValue;
+use serde::{Deserialize, Serialize};
 
 use super::crew::MemberId;
 use super::delivery::{Delivery, Dispatching};
+use super::member::Fate;
 use super::{Master, now};
 use crate::config::{Config, Farewell, NodeProgram, NodeReady, Program};
 use crate::dispatch::{
@@ -39,6 +41,7 @@ pub(super) enum Line {
 }
 
 /// A Node program in its life.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct NodeLife {
     ready: NodeReady,
     farewell: Farewell,
@@ -48,7 +51,7 @@ pub(super) struct NodeLife {
 }
 
 /// Where it is in its life.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 enum Course {
     /// It was told to leave; then SIGTERM says so, once.
     Leaves {
@@ -57,7 +60,7 @@ enum Course {
     Serves,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 enum Channel {
     Open,
     /// Since then its process should have ended, and was given this long to.
@@ -67,7 +70,7 @@ enum Channel {
 }
 
 /// Whether everything was heard that it had said before it died.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum LastWords {
     Asked,
     Heard,
@@ -82,6 +85,14 @@ impl NodeLife {
             course: Course::Serves,
             channel: Channel::Open,
             last_words: LastWords::Unasked,
+        }
+    }
+
+    /// As another master left it: what that one had asked for is asked for again.
+    pub(super) fn taken_over(self) -> NodeLife {
+        NodeLife {
+            last_words: LastWords::Unasked,
+            ..self
         }
     }
 
@@ -226,7 +237,7 @@ impl Master {
         }
     }
 
-    fn bury(&mut self, id: MemberId) {
+    pub(super) fn bury(&mut self, id: MemberId) {
         if let Err(error) = self.on_exit(id.part, id.worker.incarnation) {
             let text = format!("a worker's end cannot be learnt: {error}");
             self.tell(HerdEvent::Warning { text });
@@ -240,7 +251,8 @@ impl Master {
             return;
         };
         let info = member.info();
-        let Some(node) = member.node.as_mut() else {
+        let is_heard = member.fate == Fate::Exited || matches!(word, Word::Dry);
+        let Some(node) = member.node.as_mut().filter(|_| is_heard) else {
             return;
         };
         match word {

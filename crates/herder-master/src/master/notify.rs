@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herder_sys::socket::{self, Wait};
@@ -40,11 +40,21 @@ impl NotifySocket {
         Ok(NotifySocket { socket, path })
     }
 
+    /// The socket that another master had.
+    pub(super) fn adopt(socket: OwnedFd, path: Option<PathBuf>) -> NotifySocket {
+        NotifySocket { socket, path }
+    }
+
     /// A socket without a path, and the end to write to, for programs that cannot send to a path but
     /// can write to a descriptor.
     pub(super) fn pair() -> io::Result<(NotifySocket, OwnedFd)> {
         let (socket, theirs) = socket::datagram_pair()?;
         Ok((NotifySocket { socket, path: None }, theirs))
+    }
+
+    /// Where it is found.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {

@@ -3,7 +3,6 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -11,16 +10,18 @@ use std::path::{Path, PathBuf};
 use herder_core::spec::AppName;
 use herder_sys::cgroup::{Cgroup, CgroupRoot};
 use herder_sys::listener::{BoundAddress, Listener};
-use herder_sys::{fd, process, random, socket, user};
+use herder_sys::{process, random, user};
 use herder_wire::keeper::ToKeeper;
 
 use super::crew::MemberId;
+use super::legacy::PlacesState;
+use crate::estate::Vault;
 use crate::keeper::cleanup::Leftovers;
 use crate::part::Part;
 
 /// The places of a herd.
 pub(super) struct Runtime {
-    keeper: OwnedFd,
+    vault: Vault,
     name: String,
     cgroup: Option<CgroupRoot>,
     directory: Option<PathBuf>,
@@ -29,11 +30,10 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
-    pub(super) fn new(app: &AppName, keeper: &OwnedFd) -> io::Result<Runtime> {
-        let name = format!("herder-{app}-{}", process::current_pid());
+    pub(super) fn new(app: &AppName, vault: &Vault) -> io::Result<Runtime> {
         let mut runtime = Runtime {
-            keeper: fd::duplicate(keeper.as_fd())?,
-            name,
+            vault: vault.clone(),
+            name: format!("herder-{app}-{}", process::current_pid()),
             cgroup: None,
             directory: None,
             entrusted: Leftovers::default(),
@@ -47,12 +47,46 @@ impl Runtime {
         Ok(runtime)
     }
 
+    /// The places that an earlier master made. The keeper knows of them.
+    pub(super) fn restored(app: &AppName, vault: &Vault, places: PlacesState<'_>) -> Runtime {
+        let cgroup = places.cgroup.map(PathBuf::from);
+        let directory = places.directory.map(PathBuf::from);
+        let mut entrusted = Leftovers::default();
+        let bytes = |path: &PathBuf| path.as_os_str().as_bytes().to_vec();
+        if let Some(path) = &cgroup {
+            entrusted.note(ToKeeper::Cgroup(bytes(path)));
+        }
+        if let Some(path) = &directory {
+            entrusted.note(ToKeeper::Directory(bytes(path)));
+        }
+        Runtime {
+            vault: vault.clone(),
+            name: format!("herder-{app}-{}", process::current_pid()),
+            cgroup: cgroup.map(CgroupRoot::at),
+            directory,
+            entrusted,
+        }
+    }
+
+    /// Where the herd's processes are grouped.
+    pub(super) fn cgroup_path(&self) -> Option<&Path> {
+        self.cgroup.as_ref().map(CgroupRoot::path)
+    }
+
+    /// The herd's private directory, if it has one.
+    pub(super) fn directory_path(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// Where things are stored for the next master.
+    pub(super) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// Tells the keeper what to clean up, before it is needed.
     pub(super) fn entrust(&mut self, what: ToKeeper) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        what.encode(&mut bytes).map_err(io::Error::other)?;
+        self.vault.send(&what, None)?;
         self.entrusted.note(what);
-        socket::send(self.keeper.as_fd(), &bytes, &[])?;
         Ok(())
     }
 

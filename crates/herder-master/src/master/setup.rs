@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use herder_core::spec::DispatchMode;
 use herder_core::supervisor::Supervisor;
@@ -12,19 +12,19 @@ use herder_sys::listener::{ListenError, Listener};
 use herder_sys::signal::SignalFd;
 use herder_sys::{limits, random, title, user};
 use herder_wire::control::MAX_FRAME;
-use herder_wire::keeper::ToKeeper;
 
 use super::crew::{Crew, Crews};
 use super::delivery::{Delivery, Dispatching};
 use super::gateway::{self, MessageError};
-use super::library::{self, Awaited, LibrariesError};
+use super::legacy::{Book, Estate, LegacyError, Restored};
+use super::library::{self, LibrariesError};
 use super::listen::{self, AddressesError};
 use super::memory::MemoryWatch;
 use super::node;
 use super::nursery::{Nursery, Recipe, WorkerRecipe};
-use super::runtime::Runtime;
+use super::signals::Ending;
 use super::token::Source;
-use super::{Heir, Master, Stopping, millis, now};
+use super::{Heir, Master, Stopping, now};
 use crate::config::{Config, NodeProgram, Program};
 use crate::dispatch::Dispatch;
 use crate::event::HerdEvent;
@@ -42,7 +42,19 @@ pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 const EACH_MESSAGE: &str = "each message is a job";
 
 /// A master that is ready to live.
-pub(super) struct Setup(Master);
+pub(super) struct Setup {
+    master: Master,
+    /// What another master has left to this one.
+    legacy: Option<Legacy>,
+}
+
+struct Legacy {
+    restored: Restored,
+    /// How many connections died with that master.
+    cut: u64,
+    /// When this one began.
+    since: Instant,
+}
 
 /// Why a master cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +66,8 @@ pub(super) enum SetupError {
     #[error("the master cannot start: {0}")]
     Io(#[from] io::Error),
     #[error(transparent)]
+    Legacy(#[from] LegacyError),
+    #[error(transparent)]
     Libraries(#[from] LibrariesError),
     #[error(transparent)]
     Messages(#[from] MessageError),
@@ -63,7 +77,7 @@ impl SetupError {
     pub(super) fn status(&self) -> u8 {
         match self {
             SetupError::Listen(_) => status::CANNOT_LISTEN,
-            SetupError::Io(_) => status::INTERNAL,
+            SetupError::Io(_) | SetupError::Legacy(_) => status::INTERNAL,
             SetupError::Addresses(_) | SetupError::Libraries(_) | SetupError::Messages(_) => {
                 status::USAGE
             }
@@ -72,24 +86,38 @@ impl SetupError {
 }
 
 impl Setup {
-    pub(super) fn into_master(self) -> Master {
-        self.0
+    /// A master that is in charge, and has begun its work.
+    pub(super) fn begin(self) -> Master {
+        let Setup { mut master, legacy } = self;
+        master.take_charge();
+        match legacy {
+            None => master.start(),
+            Some(legacy) => {
+                let after = legacy.since.elapsed();
+                master.resume(legacy.restored, legacy.cut, after);
+            }
+        }
+        master
     }
 }
 
 /// Opens everything. Signals first: threads inherit the mask, and none may be lost.
 pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupError> {
+    let since = Instant::now();
     let signals = SignalFd::block(&operator::SIGNALS)?;
     name_process(&config);
     listen::check(listen::addresses(&config))?;
     library::check(&config.libraries)?;
     let prepared = gateway::prepare(&config)?;
-    let listeners = listen::bind(&config)?;
-    let mut runtime = entrust(&config, &charge.keeper, &listeners)?;
-    let libraries = library::found(&config, &mut runtime)?;
-    let spec = config.spec.clone();
+    let mut estate = Estate::open(charge, &config)?;
+    let listeners = estate.listen(&config)?;
+    let mut runtime = estate.places(&config, &listeners)?;
+    let libraries = estate.libraries(&config, &mut runtime)?;
+    let spec = estate.spec(&config);
     let output = Output::start(&spec.name, config.format, config.observer.take())?;
-    announce(&output, &listeners, &config);
+    if estate.restored.is_none() {
+        announce(&output, &listeners, &config);
+    }
     let nursery = Nursery::new(&spec.name)?;
     let shared = listen::shared(&listeners, spec.dispatch.mode, &config.program)?;
     let trade = node::trade(&config);
@@ -104,28 +132,42 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
     );
     limits::raise_open_files()?;
     let supervisor = Supervisor::new(spec.clone(), random::seed());
-    let awaited = Awaited::new(&libraries.crews);
+    let awaited = estate.awaited(&libraries.crews);
     let mut crews = libraries.crews;
     crews.push((
         Part::Workers,
         Crew::new(supervisor, Recipe::Workers(Box::new(recipe))),
     ));
-    let delivery = match prepared {
+    let (delivery, cut) = match prepared {
         None => {
-            let dispatch = Dispatch::start(&spec.dispatch, listeners, trade)?;
-            Delivery::Thread(dispatch, Dispatching::Works)
+            estate.hand_out(&mut crews)?;
+            let counters = estate.counters()?;
+            let cut = estate.settle(&counters);
+            let inheritance = estate.inheritance(listeners);
+            let vault = runtime.vault();
+            let dispatch = Dispatch::start(&spec.dispatch, inheritance, trade, vault, counters)?;
+            (Delivery::Thread(dispatch, Dispatching::Works), cut)
         }
         Some(prepared) => {
-            let (crew, reception) = prepared.found(&spec, listeners, &output)?;
+            let known = estate.reception();
+            let (crew, reception) = prepared.found(&spec, listeners, &output, known)?;
             crews.push((Part::Gateway, crew));
-            Delivery::Gateway(reception)
+            estate.hand_out(&mut crews)?;
+            (Delivery::Gateway(reception), 0)
         }
     };
-    let epoll = watch_all(&signals, &charge.keeper, &delivery)?;
-    Ok(Setup(Master {
+    let epoll = Epoll::new()?;
+    let (book, restored) = estate.close(config.watchdog);
+    watch_all(&epoll, &signals, &book, &delivery)?;
+    for (_, crew) in &mut crews {
+        crew.watch(&epoll)?;
+    }
+    let known = restored.as_ref().map(|it| &it.state);
+    let stopping = known.map_or(Stopping::No, |known| known.stopping);
+    let ended_by = (stopping != Stopping::No).then(|| Ending::before(now()));
+    let master = Master {
         epoll,
         signals,
-        keeper: charge.keeper,
         output,
         delivery,
         crews: Crews::new(crews),
@@ -133,14 +175,22 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
         room: vec![0; MAX_FRAME].into_boxed_slice(),
         nursery,
         runtime,
+        found_by: libraries.environment,
         memory: spec.recycle.max_memory.map(|_| MemoryWatch::new(now())),
-        cautions: BTreeSet::new(),
-        announced: BTreeSet::new(),
-        stopping: Stopping::No,
-        ended_by: None,
+        cautions: known.map_or_else(BTreeSet::new, |it| it.cautions.clone().into_owned()),
+        announced: known.map_or_else(BTreeSet::new, |it| it.announced.clone().into_owned()),
+        stopping,
+        ended_by,
         heir: Heir::Keeper,
+        book,
         spec,
-    }))
+    };
+    let legacy = restored.map(|restored| Legacy {
+        restored,
+        cut,
+        since,
+    });
+    Ok(Setup { master, legacy })
 }
 
 /// Says why there is no master. There is no output thread yet.
@@ -153,18 +203,6 @@ fn name_process(config: &Config) {
     let title = name.unwrap_or_else(|| format!("herder: master {}", config.spec.name));
     // Without a title the herd still runs.
     let _untitled = title::set(&title);
-}
-
-/// Tells the keeper what it has to look after.
-fn entrust(config: &Config, keeper: &OwnedFd, listeners: &[Listener]) -> io::Result<Runtime> {
-    let mut runtime = Runtime::new(&config.spec.name, keeper)?;
-    runtime.entrust(ToKeeper::Grace {
-        millis: millis(config.spec.life.grace),
-    })?;
-    for listener in listeners {
-        runtime.entrust_socket(listener)?;
-    }
-    Ok(runtime)
 }
 
 fn announce(output: &Output, listeners: &[Listener], config: &Config) {
@@ -191,10 +229,13 @@ fn announce(output: &Output, listeners: &[Listener], config: &Config) {
     }
 }
 
-fn watch_all(signals: &SignalFd, keeper: &OwnedFd, delivery: &Delivery) -> io::Result<Epoll> {
-    let epoll = Epoll::new()?;
+fn watch_all(
+    epoll: &Epoll,
+    signals: &SignalFd,
+    book: &Book,
+    delivery: &Delivery,
+) -> io::Result<()> {
     epoll.add(signals.as_fd(), Source::Signal.token(), Interest::READABLE)?;
-    epoll.add(keeper.as_fd(), Source::Keeper.token(), Interest::READABLE)?;
-    delivery.watch(&epoll)?;
-    Ok(epoll)
+    book.watch(epoll)?;
+    delivery.watch(epoll)
 }

@@ -96,6 +96,11 @@ pub(super) struct Ending {
 }
 
 impl Ending {
+    /// One that an earlier master was asked for.
+    pub(super) fn before(at: Tick) -> Ending {
+        Ending { signal: None, at }
+    }
+
     fn is_echoed_by(self, signal: Option<Signal>, now: Tick) -> bool {
         self.signal == signal && now.since(self.at) < operator::ECHO
     }

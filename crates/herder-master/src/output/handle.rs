@@ -105,6 +105,12 @@ impl Output {
         }
     }
 
+    /// Passes on what a process prints that was started before this output was.
+    pub(crate) fn go_on(&self, process: Process, stdout: OwnedFd, stderr: OwnedFd) {
+        self.attach(process, stdout, stderr);
+        self.watch(process);
+    }
+
     pub(super) fn watch(&self, process: Process) {
         if let Err(error) = self.pipes.watch(process.id()) {
             self.unreadable(process, &error);

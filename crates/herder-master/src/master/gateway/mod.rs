@@ -21,8 +21,9 @@ use super::member::Exhaustion;
 use super::{Master, Stopping, millis, now};
 use crate::event::HerdEvent;
 use crate::part::Part;
-use roster::{Order, Roster};
+use roster::Order;
 
+pub(super) use roster::Roster;
 pub(super) use setup::{MessageError, grace, prepare};
 
 /// What the master knows for the gateway, whichever life it has.
@@ -45,6 +46,11 @@ impl Reception {
     /// Clients are let in by then at the latest.
     pub(super) fn opens_by(&mut self, at: Tick) {
         self.open_by = at;
+    }
+
+    /// When clients are let in at the latest.
+    pub(super) fn opening(&self) -> Tick {
+        self.open_by
     }
 
     /// When the doors want to be opened, if they are shut.

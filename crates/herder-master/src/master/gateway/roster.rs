@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use herder_core::{Incarnation, Slot, WorkerId};
 use herder_wire::gateway::ToGateway;
+use serde::{Deserialize, Serialize};
 
 /// The workers, as far as a gateway has to do with them.
+#[derive(Clone, Serialize, Deserialize)]
 pub(in crate::master) struct Roster {
     workers: BTreeMap<Incarnation, Entry>,
     gateway: Gateway,
@@ -24,6 +26,7 @@ pub(in crate::master) enum Order {
     Withdrawn(WorkerId),
 }
 
+#[derive(Clone, Serialize, Deserialize)]
 struct Entry {
     slot: Slot,
     pid: i32,
@@ -32,14 +35,14 @@ struct Entry {
 }
 
 /// Whether a worker can be told something.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Voice {
     Silent,
     Greeted,
 }
 
 /// What the supervisor wants for a worker.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Standing {
     Expected,
     Admitted,
@@ -50,6 +53,7 @@ enum Standing {
 }
 
 /// Whether a gateway listens.
+#[derive(Clone, Serialize, Deserialize)]
 enum Gateway {
     Absent,
     /// It does, and knows these workers.
@@ -60,7 +64,7 @@ enum Gateway {
 }
 
 /// Whether clients are let in.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Doors {
     /// Not yet.
     Shut,

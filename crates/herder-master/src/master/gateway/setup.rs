@@ -20,6 +20,7 @@ use super::{Reception, Roster};
 use crate::config::{Config, Messages, Program};
 use crate::event::HerdEvent;
 use crate::master::crew::Crew;
+use crate::master::legacy::ReceptionState;
 use crate::master::nursery::{GatewayRecipe, Recipe};
 use crate::master::{millis, now};
 use crate::output::Output;
@@ -97,6 +98,7 @@ impl Prepared {
         spec: &AppSpec,
         listeners: Vec<Listener>,
         output: &Output,
+        known: Option<ReceptionState<'_>>,
     ) -> io::Result<(Crew, Reception)> {
         if let Some(text) = self.warning {
             output.tell(HerdEvent::Warning { text });
@@ -110,10 +112,14 @@ impl Prepared {
             open_files: limits::raise_open_files()?,
         };
         let supervisor = Supervisor::new(gateway_spec(spec), random::seed());
+        let (roster, open_by) = match known {
+            Some(known) => (known.roster.into_owned(), known.open_by),
+            None => (Roster::new(), now().after(spec.life.boot_timeout)),
+        };
         let reception = Reception {
-            roster: Roster::new(),
+            roster,
             config: Box::new(self.config),
-            open_by: now().after(spec.life.boot_timeout),
+            open_by,
         };
         Ok((Crew::new(supervisor, Recipe::Gateway(recipe)), reception))
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use herder_core::spec::AppName;
 use herder_sys::fd;
 use herder_sys::user::Identity;
-use herder_wire::plan::{DescriptorUse, LaunchPlan, Limit, LimitKind, ListenFds, Orphaned, Role};
+use herder_wire::plan::{DescriptorUse, LaunchPlan, Limit, LimitKind, ListenFds, Role};
 
 use super::draft::Draft;
 use super::workers::{become_program, visitor, wire_identity};
@@ -111,10 +111,6 @@ impl LibraryRecipe {
         draft.give(DescriptorUse::Place { target: NOTIFY }, theirs);
         draft.notify = Some(notify);
         become_program(&mut draft.plan, command, ListenFds::Announced);
-        if let Some(program) = &mut draft.plan.program {
-            // The keeper says the same to whatever a dead master leaves; it may be gone, too.
-            program.orphaned = Orphaned::Terminated;
-        }
         Ok(())
     }
 }

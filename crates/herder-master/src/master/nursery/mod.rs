@@ -8,17 +8,21 @@ mod node;
 mod workers;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use herder_core::spec::AppName;
 use herder_sys::epoll::Epoll;
 use herder_sys::pipe;
+use herder_wire::keeper::MemberItem;
+use herder_wire::plan::LaunchPlan;
 
 use super::crew::MemberId;
-use super::member::{Exhaustion, Member};
+use super::legacy::{Progress, member_key};
+use super::member::{Exhaustion, Fate, Member, Origin};
 use super::node::Line;
 use super::runtime::Runtime;
-use crate::launch::{Launchpad, Stdio};
+use crate::estate::Vault;
+use crate::launch::{self, Launchpad, Stdio};
 
 pub(super) use draft::Draft;
 pub(super) use gateway::GatewayRecipe;
@@ -38,9 +42,11 @@ pub(super) struct Nursery {
     launchpad: Launchpad,
 }
 
-/// A process that has its plan.
+/// A process that waits for its plan. Everything about it is stored.
 pub(super) struct Newborn {
     pub(super) member: Member,
+    plan: LaunchPlan,
+    descriptors: Vec<OwnedFd>,
     /// The ends to read of what it prints.
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
@@ -95,6 +101,9 @@ impl Nursery {
         let mut member = Member {
             id,
             child: launched.child,
+            origin: Origin::Child,
+            progress: Progress::Launched,
+            fate: Fate::Exited,
             plan_socket: Some(launched.plan_socket),
             control: draft.control,
             notify: draft.notify,
@@ -104,24 +113,45 @@ impl Nursery {
             exhaustion: Exhaustion::Not,
             problem: None,
         };
-        let fds: Vec<BorrowedFd<'_>> = draft.descriptors.iter().map(AsFd::as_fd).collect();
         enclose(&mut member);
-        let sent = match &member.plan_socket {
-            Some(socket) => socket.send(&draft.plan, &fds),
+        let newborn = Newborn {
+            member,
+            plan: draft.plan,
+            descriptors: draft.descriptors,
+            stdout,
+            stderr,
+            link: draft.link,
+        };
+        newborn.store(runtime.vault());
+        Ok(newborn)
+    }
+}
+
+impl Newborn {
+    /// A plan on its way.
+    pub(super) fn take_plan(&mut self) -> (LaunchPlan, Vec<OwnedFd>) {
+        let nothing = launch::bare_plan(self.plan.role, &self.plan.app);
+        let descriptors = std::mem::take(&mut self.descriptors);
+        (std::mem::replace(&mut self.plan, nothing), descriptors)
+    }
+
+    /// What cannot be stored now is kept for the keeper, and is lost only with it.
+    fn store(&self, vault: &Vault) {
+        let id = self.member.id;
+        let store = |item, fd| vault.store(&member_key(id, item), fd, 0);
+        let lines = match &self.link {
+            Some(Line::Conns(link)) => {
+                let [ours, theirs] = link.ends();
+                store(MemberItem::Conns, ours).and(store(MemberItem::ConnsWorker, theirs))
+            }
+            Some(Line::Node(channel)) => store(MemberItem::Node, channel.as_fd()),
             None => Ok(()),
         };
-        match sent {
-            Ok(()) => Ok(Newborn {
-                member,
-                stdout,
-                stderr,
-                link: draft.link,
-            }),
-            Err(error) => {
-                abandon(member);
-                Err(error)
-            }
-        }
+        let printed = store(MemberItem::Stdout, self.stdout.as_fd())
+            .and(store(MemberItem::Stderr, self.stderr.as_fd()));
+        // The successor of this master cannot take over a process of which it lacks something: such a
+        // one leaves when its channel ends, and is replaced.
+        let _incomplete = lines.and(printed).and(self.member.store(vault));
     }
 }
 
@@ -150,7 +180,7 @@ fn enclose(member: &mut Member) {
 }
 
 /// Ends a process that nobody is going to hear of, and waits for it: it has hardly begun anything.
-fn abandon(mut member: Member) {
+pub(super) fn abandon(mut member: Member) {
     member.plan_socket = None;
     member.kill();
     // Killed, it is dead as soon as the kernel gets to it; nothing can be done if not.
@@ -166,6 +196,7 @@ mod tests {
     use herder_core::{Incarnation, Slot, WorkerId};
     use herder_sys::epoll::Interest;
     use herder_sys::process::{self, Executable};
+    use herder_wire::plan::Role;
 
     use super::*;
     use crate::part::Part;
@@ -190,6 +221,9 @@ mod tests {
                 worker,
             },
             child: child.expect("it starts"),
+            origin: Origin::Child,
+            progress: Progress::Planned,
+            fate: Fate::Exited,
             plan_socket: None,
             control: None,
             notify: None,
@@ -202,6 +236,8 @@ mod tests {
         let null = || herder_sys::fd::null().expect("/dev/null");
         Newborn {
             member,
+            plan: launch::bare_plan(Role::Worker, "a"),
+            descriptors: Vec::new(),
             stdout: null(),
             stderr: null(),
             link: None,

@@ -1,0 +1,237 @@
+//! The master's dealings with its keeper: what is stored and written down, that it lives, and what it
+//! hears of the processes of dead masters.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use herder_core::Tick;
+use herder_sys::epoll::{Epoll, Interest};
+use herder_wire::keeper::{FromKeeper, Key, ToKeeper};
+
+use super::state::{MemberState, PartState, PlacesState, ReceptionState, State};
+use crate::estate::{Heard, StateFile, Vault, hear};
+use crate::event::HerdEvent;
+use crate::master::crew::Crew;
+use crate::master::delivery::Delivery;
+use crate::master::member::Member;
+use crate::master::token::Source;
+use crate::master::{Heir, Master, millis, now};
+use crate::part::Part;
+
+/// What the master keeps for its successor.
+pub(in crate::master) struct Book {
+    pub(in crate::master) vault: Vault,
+    file: StateFile,
+    page: Page,
+    /// How many events the supervisors had been told of when the state was written last.
+    written_at: u64,
+    /// How processes ended that are no children of this master.
+    exits: BTreeMap<i32, ExitStatus>,
+    watchdog: Option<Duration>,
+    beat_at: Tick,
+    watched: Interest,
+}
+
+/// Whether something was done since the state was written last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Page {
+    Current,
+    Stale,
+}
+
+impl Book {
+    pub(in crate::master) fn new(
+        vault: Vault,
+        file: StateFile,
+        exits: Vec<(i32, ExitStatus)>,
+        watchdog: Option<Duration>,
+    ) -> Book {
+        Book {
+            vault,
+            file,
+            page: Page::Stale,
+            written_at: 0,
+            exits: exits.into_iter().collect(),
+            watchdog,
+            beat_at: Tick::ZERO,
+            watched: Interest::READABLE,
+        }
+    }
+
+    /// Has the main loop hear of the keeper.
+    pub(in crate::master) fn watch(&self, epoll: &Epoll) -> io::Result<()> {
+        let token = Source::Keeper.token();
+        epoll.add(self.vault.socket(), token, self.watched)
+    }
+
+    /// When the keeper wants to hear that this master lives.
+    pub(in crate::master) fn beat_at(&self) -> Option<Tick> {
+        self.watchdog.map(|_| self.beat_at)
+    }
+
+    /// How this process ended, if the keeper has said so. It is said once.
+    pub(in crate::master) fn take_exit(&mut self, pid: i32) -> Option<ExitStatus> {
+        self.exits.remove(&pid)
+    }
+
+    fn beat(&mut self, now: Tick) {
+        if let Some(watchdog) = self.watchdog
+            && self.beat_at <= now
+        {
+            self.vault.say(&ToKeeper::Beat);
+            self.beat_at = now.after(watchdog / 3);
+        }
+    }
+
+    fn send(&mut self, epoll: &Epoll) {
+        self.vault.flush();
+        let wanted = if self.vault.wants_room() {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        let token = Source::Keeper.token();
+        if wanted != self.watched && epoll.modify(self.vault.socket(), token, wanted).is_ok() {
+            self.watched = wanted;
+        }
+    }
+}
+
+impl Master {
+    /// From now on another takes over if this master dies.
+    pub(in crate::master) fn take_charge(&mut self) {
+        let key = Key::state();
+        if let Err(error) = self.book.vault.store(&key, self.book.file.memory(), 0) {
+            let text = format!("the keeper cannot be given the herd's state: {error}");
+            self.tell(HerdEvent::Warning { text });
+        }
+        self.save();
+        let watchdog = self.book.watchdog.map_or(0, millis);
+        let vault = &self.book.vault;
+        vault.say(&ToKeeper::Watchdog { millis: watchdog });
+        vault.say(&ToKeeper::InCharge);
+    }
+
+    /// What is done at the end of each turn.
+    pub(in crate::master) fn keep_books(&mut self) {
+        if self.heir == Heir::Master {
+            return;
+        }
+        if self.book.page == Page::Stale {
+            self.save();
+        }
+        self.book.beat(now());
+        self.book.send(&self.epoll);
+    }
+
+    /// Something is about to be done that a successor must know of.
+    pub(in crate::master) fn save_ahead(&mut self) {
+        if self.book.written_at != self.crews.told() {
+            self.save();
+        }
+    }
+
+    /// Something has changed that a successor must know of.
+    pub(in crate::master) fn touch(&mut self) {
+        self.book.page = Page::Stale;
+    }
+
+    /// Writes down what a successor must know.
+    pub(in crate::master) fn save(&mut self) {
+        // Before it is done: what cannot be written now can hardly be written the next time.
+        self.book.page = Page::Current;
+        self.book.written_at = self.crews.told();
+        let state = State {
+            app: Cow::Borrowed(self.spec.name.as_str()),
+            mode: self.spec.dispatch.mode,
+            workers: self.spec.workers,
+            stopping: self.stopping,
+            parts: self.crews.iter().map(part_state).collect(),
+            awaited: self.awaited.numbers(),
+            reception: match &self.delivery {
+                Delivery::Gateway(reception) => Some(ReceptionState {
+                    roster: Cow::Borrowed(&reception.roster),
+                    open_by: reception.opening(),
+                }),
+                Delivery::Thread(..) => None,
+            },
+            places: PlacesState {
+                cgroup: self.runtime.cgroup_path().map(Into::into),
+                directory: self.runtime.directory_path().map(Into::into),
+            },
+            libraries: Cow::Borrowed(&self.found_by),
+            cautions: Cow::Borrowed(&self.cautions),
+            announced: Cow::Borrowed(&self.announced),
+        };
+        if let Err(error) = self.book.file.write(&state) {
+            drop(state);
+            self.caution(format!(
+                "what the next master has to know cannot be written down: {error}"
+            ));
+        }
+    }
+
+    /// The keeper says something, or is gone.
+    pub(in crate::master) fn on_keeper(&mut self) -> io::Result<()> {
+        loop {
+            match hear(&self.book.vault.socket()) {
+                Ok(Heard::Said(Some(FromKeeper::Exited { pid, status }), _)) => {
+                    self.book.exits.insert(pid, ExitStatus::from_raw(status));
+                    self.bury_adopted(pid)?;
+                }
+                // A master that is in charge is told of deaths alone.
+                Ok(Heard::Said(..)) => {}
+                Ok(Heard::Ended) => return self.on_keeper_gone(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return self.on_keeper_gone();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The end of a process is known that an earlier master started.
+    fn bury_adopted(&mut self, pid: i32) -> io::Result<()> {
+        let found = {
+            let mut members = self.crews.members();
+            members.find(|(_, member)| member.is_adopted() && member.child.pid == pid)
+        };
+        let Some(id) = found.map(|(id, _)| id) else {
+            // It was killed before it was known, or everybody has given it up.
+            self.book.exits.remove(&pid);
+            return Ok(());
+        };
+        self.on_exit(id.part, id.worker.incarnation)
+    }
+}
+
+fn part_state((part, crew): (Part, &Crew)) -> PartState<'_> {
+    PartState {
+        number: part.number().0,
+        name: Cow::Owned(part.to_string()),
+        supervisor: Cow::Borrowed(&crew.supervisor),
+        members: crew.members.values().map(member_state).collect(),
+        outcome: crew.outcome,
+        last_ended: crew.last_ended,
+    }
+}
+
+fn member_state(member: &Member) -> MemberState<'_> {
+    let notify = member.notify.as_ref().and_then(|it| it.path());
+    MemberState {
+        worker: member.id.worker,
+        pid: member.child.pid,
+        cgroup: member.cgroup.as_ref().map(|it| it.path().into()),
+        notify: notify.map(Into::into),
+        progress: member.progress,
+        retire_reason: member.retire_reason.as_deref().map(Cow::Borrowed),
+        exhaustion: member.exhaustion,
+        problem: member.problem.as_deref().map(Cow::Borrowed),
+        node: member.node.as_ref().map(Cow::Borrowed),
+    }
+}

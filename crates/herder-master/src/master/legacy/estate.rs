@@ -1,0 +1,186 @@
+//! What a master begins with: nothing, or what another one has left.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use herder_core::spec::AppSpec;
+use herder_sys::listener::{ListenError, Listener};
+use herder_sys::page::SharedPage;
+use herder_wire::keeper::{Key, ToKeeper};
+
+use super::book::Book;
+use super::restored::{LegacyError, Restored};
+use super::state::{FORMAT, ReceptionState};
+use crate::config::Config;
+use crate::dispatch::{Board, Counters, Inheritance};
+use crate::estate::{StateFile, Treasury, Vault};
+use crate::master::crew::Crew;
+use crate::master::library::{self, Awaited, Libraries};
+use crate::master::listen::{self, Doors};
+use crate::master::millis;
+use crate::master::runtime::Runtime;
+use crate::part::Part;
+use crate::role::Charge;
+
+/// What there is, taken out piece by piece.
+pub(in crate::master) struct Estate {
+    vault: Vault,
+    treasury: Treasury,
+    file: StateFile,
+    pub(in crate::master) restored: Option<Restored>,
+}
+
+impl Estate {
+    /// Waits for what the keeper has, and reads what was written down.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be taken over. Nothing was changed then.
+    pub(in crate::master) fn open(charge: Charge, config: &Config) -> Result<Estate, LegacyError> {
+        let mut treasury = Treasury::receive(&charge.keeper).map_err(LegacyError::Store)?;
+        let (restored, file) = match Restored::read(&mut treasury, config)? {
+            Some((restored, file)) => (Some(restored), file),
+            None => {
+                let file = StateFile::create(FORMAT).map_err(LegacyError::Store)?;
+                (None, file)
+            }
+        };
+        Ok(Estate {
+            vault: Vault::new(charge.keeper),
+            treasury,
+            file,
+            restored,
+        })
+    }
+
+    /// The settings, as the operator has changed them since.
+    pub(in crate::master) fn spec(&self, config: &Config) -> AppSpec {
+        let mut spec = config.spec.clone();
+        if let Some(restored) = &self.restored {
+            spec.workers = restored.state.workers;
+        }
+        spec
+    }
+
+    /// Listens where the herd is to.
+    pub(in crate::master) fn listen(
+        &mut self,
+        config: &Config,
+    ) -> Result<Vec<Listener>, ListenError> {
+        let is_ending = self.restored.as_ref().is_some_and(Restored::is_stopping);
+        let doors = if is_ending {
+            Doors::Closing
+        } else {
+            Doors::Open
+        };
+        listen::open(config, &mut self.treasury, doors, &self.vault)
+    }
+
+    /// The herd's places. The keeper hears what it is to look after.
+    pub(in crate::master) fn places(
+        &mut self,
+        config: &Config,
+        listeners: &[Listener],
+    ) -> io::Result<Runtime> {
+        let app = &config.spec.name;
+        let mut runtime = match &mut self.restored {
+            None => Runtime::new(app, &self.vault)?,
+            Some(restored) => {
+                let places = std::mem::take(&mut restored.state.places);
+                Runtime::restored(app, &self.vault, places)
+            }
+        };
+        runtime.entrust(ToKeeper::Grace {
+            millis: millis(config.spec.life.grace),
+        })?;
+        for listener in listeners {
+            runtime.entrust_socket(listener)?;
+        }
+        Ok(runtime)
+    }
+
+    /// The libraries, listening.
+    pub(in crate::master) fn libraries(
+        &mut self,
+        config: &Config,
+        runtime: &mut Runtime,
+    ) -> Result<Libraries, ListenError> {
+        let found_by = self.restored.as_ref().map(Restored::libraries);
+        library::found(config, runtime, &mut self.treasury, found_by)
+    }
+
+    /// Which libraries have never been ready.
+    pub(in crate::master) fn awaited(&self, libraries: &[(Part, Crew)]) -> Awaited {
+        match &self.restored {
+            None => Awaited::new(libraries),
+            Some(restored) => Awaited::of_numbers(libraries, &restored.state.awaited),
+        }
+    }
+
+    /// What was known for the gateway.
+    pub(in crate::master) fn reception(&mut self) -> Option<ReceptionState<'static>> {
+        self.restored.as_mut()?.take_reception()
+    }
+
+    /// Gives each part its members back.
+    ///
+    /// # Errors
+    ///
+    /// When these are not the parts that the herd had.
+    pub(in crate::master) fn hand_out(
+        &mut self,
+        crews: &mut [(Part, Crew)],
+    ) -> Result<(), LegacyError> {
+        match &mut self.restored {
+            None => Ok(()),
+            Some(restored) => restored.hand_out(crews, &mut self.treasury),
+        }
+    }
+
+    /// The counters, which go on from master to master.
+    pub(in crate::master) fn counters(&self) -> io::Result<Counters> {
+        let page = SharedPage::map(self.file.memory())?;
+        Ok(Counters::in_page(Arc::new(page)))
+    }
+
+    /// How many connections died with the last master.
+    pub(in crate::master) fn settle(&self, counters: &Counters) -> u64 {
+        self.restored.as_ref().map_or(0, |_| counters.settle())
+    }
+
+    /// What the dispatch thread begins with.
+    pub(in crate::master) fn inheritance(&mut self, listeners: Vec<Listener>) -> Inheritance {
+        let restored = self.restored.as_mut();
+        let lines = restored.map(|it| std::mem::take(&mut it.lines));
+        let keys: Vec<_> = self.treasury.keys().copied().collect();
+        let opened = keys.iter().filter_map(|key| {
+            let number = key.as_node()?;
+            Some((number, self.treasury.take(key)?))
+        });
+        let listeners_opened = opened.collect();
+        let board = self.treasury.take(&Key::board()).map(|memory| Board {
+            memory,
+            listeners: listeners_opened,
+        });
+        Inheritance {
+            listeners,
+            lines: lines.unwrap_or_default(),
+            hand: Vec::new(),
+            board,
+            masters_died: self.treasury.masters_died(),
+        }
+    }
+
+    /// Everything was taken. Processes that nobody knows are ended, and the rest is forgotten.
+    pub(in crate::master) fn close(
+        mut self,
+        watchdog: Option<Duration>,
+    ) -> (Book, Option<Restored>) {
+        let exits = self.treasury.take_exits();
+        self.treasury.end_strays();
+        self.treasury.forget_rest(&self.vault);
+        let book = Book::new(self.vault, self.file, exits, watchdog);
+        (book, self.restored)
+    }
+}

@@ -1,0 +1,173 @@
+//! From what was left to the parts of a herd.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use herder_core::WorkerId;
+use herder_core::spec::DispatchMode;
+use herder_wire::keeper::Key;
+
+use super::adoption::{Adopted, adopt};
+use super::state::{FORMAT, PartState, ReceptionState, State};
+use crate::config::Config;
+use crate::dispatch::Line;
+use crate::estate::{StateError, StateFile, Treasury};
+use crate::master::Stopping;
+use crate::master::crew::{Crew, MemberId};
+use crate::master::environment::Variable;
+use crate::master::member::Member;
+use crate::part::Part;
+
+/// Why a herd cannot be taken over.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::master) enum LegacyError {
+    #[error("the keeper's store cannot be taken over: {0}")]
+    Store(#[source] io::Error),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("the herd {ours} cannot take over the herd {theirs}")]
+    App { ours: String, theirs: String },
+    #[error("dispatch mode {ours} cannot take over a herd of mode {theirs}")]
+    Mode {
+        ours: DispatchMode,
+        theirs: DispatchMode,
+    },
+    #[error("the settings have {ours}, but the herd that lives has {theirs}: restart it")]
+    Parts { ours: String, theirs: String },
+}
+
+/// A herd that another master has left, until its parts are taken out one by one.
+pub(in crate::master) struct Restored {
+    pub(in crate::master) state: State<'static>,
+    pub(in crate::master) lines: Vec<(WorkerId, Line)>,
+    pub(in crate::master) pipes: Vec<(MemberId, [OwnedFd; 2])>,
+    /// Those who had no plan when the master died, or whose process is not to be found.
+    pub(in crate::master) unborn: Vec<MemberId>,
+}
+
+impl Restored {
+    /// Reads what a dead master has left, if there was one. Nothing is changed by it.
+    ///
+    /// # Errors
+    ///
+    /// When it is not to be understood, or of another herd than these settings are for.
+    pub(in crate::master) fn read(
+        treasury: &mut Treasury,
+        config: &Config,
+    ) -> Result<Option<(Restored, StateFile)>, LegacyError> {
+        let Some(memory) = treasury.take(&Key::state()) else {
+            return Ok(None);
+        };
+        let (file, state) = StateFile::adopt::<State<'static>>(memory, FORMAT)?;
+        check(&state, config)?;
+        let restored = Restored {
+            state,
+            lines: Vec::new(),
+            pipes: Vec::new(),
+            unborn: Vec::new(),
+        };
+        Ok(Some((restored, file)))
+    }
+
+    /// Whether the herd was about to end.
+    pub(in crate::master) fn is_stopping(&self) -> bool {
+        self.state.stopping != Stopping::No
+    }
+
+    /// What every process finds in its environment of the libraries.
+    pub(in crate::master) fn libraries(&self) -> Vec<Variable> {
+        self.state.libraries.clone().into_owned()
+    }
+
+    /// What was known for the gateway.
+    pub(in crate::master) fn take_reception(&mut self) -> Option<ReceptionState<'static>> {
+        self.state.reception.take()
+    }
+
+    /// Gives each part back who decides about it, and its members.
+    ///
+    /// # Errors
+    ///
+    /// When these are not the parts that the herd had.
+    pub(in crate::master) fn hand_out(
+        &mut self,
+        crews: &mut [(Part, Crew)],
+        treasury: &mut Treasury,
+    ) -> Result<(), LegacyError> {
+        let parts = std::mem::take(&mut self.state.parts);
+        let ours = crews
+            .iter()
+            .map(|(part, _)| (part.number().0, part.to_string()));
+        let theirs = parts.iter().map(|it| (it.number, it.name.to_string()));
+        let (ours, theirs): (BTreeMap<_, _>, BTreeMap<_, _>) = (ours.collect(), theirs.collect());
+        if ours != theirs {
+            let (ours, theirs) = (named(ours), named(theirs));
+            return Err(LegacyError::Parts { ours, theirs });
+        }
+        for state in parts {
+            let found = crews
+                .iter_mut()
+                .find(|(it, _)| it.number().0 == state.number);
+            if let Some((part, crew)) = found {
+                self.restore(*part, crew, state, treasury);
+            }
+        }
+        Ok(())
+    }
+
+    fn restore(
+        &mut self,
+        part: Part,
+        crew: &mut Crew,
+        state: PartState<'static>,
+        treasury: &mut Treasury,
+    ) {
+        crew.supervisor = state.supervisor.into_owned();
+        crew.outcome = state.outcome;
+        crew.last_ended = state.last_ended;
+        for member in state.members {
+            let worker = member.worker;
+            let id = MemberId { part, worker };
+            let Some(adopted) = adopt(id, member, treasury) else {
+                self.unborn.push(id);
+                continue;
+            };
+            if !adopted.is_planned() {
+                self.unborn.push(id);
+            }
+            let member = self.settle(id, adopted);
+            crew.members.insert(worker, member);
+        }
+    }
+
+    fn settle(&mut self, id: MemberId, adopted: Adopted) -> Member {
+        if let Some(line) = adopted.line {
+            self.lines.push((id.worker, line));
+        }
+        if let Some(pipes) = adopted.pipes {
+            self.pipes.push((id, pipes));
+        }
+        adopted.member
+    }
+}
+
+/// Whether these settings are for the herd that was left.
+fn check(state: &State<'_>, config: &Config) -> Result<(), LegacyError> {
+    let ours = config.spec.name.as_str();
+    if state.app != ours {
+        return Err(LegacyError::App {
+            ours: ours.to_owned(),
+            theirs: state.app.clone().into_owned(),
+        });
+    }
+    let (ours, theirs) = (config.spec.dispatch.mode, state.mode);
+    if ours != theirs {
+        return Err(LegacyError::Mode { ours, theirs });
+    }
+    Ok(())
+}
+
+fn named(parts: BTreeMap<u8, String>) -> String {
+    parts.into_values().collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,111 @@
+//! What is written down of a herd.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use herder_core::spec::{DispatchMode, WorkerCount};
+use herder_core::supervisor::{Outcome, Supervisor};
+use herder_core::{Tick, WorkerId};
+use serde::{Deserialize, Serialize};
+
+use crate::master::Stopping;
+use crate::master::environment::Variable;
+use crate::master::gateway::Roster;
+use crate::master::member::Exhaustion;
+use crate::master::node::NodeLife;
+
+/// Version of everything below. Who reads it knows this one and the one before: a new field has a default.
+pub(in crate::master) const FORMAT: u16 = 1;
+
+/// A herd, without its descriptors.
+#[derive(Serialize, Deserialize)]
+pub(in crate::master) struct State<'a> {
+    /// Its name: another app's state is not taken over.
+    pub(in crate::master) app: Cow<'a, str>,
+    pub(in crate::master) mode: DispatchMode,
+    /// How many workers it shall have: the operator may have changed it.
+    pub(in crate::master) workers: WorkerCount,
+    pub(in crate::master) stopping: Stopping,
+    pub(in crate::master) parts: Vec<PartState<'a>>,
+    /// By number: which libraries have never been ready.
+    pub(in crate::master) awaited: Vec<u8>,
+    pub(in crate::master) reception: Option<ReceptionState<'a>>,
+    pub(in crate::master) places: PlacesState<'a>,
+    /// What every process finds in its environment of the libraries.
+    pub(in crate::master) libraries: Cow<'a, [Variable]>,
+    pub(in crate::master) cautions: Cow<'a, BTreeSet<String>>,
+    pub(in crate::master) announced: Cow<'a, BTreeSet<String>>,
+}
+
+/// A part of it.
+#[derive(Serialize, Deserialize)]
+pub(in crate::master) struct PartState<'a> {
+    pub(in crate::master) number: u8,
+    /// What it is, for people.
+    pub(in crate::master) name: Cow<'a, str>,
+    pub(in crate::master) supervisor: Cow<'a, Supervisor>,
+    pub(in crate::master) members: Vec<MemberState<'a>>,
+    pub(in crate::master) outcome: Option<Outcome>,
+    pub(in crate::master) last_ended: Option<u64>,
+}
+
+/// A process.
+#[derive(Serialize, Deserialize)]
+pub(in crate::master) struct MemberState<'a> {
+    pub(in crate::master) worker: WorkerId,
+    pub(in crate::master) pid: i32,
+    pub(in crate::master) cgroup: Option<PathState<'a>>,
+    /// Where its notify socket is, if that has a path.
+    pub(in crate::master) notify: Option<PathState<'a>>,
+    pub(in crate::master) progress: Progress,
+    pub(in crate::master) retire_reason: Option<Cow<'a, str>>,
+    pub(in crate::master) exhaustion: Exhaustion,
+    pub(in crate::master) problem: Option<Cow<'a, str>>,
+    pub(in crate::master) node: Option<Cow<'a, NodeLife>>,
+}
+
+/// How far a process has come, as far as that is the master's doing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub(in crate::master) enum Progress {
+    /// It waits for its plan, or got it in the very moment of the master's death.
+    Launched,
+    /// It has its plan.
+    Planned,
+    /// It has greeted.
+    Greeted,
+    /// It was told to leave in a way that is not to be repeated.
+    ToldToLeave,
+}
+
+/// What the master knows for the gateway.
+#[derive(Serialize, Deserialize)]
+pub(in crate::master) struct ReceptionState<'a> {
+    pub(in crate::master) roster: Cow<'a, Roster>,
+    pub(in crate::master) open_by: Tick,
+}
+
+/// The places of a herd.
+#[derive(Default, Serialize, Deserialize)]
+pub(in crate::master) struct PlacesState<'a> {
+    pub(in crate::master) cgroup: Option<PathState<'a>>,
+    pub(in crate::master) directory: Option<PathState<'a>>,
+}
+
+/// A path, which need not be text.
+#[derive(Serialize, Deserialize)]
+pub(in crate::master) struct PathState<'a>(Cow<'a, [u8]>);
+
+impl<'a> From<&'a Path> for PathState<'a> {
+    fn from(path: &'a Path) -> PathState<'a> {
+        PathState(path.as_os_str().as_bytes().into())
+    }
+}
+
+impl From<PathState<'_>> for PathBuf {
+    fn from(path: PathState<'_>) -> PathBuf {
+        OsStr::from_bytes(&path.0).into()
+    }
+}
