@@ -7,7 +7,7 @@ use std::time::Duration;
 use herder_core::supervisor::Event;
 use herder_core::{Exit, Incarnation, Tick};
 use herder_sys::{epoll, process};
-use herder_wire::control::{Course, ToMaster};
+use herder_wire::control::ToMaster;
 
 use super::control::Reading;
 use super::crew::MemberId;
@@ -215,21 +215,6 @@ impl Master {
                 // The next life of a library begins when this one has ended: they may want one file.
                 if !matches!(part, Part::Library(_)) {
                     self.feed(part, Event::Retire { worker });
-                }
-            }
-            ToMaster::State {
-                course,
-                open,
-                served,
-                ..
-            } => {
-                if part == Part::Workers {
-                    self.note_load(worker, open);
-                    let total = served;
-                    self.feed(part, Event::Served { worker, total });
-                }
-                if course == Course::Ready {
-                    self.feed(part, Event::Ready { worker });
                 }
             }
             // No part of a herd takes messages of the application yet.
