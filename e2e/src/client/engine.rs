@@ -218,7 +218,7 @@ impl<'a> Engine<'a> {
         let detailed = self.shared.load.detail == Detail::Full;
         let connection = self.slots[number].connection.as_ref().filter(|_| detailed);
         self.ledger.entries.push(Entry {
-            id: exchange.due.id,
+            id: self.shared.load.first + exchange.due.id,
             due: exchange.due.at.duration_since(self.shared.begun),
             latency: exchange.due.at.elapsed(),
             outcome,

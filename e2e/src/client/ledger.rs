@@ -176,8 +176,8 @@ impl Ledger {
         );
     }
 
-    /// Adds the account of another thread of the same load.
-    pub(super) fn merge(&mut self, other: Ledger) {
+    /// Adds the account of another thread of the same load, whose times count from the same moment.
+    pub(crate) fn merge(&mut self, other: Ledger) {
         self.entries.extend(other.entries);
         self.entries.sort_by_key(|entry| (entry.due, entry.id));
         self.elapsed = self.elapsed.max(other.elapsed);

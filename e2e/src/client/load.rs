@@ -82,6 +82,7 @@ pub struct Load {
     pub(super) clients: usize,
     pub(super) threads: usize,
     pub(super) timeout: Duration,
+    pub(super) first: u64,
     pub(super) worker_of: Option<WorkerOf>,
 }
 
@@ -119,6 +120,7 @@ impl Load {
             clients: 1,
             threads: 1,
             timeout: Duration::from_secs(5),
+            first: 0,
             worker_of: None,
         }
     }
@@ -185,6 +187,13 @@ impl Load {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Load {
         self.timeout = timeout;
+        self
+    }
+
+    /// The number of the first request, so that those of several loads differ (0 unless said).
+    #[must_use]
+    pub fn numbered_from(mut self, first: u64) -> Load {
+        self.first = first;
         self
     }
 

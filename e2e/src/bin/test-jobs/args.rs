@@ -55,6 +55,8 @@ pub(crate) struct Args {
     max_lifetime: Option<u64>,
     #[arg(long, default_value_t = 0)]
     max_restarts: u32,
+    #[arg(long, default_value_t = 10_000)]
+    soak: u64,
     /// The workers take one job after the other, in their main thread.
     #[arg(long)]
     blocking: bool,
@@ -100,7 +102,8 @@ impl Args {
             .max_jobs(self.max_jobs)
             .grace(Duration::from_millis(self.grace))
             .hang(Some(Duration::from_millis(self.hang)))
-            .max_restarts(Some(self.max_restarts));
+            .max_restarts(Some(self.max_restarts))
+            .soak(Duration::from_millis(self.soak));
         if let Some(limit) = self.max_lifetime {
             cluster = cluster.max_lifetime(Duration::from_millis(limit));
         }
