@@ -1,0 +1,32 @@
+//! A web server of some version, for tests that replace it: what the file `--version-file` says when a worker
+//! starts, `VERSION [MISDEED [NUMBER]]`.
+//!
+//! | misdeed | what the worker does |
+//! |---|---|
+//! | `throw` | ends before it is ready |
+//! | `mute` | never says that it is ready |
+//! | `dies MS` | ends so many milliseconds after it is ready |
+//!
+//! | request | answer |
+//! |---|---|
+//! | `/` | `pid:P worker:N version:V` |
+//! | `/slow/MS` | the same after so many milliseconds |
+//! | `POST` | the same and ` bytes:LENGTH` when the whole body is there |
+
+mod args;
+mod serve;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use herder::ClusterError;
+
+use args::Args;
+
+fn main() -> Result<ExitCode, ClusterError> {
+    herder::init();
+    let args = Args::parse();
+    args.cluster()
+        .run_async(move |worker| serve::serve(worker, args.clone()))
+}

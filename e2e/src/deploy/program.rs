@@ -1,0 +1,106 @@
+//! What is deployed, and how it is started.
+
+use crate::binary::Binary;
+use crate::herd::Setup;
+use crate::interpreter::Node;
+use crate::scene::Scene;
+use std::path::{Path, PathBuf};
+
+/// The native web server; see its `main.rs`.
+pub const TEST_WEB: Binary = Binary::new("herder-e2e", "test-web");
+
+/// A program that serves some version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// A Rust program that is its own master.
+    Native,
+    /// A Rust program whose workers race on one listener.
+    NativeShared,
+    /// A Node program.
+    Node(Node),
+    /// A Node program that ends by itself when it gets SIGINT, as other process managers want it.
+    NodeWithHandler(Node),
+    /// A Python program over `LISTEN_FDS`, with `READY=1`.
+    Python,
+}
+
+impl Program {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Program::Native => "native",
+            Program::NativeShared => "native, shared",
+            Program::Node(_) => "node",
+            Program::NodeWithHandler(_) => "node, SIGINT",
+            Program::Python => "python",
+        }
+    }
+
+    /// Prepares its start in `scene` with two workers. `options` are those of `herder run`, times as `300ms`:
+    /// the native program understands the same ones.
+    pub fn setup(self, scene: &Scene, options: &[&str]) -> Setup {
+        let directory = scene.directory();
+        let (version, ledger) = (directory.join("version"), directory.join("ledger"));
+        let setup = match self {
+            Program::Native | Program::NativeShared => {
+                // A copy of its own: what stands at its path is what a reload starts.
+                let setup = scene.program(installed(scene));
+                let setup = setup.args(options).arg("--version-file").arg(&version);
+                let setup = setup.arg("--ledger").arg(&ledger);
+                if self == Program::NativeShared {
+                    setup.arg("--shared")
+                } else {
+                    setup
+                }
+            }
+            Program::Node(node) | Program::NodeWithHandler(node) => scene
+                .herd(Binary::HERDER)
+                .arg("run")
+                .arg(script("serve.js"))
+                .args(["-i", "2", "--interpreter"])
+                .arg(node.program())
+                .args(options),
+            Program::Python => scene
+                .herd(Binary::HERDER)
+                .args(["run", "-i", "2", "-l", "127.0.0.1:0", "--ready", "notify"])
+                .args(options)
+                .args(["--", "python3"])
+                .arg(script("serve.py")),
+        };
+        let setup = match self {
+            Program::NodeWithHandler(_) => setup.env("HANDLE_SIGINT", "1"),
+            Program::Native | Program::NativeShared | Program::Node(_) | Program::Python => setup,
+        };
+        // Reading the debug information for a backtrace would take longer than the test.
+        let setup = setup.env("RUST_BACKTRACE", "0");
+        setup.env("VERSION_FILE", version).env("LEDGER", ledger)
+    }
+
+    /// Puts a new file where the program lies, as an installation does. Programs that are read anew at each
+    /// start need nothing.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn install(self, scene: &Scene) {
+        if matches!(self, Program::Native | Program::NativeShared) {
+            installed(scene);
+        }
+    }
+}
+
+/// Copies the native program to the scene's directory, over what is there.
+fn installed(scene: &Scene) -> PathBuf {
+    let path = scene.directory().join(TEST_WEB.name());
+    let fresh = path.with_extension("new");
+    let copied = std::fs::copy(TEST_WEB.path(), &fresh);
+    if let Err(error) = copied.and_then(|_| std::fs::rename(&fresh, &path)) {
+        panic!("{} cannot be installed: {error}", path.display());
+    }
+    path
+}
+
+/// Where one of the scripts is.
+pub fn script(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/deploy");
+    directory.join(name)
+}
