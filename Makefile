@@ -3,7 +3,7 @@
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test test-all check bench
+.PHONY: help demo build test test-all faults check bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ test: ## Install what is missing (asks first, if CI is unset and there is a term
 test-all: ## As test, with the long matrices and a long simulation
 	@scripts/setup test-all
 	@scripts/test all
+
+faults: ## A fault at every step of every operation, with a report of every cell; takes an hour
+	@scripts/setup test
+	$(CARGO) run -p herder-e2e --bin faults -- --report $${CARGO_TARGET_DIR:-target}/faults.md
 
 check: ## Formatting, lints, licences and bans, documentation, help texts
 	@scripts/setup check

@@ -1,0 +1,208 @@
+//! A herd under load, on which cells are played.
+
+use crate::deploy::{Deployed, Program, Takeover, Verdict, Version};
+use crate::fault::cell::{Cell, Deed, Operation, STANDSTILL};
+use crate::fault::trap::{Sprung, Trap};
+use crate::foreign::{BOOT, told};
+use crate::herd::Signal;
+use crate::load::{Books, Kind, Mix};
+use crate::scene::Scene;
+use crate::wait;
+use std::thread;
+use std::time::Duration;
+
+/// Who asks. No request takes long, so that a cell does not.
+const CLIENTS: [Kind; 5] = [
+    Kind::Fresh,
+    Kind::FreshSlow,
+    Kind::Kept,
+    Kind::KeptSlow,
+    Kind::Upload,
+];
+
+/// An operation and what follows a fault in it, on a machine with a lot to do.
+const LONG: Duration = Duration::from_secs(30);
+
+/// How a herd of the matrix is started.
+const OPTIONS: [&str; 6] = [
+    "--soak",
+    "200ms",
+    "--grace",
+    "5s",
+    "--master-watchdog",
+    "10s",
+];
+
+/// How long everybody of a herd without keeper may live: its grace, and a second.
+const ORPHANED: Duration = Duration::from_secs(6);
+
+/// A herd under load.
+pub(super) struct Stage<'a> {
+    deployed: Deployed<'a>,
+    trap: Trap,
+    version: u32,
+}
+
+/// What became of a cell.
+pub(super) struct Act {
+    /// Where the fault came; `None`: the operation had ended before.
+    pub(super) sprung: Option<Sprung>,
+    pub(super) books: Books,
+    /// What masters told of those before them.
+    pub(super) takeovers: Vec<Takeover>,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn set(scene: &'a Scene, program: Program) -> Stage<'a> {
+        let trap = Trap::of(scene);
+        let deployed = Deployed::start_with(scene, program, &OPTIONS, |setup| {
+            let (name, value) = trap.variable();
+            setup.env(name, value)
+        });
+        Stage {
+            deployed,
+            trap,
+            version: 1,
+        }
+    }
+
+    /// Plays a cell: load, fault, recovery, and a reload that works.
+    pub(super) fn play(&mut self, cell: &Cell) -> Act {
+        let mark = self.deployed.herd.mark();
+        let mix = Mix::of(self.deployed.address, &CLIENTS);
+        mix.wait_for_answers_of_all(1, BOOT);
+        self.trap.arm(cell.steps, &cell.deed.action(), cell.nth);
+        let begun = self.deployed.herd.mark();
+        self.begin(cell.operation);
+        let sprung = self.trap.wait(LONG, || self.is_over(cell.operation, begun));
+        match &sprung {
+            None => self.trap.disarm(),
+            Some(sprung) => self.misbehave(cell.deed, sprung),
+        }
+        if sprung.is_some() && cell.deed.ends_the_herd(cell.steps) {
+            self.wait_for_nobody();
+        } else {
+            self.wait_for_recovery(cell.operation, begun, &mix);
+        }
+        let books = mix.finish();
+        books.assert_balanced(&self.deployed.book());
+        Act {
+            sprung,
+            books,
+            takeovers: Takeover::all_after(&self.deployed.herd, mark),
+        }
+    }
+
+    /// Ends the herd, if it has not ended.
+    pub(super) fn strike(self) {
+        self.deployed.herd.end();
+    }
+
+    fn begin(&mut self, operation: Operation) {
+        let herd = &self.deployed.herd;
+        match operation {
+            Operation::Dispatch => {}
+            Operation::Reload => {
+                self.version += 1;
+                self.deployed.install(Version::Good(self.version));
+                herd.signal(Signal::HUP);
+            }
+            Operation::Rollback => {
+                self.deployed.install(Version::Dies(self.version + 1, 50));
+                herd.signal(Signal::HUP);
+            }
+            Operation::Spawn => {
+                let victim = self.deployed.workers().first().copied();
+                herd.try_signal_to(victim.expect("a worker lives"), Signal::KILL);
+            }
+            Operation::Takeover => {
+                herd.signal_to(self.deployed.master().pid, Signal::KILL);
+            }
+            Operation::Upgrade => herd.signal(Signal::USR2),
+        }
+    }
+
+    /// Whether the log says that the operation, begun at `mark`, has come to its end.
+    fn is_over(&self, operation: Operation, mark: usize) -> bool {
+        let lines = self.deployed.herd.lines();
+        let mut lines = lines[mark.min(lines.len())..].iter();
+        lines.any(|line| match operation {
+            Operation::Dispatch => false,
+            Operation::Reload | Operation::Rollback => Verdict::of_line(&line.text).is_some(),
+            Operation::Spawn => told(&line.text, "ready").is_some(),
+            Operation::Takeover => Takeover::of_line(&line.text).is_some(),
+            Operation::Upgrade => line.text.contains("upgrade: "),
+        })
+    }
+
+    /// Does to another what the cell wants, and lets whoever waits at the step go on.
+    fn misbehave(&self, deed: Deed, sprung: &Sprung) {
+        let herd = &self.deployed.herd;
+        let a_worker = || {
+            let workers = self.deployed.workers();
+            let other = workers.into_iter().find(|pid| *pid != sprung.pid);
+            other.expect("there is another worker")
+        };
+        let victim = match deed {
+            Deed::Errno(_) | Deed::Kill => return,
+            Deed::KillKeeper | Deed::StopKeeper => herd.pid(),
+            Deed::KillWorker | Deed::StopWorker => a_worker(),
+            Deed::Stop => sprung.pid,
+        };
+        let (signal, is_still) = match deed {
+            Deed::KillKeeper | Deed::KillWorker => (Signal::KILL, false),
+            Deed::Errno(_) | Deed::Kill | Deed::Stop | Deed::StopKeeper | Deed::StopWorker => {
+                (Signal::STOP, true)
+            }
+        };
+        herd.try_signal_to(victim, signal);
+        if victim != sprung.pid {
+            herd.try_signal_to(sprung.pid, Signal::CONT);
+        }
+        if is_still {
+            // The fault itself: somebody does nothing for so long.
+            thread::sleep(STANDSTILL);
+            herd.try_signal_to(victim, Signal::CONT);
+        }
+    }
+
+    /// The keeper is gone: so is everybody else, soon.
+    fn wait_for_nobody(&self) {
+        wait::until(ORPHANED, "nobody outlives the keeper", || {
+            self.deployed.herd.descendants().is_empty().then_some(())
+        });
+    }
+
+    /// The operation has its verdict or was lost with the master that was asked for it; then everybody is answered
+    /// by two workers, and a reload works.
+    fn wait_for_recovery(&mut self, operation: Operation, begun: usize, mix: &Mix) {
+        mix.wait_for_answers_of_all(3, LONG);
+        wait::until(LONG, "two workers", || {
+            (self.deployed.workers().len() >= 2).then_some(())
+        });
+        if operation != Operation::Dispatch {
+            wait::until(LONG, "the end of the operation", || {
+                self.is_over(operation, begun).then_some(())
+            });
+        }
+        self.version += 1;
+        self.deployed.install(Version::Good(self.version));
+        let wanted = self.version;
+        self.deployed.herd.signal(Signal::HUP);
+        wait::until(LONG, "the version that is deployed then is served", || {
+            let body = crate::client::get(self.deployed.address, "/").ok()?;
+            let answer = crate::load::Answer::of_body(body.as_bytes())?;
+            (answer.version == wanted).then_some(())
+        });
+        wait::until(LONG, "the last reload is over", || {
+            let lines = self.deployed.herd.lines();
+            let last = lines.iter().rev().find_map(|line| {
+                let text = &line.text;
+                let is_news = text.contains("reload: generation ");
+                is_news.then(|| Verdict::of_line(text))
+            });
+            matches!(last, Some(Some(_))).then_some(())
+        });
+        mix.wait_for_answers_of_all(3, LONG);
+    }
+}
