@@ -14,6 +14,7 @@
 //! - [`variant`]: what is compared, and how each is started;
 //! - [`messages`]: clients that keep their connections;
 //! - [`calls`]: calls to a library, a contest of their own;
+//! - [`reloads`]: what a reload costs the clients, another one;
 //! - [`measure`]: one measurement of one variant;
 //! - [`memory`]: what an idle herd needs;
 //! - [`contest`]: all of them, interleaved, and [`statistics`] of them;
@@ -28,6 +29,7 @@ pub mod contest;
 pub mod measure;
 pub mod memory;
 pub mod messages;
+pub mod reloads;
 pub mod report;
 pub mod statistics;
 pub mod variant;

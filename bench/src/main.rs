@@ -7,8 +7,9 @@ use herder_bench::bare::Role;
 use herder_bench::calls::contest::{CallContest, SHAPES};
 use herder_bench::contest::Contest;
 use herder_bench::measure::Pressure;
+use herder_bench::reloads::{ReloadContest, Rival};
 use herder_bench::variant::Variant;
-use herder_bench::{calls, memory, report};
+use herder_bench::{calls, memory, reloads, report};
 use std::env;
 use std::fs;
 use std::io::{self, Write};
@@ -18,6 +19,9 @@ use std::time::Duration;
 
 /// Workers of the herd whose memory is printed.
 const IDLE_WORKERS: usize = 4;
+
+/// Rounds of reloads, at most.
+const RELOAD_ROUNDS: usize = 2;
 
 /// Measures what a connection, a message and a call cost under herder beside loops with nothing around them.
 #[derive(Debug, Parser)]
@@ -35,6 +39,12 @@ struct Options {
     /// Measure only calls to a library
     #[arg(long, conflicts_with = "only")]
     calls: bool,
+    /// Measure only reloads
+    #[arg(long, conflicts_with_all = ["only", "calls"])]
+    reloads: bool,
+    /// With --reloads: only these (more than one: --rival A --rival B)
+    #[arg(long, value_name = "RIVAL", requires = "reloads")]
+    rival: Vec<Rival>,
     /// Also write every sample to FILE
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -59,7 +69,7 @@ fn run(options: &Options) -> io::Result<ExitCode> {
     );
     let is_for_all = options.only.is_empty();
     let mut contests = Vec::new();
-    if !options.calls {
+    if !options.calls && !options.reloads {
         let variants = if is_for_all {
             &Variant::ALL[..]
         } else {
@@ -68,20 +78,33 @@ fn run(options: &Options) -> io::Result<ExitCode> {
         contests = hold_contests(variants, rounds, time)?;
     }
     let mut calls = Vec::new();
-    if is_for_all {
+    if is_for_all && !options.reloads {
         calls = hold_call_contests(rounds, time)?;
     }
-    let mut memory = Vec::new();
+    let mut reloads = ReloadContest::default();
     if is_for_all && !options.calls {
+        let rivals = if options.rival.is_empty() {
+            &Rival::ALL[..]
+        } else {
+            &options.rival
+        };
+        // A reload takes its time; a few rounds tell what there is to tell.
+        reloads = ReloadContest::hold(rivals, rounds.min(RELOAD_ROUNDS));
+        writeln!(io::stdout(), "{}", reloads::report::table(&reloads))?;
+    }
+    let mut memory = Vec::new();
+    if is_for_all && !options.calls && !options.reloads {
         memory = memory::of_idle_herd(IDLE_WORKERS);
         write!(io::stdout(), "{}", report::memory(&memory))?;
     }
     if let Some(path) = &options.json {
         let all =
-            serde_json::json!({ "contests": contests, "calls": calls, "idle_memory": memory });
+            serde_json::json!({ "contests": contests, "calls": calls, "reloads": reloads, "idle_memory": memory });
         fs::write(path, serde_json::to_vec_pretty(&all)?)?;
     }
-    let clean = contests.iter().all(Contest::is_clean) && calls.iter().all(CallContest::is_clean);
+    let clean = contests.iter().all(Contest::is_clean)
+        && calls.iter().all(CallContest::is_clean)
+        && reloads.is_clean();
     Ok(if clean {
         ExitCode::SUCCESS
     } else {

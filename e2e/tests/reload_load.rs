@@ -1,0 +1,157 @@
+//! New versions are deployed under load, again and again: no request fails, none hangs, and afterwards everybody
+//! who serves is new.
+
+#![expect(clippy::print_stdout, reason = "what a failure is judged by")]
+
+use herder_e2e::client::get;
+use herder_e2e::deploy::{Deployed, Program, Verdict, Version};
+use herder_e2e::foreign::BOOT;
+use herder_e2e::interpreter::Node;
+use herder_e2e::jobs::{self, gateway};
+use herder_e2e::load::{Answer, Kind, Mix};
+use herder_e2e::message::Crowd;
+use herder_e2e::scene::Scene;
+use herder_e2e::wait;
+use rustix::process::Signal;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// In every run of the tests, and in the long one.
+const FEW: u32 = 3;
+const MANY: u32 = 20;
+
+/// A reload with its soak, on a machine with a lot to do.
+const LONG: Duration = Duration::from_secs(40);
+
+/// Deploys so many versions under the load of every kind of clients.
+fn loses_nothing(name: &str, program: Program, times: u32) {
+    let scene = Scene::new(name);
+    let options = ["--soak", "300ms", "--grace", "10s"];
+    let deployed = Deployed::start(&scene, program, &options);
+    let mix = Mix::of_all(deployed.address);
+    let mut moments = Vec::new();
+    for number in 2..=times + 1 {
+        mix.wait_for_answers_of_all(1, BOOT);
+        moments.push((number, replaced(&deployed, number)));
+    }
+    mix.wait_for_answers_of_all(1, BOOT);
+    let books = mix.finish();
+    println!("{books}");
+    books.assert_nothing_lost();
+    books.assert_balanced(&deployed.book());
+    for (number, moment) in moments {
+        let versions = books.versions_since(&[Kind::Fresh, Kind::FreshSlow], moment);
+        let oldest = versions.first().copied();
+        assert!(oldest >= Some(number), "since {number}: {versions:?}");
+    }
+    assert!(deployed.herd.end().success());
+}
+
+/// Deploys version `number`, and waits until nobody of before is left. Returns when it was in service.
+fn replaced(deployed: &Deployed<'_>, number: u32) -> Instant {
+    let before = deployed.workers();
+    let begun = Instant::now();
+    let verdict = deployed.deploy(Version::Good(number), LONG);
+    let Verdict::Done { generation, at } = verdict else {
+        panic!("version {number}: {verdict:?}");
+    };
+    assert_eq!(generation, number);
+    println!("version {number} in service after {:.3?}", begun.elapsed());
+    wait::until(LONG, "who served before has gone", || {
+        deployed.workers().is_disjoint(&before).then_some(())
+    });
+    for _ in 0..4 {
+        let body = get(deployed.address, "/").expect("somebody serves");
+        let answer = Answer::of_body(body.as_bytes()).expect("it says who");
+        assert_eq!(answer.version, number, "{body}");
+        assert!(!before.contains(&answer.pid), "{body}");
+    }
+    at
+}
+
+#[test]
+fn reloads_lose_nothing_by_node() {
+    loses_nothing("reload_node", Program::Node(Node::Version(20)), FEW);
+}
+
+#[test]
+fn reloads_lose_nothing_by_node_that_handles_sigint() {
+    let program = Program::NodeWithHandler(Node::Version(24));
+    loses_nothing("reload_sigint", program, FEW);
+}
+
+#[test]
+fn reloads_lose_nothing_by_python() {
+    loses_nothing("reload_python", Program::Python, FEW);
+}
+
+#[test]
+fn reloads_lose_nothing_by_rust() {
+    loses_nothing("reload_native", Program::Native, FEW);
+}
+
+#[test]
+fn reloads_lose_nothing_by_rust_that_accepts() {
+    loses_nothing("reload_shared", Program::NativeShared, FEW);
+}
+
+#[test]
+#[ignore = "twenty reloads of each program"]
+fn twenty_reloads_lose_nothing() {
+    for (name, program) in [
+        ("reloads_node20", Program::Node(Node::Version(20))),
+        ("reloads_node24", Program::Node(Node::Version(24))),
+        ("reloads_int20", Program::NodeWithHandler(Node::Version(20))),
+        ("reloads_int24", Program::NodeWithHandler(Node::Version(24))),
+        ("reloads_python", Program::Python),
+        ("reloads_native", Program::Native),
+        ("reloads_shared", Program::NativeShared),
+    ] {
+        println!("{name}");
+        loses_nothing(name, program, MANY);
+    }
+}
+
+/// A hundred clients keep their connections to the gateway and talk, while the workers behind it are replaced.
+fn keeps_a_hundred_clients(name: &str, times: u32) {
+    let scene = Scene::new(name);
+    let options = ["--workers", "2", "--soak", "300"];
+    let (herd, door) = jobs::started(&scene, &options);
+    let first = gateway(&herd).pid;
+    let load = Crowd::at(door).clients(100).command("slow/20").start();
+    load.wait_until_connected(100, BOOT);
+    for number in 2..=times + 1 {
+        load.wait_for_settled(100, BOOT);
+        let before: BTreeSet<i32> = herd.workers().iter().map(|worker| worker.pid).collect();
+        let mark = herd.mark();
+        herd.signal(Signal::HUP);
+        let done = format!("reload: generation {number} is in service");
+        herd.wait_for_line_after(mark, &done, LONG, |line| line.contains(&done).then_some(()));
+        wait::until(LONG, "who worked before has gone", || {
+            let now = herd.workers();
+            let is_new = |pid| !before.contains(pid);
+            (now.len() == 2 && now.iter().map(|worker| &worker.pid).all(is_new)).then_some(())
+        });
+    }
+    load.wait_for_settled(100, BOOT);
+    let account = load.stop_and_finish();
+    println!("{account}");
+    account.assert_all_answered();
+    assert_eq!(gateway(&herd).pid, first);
+    assert!(
+        account.per_worker().len() >= 2 * times as usize,
+        "{account}"
+    );
+    assert!(herd.end().success());
+}
+
+#[test]
+fn reloads_keep_a_hundred_web_sockets() {
+    keeps_a_hundred_clients("reload_jobs", FEW);
+}
+
+#[test]
+#[ignore = "twenty reloads"]
+fn twenty_reloads_keep_a_hundred_web_sockets() {
+    keeps_a_hundred_clients("reloads_jobs", MANY);
+}
