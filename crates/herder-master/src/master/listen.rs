@@ -168,8 +168,22 @@ pub(super) fn tell(output: &Output, listeners: &[Listener], mode: DispatchMode, 
     }
 }
 
-/// What workers get that accept for themselves. A foreign program gets it as from systemd:
-/// blocking.
+/// A foreign program gets its listeners as from systemd: blocking. Only before there are workers: theirs is
+/// the same socket, and one that has made it non-blocking would wait in `accept` for ever.
+pub(super) fn prepare(
+    listeners: &[Listener],
+    mode: DispatchMode,
+    program: &Program,
+) -> io::Result<()> {
+    match (mode, program) {
+        (DispatchMode::Shared, Program::Command(_)) => listeners
+            .iter()
+            .try_for_each(|listener| fd::set_blocking(listener.as_fd(), fd::Blocking::Yes)),
+        _ => Ok(()),
+    }
+}
+
+/// What workers get that accept for themselves.
 pub(super) fn shared(
     listeners: &[Listener],
     mode: DispatchMode,
@@ -187,11 +201,6 @@ pub(super) fn shared(
         Program::Itself => listener.local().to_string(),
         Program::Command(_) | Program::Node(_) => format!("listener-{place}"),
     };
-    if let Program::Command(_) = program {
-        for listener in listeners {
-            fd::set_blocking(listener.as_fd(), fd::Blocking::Yes)?;
-        }
-    }
     listeners
         .iter()
         .enumerate()

@@ -117,6 +117,7 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
     let output = Output::start(&spec.name, config.format, config.observer.take())?;
     if estate.restored.is_none() {
         announce(&output, &listeners, &config);
+        listen::prepare(&listeners, spec.dispatch.mode, &config.program)?;
     }
     let nursery = Nursery::new(&spec.name)?;
     let shared = listen::shared(&listeners, spec.dispatch.mode, &config.program)?;
