@@ -81,6 +81,14 @@ impl Master {
         self.carry_out(orders);
     }
 
+    /// A gateway that a master before this one has received says whom it knows.
+    fn gateway_stays(&mut self, id: MemberId, workers: &[u64]) {
+        if let Delivery::Gateway(reception) = &mut self.delivery {
+            let orders = reception.roster.gateway_stays(id.worker, workers);
+            self.carry_out(orders);
+        }
+    }
+
     /// A worker has greeted, and can be linked.
     pub(super) fn link_worker(&mut self, id: WorkerId) {
         if let Delivery::Gateway(reception) = &mut self.delivery {
@@ -191,7 +199,8 @@ impl Master {
                 }
             }
             // The withdrawals that waited for it are answered one by one.
-            (Part::Gateway, ToMaster::Empty | ToMaster::Known { .. }) => {}
+            (Part::Gateway, ToMaster::Empty) => {}
+            (Part::Gateway, ToMaster::Known { workers }) => self.gateway_stays(id, workers),
             (Part::Gateway, _) => {
                 self.misbehaved(id, "it sent a message that only a worker sends".to_owned());
             }

@@ -119,13 +119,40 @@ impl Roster {
                 Standing::Expected | Standing::Withdrawing | Standing::Withdrawn => {}
             }
         }
-        match self.doors {
-            Doors::Shut => {}
-            Doors::Open => orders.push(Order::Tell(ToGateway::Open)),
-            Doors::Closing { within_millis } => {
-                orders.push(Order::Tell(ToGateway::CloseListeners { within_millis }));
+        orders.extend(self.doors.order());
+        self.gateway = Gateway::Present { id, known };
+        orders
+    }
+
+    /// A gateway that a master before this one has received says with whom it is linked: it is told what it
+    /// may not have heard, and what may be told twice.
+    pub(in crate::master) fn gateway_stays(&mut self, id: WorkerId, linked: &[u64]) -> Vec<Order> {
+        let linked: BTreeSet<_> = linked.iter().copied().map(Incarnation).collect();
+        let mut orders = Vec::new();
+        for gone in linked.iter().filter(|life| !self.workers.contains_key(life)) {
+            orders.push(Order::Tell(ToGateway::Gone { worker: gone.0 }));
+        }
+        let mut known = BTreeSet::new();
+        for (life, entry) in &self.workers {
+            let (worker, is_linked) = (life.0, linked.contains(life));
+            if entry.standing == Standing::Withdrawn && !is_linked {
+                continue;
+            }
+            known.insert(*life);
+            if !is_linked {
+                orders.push(entry.introduction(*life));
+            }
+            if !is_linked && entry.voice == Voice::Greeted {
+                orders.push(Order::Connect(entry.id(*life)));
+            }
+            match entry.standing {
+                Standing::Admitted => orders.push(Order::Tell(ToGateway::Admit { worker })),
+                Standing::Held => orders.push(Order::Tell(ToGateway::Hold { worker })),
+                Standing::Withdrawing => orders.push(Order::Tell(ToGateway::Withdraw { worker })),
+                Standing::Expected | Standing::Withdrawn => {}
             }
         }
+        orders.extend(self.doors.order());
         self.gateway = Gateway::Present { id, known };
         orders
     }
@@ -261,6 +288,19 @@ impl Roster {
     }
 }
 
+impl Doors {
+    /// What a gateway is to be told of them.
+    fn order(self) -> Option<Order> {
+        match self {
+            Doors::Shut => None,
+            Doors::Open => Some(Order::Tell(ToGateway::Open)),
+            Doors::Closing { within_millis } => {
+                Some(Order::Tell(ToGateway::CloseListeners { within_millis }))
+            }
+        }
+    }
+}
+
 impl Entry {
     fn id(&self, incarnation: Incarnation) -> WorkerId {
         WorkerId {
@@ -308,6 +348,44 @@ mod tests {
         roster.expect(id, pid);
         roster.greeted(id);
         roster.admit(id);
+    }
+
+    #[test]
+    fn r27_a_gateway_that_outlives_a_master_hears_what_it_may_have_missed() {
+        let mut roster = Roster::new();
+        roster.gateway_arrived(GATEWAY);
+        settle(&mut roster, worker(0, 1));
+        settle(&mut roster, worker(1, 2));
+        roster.expect(worker(2, 3), 1003);
+        roster.withdraw(worker(0, 1));
+        roster.open();
+        // It has heard of the first, and of one that is dead by now.
+        let orders = roster.gateway_stays(GATEWAY, &[1, 9]);
+        assert_eq!(
+            orders,
+            [
+                tell(ToGateway::Gone { worker: 9 }),
+                tell(ToGateway::Withdraw { worker: 1 }),
+                expect(1, 2),
+                Order::Connect(worker(1, 2)),
+                tell(ToGateway::Admit { worker: 2 }),
+                expect(2, 3),
+                tell(ToGateway::Open),
+            ]
+        );
+        let told = roster.withdrawn(Incarnation(1));
+        assert_eq!(told, [Order::Withdrawn(worker(0, 1))]);
+        let orders = roster.gateway_stays(GATEWAY, &[1, 2]);
+        assert_eq!(
+            orders,
+            [
+                tell(ToGateway::Admit { worker: 2 }),
+                expect(2, 3),
+                tell(ToGateway::Open),
+            ]
+        );
+        let gone = roster.gone(worker(0, 1));
+        assert_eq!(gone, [tell(ToGateway::Gone { worker: 1 })]);
     }
 
     #[test]

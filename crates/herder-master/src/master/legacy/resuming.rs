@@ -171,9 +171,13 @@ impl Master {
         let Some(member) = self.crews.member(id) else {
             return;
         };
-        if member.progress < Progress::Greeted {
-            // What it said first was heard by nobody, or the answer did not arrive.
+        // What it said first was heard by nobody, or the answer did not arrive. (A gateway says nothing
+        // like this before it has the answer.)
+        if member.progress < Progress::Greeted && part != Part::Gateway {
             self.greet(id, said.version);
+        }
+        if let Some(member) = self.crews.member_mut(id) {
+            member.progress = member.progress.max(Progress::Greeted);
         }
         if part == Part::Workers {
             self.note_load(worker, said.open);
@@ -185,8 +189,9 @@ impl Master {
                 self.drain(id, reason);
             }
             (Course::Ready, _) => self.feed(part, Event::Ready { worker }),
-            // The next life of a library begins when this one has ended.
-            (Course::Draining, _) if !matches!(part, Part::Library(_)) => {
+            // The next life of a library begins when this one has ended, and a gateway that lets nobody in
+            // any more is still needed.
+            (Course::Draining, _) if part == Part::Workers => {
                 self.feed(part, Event::Draining { worker });
             }
             (Course::Draining | Course::Starting, _) => {}
