@@ -11,7 +11,7 @@
 //!
 //! Nothing that leaves for the master or a worker leaves at once: it is put in order, and sent when
 //! the loop has come round. So the reports of many jobs share a packet, and each leaves before its
-//! job does.
+//! job does, unless the master has not read for a while.
 
 mod clients;
 mod entrance;

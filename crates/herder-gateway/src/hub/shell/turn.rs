@@ -24,6 +24,15 @@ const BOARD: Duration = Duration::from_millis(50);
 /// is said in a line.
 const SHORT_FRAME: usize = 1024;
 
+/// How long jobs wait for a master that does not read, so that it hears of each before its worker can be
+/// through with it. One that does not read for longer is dead or stopped, which is no business of the
+/// clients': it hears later.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The most reports that wait for a master that does not read. What else would be said of single jobs
+/// is dropped: it is for the log.
+const MAX_UNREPORTED: usize = 4096;
+
 /// When to do what is done again and again.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -31,6 +40,8 @@ pub(super) struct Pace {
     counted_at: Option<Tick>,
     counted: (u32, u64),
     shown_at: Option<Tick>,
+    /// Since when the master has not read.
+    full_since: Option<Tick>,
     pub(super) outlet: Outlet,
 }
 
@@ -51,6 +62,7 @@ impl Pace {
             counted_at: None,
             counted: (0, 0),
             shown_at: None,
+            full_since: None,
             outlet: Outlet::Open,
         }
     }
@@ -73,10 +85,9 @@ impl State {
                 match channel.send(&self.rooms.outward) {
                     Ok(()) => self.reported(extras),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        // Jobs wait with their reports: the master hears of a job before its worker
-                        // can be through with it.
                         self.pace.outlet = Outlet::Full;
-                        return;
+                        self.pace.full_since.get_or_insert(self.now);
+                        break;
                     }
                     Err(_) => {
                         self.pace.outlet = Outlet::Lost;
@@ -87,14 +98,18 @@ impl State {
             if covered == 0 {
                 return;
             }
-            self.send_out(covered);
+            let outward = self.outward.drain(..covered).collect();
+            self.send_out(outward);
+        }
+        if self.is_master_away() {
+            self.send_unreported();
         }
     }
 
     /// When [`State::end_turn`] is to be called although nothing has happened.
     pub(super) fn deadline(&self) -> Option<Tick> {
         let due = |last: Option<Tick>, every| last.map_or(self.now, |last| last.after(every));
-        let mut wishes = [None; 5];
+        let mut wishes = [None; 6];
         wishes[0] = self.dispatcher.poll_timeout();
         wishes[1] = self.again.as_ref().map(|(at, _)| *at);
         if !self.unshown.is_empty() {
@@ -105,6 +120,9 @@ impl State {
             if self.counters() != self.pace.counted {
                 wishes[4] = Some(due(self.pace.counted_at, COUNTERS));
             }
+        }
+        if self.pace.outlet == Outlet::Full && !self.is_master_away() && !self.outward.is_empty() {
+            wishes[5] = self.pace.full_since.map(|since| since.after(PATIENCE));
         }
         wishes.into_iter().flatten().min()
     }
@@ -173,6 +191,7 @@ impl State {
     }
 
     fn reported(&mut self, extras: Extras) {
+        self.pace.full_since = None;
         if let (true, Some((_, every))) = (extras.beat, self.pace.beat) {
             self.pace.beat = Some((self.now.after(every), every));
         }
@@ -194,12 +213,43 @@ impl State {
         (counters != self.pace.counted && is_due).then_some(counters)
     }
 
-    /// Sends the first `count` of what waits to workers; the master has heard of it.
-    fn send_out(&mut self, count: usize) {
+    /// Whether the master has not read for so long that nobody waits for it any more.
+    fn is_master_away(&self) -> bool {
+        let is_over = |since: Tick| since.after(PATIENCE) <= self.now;
+        self.pace.outlet == Outlet::Full && self.pace.full_since.is_some_and(is_over)
+    }
+
+    /// Sends what waits to workers, and keeps what the master is to hear of it.
+    fn send_unreported(&mut self) {
+        let mut outward = Vec::new();
+        let waiting = std::mem::take(&mut self.outward);
+        for waits in waiting {
+            let report = match &waits {
+                Outward::Job { job, worker } if self.settings.reports == Reports::EachJob => {
+                    let (job, worker) = (job.0, worker.0);
+                    Some(ToMaster::Dispatched { job, worker })
+                }
+                Outward::Job { .. } | Outward::Cancel { .. } | Outward::Report(_) => None,
+            };
+            match waits {
+                Outward::Report(_) => self.outward.push_back(waits),
+                Outward::Job { .. } | Outward::Cancel { .. } => outward.push(waits),
+            }
+            if let Some(report) = report
+                && self.outward.len() < MAX_UNREPORTED
+            {
+                self.outward.push_back(Outward::Report(report));
+            }
+        }
+        self.send_out(outward);
+    }
+
+    /// Sends to workers what the master has heard of, or will.
+    fn send_out(&mut self, outward: Vec<Outward>) {
         let (mut refused, mut ended) = (Vec::new(), BTreeSet::new());
-        for _ in 0..count {
-            match self.outward.pop_front() {
-                Some(Outward::Job { job, worker }) => {
+        for outward in outward {
+            match outward {
+                Outward::Job { job, worker } => {
                     if let Err(error) = self.send_job(job, worker) {
                         refused.push((job, worker));
                         if error.kind() == io::ErrorKind::BrokenPipe {
@@ -209,13 +259,13 @@ impl State {
                         }
                     }
                 }
-                Some(Outward::Cancel { job, worker }) => {
+                Outward::Cancel { job, worker } => {
                     let known = self.workers.get(&worker);
                     if let Some(linked) = known.and_then(|known| known.link.as_ref()) {
                         linked.link.cancel(job);
                     }
                 }
-                Some(Outward::Report(_)) | None => {}
+                Outward::Report(_) => {}
             }
         }
         // Each goes to the front of those that wait, so the oldest comes last.

@@ -4,5 +4,6 @@ mod deaths;
 mod faults;
 mod flow;
 mod life;
+mod resync;
 mod seed;
 mod stage;
