@@ -43,7 +43,15 @@ pub struct Config {
     pub dispatch_reason: String,
     /// What the operator should know of these settings. Each is told as a warning at the start.
     pub hints: Vec<String>,
+    /// A master whose loop stands still for this long is ended by the keeper, and another one takes
+    /// over; `None` = never.
+    pub watchdog: Option<Duration>,
+    /// Where the verdict of the last reload or upgrade is written to, as JSON.
+    pub verdict_file: Option<PathBuf>,
 }
+
+/// How long a master may stand still when nothing else is said.
+pub const WATCHDOG: Duration = Duration::from_secs(10);
 
 /// A gateway: clients stay connected to it, and each of their messages is a job for the next worker.
 #[derive(Clone, Debug)]
@@ -71,6 +79,18 @@ pub struct Library {
     pub boot_timeout: Duration,
     /// Without a heartbeat for this long it is suspect; `None` = it sends none.
     pub hang: Option<Duration>,
+    /// What a reload does with it.
+    pub on_reload: OnReload,
+}
+
+/// What a reload does with a library.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnReload {
+    /// It stays: what it holds, nobody else has.
+    Keep,
+    /// It is replaced before the workers are. The next life begins when the one before it has ended.
+    #[default]
+    Replace,
 }
 
 /// What a library is.
@@ -158,6 +178,9 @@ pub enum Shim {
 pub struct Command {
     /// The file to execute, already found.
     pub path: PathBuf,
+    /// By which name it was found: a reload [looks it up](crate::find::look_up) again. `None` = the
+    /// path stands.
+    pub sought: Option<OsString>,
     /// Its arguments, `argv[0]` included.
     pub argv: Vec<OsString>,
     /// Its working directory; `None` = the master's.

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use herder_core::Exit;
 use herder_core::spec::LibraryName;
 use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
+use herder_core::{Exit, Generation};
+
+pub use crate::verdict::{Operation, Ruling, Verdict};
 
 /// Who a worker is, for people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +61,11 @@ pub enum HerdEvent {
     Exhausted { worker: WorkerInfo },
     /// A worker process was started.
     Forked { worker: WorkerInfo },
+    /// More generations were draining than may: the workers of the oldest are killed.
+    GenerationsCut {
+        generation: Generation,
+        workers: u16,
+    },
     /// Something that happened to the gateway: any event that tells of a worker or of the herd, said
     /// of the gateway instead. Its lives are counted for themselves: 1, 2, 3 …
     Gateway(Box<HerdEvent>),
@@ -71,6 +78,12 @@ pub enum HerdEvent {
     LaunchFailed { worker: WorkerInfo, problem: String },
     /// Lines of a worker's output were lost: nobody took them.
     LinesDropped { worker: WorkerInfo, lines: u64 },
+    /// After a reload that was rolled back, planned replacements rest for this time, or until a reload
+    /// succeeds.
+    Latched {
+        generation: Generation,
+        rest: Duration,
+    },
     /// Something that happened to a library: any event that tells of a worker or of the herd, said of
     /// this library instead. Its lives are counted for themselves, 1, 2, 3 …: they are its epochs.
     Library(LibraryInfo, Box<HerdEvent>),
@@ -104,8 +117,20 @@ pub enum HerdEvent {
         worker: WorkerInfo,
         reason: RecycleReason,
     },
+    /// An operation was refused: nothing was begun, nothing has changed.
+    Refused { verdict: Box<Verdict> },
     /// The quarantine of a slot is over.
     Released { slot: u16 },
+    /// A reload begins: the herd is to run the generation `to`.
+    ReloadBegan { from: Generation, to: Generation },
+    /// A reload waits until the one before it is over. Of those that wait, the latest stays.
+    ReloadWaits { generation: Generation },
+    /// A reload is over: the new generation has served alone for the time of the soak.
+    Reloaded {
+        generation: Generation,
+        from: Generation,
+        took: Duration,
+    },
     /// A replacement waits because many workers drain.
     ReplacementWaits { slot: u16, draining: u16 },
     /// A slot's next start is delayed.
@@ -118,6 +143,12 @@ pub enum HerdEvent {
     Restored { worker: WorkerInfo },
     /// A worker announced its own end (suicide message).
     Retired { worker: WorkerInfo, reason: String },
+    /// A reload is over: the new generation has failed, and the one before it serves.
+    RolledBack {
+        generation: Generation,
+        to: Generation,
+        verdict: Box<Verdict>,
+    },
     /// The herd has another size.
     Scaled { from: u16, to: u16 },
     /// The herd stops. `signal`: the one that asked for it, as in `SIGTERM`.
@@ -142,6 +173,8 @@ pub enum HerdEvent {
         worker: WorkerInfo,
         last_lines: Vec<String>,
     },
+    /// Planned replacements go on again after a reload that was rolled back.
+    Unlatched,
     /// Something that needs the operator's eye and has no kind of its own.
     Warning { text: String },
 }

@@ -9,6 +9,7 @@ pub mod config;
 mod dispatch;
 mod estate;
 pub mod event;
+pub mod find;
 mod keeper;
 mod launch;
 mod master;
@@ -18,6 +19,7 @@ mod part;
 pub mod role;
 pub mod status;
 mod upgrade;
+pub mod verdict;
 
 use config::Config;
 use role::{MasterSeat, Post};

@@ -35,6 +35,12 @@ pub(crate) struct Process {
     pub(crate) info: WorkerInfo,
 }
 
+impl PartNumber {
+    pub(crate) const WORKERS: PartNumber = PartNumber(0);
+    /// The number of the first library.
+    pub(crate) const LIBRARIES: u8 = 2;
+}
+
 impl Part {
     /// An event, said of this part.
     pub(crate) fn said(self, event: HerdEvent) -> HerdEvent {
@@ -48,9 +54,9 @@ impl Part {
     /// What no other part of the herd has.
     pub(crate) fn number(self) -> PartNumber {
         PartNumber(match self {
-            Part::Workers => 0,
+            Part::Workers => PartNumber::WORKERS.0,
             Part::Gateway => 1,
-            Part::Library(library) => 2 + library.place,
+            Part::Library(library) => PartNumber::LIBRARIES + library.place,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What `herder run` can be told.
 
 use std::ffi::OsString;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -9,7 +10,7 @@ use herder_core::spec::{ListenAddress, PickerKind};
 
 use super::library::LibraryArg;
 use super::services::{JobArg, StateArg};
-use super::units::{self, Mode, Seconds, Size};
+use super::units::{self, Mode, OrNever, OrZero, Seconds, Size};
 
 const AFTER_HELP: &str = "\
 Durations are seconds, or have a unit: 500ms, 30s, 5m, 2h. Sizes are bytes, or have one: 300M, 2G.
@@ -21,8 +22,8 @@ Any other program finds its listeners by LISTEN_FDS, from descriptor 3 on, and m
 WATCHDOG=1 on NOTIFY_SOCKET, as under systemd. All find HERDER_APP, HERDER_SLOT (0 to N-1)
 and HERDER_WORKER_ID (1, 2, 3 ..., never reused).
 
-Signals: TERM, INT and QUIT stop the herd in order, a second one at once; TTIN and TTOU add and
-remove a worker.
+Signals: TERM, INT and QUIT stop the herd in order, a second one at once; HUP replaces the workers
+by new ones, from the program as it is then; TTIN and TTOU add and remove a worker.
 
 Exit status: 0 stopped as asked, 2 wrong arguments, 3 no worker of the first start became ready,
 4 cannot listen, 70 internal failure.";
@@ -144,10 +145,49 @@ pub(crate) struct RunArgs {
 
     // Last: their headings hold for whatever follows.
     #[command(flatten)]
+    pub(crate) reload: ReloadArgs,
+
+    #[command(flatten)]
     pub(crate) services: ServiceArgs,
 
     #[command(flatten)]
     pub(crate) node: NodeArgs,
+}
+
+/// How a new version takes over.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Reload (HUP), and a master that dies")]
+pub(crate) struct ReloadArgs {
+    /// How many replacements are started at a time, beyond the workers there are.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = units::at_least_one, allow_negative_numbers = true)]
+    pub(crate) surge: NonZeroU16,
+
+    /// How many more workers may be replaced at a time, at the price of as many fewer that serve.
+    #[arg(long, value_name = "N", default_value = "0", value_parser = units::count, allow_negative_numbers = true)]
+    pub(crate) max_unavailable: u16,
+
+    /// How long the workers of the new version have to prove themselves, all of them ready. If one
+    /// fails by then, those of the old version, which wait so long, serve on.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub(crate) soak: OrZero,
+
+    /// After a reload that was rolled back, planned replacements (--max-lifetime and the like) rest for
+    /// so long, or until a reload succeeds.
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    pub(crate) reload_latch: OrZero,
+
+    /// How many versions may be leaving at a time; of the oldest beyond, the workers are killed.
+    #[arg(long, value_name = "N", default_value = "3", value_parser = units::at_least_one, allow_negative_numbers = true)]
+    pub(crate) max_generations: NonZeroU16,
+
+    /// Write to this file, as JSON, what became of the last reload or upgrade.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) verdict_file: Option<PathBuf>,
+
+    /// A master that stands still for so long is ended, and another one takes the workers over; or
+    /// never.
+    #[arg(long, value_name = "DURATION|never", default_value = "10s")]
+    pub(crate) master_watchdog: OrNever,
 }
 
 /// What the built-in library is asked for.

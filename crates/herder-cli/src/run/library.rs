@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use herder_core::spec::{LibraryName, LifePolicy};
-use herder_master::config::{Command, Host, Library, LibraryProgram};
+use herder_master::config::{Command, Host, Library, LibraryProgram, OnReload};
 use herder_sys::user::Identity;
 
 use super::args::RunArgs;
@@ -92,6 +92,7 @@ pub(super) fn libraries(
             program,
             boot_timeout: args.boot_timeout.0,
             hang,
+            on_reload: OnReload::Replace,
         })
     };
     args.library.iter().map(library).collect()
@@ -119,9 +120,11 @@ fn command(
 ) -> Result<Command, LibraryError> {
     let name = given.name;
     let found = program::find(&argv, args.cwd.as_deref());
-    let Found { path, .. } = found.map_err(|source| LibraryError::Program { name, source })?;
+    let Found { path, sought, .. } =
+        found.map_err(|source| LibraryError::Program { name, source })?;
     Ok(Command {
         path,
+        sought: Some(sought),
         argv,
         directory: args.cwd.clone(),
         identity: identity.cloned(),

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use herder_core::spec::{
     AppName, AppSpec, DispatchMode, LifePolicy, NameError, PickerKind, Readiness, RecyclePolicy,
-    RestartPolicy, WorkerCount, WorkerCountError,
+    ReloadPolicy, RestartPolicy, WorkerCount, WorkerCountError,
 };
 use herder_master::config::{Command, Config, Format, Program, Titles};
 use herder_sys::user;
@@ -27,7 +27,7 @@ use library::LibraryError;
 use node::NodeError;
 use program::ProgramError;
 use services::ServicesError;
-use units::Seconds;
+use units::{OrNever, Seconds};
 
 /// How many connections the kernel queues when nothing else is said.
 const BACKLOG: u32 = 4096;
@@ -155,6 +155,7 @@ fn foreign_config(args: &RunArgs, identity: Option<user::Identity>) -> Result<Co
     let spec = spec(args, name, args.ready_after)?;
     let command = Command {
         path: found.path,
+        sought: Some(found.sought),
         argv: found.argv,
         directory: args.cwd.clone(),
         identity,
@@ -194,6 +195,11 @@ fn assemble(args: &RunArgs, spec: AppSpec, program: Program, reason: &str) -> Co
         titles: Titles::default(),
         dispatch_reason: reason.to_owned(),
         hints: Vec::new(),
+        watchdog: match args.reload.master_watchdog {
+            OrNever::Never => None,
+            OrNever::After(Seconds(time)) => Some(time),
+        },
+        verdict_file: args.reload.verdict_file.clone(),
     }
 }
 
@@ -277,6 +283,13 @@ fn spec(args: &RunArgs, name: AppName, ready_after: Seconds) -> Result<AppSpec, 
         hang: args.watchdog.map(|watchdog| watchdog.0),
         hang_kill: hang_kill(args.watchdog),
         ..LifePolicy::default()
+    };
+    spec.reload = ReloadPolicy {
+        surge: args.reload.surge,
+        max_unavailable: args.reload.max_unavailable,
+        soak: args.reload.soak.0,
+        latch: args.reload.reload_latch.0,
+        max_generations: args.reload.max_generations,
     };
     Ok(spec)
 }

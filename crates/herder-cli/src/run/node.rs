@@ -189,10 +189,11 @@ pub(super) fn program(
     argv.push(script.as_os_str().to_owned());
     argv.extend(args.program.iter().cloned());
     let found = program::find(&argv, directory)?;
-    let Found { path, argv } = found;
+    let Found { path, sought, argv } = found;
     Ok(NodeProgram {
         command: Command {
             path,
+            sought: Some(sought),
             argv,
             directory: args.cwd.clone(),
             identity,

@@ -2,18 +2,18 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use herder_core::spec::AppName;
-
-/// Where a program is looked for when `PATH` is not set.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(crate) use herder_master::find::within;
+use herder_master::find::{FindError, look_up};
 
 /// A program that can be executed.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
+    /// By which name.
+    pub(crate) sought: OsString,
     pub(crate) argv: Vec<OsString>,
 }
 
@@ -22,10 +22,8 @@ pub(crate) struct Found {
 pub(crate) enum ProgramError {
     #[error("the program's name is empty")]
     Empty,
-    #[error("there is no program {0:?} in PATH; write its path, or install it")]
-    NotInPath(OsString),
-    #[error("cannot execute {path:?}: {problem}")]
-    NotExecutable { path: PathBuf, problem: String },
+    #[error(transparent)]
+    Find(#[from] FindError),
 }
 
 /// Finds the program that `words` name, as a shell would. `directory` is where it will run.
@@ -37,11 +35,13 @@ pub(crate) fn find(words: &[OsString], directory: Option<&Path>) -> Result<Found
         let argv = vec!["sh".into(), "-c".into(), first.clone()];
         return Ok(Found {
             path: look_up(OsStr::new("sh"), directory)?,
+            sought: "sh".into(),
             argv,
         });
     }
     Ok(Found {
         path: look_up(first, directory)?,
+        sought: first.clone(),
         argv: words.to_vec(),
     })
 }
@@ -98,39 +98,6 @@ fn is_command_line(word: &OsStr, directory: Option<&Path>) -> bool {
     has_blanks && !within(directory, Path::new(word)).exists()
 }
 
-fn look_up(name: &OsStr, directory: Option<&Path>) -> Result<PathBuf, ProgramError> {
-    if name.as_bytes().contains(&b'/') {
-        let path = within(directory, Path::new(name));
-        return match check(&path) {
-            // The launcher changes the directory first, so the path must not depend on it.
-            Ok(()) => Ok(std::path::absolute(&path).unwrap_or(path)),
-            Err(problem) => Err(ProgramError::NotExecutable { path, problem }),
-        };
-    }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-    let mut candidates =
-        std::env::split_paths(&path).map(|folder| within(directory, &folder).join(name));
-    let found = candidates.find(|candidate| check(candidate).is_ok());
-    found
-        .map(|path| std::path::absolute(&path).unwrap_or(path))
-        .ok_or_else(|| ProgramError::NotInPath(name.to_owned()))
-}
-
-pub(crate) fn within(directory: Option<&Path>, path: &Path) -> PathBuf {
-    directory.map_or_else(|| path.to_owned(), |directory| directory.join(path))
-}
-
-fn check(path: &Path) -> Result<(), String> {
-    let found = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !found.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    if found.permissions().mode() & 0o111 == 0 {
-        return Err("it is not executable (chmod +x, or name its interpreter)".to_owned());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +141,7 @@ mod tests {
         ] {
             let found = Found {
                 path: path.into(),
+                sought: path.into(),
                 argv: words(argv),
             };
             assert_eq!(default_name(&found).as_str(), name, "{argv:?}");

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use herder::rpc::client::HERD_VARIABLE;
 use herder_core::schedule::JobName;
 use herder_core::spec::LifePolicy;
-use herder_master::config::{Library, LibraryProgram};
+use herder_master::config::{Library, LibraryProgram, OnReload};
 use herder_master::role::LibrarySeat;
 use herder_services::jobs::{JobDefinition, Timing};
 use herder_services::library::{
@@ -114,6 +114,8 @@ pub(super) fn library(args: &RunArgs, app: &str) -> Result<Option<Library>, Serv
         program: LibraryProgram::Itself,
         boot_timeout: args.boot_timeout.0,
         hang: LifePolicy::default().hang,
+        // It is this executable, and what is in memory would be lost.
+        on_reload: OnReload::Keep,
     }))
 }
 

@@ -81,6 +81,7 @@ mod tests {
         Command {
             argv: vec![path.clone().into(), "a.ts".into()],
             path,
+            sought: None,
             directory: None,
             identity: None,
         }

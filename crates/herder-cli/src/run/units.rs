@@ -1,11 +1,23 @@
 //! Durations, sizes and modes as people write them.
 
+use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
 
 /// A duration: `30`, `500ms`, `30s`, `5m`, `2h`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Seconds(pub(crate) Duration);
+
+/// A duration that may be 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OrZero(pub(crate) Duration);
+
+/// A duration, or `never`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum OrNever {
+    After(Seconds),
+    Never,
+}
 
 /// A size: `1024`, `64K`, `300M`, `2G`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +47,28 @@ impl FromStr for Seconds {
             Some(0) => Err("it must be more than 0".to_owned()),
             Some(millis) => Ok(Seconds(Duration::from_millis(millis))),
             None => Err("use seconds, or a number with a unit: 500ms, 30s, 5m, 2h".to_owned()),
+        }
+    }
+}
+
+impl FromStr for OrZero {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OrZero, String> {
+        match text.trim_end_matches(|c: char| c.is_ascii_alphabetic()) {
+            "0" => Ok(OrZero(Duration::ZERO)),
+            _ => text.parse().map(|Seconds(time)| OrZero(time)),
+        }
+    }
+}
+
+impl FromStr for OrNever {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<OrNever, String> {
+        match text {
+            "never" => Ok(OrNever::Never),
+            _ => text.parse().map(OrNever::After),
         }
     }
 }
@@ -86,6 +120,18 @@ pub(crate) fn restarts(text: &str) -> Result<u32, &'static str> {
         .map_err(|_| "use a whole number; 0 is no limit")
 }
 
+/// For --surge and --max-generations.
+pub(crate) fn at_least_one(text: &str) -> Result<NonZeroU16, &'static str> {
+    text.parse()
+        .map_err(|_| "use a whole number from 1 to 65535")
+}
+
+/// For --max-unavailable.
+pub(crate) fn count(text: &str) -> Result<u16, &'static str> {
+    text.parse()
+        .map_err(|_| "use a whole number from 0 to 65535")
+}
+
 /// For --backlog.
 pub(crate) fn backlog(text: &str) -> Result<u32, &'static str> {
     text.parse().map_err(|_| "use a whole number, such as 4096")
@@ -129,6 +175,21 @@ mod tests {
         ] {
             assert!(text.parse::<Seconds>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn some_durations_may_be_nothing_and_some_forever() {
+        for text in ["0", "0s", "0ms"] {
+            assert_eq!(text.parse(), Ok(OrZero(Duration::ZERO)), "{text}");
+        }
+        assert_eq!("2m".parse(), Ok(OrZero(Duration::from_secs(120))));
+        assert_eq!("never".parse(), Ok(OrNever::Never));
+        let second = Seconds(Duration::from_secs(1));
+        assert_eq!("1s".parse(), Ok(OrNever::After(second)));
+        for text in ["", "x", "-1", "00", "Never"] {
+            assert!(text.parse::<OrZero>().is_err(), "{text}");
+        }
+        assert!("0".parse::<OrNever>().is_err());
     }
 
     #[test]

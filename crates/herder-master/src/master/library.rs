@@ -306,6 +306,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::OnReload;
 
     fn library(name: &str) -> Library {
         Library {
@@ -313,6 +314,7 @@ mod tests {
             program: LibraryProgram::Itself,
             boot_timeout: Duration::from_secs(60),
             hang: None,
+            on_reload: OnReload::Replace,
         }
     }
 

@@ -114,7 +114,8 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
     let mut runtime = estate.places(&config, &listeners)?;
     let libraries = estate.libraries(&config, &mut runtime)?;
     let spec = estate.spec(&config);
-    let output = Output::start(&spec.name, config.format, config.observer.take())?;
+    let verdicts = config.verdict_file.take();
+    let output = Output::start(&spec.name, config.format, config.observer.take(), verdicts)?;
     if estate.restored.is_none() {
         announce(&output, &listeners, &config);
         listen::prepare(&listeners, spec.dispatch.mode, &config.program)?;

@@ -114,6 +114,7 @@ impl Bench {
         let targets = Targets {
             stdout: stdout.target("stdout"),
             stderr: stderr.target("stderr"),
+            verdicts: None,
         };
         let app = "web".parse().unwrap();
         let output = Output::start_with(&app, format, observer, targets).unwrap();

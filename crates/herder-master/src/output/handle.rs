@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 #[cfg(test)]
 use std::sync::Weak;
@@ -14,6 +15,7 @@ use herder_core::spec::AppName;
 use super::narrator::Narrator;
 use super::pipes::Pipes;
 use super::queue::Queue;
+use super::record::VerdictFile;
 use super::sentence::Who;
 use super::standard::Targets;
 use crate::config::{Format, Observer};
@@ -35,7 +37,8 @@ pub(crate) struct Output {
 impl Output {
     /// Starts the two threads.
     ///
-    /// Workers' stdout goes to our stdout, their stderr and all events go to our stderr.
+    /// Workers' stdout goes to our stdout, their stderr and all events go to our stderr. The last verdict
+    /// is found in a file, if one is named.
     ///
     /// # Errors
     ///
@@ -44,8 +47,13 @@ impl Output {
         app: &AppName,
         format: Format,
         observer: Option<Observer>,
+        verdicts: Option<PathBuf>,
     ) -> io::Result<Output> {
-        Output::start_with(app, format, observer, Targets::standard()?)
+        let targets = Targets {
+            verdicts: verdicts.map(VerdictFile::new),
+            ..Targets::standard()?
+        };
+        Output::start_with(app, format, observer, targets)
     }
 
     /// Like [`start`](Output::start), but writes elsewhere.

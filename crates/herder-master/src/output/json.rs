@@ -16,6 +16,7 @@ use super::sentence::{Level, level, limit, sentence};
 use super::wall::Stamp;
 use crate::event::{HerdEvent, WorkerInfo};
 use crate::part::Part;
+use crate::verdict::Verdict;
 
 /// Appends a worker's line. Bytes that are no UTF-8 become U+FFFD.
 pub(super) fn line(app: &str, stamp: Stamp, line: &Line, into: &mut Vec<u8>) {
@@ -64,8 +65,10 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::Finished { .. } => "finished",
         Is::Forked { .. } => "forked",
         Is::Gateway(event) | Is::Library(_, event) => name(event),
+        Is::GenerationsCut { .. } => "generations_cut",
         Is::GraceExpired { .. } => "grace_expired",
         Is::JobDispatched { .. } => "job_dispatched",
+        Is::Latched { .. } => "latched",
         Is::LaunchFailed { .. } => "launch_failed",
         Is::LinesDropped { .. } => "lines_dropped",
         Is::Listening { .. } => "listening",
@@ -79,16 +82,22 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::Quarantined { .. } => "quarantined",
         Is::Ready { .. } => "ready",
         Is::Recycling { .. } => "recycling",
+        Is::Refused { .. } => "refused",
         Is::Released { .. } => "released",
+        Is::ReloadBegan { .. } => "reload_began",
+        Is::ReloadWaits { .. } => "reload_waits",
+        Is::Reloaded { .. } => "reloaded",
         Is::ReplacementWaits { .. } => "replacement_waits",
         Is::RestartDelayed { .. } => "restart_delayed",
         Is::Restored { .. } => "restored",
         Is::Retired { .. } => "retired",
+        Is::RolledBack { .. } => "rolled_back",
         Is::Scaled { .. } => "scaled",
         Is::ShuttingDown { .. } => "shutting_down",
         Is::SpawnFailed { .. } => "spawn_failed",
         Is::Stopping { .. } => "stopping",
         Is::Suspected { .. } => "suspected",
+        Is::Unlatched => "unlatched",
         Is::Warning { .. } => "warning",
     }
 }
@@ -112,8 +121,10 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
             fields(event, o);
             o
         }
+        Is::GenerationsCut { generation, workers } => o.field("generation", generation.0).field("workers", *workers),
         Is::GraceExpired { worker } => o.worker(worker),
         Is::JobDispatched { job, worker } => o.field("job", *job).worker(worker),
+        Is::Latched { generation, rest } => o.field("generation", generation.0).milliseconds("rest_ms", *rest),
         Is::LaunchFailed { worker, problem } => o.worker(worker).text("problem", problem),
         Is::LinesDropped { worker, lines } => o.worker(worker).field("lines", *lines),
         Is::Listening { address } => o.text("address", address),
@@ -135,6 +146,13 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
             .milliseconds("retry_in_ms", *retry_in),
         Is::Ready { worker, guessed } => o.worker(worker).field("guessed", *guessed),
         Is::Recycling { worker, reason } => o.worker(worker).text("limit", limit(*reason)),
+        Is::Refused { verdict } => o.verdict(verdict),
+        Is::ReloadBegan { from, to } => o.field("from", from.0).field("to", to.0),
+        Is::ReloadWaits { generation } => o.field("generation", generation.0),
+        Is::Reloaded { generation, from, took } => o
+            .field("generation", generation.0)
+            .field("from", from.0)
+            .milliseconds("took_ms", *took),
         Is::Released { slot } => o.field("slot", *slot),
         Is::ReplacementWaits { slot, draining } => o.field("slot", *slot).field("draining", *draining),
         Is::RestartDelayed { slot, delay, failures } => o
@@ -143,11 +161,13 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
             .field("failures", *failures),
         Is::Restored { worker } => o.worker(worker),
         Is::Retired { worker, reason } => o.worker(worker).text("reason", reason),
+        Is::RolledBack { to, verdict, .. } => o.field("to", to.0).verdict(verdict),
         Is::Scaled { from, to } => o.field("from", *from).field("to", *to),
         Is::ShuttingDown { signal, fast } => o.field("signal", *signal).field("fast", *fast),
         Is::SpawnFailed { slot, id, error } => o.field("slot", *slot).field("worker", *id).text("error", error),
         Is::Stopping { worker, reason } => o.worker(worker).reason(*reason),
         Is::Suspected { worker, silent } => o.worker(worker).milliseconds("silent_ms", *silent),
+        Is::Unlatched => o,
         Is::Warning { text } => o.text("text", text),
     };
 }
@@ -218,6 +238,17 @@ impl<'a> Object<'a> {
             Exit::OutOfMemory => self.field("exit", "out_of_memory"),
             Exit::Unknown => self.field("exit", "unknown"),
         }
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) -> &mut Self {
+        self.text("operation", verdict.operation.name())
+            .field("generation", verdict.generation.0)
+            .text("reason", &verdict.reason);
+        if let Some(exit) = verdict.exit {
+            self.exit(exit);
+        }
+        self.field("last_lines", &*verdict.last_lines)
+            .milliseconds("took_ms", verdict.took)
     }
 
     fn cause(&mut self, cause: Cause) -> &mut Self {

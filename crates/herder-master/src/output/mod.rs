@@ -15,6 +15,7 @@
 //! - [`pipes`], [`source`], [`lines`]: from the workers' pipes to lines.
 //! - [`queue`]: the one queue, and its accounts.
 //! - [`narrator`], [`sink`], [`standard`]: from the queue to stdout, stderr and the observer.
+//! - [`record`]: the file in which the last verdict is found.
 //! - [`text`], [`sentence`], [`escape`], [`json`], [`wall`]: how it looks.
 
 #[cfg(test)]
@@ -26,6 +27,8 @@ mod lines;
 mod narrator;
 mod pipes;
 mod queue;
+mod record;
+mod reloading;
 mod sentence;
 mod sink;
 #[cfg(test)]
@@ -38,3 +41,9 @@ mod text;
 mod wall;
 
 pub(crate) use handle::Output;
+pub(crate) use sentence::{Span, Who, how};
+
+/// The time of day, as it stands before everything that is told.
+pub(crate) fn wall_clock() -> String {
+    wall::Stamp::now().wall().to_string()
+}

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::queue::{Item, Line, Queue, Stream};
+use super::record::VerdictFile;
 use super::sink::{Entry, Mend, Sink};
 use super::standard::Targets;
 use super::wall::Stamp;
@@ -18,6 +19,7 @@ pub(super) struct Narrator {
     app: String,
     format: Format,
     observer: Option<Observer>,
+    verdicts: Option<VerdictFile>,
     queue: Arc<Queue>,
     stdout: Sink,
     stderr: Sink,
@@ -45,6 +47,7 @@ impl Narrator {
             app,
             format,
             observer,
+            verdicts: targets.verdicts,
             queue,
             stdout,
             stderr,
@@ -89,6 +92,9 @@ impl Narrator {
     }
 
     fn event(&mut self, stamp: Stamp, event: &HerdEvent) {
+        if let Some(file) = &self.verdicts {
+            self.own.extend(file.note(event, stamp.wall()));
+        }
         self.observe(event);
         self.switch_to(Stream::Stderr);
         let Narrator { app, stderr, .. } = self;

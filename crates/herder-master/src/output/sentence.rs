@@ -7,6 +7,7 @@ use herder_core::Exit;
 use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
 use herder_sys::signal::Signal;
 
+use super::reloading;
 use crate::event::{HerdEvent, WorkerInfo};
 use crate::part::{Part, Process};
 
@@ -41,11 +42,15 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         | HerdEvent::Ready { .. }
         | HerdEvent::Recycling { .. }
         | HerdEvent::Released { .. }
+        | HerdEvent::ReloadBegan { .. }
+        | HerdEvent::ReloadWaits { .. }
+        | HerdEvent::Reloaded { .. }
         | HerdEvent::Restored { .. }
         | HerdEvent::Retired { .. }
         | HerdEvent::Scaled { .. }
         | HerdEvent::ShuttingDown { .. }
-        | HerdEvent::Stopping { .. } => Level::Info,
+        | HerdEvent::Stopping { .. }
+        | HerdEvent::Unlatched => Level::Info,
         HerdEvent::AcceptPaused { .. }
         | HerdEvent::BootTimedOut { .. }
         | HerdEvent::ConnectionsClosed { .. }
@@ -57,15 +62,19 @@ pub(super) fn level(event: &HerdEvent) -> Level {
             outcome: Outcome::BootFailed,
             ..
         }
+        | HerdEvent::GenerationsCut { .. }
         | HerdEvent::GraceExpired { .. }
+        | HerdEvent::Latched { .. }
         | HerdEvent::LaunchFailed { .. }
         | HerdEvent::LinesDropped { .. }
         | HerdEvent::MessagesLost { .. }
         | HerdEvent::MessagesUnread { .. }
         | HerdEvent::Misbehaved { .. }
         | HerdEvent::Quarantined { .. }
+        | HerdEvent::Refused { .. }
         | HerdEvent::ReplacementWaits { .. }
         | HerdEvent::RestartDelayed { .. }
+        | HerdEvent::RolledBack { .. }
         | HerdEvent::SpawnFailed { .. }
         | HerdEvent::Suspected { .. }
         | HerdEvent::Warning { .. } => Level::Warning,
@@ -104,6 +113,10 @@ fn of(part: Part, event: &HerdEvent) -> String {
         Is::Finished { outcome, .. } => finished(part, *outcome),
         Is::Exhausted { worker } => about(who(worker), "has served its jobs"),
         Is::Forked { worker } => about(who(worker), "started"),
+        Is::GenerationsCut {
+            generation,
+            workers,
+        } => reloading::cut(*generation, *workers),
         Is::Gateway(event) => of(Part::Gateway, event),
         Is::Library(library, event) => of(Part::Library(*library), event),
         Is::GraceExpired { worker } => about(who(worker), "did not leave in time and is killed"),
@@ -111,6 +124,7 @@ fn of(part: Part, event: &HerdEvent) -> String {
         Is::LaunchFailed { worker, problem } => {
             because(who(worker), "could not be launched", problem)
         }
+        Is::Latched { generation, rest } => reloading::latched(*generation, *rest),
         Is::LinesDropped { worker, lines } => lost_lines(who(worker), *lines),
         Is::Listening { address } => format!("listening on {address}"),
         Is::Message { worker, text } => because(who(worker), "says", text),
@@ -145,6 +159,12 @@ fn of(part: Part, event: &HerdEvent) -> String {
         Is::Recycling { worker, reason } => {
             because(who(worker), "is to be replaced", &reached(*reason))
         }
+        Is::Refused { verdict } => reloading::refused(verdict),
+        Is::ReloadBegan { to, .. } => reloading::began(*to),
+        Is::ReloadWaits { generation } => reloading::waits(*generation),
+        Is::Reloaded {
+            generation, took, ..
+        } => reloading::done(*generation, *took),
         Is::Released { slot } => format!("{} leaves its quarantine", place(slot)),
         Is::ReplacementWaits { slot, draining } => waits(place(slot), *draining),
         Is::RestartDelayed {
@@ -154,6 +174,11 @@ fn of(part: Part, event: &HerdEvent) -> String {
         } => delayed(place(slot), *delay, *failures),
         Is::Restored { worker } => about(who(worker), "answers again"),
         Is::Retired { worker, reason } => because(who(worker), "announces its own end", reason),
+        Is::RolledBack {
+            generation,
+            to,
+            verdict,
+        } => reloading::rolled_back(*generation, *to, verdict),
         Is::Scaled { from, to } => format!("the number of workers changes from {from} to {to}"),
         Is::ShuttingDown { signal, fast } => shutting_down(*signal, *fast),
         Is::SpawnFailed { slot, id, error } => {
@@ -164,6 +189,7 @@ fn of(part: Part, event: &HerdEvent) -> String {
             because(who(worker), "is told to leave", &planned(*reason))
         }
         Is::Suspected { worker, silent } => suspected(who(worker), *silent),
+        Is::Unlatched => reloading::unlatched(),
         Is::Warning { text } => text.clone(),
     }
 }
@@ -209,14 +235,18 @@ fn suspected(who: Who, silent: Duration) -> String {
 }
 
 /// Displays a process as `worker 0 #3 [1234]` (slot, life, process), `gateway #1 [1234]` or
-/// `library core #1 [1234]`.
+/// `library core #1 [1234]`; without a process that exists, as `worker 0 #3`.
 #[derive(Clone, Copy)]
-pub(super) struct Who(pub(super) Process);
+pub(crate) struct Who(pub(crate) Process);
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let WorkerInfo { slot, id, pid } = self.0.info;
-        write!(f, "{} [{pid}]", Newborn(self.0.part, slot, id))
+        let newborn = Newborn(self.0.part, slot, id);
+        match pid {
+            0 => write!(f, "{newborn}"),
+            _ => write!(f, "{newborn} [{pid}]"),
+        }
     }
 }
 
@@ -249,7 +279,7 @@ impl fmt::Display for Place {
 }
 
 /// Displays a duration with a precision that means something to people: `200ms`, `1.5s`, `60s`.
-struct Span(Duration);
+pub(crate) struct Span(pub(crate) Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -277,7 +307,8 @@ fn exited(who: Who, exit: Exit, cause: Cause) -> String {
     }
 }
 
-fn how(exit: Exit) -> String {
+/// An end in words.
+pub(crate) fn how(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit status {code}"),
         Exit::Signal(number) => match Signal::from_number(number) {
@@ -371,7 +402,7 @@ fn shutting_down(signal: Option<&str>, fast: bool) -> String {
     }
 }
 
-fn count(number: u64, one: &str, many: &str) -> String {
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 

@@ -17,7 +17,7 @@ use crate::event::{HerdEvent, LibraryInfo, WorkerInfo};
 use crate::part::{Part, Process};
 
 /// How many kinds of event there are. A new one has to be added below.
-const KINDS: usize = 34;
+const KINDS: usize = 42;
 
 const STAMP: Stamp = Stamp {
     wall_ms: 1_795_227_049_123,
@@ -68,7 +68,9 @@ fn life_and_death() -> Vec<HerdEvent> {
         killed(Cause::Protocol),
         planned(DrainReason::Recycle(RecycleReason::Requests)),
         planned(DrainReason::Recycle(RecycleReason::Jobs)),
+        planned(DrainReason::Replaced),
         planned(DrainReason::Retired),
+        planned(DrainReason::RolledBack),
         planned(DrainReason::ScaledDown),
         planned(DrainReason::Stop),
         stopping(DrainReason::Recycle(RecycleReason::Memory)),
@@ -298,6 +300,7 @@ fn every_event_looks_like_this_in_text_and_json() {
         .into_iter()
         .chain(of_a_worker())
         .chain(of_the_herd())
+        .chain(super::reloading::samples())
         .chain(of_the_gateway())
         .chain(of_a_library())
     {

@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use herder_sys::epoll::{Epoll, Events, Interest};
 
+use super::record::VerdictFile;
+
 /// Whether somebody looks at it who can be fooled by control characters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Terminal {
@@ -21,10 +23,12 @@ pub(super) struct Target {
     pub(super) writer: Box<dyn Write + Send>,
 }
 
-/// Both places to write to.
+/// The places to write to.
 pub(super) struct Targets {
     pub(super) stdout: Target,
     pub(super) stderr: Target,
+    /// Where verdicts are found.
+    pub(super) verdicts: Option<VerdictFile>,
 }
 
 impl Targets {
@@ -38,6 +42,7 @@ impl Targets {
         Ok(Targets {
             stdout: Target::duplicate("stdout", stdout.is_terminal(), stdout.as_fd())?,
             stderr: Target::duplicate("stderr", stderr.is_terminal(), stderr.as_fd())?,
+            verdicts: None,
         })
     }
 }

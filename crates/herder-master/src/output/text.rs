@@ -55,22 +55,31 @@ pub(super) fn event(app: &str, stamp: Stamp, event: &HerdEvent, into: &mut Vec<u
     escape(sentence(event).as_bytes(), &mut text);
     let (part, event) = Part::told(event);
     let part = match part {
-        Part::Gateway => "gateway",
-        Part::Library(_) => "library",
-        Part::Workers => "worker",
+        Part::Gateway => "the gateway",
+        Part::Library(_) => "the library",
+        Part::Workers => "the worker",
     };
     if let HerdEvent::BootTimedOut { last_lines, .. } | HerdEvent::Finished { last_lines, .. } =
         event
-        && !last_lines.is_empty()
     {
-        text.push_str(&format!("; the {part} printed last:"));
-        for line in last_lines {
-            text.push_str("\n    | ");
-            escape(line.as_bytes(), &mut text);
-        }
+        last_words(part, last_lines, &mut text);
+    } else if let HerdEvent::Refused { verdict } | HerdEvent::RolledBack { verdict, .. } = event {
+        // A worker, or a library: the sentence says which.
+        last_words("it", &verdict.last_lines, &mut text);
     }
     text.push('\n');
     into.extend_from_slice(text.as_bytes());
+}
+
+fn last_words(printer: &str, lines: &[String], text: &mut String) {
+    if lines.is_empty() {
+        return;
+    }
+    text.push_str(&format!("; {printer} printed last:"));
+    for line in lines {
+        text.push_str("\n    | ");
+        escape(line.as_bytes(), text);
+    }
 }
 
 fn end(line: &Line, into: &mut Vec<u8>) {

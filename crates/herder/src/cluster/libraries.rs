@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use herder_core::spec::LibraryName;
-use herder_master::config::{self, LibraryProgram, MAX_LIBRARIES};
+use herder_master::config::{self, LibraryProgram, MAX_LIBRARIES, OnReload};
 use herder_rpc::server::Library;
 
 use crate::cluster::builder::Cluster;
@@ -16,6 +16,7 @@ use crate::library::setup::{Build, LibrarySetup, Planned, build_by};
 pub(crate) struct Given {
     pub(super) name: String,
     pub(super) build: Build,
+    pub(super) on_reload: OnReload,
 }
 
 impl Cluster {
@@ -27,7 +28,8 @@ impl Cluster {
     /// when every library is. If the function fails at the first start, again and again, the herd ends
     /// with the status 3 and with what the library printed last. Later a library that ends is started
     /// anew, by the same rules as a worker, and the workers stay: their calls fail, or wait for the
-    /// next life, as they say. Libraries end after the workers.
+    /// next life, as they say. A reload replaces the libraries first, and then the workers. Libraries end
+    /// after the workers.
     ///
     /// The program can be a library of other herds, too: under `herder run --library NAME=PROGRAM` its
     /// library of that name is all that is used of it.
@@ -74,7 +76,11 @@ impl Cluster {
         E: Display,
     {
         let (name, build) = (name.into(), build_by(setup));
-        self.libraries.push(Given { name, build });
+        self.libraries.push(Given {
+            name,
+            build,
+            on_reload: OnReload::Replace,
+        });
         self
     }
 
@@ -85,13 +91,18 @@ impl Cluster {
         let built_in = self.built_in()?;
         #[cfg(not(feature = "services"))]
         let built_in: Option<Given> = None;
-        for Given { name, build } in built_in.iter().chain(&self.libraries) {
+        for given in built_in.iter().chain(&self.libraries) {
+            let Given { name, build, .. } = given;
             let name: LibraryName = name.parse().map_err(|error| wrong("library", error))?;
             if planned.iter().any(|known| known.name == name) {
                 return Err(wrong("library", format!("{name:?} is given twice")));
             }
             let build = Arc::clone(build);
-            planned.push(Planned { name, build });
+            planned.push(Planned {
+                name,
+                build,
+                on_reload: given.on_reload,
+            });
         }
         if planned.len() > MAX_LIBRARIES {
             let problem = format!("a herd has at most {MAX_LIBRARIES} of them");
@@ -108,6 +119,7 @@ pub(super) fn for_master(planned: &[Planned], settings: &Settings) -> Vec<config
         program: LibraryProgram::Itself,
         boot_timeout: settings.life.boot_timeout,
         hang: settings.life.hang,
+        on_reload: planned.on_reload,
     };
     planned.iter().map(library).collect()
 }

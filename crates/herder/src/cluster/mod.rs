@@ -7,6 +7,7 @@
 //! | `messages`, `message_settings` | the same for messages (feature `message`) |
 //! | `libraries` | the same for libraries (feature `library`) |
 //! | `services` | the same for bus, state and jobs (feature `services`) |
+//! | `reloading` | the same for reloads |
 //! | `error` | what can be wrong |
 //! | `run` | the roles: keeper and master, worker, all in one process |
 
@@ -18,6 +19,7 @@ pub(crate) mod libraries;
 pub(crate) mod message_settings;
 #[cfg(feature = "message")]
 mod messages;
+mod reloading;
 mod run;
 #[cfg(feature = "services")]
 pub(crate) mod services;

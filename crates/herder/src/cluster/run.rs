@@ -206,6 +206,8 @@ impl Cluster {
             titles: self.settings.titles,
             dispatch_reason: checked.dispatch_reason,
             hints: Vec::new(),
+            watchdog: self.settings.watchdog,
+            verdict_file: self.settings.verdict_file,
         }
     }
 }

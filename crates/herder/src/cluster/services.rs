@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use herder_master::config::OnReload;
 use herder_services::library::{
     Backend, JobsSettings, NAME, NamespaceSettings, Settings, StoreSettings, open,
 };
@@ -156,8 +157,21 @@ impl Cluster {
                 opened.map_err(|error| error.to_string())
             })
         });
-        let name = NAME.to_owned();
-        Ok(Some(Given { name, build }))
+        Ok(Some(Given {
+            name: NAME.to_owned(),
+            build,
+            on_reload: self.fate(),
+        }))
+    }
+
+    /// Values in memory would not survive a replacement; all others do.
+    fn fate(&self) -> OnReload {
+        let mut spaces = self.services.iter().flat_map(|services| &services.state);
+        if spaces.any(|space| space.backend == Backend::Memory) {
+            OnReload::Keep
+        } else {
+            OnReload::Replace
+        }
     }
 }
 

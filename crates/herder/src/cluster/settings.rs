@@ -1,14 +1,14 @@
 //! The settings of a herd as they were given, and their check.
 
-use std::num::{NonZeroU32, NonZeroU64};
-use std::path::Path;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herder_core::spec::{
-    AppName, AppSpec, DispatchMode, LifePolicy, ListenAddress, PickerKind, RestartPolicy,
-    WorkerCount,
+    AppName, AppSpec, DispatchMode, LifePolicy, ListenAddress, PickerKind, ReloadPolicy,
+    RestartPolicy, WorkerCount,
 };
-use herder_master::config::{Format, Titles};
+use herder_master::config::{Format, Titles, WATCHDOG};
 use herder_sys::listener::ListenOptions;
 
 use crate::cluster::error::ClusterError;
@@ -86,6 +86,9 @@ pub(crate) struct Settings {
     pub(crate) titles: Titles,
     pub(crate) format: Format,
     pub(crate) place: Place,
+    pub(crate) reload: ReloadPolicy,
+    pub(crate) watchdog: Option<Duration>,
+    pub(crate) verdict_file: Option<PathBuf>,
     #[cfg(feature = "tokio")]
     pub(crate) threads: Option<usize>,
     #[cfg(feature = "message")]
@@ -124,6 +127,9 @@ impl Default for Settings {
             titles: Titles::default(),
             format: Format::default(),
             place: Place::default(),
+            reload: ReloadPolicy::default(),
+            watchdog: Some(WATCHDOG),
+            verdict_file: None,
             #[cfg(feature = "tokio")]
             threads: None,
             #[cfg(feature = "message")]
@@ -152,6 +158,16 @@ impl Settings {
         }
     }
 
+    /// How many replacements are started at a time in a reload; at least one.
+    pub(crate) fn set_surge(&mut self, workers: u16) {
+        self.reload.surge = NonZeroU16::new(workers).unwrap_or(NonZeroU16::MIN);
+    }
+
+    /// How many generations may be leaving at a time; at least one.
+    pub(crate) fn set_max_generations(&mut self, generations: u16) {
+        self.reload.max_generations = NonZeroU16::new(generations).unwrap_or(NonZeroU16::MIN);
+    }
+
     /// Finds the first setting that cannot be.
     pub(crate) fn check(&self) -> Result<Checked, ClusterError> {
         self.check_times()?;
@@ -159,6 +175,7 @@ impl Settings {
         let mut spec = AppSpec::new(self.app_name()?, self.worker_count()?);
         spec.life = self.life.clone();
         spec.restart = self.restart.clone();
+        spec.reload = self.reload.clone();
         spec.recycle.max_requests = NonZeroU64::new(self.max_requests);
         spec.recycle.max_lifetime = self.max_lifetime;
         spec.recycle.max_memory = NonZeroU64::new(self.max_memory);
@@ -214,6 +231,7 @@ impl Settings {
             ("hang", life.hang),
             ("max_lifetime", self.max_lifetime),
             ("restart_window", Some(restart.window)),
+            ("master_watchdog", self.watchdog),
         ] {
             if time.is_some_and(|time| time.is_zero()) {
                 return Err(wrong(method, "a time limit of zero leaves no time"));

@@ -6,6 +6,7 @@ use std::io;
 use std::process::ExitCode;
 
 use herder_core::spec::LifePolicy;
+use herder_master::config::OnReload;
 use herder_master::role::LibrarySeat;
 use herder_rpc::server::Library;
 use herder_sys::signal::SignalFd;
@@ -38,6 +39,7 @@ where
     let planned = Planned {
         name,
         build: build_by(setup),
+        on_reload: OnReload::default(),
     };
     let timing = Timing::of(life, life.grace);
     let status = process::live(seat.into(), signals, timing, &[planned])?;

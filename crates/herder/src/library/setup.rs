@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herder_core::spec::LibraryName;
+use herder_master::config::OnReload;
 use herder_rpc::client::Agents;
 use herder_rpc::server::Library;
 
@@ -36,6 +37,7 @@ where
 pub(crate) struct Planned {
     pub(crate) name: LibraryName,
     pub(crate) build: Build,
+    pub(crate) on_reload: OnReload,
 }
 
 /// What the function gets that builds a library: who it is, and its word with the master.

@@ -209,6 +209,8 @@ mod tests {
             titles: Titles::default(),
             dispatch_reason: String::new(),
             hints: Vec::new(),
+            watchdog: None,
+            verdict_file: None,
         }
     }
 

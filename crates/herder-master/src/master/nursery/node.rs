@@ -135,6 +135,7 @@ mod tests {
         let program = |argv: &[&str], inspect| NodeProgram {
             command: Command {
                 path: "/usr/bin/node".into(),
+                sought: None,
                 argv: argv.iter().map(OsString::from).collect(),
                 directory: None,
                 identity: None,
