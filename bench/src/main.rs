@@ -98,8 +98,7 @@ fn run(options: &Options) -> io::Result<ExitCode> {
         write!(io::stdout(), "{}", report::memory(&memory))?;
     }
     if let Some(path) = &options.json {
-        let all =
-            serde_json::json!({ "contests": contests, "calls": calls, "reloads": reloads, "idle_memory": memory });
+        let all = serde_json::json!({ "contests": contests, "calls": calls, "reloads": reloads, "idle_memory": memory });
         fs::write(path, serde_json::to_vec_pretty(&all)?)?;
     }
     let clean = contests.iter().all(Contest::is_clean)

@@ -176,9 +176,8 @@ fn r26_r27_a_hundred_web_sockets_do_not_notice_that_masters_die() {
     println!("{account}");
     account.assert_all_answered();
     assert_eq!(gateway(&herd).pid, first);
-    let pids = |workers: &[Process]| -> Vec<i32> {
-        workers.iter().map(|worker| worker.pid).collect()
-    };
+    let pids =
+        |workers: &[Process]| -> Vec<i32> { workers.iter().map(|worker| worker.pid).collect() };
     assert_eq!(pids(&herd.workers()), pids(&workers));
     assert!(herd.end().success());
 }

@@ -115,8 +115,6 @@ fn toll(books: &Books, seconds: f64) -> Toll {
         kept: kept.map(|page| page.ledger.failures().count()).sum(),
         failures,
         seconds,
-        gap: fresh.map_or(0.0, |page| {
-            page.ledger.longest_gap().as_secs_f64() * 1000.0
-        }),
+        gap: fresh.map_or(0.0, |page| page.ledger.longest_gap().as_secs_f64() * 1000.0),
     }
 }

@@ -39,13 +39,18 @@ pub(crate) struct Stdio {
 impl Launchpad {
     /// This executable, with the arguments that this process got.
     pub(crate) fn current() -> io::Result<Launchpad> {
+        Executable::current().map(Launchpad::of)
+    }
+
+    /// Another executable, with the arguments that this process got.
+    pub(crate) fn of(executable: Executable) -> Launchpad {
         let mut args = std::env::args_os();
         let argv0 = args.next().unwrap_or_else(|| "herder".into());
-        Ok(Launchpad {
-            executable: Executable::current()?,
+        Launchpad {
+            executable,
             argv0,
             args: args.collect(),
-        })
+        }
     }
 
     /// What is installed now where this executable was started from, with the same arguments.

@@ -3,7 +3,7 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,12 @@ impl Executable {
         })
     }
 
+    /// A program that is open already. `path`: where it was when it was opened.
+    #[must_use]
+    pub fn held(file: OwnedFd, path: PathBuf) -> Executable {
+        Executable { file, path }
+    }
+
     /// Where the program was when it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -74,6 +80,12 @@ impl Executable {
         // It replaces an open descriptor, and needs a free one only for a moment.
         let _kept = crate::fd::null().and_then(|null| Ok(rustix::stdio::dup2_stdin(&null)?));
         error
+    }
+}
+
+impl AsFd for Executable {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

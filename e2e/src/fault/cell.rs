@@ -85,9 +85,7 @@ impl Operation {
     pub fn steps(self) -> &'static [&'static str] {
         match self {
             Operation::Dispatch => &["dispatch.*"],
-            Operation::Spawn | Operation::Reload | Operation::Rollback => {
-                &["master.*", "worker.*"]
-            }
+            Operation::Spawn | Operation::Reload | Operation::Rollback => &["master.*", "worker.*"],
             Operation::Takeover => &["master.*", "keeper.*", "worker.*"],
             Operation::Upgrade => &["master.*", "probe.*", "keeper.*"],
         }

@@ -60,7 +60,12 @@ fn within_told(act: &Act) -> Ruling {
     let told: u64 = act.takeovers.iter().map(|takeover| takeover.cut).sum();
     let failed = act.books.failures().count() as u64;
     let is_untouched = |outcome| is_cut(outcome) && outcome != Outcome::ShortBody;
-    if failed <= told && act.books.failures().all(|entry| is_untouched(entry.outcome)) {
+    if failed <= told
+        && act
+            .books
+            .failures()
+            .all(|entry| is_untouched(entry.outcome))
+    {
         after(act)
     } else {
         broken(act, &format!("{told} were told"))

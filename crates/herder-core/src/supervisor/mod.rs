@@ -5,6 +5,7 @@
 
 mod deploy;
 mod farewell;
+mod heir;
 mod invariants;
 mod jitter;
 mod ladder;

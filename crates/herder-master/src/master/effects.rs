@@ -3,9 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use herder_core::WorkerId;
 use herder_core::spec::DispatchMode;
 use herder_core::supervisor::{Action, DrainReason, Event, Outcome, RecycleReason};
+use herder_core::{Generation, WorkerId};
 use herder_sys::signal::Signal;
 use herder_wire::control::{self, ToWorker};
 use herder_wire::frame::Message;
@@ -47,29 +47,29 @@ impl Master {
             Action::Abort { worker } => self.signal(member(worker), Signal::Abort),
             Action::Admit { worker } => self.admit(member(worker)),
             Action::Announce(notice) => self.announce(part, notice),
-            // Every generation is started in one way so far: there is nothing to forget.
-            Action::Discard { .. } => {}
+            Action::Discard { generation } => self.discard(part, generation),
             Action::Drain { worker, reason } => self.drain(member(worker), reason),
             Action::Finish(outcome) => self.finish(part, outcome),
             Action::Hold { worker } | Action::Rest { worker } => self.hold(member(worker)),
             Action::Kill { worker } => self.kill(member(worker)),
-            Action::Spawn { worker, .. } => self.spawn(member(worker)),
+            Action::Spawn { worker, generation } => self.spawn(member(worker), generation),
             Action::Withdraw { worker } => self.withdraw(member(worker)),
         }
     }
 
-    fn spawn(&mut self, id: MemberId) {
+    fn spawn(&mut self, id: MemberId, generation: Generation) {
         let worker = id.worker;
         if self.is_needless(id.part) {
             return self.feed(id.part, Event::SpawnFailed { worker, errno: 0 });
         }
+        let edition = self.editions.get(self.edition_for(id.part, generation));
         let Some(crew) = self.crews.get_mut(id.part) else {
             return;
         };
         let born = crew
             .recipe
-            .draft(id, &mut self.runtime)
-            .and_then(|draft| self.nursery.start(id, draft, &self.runtime))
+            .draft(id, edition, &mut self.runtime)
+            .and_then(|draft| self.nursery.start(id, draft, edition, &self.runtime))
             .and_then(|newborn| nursery::watched(newborn, &self.epoll));
         match born {
             Ok(mut newborn) => {
@@ -146,6 +146,9 @@ impl Master {
 
     /// A part has nothing left to supervise.
     fn finish(&mut self, part: Part, outcome: Outcome) {
+        if self.is_between_lives(part, outcome) {
+            return;
+        }
         if let Some(crew) = self.crews.get_mut(part) {
             crew.outcome = Some(outcome);
         }
@@ -159,7 +162,10 @@ impl Master {
         match id.part {
             // It lets clients in when it is told to.
             Part::Gateway => {}
-            Part::Library(_) => self.library_is_ready(id.part),
+            Part::Library(_) => {
+                self.library_is_ready(id.part);
+                self.library_took_over(id.part);
+            }
             Part::Workers => self.admit_worker(id.worker),
         }
     }
@@ -240,9 +246,13 @@ impl Master {
             Part::Library(_) | Part::Workers => control::VERSION,
         };
         if version != ours {
+            let cure = if self.is_reloading() {
+                "have the master replaced with it (USR2)"
+            } else {
+                "restart the herd"
+            };
             let problem = format!(
-                "it speaks version {version} of the control protocol, the master {ours}: restart \
-                 the herd"
+                "it speaks version {version} of the control protocol, the master {ours}: {cure}"
             );
             return self.misbehaved(id, problem);
         }

@@ -95,6 +95,7 @@ impl Master {
         };
         if let Some(problem) = member.launch_failure() {
             let worker = member.info();
+            member.problem = Some(problem.clone());
             self.tell_of(part, HerdEvent::LaunchFailed { worker, problem });
         }
         self.part_with(id, exit);

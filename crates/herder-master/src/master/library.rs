@@ -120,7 +120,11 @@ impl Awaited {
     /// Those of the libraries whose numbers these are.
     pub(super) fn of_numbers(libraries: &[(Part, Crew)], numbers: &[u8]) -> Awaited {
         let parts = libraries.iter().map(|(part, _)| *part);
-        Awaited(parts.filter(|it| numbers.contains(&it.number().0)).collect())
+        Awaited(
+            parts
+                .filter(|it| numbers.contains(&it.number().0))
+                .collect(),
+        )
     }
 
     /// Their numbers.
@@ -149,6 +153,11 @@ impl Master {
         if self.awaited.0.remove(&part) && self.awaited.is_empty() {
             self.start_others();
         }
+    }
+
+    /// Whether the workers wait for a library before their first start.
+    pub(super) fn awaits_libraries(&self) -> bool {
+        !self.awaited.is_empty()
     }
 
     /// Nobody is left who would call a library.

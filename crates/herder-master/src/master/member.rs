@@ -18,12 +18,12 @@ use super::control::Control;
 use super::crew::MemberId;
 use super::events::exit_of;
 use super::legacy::{Book, Progress, member_key};
-use super::now;
 use super::node::NodeLife;
 use super::notify::NotifySocket;
+use super::now;
 use super::token::Source;
-use crate::event::WorkerInfo;
 use crate::estate::Vault;
+use crate::event::WorkerInfo;
 use crate::launch::PlanSocket;
 use crate::part::Process;
 

@@ -20,6 +20,7 @@ mod node;
 mod notices;
 mod notify;
 mod nursery;
+mod reload;
 mod runtime;
 mod setup;
 mod signals;
@@ -52,6 +53,7 @@ use legacy::Book;
 use library::Awaited;
 use memory::MemoryWatch;
 use nursery::Nursery;
+use reload::{Editions, Reloads};
 use runtime::Runtime;
 use setup::Setup;
 use signals::Ending;
@@ -122,6 +124,8 @@ struct Master {
     /// Where a control channel is read into; one for all, so that it need not be made each time.
     room: Box<[u8]>,
     nursery: Nursery,
+    editions: Editions,
+    reloads: Reloads,
     runtime: Runtime,
     /// How everybody finds the libraries.
     found_by: Vec<Variable>,
@@ -157,6 +161,7 @@ impl Master {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             self.act();
+            self.go_on_reloading();
             self.open_doors();
             self.keep_books();
             if let Some(outcome) = self.outcome() {

@@ -20,9 +20,10 @@ impl Master {
         } else {
             None
         };
-        if let Some(event) = self.event_of(part, notice) {
+        if let Some(event) = self.event_of(part, notice.clone()) {
             self.tell_of(part, event);
         }
+        self.judge(part, &notice);
         if let Some(worker) = waited_for {
             self.look_for_launcher(MemberId { part, worker });
         }
@@ -42,16 +43,24 @@ impl Master {
             } => HerdEvent::Exited {
                 worker: self.info(member(worker)),
                 exit,
-                cause,
+                cause: self.cause_for(part, cause),
             },
-            // What becomes of a generation is told by the shell, which knows more of it.
-            Notice::GenerationsCut { .. }
-            | Notice::Latched { .. }
-            | Notice::ReloadBegan { .. }
-            | Notice::ReloadWaits { .. }
-            | Notice::Reloaded { .. }
-            | Notice::RolledBack { .. }
-            | Notice::Unlatched => return None,
+            Notice::GenerationsCut {
+                generation,
+                workers,
+            } => HerdEvent::GenerationsCut {
+                generation,
+                workers,
+            },
+            Notice::Latched { generation, .. } => HerdEvent::Latched {
+                generation,
+                rest: self.spec.reload.latch,
+            },
+            // The herd as a whole began, or waits, before its workers' turn came.
+            Notice::ReloadBegan { .. } | Notice::ReloadWaits { .. } => return None,
+            // Told where the verdict is made.
+            Notice::Reloaded { .. } | Notice::RolledBack { .. } => return None,
+            Notice::Unlatched => HerdEvent::Unlatched,
             Notice::GraceExpired { worker } => HerdEvent::GraceExpired {
                 worker: self.info(member(worker)),
             },
@@ -59,8 +68,8 @@ impl Master {
                 worker: self.info(member(worker)),
                 problem: self
                     .crews
-                    .member_mut(member(worker))
-                    .and_then(|member| member.problem.take())
+                    .member(member(worker))
+                    .and_then(|member| member.problem.clone())
                     .unwrap_or_default(),
             },
             Notice::Quarantined {
@@ -117,7 +126,7 @@ impl Master {
             },
             Notice::Stopping { worker, reason } => HerdEvent::Stopping {
                 worker: self.info(member(worker)),
-                reason,
+                reason: self.reason_for(part, reason),
             },
             Notice::Suspected { worker, silent } => HerdEvent::Suspected {
                 worker: self.info(member(worker)),

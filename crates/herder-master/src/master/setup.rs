@@ -121,6 +121,7 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
         listen::prepare(&listeners, spec.dispatch.mode, &config.program)?;
     }
     let nursery = Nursery::new(&spec.name)?;
+    let (editions, reloads) = estate.generations(&config)?;
     let shared = listen::shared(&listeners, spec.dispatch.mode, &config.program)?;
     let trade = node::trade(&config);
     // The workers keep the limit that they were born to, so that it is asked for before it is raised;
@@ -176,6 +177,8 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
         awaited,
         room: vec![0; MAX_FRAME].into_boxed_slice(),
         nursery,
+        editions,
+        reloads,
         runtime,
         found_by: libraries.environment,
         memory: spec.recycle.max_memory.map(|_| MemoryWatch::new(now())),

@@ -29,7 +29,7 @@ impl Master {
         } else if signal == Signal::Ttou {
             self.scale(Direction::Down);
         } else if signal == Signal::Hangup {
-            self.cannot(signal, "reload");
+            self.reload();
         } else if signal == Signal::User2 {
             self.cannot(signal, "upgrade itself");
         }
@@ -57,6 +57,8 @@ impl Master {
             }
         } else {
             self.stopping = Stopping::Gracefully;
+            self.tell_service("STOPPING=1");
+            self.give_reload_up();
             self.stop_letting_in();
             self.feed(Part::Workers, Event::Stop);
         }

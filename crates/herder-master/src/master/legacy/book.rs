@@ -159,6 +159,8 @@ impl Master {
                 }),
                 Delivery::Thread(..) => None,
             },
+            editions: self.editions.record(),
+            reloads: Cow::Borrowed(&self.reloads),
             places: PlacesState {
                 cgroup: self.runtime.cgroup_path().map(Into::into),
                 directory: self.runtime.directory_path().map(Into::into),

@@ -19,6 +19,7 @@ use crate::master::crew::Crew;
 use crate::master::library::{self, Awaited, Libraries};
 use crate::master::listen::{self, Doors};
 use crate::master::millis;
+use crate::master::reload::{Editions, Reloads};
 use crate::master::runtime::Runtime;
 use crate::part::Part;
 use crate::role::Charge;
@@ -115,6 +116,21 @@ impl Estate {
         match &self.restored {
             None => Awaited::new(libraries),
             Some(restored) => Awaited::of_numbers(libraries, &restored.state.awaited),
+        }
+    }
+
+    /// The generations of the herd, and how far a reload has come.
+    pub(in crate::master) fn generations(
+        &mut self,
+        config: &Config,
+    ) -> io::Result<(Editions, Reloads)> {
+        match &self.restored {
+            None => Ok((Editions::first(config, &self.vault)?, Reloads::new())),
+            Some(Restored { state, .. }) => {
+                let record = state.editions.clone();
+                let editions = Editions::restored(config, record, &mut self.treasury)?;
+                Ok((editions, state.reloads.clone().into_owned()))
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use crate::master::environment::Variable;
 use crate::master::gateway::Roster;
 use crate::master::member::Exhaustion;
 use crate::master::node::NodeLife;
+use crate::master::reload::{Record, Reloads};
 
 /// Version of everything below. Who reads it knows this one and the one before: a new field has a default.
 pub(in crate::master) const FORMAT: u16 = 1;
@@ -33,6 +34,8 @@ pub(in crate::master) struct State<'a> {
     /// By number: which libraries have never been ready.
     pub(in crate::master) awaited: Vec<u8>,
     pub(in crate::master) reception: Option<ReceptionState<'a>>,
+    pub(in crate::master) editions: Record,
+    pub(in crate::master) reloads: Cow<'a, Reloads>,
     pub(in crate::master) places: PlacesState<'a>,
     /// What every process finds in its environment of the libraries.
     pub(in crate::master) libraries: Cow<'a, [Variable]>,

@@ -18,6 +18,7 @@ use crate::launch;
 use crate::master::crew::MemberId;
 use crate::master::environment::{self, Variable};
 use crate::master::notify::NotifySocket;
+use crate::master::reload::Edition;
 use crate::master::runtime::Runtime;
 
 /// Where a foreign library has the descriptor by which it says how it fares: after the standard
@@ -46,7 +47,13 @@ impl LibraryRecipe {
         self.listener = None;
     }
 
-    pub(super) fn draft(&self, id: MemberId, runtime: &mut Runtime) -> io::Result<Draft> {
+    pub(super) fn draft(
+        &self,
+        id: MemberId,
+        edition: &Edition,
+        runtime: &mut Runtime,
+    ) -> io::Result<Draft> {
+        let command = |command: &Command| edition.command(id.part.number(), command);
         let listener = self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let listener = fd::duplicate(listener.as_fd())?;
         let mut draft = Draft::new(self.bare_plan(id));
@@ -57,12 +64,12 @@ impl LibraryRecipe {
                 let name = self.library.name.to_string();
                 draft.give(DescriptorUse::Listener { name }, listener);
             }
-            LibraryProgram::Command(command) => {
-                self.plan_foreign(command, listener, &mut draft)?;
+            LibraryProgram::Command(given) => {
+                self.plan_foreign(&command(given), listener, &mut draft)?;
             }
-            LibraryProgram::Hosted(command, host) => {
-                let main = write_host(runtime.directory(visitor(command))?, *host)?;
-                let mut command = command.clone();
+            LibraryProgram::Hosted(given, host) => {
+                let main = write_host(runtime.directory(visitor(given))?, *host)?;
+                let mut command = command(given);
                 let script = command.argv.len().saturating_sub(1);
                 command.argv.insert(script, main.into_os_string());
                 self.plan_foreign(&command, listener, &mut draft)?;

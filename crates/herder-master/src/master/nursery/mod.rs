@@ -14,12 +14,13 @@ use herder_core::spec::AppName;
 use herder_sys::epoll::Epoll;
 use herder_sys::pipe;
 use herder_wire::keeper::MemberItem;
-use herder_wire::plan::LaunchPlan;
+use herder_wire::plan::{LaunchPlan, Role};
 
 use super::crew::MemberId;
 use super::legacy::{Progress, member_key};
 use super::member::{Exhaustion, Fate, Member, Origin};
 use super::node::Line;
+use super::reload::Edition;
 use super::runtime::Runtime;
 use crate::estate::Vault;
 use crate::launch::{self, Launchpad, Stdio};
@@ -56,11 +57,16 @@ pub(super) struct Newborn {
 
 impl Recipe {
     /// A plan for a new member.
-    pub(super) fn draft(&self, id: MemberId, runtime: &mut Runtime) -> io::Result<Draft> {
+    pub(super) fn draft(
+        &self,
+        id: MemberId,
+        edition: &Edition,
+        runtime: &mut Runtime,
+    ) -> io::Result<Draft> {
         match self {
             Recipe::Gateway(recipe) => recipe.draft(id),
-            Recipe::Library(recipe) => recipe.draft(id, runtime),
-            Recipe::Workers(recipe) => recipe.draft(id, runtime),
+            Recipe::Library(recipe) => recipe.draft(id, edition, runtime),
+            Recipe::Workers(recipe) => recipe.draft(id, edition, runtime),
         }
     }
 
@@ -88,6 +94,7 @@ impl Nursery {
         &self,
         id: MemberId,
         draft: Draft,
+        edition: &Edition,
         runtime: &Runtime,
     ) -> io::Result<Newborn> {
         let (stdout, their_stdout) = pipe::pipe()?;
@@ -97,7 +104,12 @@ impl Nursery {
             stderr: Some(their_stderr),
         };
         let app = self.app.as_str();
-        let launched = self.launchpad.start(draft.plan.role, app, stdio)?;
+        let launchpad = match draft.plan.role {
+            Role::Library | Role::Worker => edition.launchpad().unwrap_or(&self.launchpad),
+            // They have to do with the master more than with the program.
+            Role::Gateway | Role::Launcher | Role::Master | Role::Probe => &self.launchpad,
+        };
+        let launched = launchpad.start(draft.plan.role, app, stdio)?;
         let mut member = Member {
             id,
             child: launched.child,

@@ -15,13 +15,14 @@ use herder_wire::plan::{
 
 use super::draft::Draft;
 use super::node::plan_node;
-use crate::config::{Command, Program};
+use crate::config::{Command, NodeProgram, Program};
 use crate::dispatch::Link;
 use crate::launch;
 use crate::master::crew::MemberId;
 use crate::master::environment::{self, Variable};
 use crate::master::node::Line;
 use crate::master::notify::NotifySocket;
+use crate::master::reload::Edition;
 use crate::master::runtime::{Runtime, Visitor};
 
 /// Everything that a new worker is made from.
@@ -59,15 +60,26 @@ impl WorkerRecipe {
         self.listeners.clear();
     }
 
-    pub(super) fn draft(&self, id: MemberId, runtime: &mut Runtime) -> io::Result<Draft> {
+    pub(super) fn draft(
+        &self,
+        id: MemberId,
+        edition: &Edition,
+        runtime: &mut Runtime,
+    ) -> io::Result<Draft> {
         let mut draft = Draft::new(self.bare_plan(id.worker));
         match &self.program {
             Program::Itself => self.plan_native(id, &mut draft)?,
             Program::Command(command) => {
-                self.plan_foreign(id.worker, command, &mut draft, runtime)?;
+                let command = edition.command(id.part.number(), command);
+                self.plan_foreign(id.worker, &command, &mut draft, runtime)?;
             }
             Program::Node(program) => {
-                plan_node(id.worker, program, &mut draft, runtime)?;
+                let command = edition.command(id.part.number(), &program.command);
+                let program = NodeProgram {
+                    command,
+                    ..program.clone()
+                };
+                plan_node(id.worker, &program, &mut draft, runtime)?;
                 // Until a signal tells it.
                 let drain = (self.spec.life.grace / 2).as_millis().to_string();
                 environment::set(&mut draft.plan.environment, "HERDER_DRAIN_MILLIS", drain);

@@ -1,0 +1,142 @@
+//! Why a generation has failed, as a sentence.
+
+use std::io;
+
+use herder_core::Exit;
+use herder_core::supervisor::{Cause, FailureKind};
+
+use crate::output::{Span, Who, how};
+use crate::part::Process;
+
+/// Why a generation has failed. `problem`: what is known of it beyond the kind.
+pub(super) fn reason(who: Option<Process>, problem: Option<&str>, kind: FailureKind) -> String {
+    let who = who.map_or_else(|| "a worker".to_owned(), |process| Who(process).to_string());
+    match (kind, problem) {
+        (FailureKind::NotStarted { .. }, Some(problem)) => {
+            format!("{who} could not be started: {problem}")
+        }
+        (FailureKind::NotStarted { errno }, None) => {
+            let error = io::Error::from_raw_os_error(errno);
+            format!("{who} could not be started: {error}")
+        }
+        (FailureKind::ExitedBeforeReady(_), Some(problem)) => {
+            format!("{who} could not be launched: {problem}")
+        }
+        (FailureKind::ExitedBeforeReady(exit), None) => {
+            format!("{who} ended before it was ready: {}", how(exit))
+        }
+        (FailureKind::NotReadyInTime(limit), _) => {
+            format!("{who} was not ready within {}", Span(limit))
+        }
+        (FailureKind::Died { exit, cause, after }, _) => {
+            format!(
+                "{who} {} {} after it was ready",
+                end(exit, cause),
+                Span(after)
+            )
+        }
+        (FailureKind::Protocol, Some(problem)) => {
+            format!("{who} broke the protocol of its channel: {problem}")
+        }
+        (FailureKind::Protocol, None) => format!("{who} broke the protocol of its channel"),
+        (FailureKind::Stopped, _) => "the herd was told to stop".to_owned(),
+    }
+}
+
+/// How the process ended that was the reason, if it has.
+pub(super) fn exit(kind: FailureKind) -> Option<Exit> {
+    match kind {
+        FailureKind::Died { exit, .. } => exit,
+        FailureKind::ExitedBeforeReady(exit) => Some(exit),
+        FailureKind::NotReadyInTime(_)
+        | FailureKind::NotStarted { .. }
+        | FailureKind::Protocol
+        | FailureKind::Stopped => None,
+    }
+}
+
+fn end(exit: Option<Exit>, cause: Cause) -> String {
+    match (exit, cause) {
+        (_, Cause::Hang) => "hung".to_owned(),
+        (None, _) => "announced its own end too often,".to_owned(),
+        (Some(exit), _) => format!("died ({})", how(exit)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::event::WorkerInfo;
+    use crate::part::Part;
+
+    #[test]
+    fn r38_a_reason_names_the_worker_and_what_it_did() {
+        let worker = |pid| Process {
+            part: Part::Workers,
+            info: WorkerInfo {
+                slot: 0,
+                id: 3,
+                pid,
+            },
+        };
+        let died = |exit, cause| FailureKind::Died {
+            exit,
+            cause,
+            after: Duration::from_secs(3),
+        };
+        let minute = Duration::from_secs(60);
+        for (kind, problem, expected) in [
+            (
+                FailureKind::ExitedBeforeReady(Exit::Code(1)),
+                None,
+                "worker 0 #3 [7] ended before it was ready: exit status 1",
+            ),
+            (
+                FailureKind::ExitedBeforeReady(Exit::Code(126)),
+                Some("cannot execute /srv/app: No such file or directory"),
+                "worker 0 #3 [7] could not be launched: cannot execute /srv/app: No such file or \
+                 directory",
+            ),
+            (
+                FailureKind::NotReadyInTime(minute),
+                None,
+                "worker 0 #3 [7] was not ready within 60s",
+            ),
+            (
+                died(Some(Exit::Signal(11)), Cause::Crash),
+                None,
+                "worker 0 #3 [7] died (signal SIGSEGV) 3s after it was ready",
+            ),
+            (
+                died(None, Cause::Hang),
+                None,
+                "worker 0 #3 [7] hung 3s after it was ready",
+            ),
+            (
+                FailureKind::Protocol,
+                Some("it speaks version 9"),
+                "worker 0 #3 [7] broke the protocol of its channel: it speaks version 9",
+            ),
+            (FailureKind::Stopped, None, "the herd was told to stop"),
+        ] {
+            assert_eq!(reason(Some(worker(7)), problem, kind), expected);
+        }
+        let not_started = FailureKind::NotStarted { errno: 2 };
+        let said = reason(Some(worker(0)), None, not_started);
+        assert!(
+            said.starts_with("worker 0 #3 could not be started: No such file"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn only_who_has_ended_has_an_exit() {
+        assert_eq!(
+            exit(FailureKind::ExitedBeforeReady(Exit::Code(1))),
+            Some(Exit::Code(1))
+        );
+        assert_eq!(exit(FailureKind::Protocol), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! What became of a reload: told, kept and said to the service manager.
+
+use std::time::Duration;
+
+use herder_core::supervisor::{Failure, FailureKind, Notice};
+use herder_core::{Generation, WorkerId};
+
+use super::reasons;
+use crate::event::{HerdEvent, WorkerInfo};
+use crate::master::crew::MemberId;
+use crate::master::{Master, now};
+use crate::output::wall_clock;
+use crate::part::{Part, Process};
+use crate::verdict::{Operation, Ruling, Verdict};
+
+impl Master {
+    /// Hears what decides about a reload.
+    pub(in crate::master) fn judge(&mut self, part: Part, notice: &Notice) {
+        match (part, notice) {
+            (Part::Workers, Notice::Ready { .. }) => self.tell_service_of_workers(),
+            (
+                Part::Workers,
+                Notice::Reloaded {
+                    generation,
+                    from,
+                    took,
+                },
+            ) => self.reloaded(*generation, *from, *took),
+            (
+                Part::Workers,
+                Notice::RolledBack {
+                    generation,
+                    to,
+                    failure,
+                },
+            ) => self.rolled_back(part, *generation, *to, failure),
+            (Part::Library(_), notice) => self.judge_library(part, notice),
+            (Part::Gateway | Part::Workers, _) => {}
+        }
+    }
+
+    /// The workers are on a new generation. `took`: how long that took them.
+    pub(in crate::master) fn reloaded(
+        &mut self,
+        generation: Generation,
+        from: Generation,
+        took: Duration,
+    ) {
+        let course = self.reloads.finish();
+        let took = took + course.map_or(Duration::ZERO, |course| course.time_for_libraries());
+        self.tell(HerdEvent::Reloaded {
+            generation,
+            from,
+            took,
+        });
+        self.tell_service(&format!("READY=1\nSTATUS=generation {generation} serves"));
+        self.reloads
+            .keep(Verdict::done(generation, took, wall_clock()));
+        self.sweep();
+    }
+
+    /// A generation has failed because of a member of this part.
+    pub(in crate::master) fn rolled_back(
+        &mut self,
+        part: Part,
+        generation: Generation,
+        to: Generation,
+        failure: &Failure,
+    ) {
+        let began = self.reloads.course().map(|course| course.began);
+        let verdict = Verdict {
+            operation: Operation::Reload,
+            outcome: Ruling::RolledBack,
+            generation,
+            reason: self.reason(part, failure),
+            exit: reasons::exit(failure.kind),
+            last_lines: failure.worker.map_or_else(Vec::new, |worker| {
+                self.output.last_lines(part, worker.incarnation.0)
+            }),
+            at: wall_clock(),
+            took: began.map_or(Duration::ZERO, |began| now().since(began)),
+        };
+        self.tell_service(&format!(
+            "READY=1\nSTATUS=generation {to} serves; {generation} was rolled back: {}",
+            super::service::one_line(&verdict.reason)
+        ));
+        self.reloads.keep(verdict.clone());
+        self.tell(HerdEvent::RolledBack {
+            generation,
+            to,
+            verdict: Box::new(verdict),
+        });
+        if failure.kind == FailureKind::Stopped {
+            self.reloads.finish();
+        } else if let Some(library) = self.reloads.turn_back() {
+            self.replace_library(library);
+        }
+    }
+
+    /// There will be no such generation.
+    pub(super) fn refuse_reload(&mut self, generation: Generation, reason: String) {
+        let verdict = Verdict {
+            outcome: Ruling::Refused,
+            reason,
+            ..Verdict::done(generation, Duration::ZERO, wall_clock())
+        };
+        // The service manager waits for an answer to its signal.
+        self.tell_service("RELOADING=1\nSTATUS=reload refused");
+        self.tell_service(&format!(
+            "READY=1\nSTATUS=generation {} serves; {generation} was refused: {}",
+            self.generation(),
+            super::service::one_line(&verdict.reason)
+        ));
+        self.reloads.keep(verdict.clone());
+        let verdict = Box::new(verdict);
+        self.tell(HerdEvent::Refused { verdict });
+    }
+
+    fn reason(&self, part: Part, failure: &Failure) -> String {
+        let id = |worker: WorkerId| MemberId { part, worker };
+        let member = failure
+            .worker
+            .and_then(|worker| self.crews.member(id(worker)));
+        let unborn = |worker: WorkerId| WorkerInfo {
+            slot: worker.slot.0,
+            id: worker.incarnation.0,
+            pid: 0,
+        };
+        let info = member.map(|member| member.info());
+        let info = info.or_else(|| failure.worker.map(unborn));
+        let who = info.map(|info| Process { part, info });
+        let problem = member.and_then(|member| member.problem.as_deref());
+        reasons::reason(who, problem, failure.kind)
+    }
+}
