@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use herder_core::spec::{AppSpec, BootFailure, Readiness};
 use herder_core::supervisor::{Action, Event, Supervisor};
-use herder_core::{Exit, Tick, WorkerId};
+use herder_core::{Exit, Generation, Tick, WorkerId};
 
 use crate::harness::{count, id, spec};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 600;
 const STEPS: u32 = 600;
 
 #[test]
@@ -27,6 +27,7 @@ fn run(seed: u64) -> (Vec<Action>, bool) {
     let mut dice = Dice(seed);
     let mut core = Supervisor::new(random_spec(&mut dice), seed);
     let mut now = Tick::from_micros(1);
+    let mut newest = Generation::FIRST;
     let mut actions = Vec::new();
     let mut step = |core: &mut Supervisor, event, now| {
         core.handle(event, now);
@@ -35,8 +36,12 @@ fn run(seed: u64) -> (Vec<Action>, bool) {
     step(&mut core, Event::Start, now);
     for _ in 0..STEPS {
         now = dice.later(now, core.poll_timeout());
-        let event = random_event(&mut dice, &core);
+        let event = random_event(&mut dice, &core, &mut newest);
         step(&mut core, event, now);
+        if dice.one_in(20) {
+            let bytes = postcard::to_allocvec(&core).expect("it can be written");
+            core = postcard::from_bytes(&bytes).expect("it can be read");
+        }
     }
     step(&mut core, Event::Stop, now);
     for _ in 0..10_000 {
@@ -71,6 +76,11 @@ fn random_spec(dice: &mut Dice) -> AppSpec {
     if dice.one_in(4) {
         spec.life.hang = None;
     }
+    spec.reload.surge = NonZeroU16::new(1 + u16::from(dice.one_in(2))).expect("not zero");
+    spec.reload.max_unavailable = u16::from(dice.one_in(2));
+    spec.reload.soak = Duration::from_secs(dice.next() % 3);
+    spec.reload.latch = Duration::from_secs(dice.next() % 20);
+    spec.reload.max_generations = NonZeroU16::new(1 + u16::from(dice.one_in(2))).expect("not zero");
     if dice.one_in(2) {
         spec.recycle.max_requests = NonZeroU64::new(50);
         spec.recycle.max_lifetime = Some(Duration::from_secs(100));
@@ -78,9 +88,9 @@ fn random_spec(dice: &mut Dice) -> AppSpec {
     spec
 }
 
-fn random_event(dice: &mut Dice, core: &Supervisor) -> Event {
+fn random_event(dice: &mut Dice, core: &Supervisor, newest: &mut Generation) -> Event {
     let worker = random_worker(dice, core);
-    match dice.below(60) {
+    match dice.below(66) {
         0..=4 => Event::Beat { worker },
         5..=6 => Event::BootExtended {
             worker,
@@ -102,6 +112,14 @@ fn random_event(dice: &mut Dice, core: &Supervisor) -> Event {
         45..=47 => Event::Withdrawn { worker },
         48 => Event::Start,
         49..=52 => Event::Exhausted { worker },
+        60..=62 => {
+            newest.0 += 1;
+            Event::Reload {
+                generation: *newest,
+            }
+        }
+        63 => Event::Draining { worker },
+        64 => Event::Unborn { worker },
         _ => Event::Timer,
     }
 }

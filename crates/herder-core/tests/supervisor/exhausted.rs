@@ -8,7 +8,7 @@ use herder_core::supervisor::{
 };
 use herder_core::{Exit, WorkerId};
 
-use crate::harness::{Herd, SECOND, count, deeds, id, notices, spawns, spec};
+use crate::harness::{Herd, SECOND, count, deeds, id, notices, spawn, spawns, spec};
 
 const JOBS: DrainReason = DrainReason::Recycle(RecycleReason::Jobs);
 
@@ -22,7 +22,7 @@ fn the_successor_starts_at_once_and_the_old_one_finishes_what_it_has() {
             worker,
             reason: limit,
         }),
-        Action::Spawn { worker: id(0, 2) },
+        spawn(id(0, 2)),
         Action::Announce(Notice::Stopping { worker, reason }),
         Action::Withdraw { worker },
     ];
@@ -69,10 +69,7 @@ fn one_that_says_nothing_more_may_still_be_exhausted() {
     herd.silent.insert(worker);
     herd.wait(15 * SECOND);
     assert!(matches!(herd.phase(worker), Some(Phase::Suspect { .. })));
-    let expected = [
-        Action::Spawn { worker: id(0, 2) },
-        Action::Withdraw { worker },
-    ];
+    let expected = [spawn(id(0, 2)), Action::Withdraw { worker }];
     assert_eq!(deeds(&herd.tell(Event::Exhausted { worker })), expected);
     herd.boot(id(0, 2));
     // It hangs with its last job: it has the grace of everybody who leaves, and is then killed.

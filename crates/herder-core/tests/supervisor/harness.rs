@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use herder_core::spec::{AppSpec, WorkerCount};
 use herder_core::supervisor::{Action, Event, Notice, Phase, Seat, Supervisor};
-use herder_core::{Exit, Incarnation, Slot, Tick, WorkerId};
+use herder_core::{Exit, Generation, Incarnation, Slot, Tick, WorkerId};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -111,8 +111,11 @@ impl Herd {
 
     fn beat_all(&mut self) {
         for worker in self.alive() {
-            let ready = matches!(self.phase(worker), Some(Phase::Ready { .. }));
-            if ready && !self.silent.contains(&worker) {
+            let beats = matches!(
+                self.phase(worker),
+                Some(Phase::Ready { .. } | Phase::Standby { .. })
+            );
+            if beats && !self.silent.contains(&worker) {
                 let actions = self.tell(Event::Beat { worker });
                 assert_eq!(actions, [], "a beat of a ready worker asks for nothing");
             }
@@ -137,10 +140,16 @@ pub(crate) fn id(slot: u16, incarnation: u64) -> WorkerId {
     }
 }
 
+/// The request for a worker of the first generation.
+pub(crate) fn spawn(worker: WorkerId) -> Action {
+    let generation = Generation::FIRST;
+    Action::Spawn { worker, generation }
+}
+
 /// The workers that are asked for.
 pub(crate) fn spawns(actions: &[Action]) -> Vec<WorkerId> {
     let spawned = |action: &Action| {
-        let Action::Spawn { worker } = action else {
+        let Action::Spawn { worker, .. } = action else {
             return None;
         };
         Some(*worker)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use herder_core::Exit;
 use herder_core::supervisor::{Action, Cause, Event, Notice, Phase, Seat};
 
-use crate::harness::{Herd, SECOND, deeds, id, notices, spec};
+use crate::harness::{Herd, SECOND, deeds, id, notices, spawn, spec};
 
 #[test]
 fn r07_a_silent_worker_gets_nothing_new_and_is_logged_once() {
@@ -130,7 +130,7 @@ fn r08_silence_is_no_proof_of_health() {
     herd.silent.insert(id(0, 1));
     herd.wait(22 * SECOND);
     let actions = herd.exit(id(0, 1));
-    assert_eq!(deeds(&actions), [Action::Spawn { worker: id(0, 2) }]);
+    assert_eq!(deeds(&actions), [spawn(id(0, 2))]);
 }
 
 #[test]

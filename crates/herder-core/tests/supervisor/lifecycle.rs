@@ -3,7 +3,7 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use herder_core::supervisor::{Action, Event, Notice, Phase, Seat};
-use herder_core::{Exit, Incarnation, Slot, WorkerId};
+use herder_core::{Exit, Generation, Incarnation, Slot, WorkerId};
 
 use crate::harness::{Herd, SECOND, count, id, spec};
 
@@ -16,11 +16,16 @@ const SUBJECT: WorkerId = WorkerId {
     incarnation: Incarnation(2),
 };
 
-const PHASES: [&str; 9] = [
+const RELOAD: Event = Event::Reload {
+    generation: Generation(2),
+};
+
+const PHASES: [&str; 10] = [
     "Spawning",
     "Starting",
     "Ready",
     "Suspect",
+    "Standby",
     "Aborting",
     "Recalled",
     "Withdrawing",
@@ -39,7 +44,7 @@ const SEATS: [&str; 6] = [
 #[test]
 fn every_phase_answers_every_event_as_written() {
     let cells = cells("phase");
-    assert_eq!(cells.len(), PHASES.len() * (7 + 5 + 7), "a cell is missing");
+    assert_eq!(cells.len(), PHASES.len() * (7 + 7 + 8), "a cell is missing");
     for phase in PHASES {
         for (_, event, expected) in cells.iter().filter(|(row, _, _)| row == phase) {
             let mut herd = in_phase(phase);
@@ -55,7 +60,7 @@ fn every_phase_answers_every_event_as_written() {
 #[test]
 fn every_seat_answers_every_event_as_written() {
     let cells = cells("seat");
-    assert_eq!(cells.len(), SEATS.len() * 7, "a cell is missing");
+    assert_eq!(cells.len(), SEATS.len() * 8, "a cell is missing");
     for seat in SEATS {
         for (_, event, expected) in cells.iter().filter(|(row, _, _)| row == seat) {
             let mut herd = in_seat(seat);
@@ -98,6 +103,7 @@ fn news_of_the_dead_and_the_unborn_changes_nothing_and_is_counted() {
 fn in_phase(phase: &str) -> Herd {
     let mut spec = spec(3);
     spec.life.max_draining = NonZeroU16::new(1).expect("not zero");
+    spec.reload.surge = NonZeroU16::new(3).expect("not zero");
     let worker = SUBJECT;
     let mut herd = Herd::new(spec);
     herd.tell(Event::Start);
@@ -116,6 +122,12 @@ fn in_phase(phase: &str) -> Herd {
         "Suspect" => {
             herd.silent.insert(worker);
             herd.wait(10 * SECOND);
+        }
+        "Standby" => {
+            herd.tell(RELOAD);
+            for successor in [id(0, 4), id(1, 5), id(2, 6)] {
+                herd.boot(successor);
+            }
         }
         "Aborting" => {
             herd.silent.insert(worker);
@@ -137,6 +149,7 @@ fn in_seat(seat: &str) -> Herd {
     let mut spec = spec(3);
     spec.life.max_draining = NonZeroU16::new(1).expect("not zero");
     spec.restart.max_restarts = NonZeroU32::new(1);
+    spec.reload.surge = NonZeroU16::new(3).expect("not zero");
     if seat == "Stopped, not started" {
         return Herd::new(spec);
     }
@@ -183,6 +196,7 @@ fn feed(herd: &mut Herd, event: &str, table: Table) -> Vec<Action> {
         "Start" => Event::Start,
         "Stop" => Event::Stop,
         "StopNow" => Event::StopNow,
+        "Reload" => RELOAD,
         "Reset" => Event::Reset,
         "Timer" => Event::Timer,
         "ScaledDown" => Event::Scale(count(1)),
@@ -227,6 +241,7 @@ fn news(worker: WorkerId) -> Vec<Event> {
     vec![
         Event::Beat { worker },
         Event::BootExtended { worker, by: SECOND },
+        Event::Draining { worker },
         Event::Exhausted { worker },
         Event::Exited {
             worker,
@@ -239,13 +254,14 @@ fn news(worker: WorkerId) -> Vec<Event> {
         Event::Served { worker, total: 1 },
         Event::SpawnFailed { worker, errno: 11 },
         Event::Spawned { worker },
+        Event::Unborn { worker },
         Event::Withdrawn { worker },
     ]
 }
 
 /// Every (row, column, cell) of the tables whose first column has this heading and that are tables
 /// of cells, not of words.
-fn cells(heading: &str) -> Vec<(String, String, String)> {
+pub(crate) fn cells(heading: &str) -> Vec<(String, String, String)> {
     let mut columns: Vec<&str> = Vec::new();
     let mut cells = Vec::new();
     for line in LIFECYCLE.lines() {
@@ -282,7 +298,7 @@ fn cell(before: &str, after: &str, actions: &[Action]) -> String {
     }
 }
 
-fn action_name(action: &Action) -> String {
+pub(crate) fn action_name(action: &Action) -> String {
     let (mark, text) = if let Action::Announce(notice) = action {
         ("!", format!("{notice:?}"))
     } else {
@@ -299,6 +315,7 @@ fn phase_name(phase: Phase) -> &'static str {
         Phase::Ready { .. } => "Ready",
         Phase::Recalled { .. } => "Recalled",
         Phase::Spawning { .. } => "Spawning",
+        Phase::Standby { .. } => "Standby",
         Phase::Starting { .. } => "Starting",
         Phase::Suspect { .. } => "Suspect",
         Phase::Withdrawing { .. } => "Withdrawing",
@@ -322,7 +339,8 @@ fn slot_of(action: &Action) -> Option<Slot> {
         | Action::Drain { worker, .. }
         | Action::Hold { worker }
         | Action::Kill { worker }
-        | Action::Spawn { worker }
+        | Action::Rest { worker }
+        | Action::Spawn { worker, .. }
         | Action::Withdraw { worker } => Some(worker.slot),
         Action::Announce(notice) => match notice {
             Notice::BootTimedOut { worker }
@@ -341,8 +359,15 @@ fn slot_of(action: &Action) -> Option<Slot> {
             | Notice::Released { slot }
             | Notice::ReplacementWaits { slot, .. }
             | Notice::RestartDelayed { slot, .. } => Some(*slot),
-            Notice::Scaled { .. } => None,
+            Notice::GenerationsCut { .. }
+            | Notice::Latched { .. }
+            | Notice::ReloadBegan { .. }
+            | Notice::ReloadWaits { .. }
+            | Notice::Reloaded { .. }
+            | Notice::RolledBack { .. }
+            | Notice::Scaled { .. }
+            | Notice::Unlatched => None,
         },
-        Action::Finish(_) => None,
+        Action::Discard { .. } | Action::Finish(_) => None,
     }
 }

@@ -9,7 +9,11 @@ mod lifecycle;
 #[cfg(feature = "mutation")]
 mod mutation;
 mod recycle;
+mod reload;
 mod restart;
+mod restore;
+mod rollback;
+mod rollout;
 mod scale;
 mod snapshot;
 mod stop;

@@ -8,7 +8,7 @@ use herder_core::supervisor::{
     Action, Cause, DrainReason, Event, Notice, Phase, RecycleReason, Seat,
 };
 
-use crate::harness::{Herd, SECOND, count, deeds, id, notices, spawns, spec};
+use crate::harness::{Herd, SECOND, count, deeds, id, notices, spawn, spawns, spec};
 
 #[test]
 fn a_worker_that_served_enough_serves_on_until_its_replacement_is_ready() {
@@ -20,7 +20,7 @@ fn a_worker_that_served_enough_serves_on_until_its_replacement_is_ready() {
     });
     let reason = RecycleReason::Requests;
     let begun = Action::Announce(Notice::Recycling { worker, reason });
-    assert_eq!(actions, [begun, Action::Spawn { worker: new }]);
+    assert_eq!(actions, [begun, spawn(new)]);
     assert_eq!(herd.core.ready_count(), 2);
     let reason = DrainReason::Recycle(reason);
     let actions = herd.boot(new);
@@ -154,12 +154,7 @@ fn a_replacement_that_fails_leaves_the_old_one_in_service_and_is_tried_again() {
         assert_eq!(u64::from(failures), n - 1);
         assert!(delay > last, "{delay:?} after {last:?}");
         last = delay;
-        assert_eq!(
-            deeds(&herd.wait(delay)),
-            [Action::Spawn {
-                worker: id(0, n + 1)
-            }]
-        );
+        assert_eq!(deeds(&herd.wait(delay)), [spawn(id(0, n + 1))]);
         assert_eq!(
             herd.seat(0),
             Seat::Held {
@@ -286,7 +281,7 @@ fn scaling_a_slot_away_ends_its_recycling_and_the_next_one_may_begin() {
             worker: id(1, 3),
             reason,
         },
-        Action::Spawn { worker: id(0, 4) },
+        spawn(id(0, 4)),
     ];
     assert_eq!(deeds(&actions), expected);
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use herder_core::Exit;
 use herder_core::supervisor::{Action, Cause, Event, Notice, Phase, Seat};
 
-use crate::harness::{Herd, SECOND, deeds, id, notices, spawns, spec};
+use crate::harness::{Herd, SECOND, deeds, id, notices, spawn, spawns, spec};
 
 #[test]
 fn r02_a_worker_that_was_ready_long_enough_is_replaced_at_once() {
     let mut herd = Herd::ready(spec(2));
     herd.wait(10 * SECOND);
     let actions = herd.exit(id(0, 1));
-    assert_eq!(deeds(&actions), [Action::Spawn { worker: id(0, 3) }]);
+    assert_eq!(deeds(&actions), [spawn(id(0, 3))]);
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn r02_nobody_else_is_touched_by_a_death() {
     herd.wait(SECOND);
     herd.exit(id(2, 3));
     let actions = herd.wait(SECOND);
-    assert_eq!(deeds(&actions), [Action::Spawn { worker: id(2, 5) }]);
+    assert_eq!(deeds(&actions), [spawn(id(2, 5))]);
     assert_eq!(herd.core.ready_count(), 3);
 }
 
@@ -60,12 +60,7 @@ fn r03_the_delay_doubles_with_every_failure_and_is_kept() {
         let spawned = herd.pass(delay);
         assert_eq!(
             spawned,
-            [(
-                died.after(delay),
-                Action::Spawn {
-                    worker: id(0, u64::from(n) + 1)
-                }
-            )]
+            [(died.after(delay), spawn(id(0, u64::from(n) + 1)))]
         );
     }
 }

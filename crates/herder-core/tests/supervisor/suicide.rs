@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use herder_core::supervisor::{Action, Cause, DrainReason, Event, Notice, Outcome, Phase, Seat};
 use herder_core::{Exit, WorkerId};
 
-use crate::harness::{Herd, SECOND, deeds, id, notices, spawns, spec};
+use crate::harness::{Herd, SECOND, deeds, id, notices, spawn, spawns, spec};
 
 #[test]
 fn the_successor_starts_at_once_and_the_old_one_finishes_what_it_has() {
@@ -17,7 +17,7 @@ fn the_successor_starts_at_once_and_the_old_one_finishes_what_it_has() {
         actions,
         [
             Action::Announce(Notice::Retired { worker }),
-            Action::Spawn { worker: id(0, 2) },
+            spawn(id(0, 2)),
             Action::Withdraw { worker },
         ]
     );
@@ -127,10 +127,7 @@ fn a_suspect_may_announce_its_end() {
     herd.silent.insert(worker);
     herd.wait(15 * SECOND);
     let actions = herd.tell(Event::Retire { worker });
-    let expected = [
-        Action::Spawn { worker: id(0, 2) },
-        Action::Withdraw { worker },
-    ];
+    let expected = [spawn(id(0, 2)), Action::Withdraw { worker }];
     assert_eq!(deeds(&actions), expected);
 }
 
