@@ -129,7 +129,10 @@ impl Roster {
     pub(in crate::master) fn gateway_stays(&mut self, id: WorkerId, linked: &[u64]) -> Vec<Order> {
         let linked: BTreeSet<_> = linked.iter().copied().map(Incarnation).collect();
         let mut orders = Vec::new();
-        for gone in linked.iter().filter(|life| !self.workers.contains_key(life)) {
+        for gone in linked
+            .iter()
+            .filter(|life| !self.workers.contains_key(life))
+        {
             orders.push(Order::Tell(ToGateway::Gone { worker: gone.0 }));
         }
         let mut known = BTreeSet::new();
