@@ -173,6 +173,14 @@ pub enum HerdEvent {
         worker: WorkerInfo,
         last_lines: Vec<String>,
     },
+    /// Another master has taken over, after the death of the one before: so many workers and libraries go
+    /// on with it. `cut`: connections that the dead one held. `after`: how long it took from its start.
+    TookOver {
+        workers: usize,
+        libraries: usize,
+        cut: u64,
+        after: Duration,
+    },
     /// Planned replacements go on again after a reload that was rolled back.
     Unlatched,
     /// Something that needs the operator's eye and has no kind of its own.

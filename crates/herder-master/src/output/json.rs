@@ -97,6 +97,7 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::SpawnFailed { .. } => "spawn_failed",
         Is::Stopping { .. } => "stopping",
         Is::Suspected { .. } => "suspected",
+        Is::TookOver { .. } => "took_over",
         Is::Unlatched => "unlatched",
         Is::Warning { .. } => "warning",
     }
@@ -167,6 +168,11 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
         Is::SpawnFailed { slot, id, error } => o.field("slot", *slot).field("worker", *id).text("error", error),
         Is::Stopping { worker, reason } => o.worker(worker).reason(*reason),
         Is::Suspected { worker, silent } => o.worker(worker).milliseconds("silent_ms", *silent),
+        Is::TookOver { workers, libraries, cut, after } => o
+            .field("workers", *workers)
+            .field("libraries", *libraries)
+            .field("cut", *cut)
+            .milliseconds("after_ms", *after),
         Is::Unlatched => o,
         Is::Warning { text } => o.text("text", text),
     };

@@ -55,6 +55,20 @@ pub(super) fn cut(generation: Generation, workers: u16) -> String {
     format!("too many generations are leaving: {workers} of generation {generation} will be killed")
 }
 
+pub(super) fn took_over(workers: usize, libraries: usize, cut: u64) -> String {
+    let mut living = count(workers as u64, "worker", "workers");
+    if libraries > 0 {
+        let libraries = count(libraries as u64, "library", "libraries");
+        living.push_str(&format!(" and {libraries}"));
+    }
+    let held = match cut {
+        0 => "no connection was cut".to_owned(),
+        1 => "1 connection it held was cut".to_owned(),
+        many => format!("{many} connections it held were cut"),
+    };
+    format!("took over {living} after the master's death; {held}")
+}
+
 /// One event of each kind, for the snapshots.
 #[cfg(test)]
 pub(super) fn samples() -> Vec<crate::event::HerdEvent> {
@@ -106,6 +120,18 @@ pub(super) fn samples() -> Vec<crate::event::HerdEvent> {
         HerdEvent::GenerationsCut {
             generation: first,
             workers: 1,
+        },
+        HerdEvent::TookOver {
+            workers: 4,
+            libraries: 0,
+            cut: 3,
+            after: Duration::from_millis(20),
+        },
+        HerdEvent::TookOver {
+            workers: 1,
+            libraries: 2,
+            cut: 0,
+            after: Duration::from_millis(20),
         },
     ]
 }

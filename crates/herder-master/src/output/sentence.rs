@@ -77,6 +77,7 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         | HerdEvent::RolledBack { .. }
         | HerdEvent::SpawnFailed { .. }
         | HerdEvent::Suspected { .. }
+        | HerdEvent::TookOver { .. }
         | HerdEvent::Warning { .. } => Level::Warning,
     }
 }
@@ -189,6 +190,12 @@ fn of(part: Part, event: &HerdEvent) -> String {
             because(who(worker), "is told to leave", &planned(*reason))
         }
         Is::Suspected { worker, silent } => suspected(who(worker), *silent),
+        Is::TookOver {
+            workers,
+            libraries,
+            cut,
+            ..
+        } => reloading::took_over(*workers, *libraries, *cut),
         Is::Unlatched => reloading::unlatched(),
         Is::Warning { text } => text.clone(),
     }
