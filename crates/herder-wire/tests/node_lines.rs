@@ -5,7 +5,7 @@ mod random;
 use std::iter::once;
 
 use herder_wire::node::{
-    Accepted, Decoder, Framing, FromNode, HandleKind, LineError, MAX_LINE, UserValue,
+    Accepted, Beginning, Decoder, Framing, FromNode, HandleKind, LineError, MAX_LINE, UserValue,
 };
 use random::Random;
 
@@ -345,4 +345,53 @@ fn what_a_worker_says_can_be_played() {
         let again = decode(once(played.as_slice()));
         assert_eq!(again, (messages, Ok(true), framing));
     }
+}
+
+/// All that a decoder makes of these bytes, given at once.
+fn resumed(beginning: Beginning, bytes: &str) -> Outcome {
+    let decoder = Decoder::resuming(Framing::Node, beginning);
+    decode_with(decoder, once(bytes.as_bytes()))
+}
+
+#[test]
+fn who_goes_on_reading_skips_to_the_next_line() {
+    let (whole, _, _) = resumed(Beginning::Line, LIFE);
+    let ends: Vec<usize> = LIFE.match_indices('\n').map(|(at, _)| at).collect();
+    for cut in (0..LIFE.len()).filter(|at| LIFE.is_char_boundary(*at)) {
+        let lines_gone = ends.iter().filter(|end| **end < cut).count();
+        let at_begin = cut == 0 || LIFE.as_bytes()[cut - 1] == b'\n';
+        let left = if at_begin {
+            &whole[lines_gone..]
+        } else {
+            let (messages, outcome, _) = resumed(Beginning::Within, &LIFE[cut..]);
+            assert_eq!(messages, whole[lines_gone + 1..], "cut at {cut}");
+            assert_eq!(outcome, Ok(true));
+            &whole[lines_gone + 1..]
+        };
+        let (messages, outcome, _) = resumed(Beginning::Unknown, &LIFE[cut..]);
+        assert!(messages.ends_with(left), "cut at {cut}: {messages:?}");
+        assert_eq!(outcome, Ok(true), "cut at {cut}");
+    }
+}
+
+#[test]
+fn only_the_first_line_may_be_cut() {
+    let (messages, outcome, _) = resumed(Beginning::Unknown, "true}\n5\ntrue}\n");
+    assert_eq!(messages.len(), 1);
+    assert!(outcome.is_err());
+}
+
+#[test]
+fn what_came_of_a_line_goes_to_the_next_reader() {
+    let mut first = Decoder::new();
+    first.push(b"5\n{\"cmd\":\"NODE_HAN");
+    assert!(matches!(first.next(), Ok(Some(FromNode::User(_)))));
+    assert_eq!(first.next(), Ok(None));
+    let tail = first.unfinished_line().expect("a line");
+    let mut second = Decoder::resuming(first.framing(), Beginning::Line);
+    second.push(tail);
+    second.push(b"DLE_ACK\"}\n");
+    assert_eq!(second.next(), Ok(Some(FromNode::Acknowledged)));
+    let behind = Decoder::resuming(Framing::Node, Beginning::Within);
+    assert_eq!(behind.unfinished_line(), None);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use herder_core::{Origin, Tick};
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::listener::{self, AcceptError, Listener};
-use herder_sys::socket;
+use herder_sys::{fd, socket};
 
 /// How long accepting rests when there is no descriptor left. Without a rest the listener, still
 /// readable, would wake the thread 200,000 times a second.
@@ -45,6 +45,8 @@ impl Acceptor {
         first_token: u64,
     ) -> io::Result<Acceptor> {
         for (listener, token) in listeners.iter().zip(first_token..) {
+            // Those of a service manager may be blocking.
+            fd::set_blocking(listener.as_fd(), fd::Blocking::No)?;
             epoll.add(listener.as_fd(), token, Interest::NONE)?;
         }
         Ok(Acceptor {
@@ -141,11 +143,25 @@ impl Acceptor {
     }
 
     /// Stops listening.
-    pub(super) fn close(&mut self) {
-        self.listeners.clear();
+    pub(super) fn close(&mut self, epoll: &Epoll) {
+        for listener in self.listeners.drain(..) {
+            // They were watched since they came. Somebody else may have a duplicate of what is closed here,
+            // and then the epoll would go on watching it.
+            let _unwatched = epoll.remove(listener.as_fd());
+        }
         self.left = Some(Vec::new());
         self.armed = false;
         self.paused_until = None;
+    }
+
+    /// The listeners, while they are open.
+    pub(super) fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Gives the listeners back.
+    pub(super) fn into_listeners(self) -> Vec<Listener> {
+        self.listeners
     }
 
     fn left_at(&self, place: usize) -> Option<u32> {

@@ -1,33 +1,47 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use herder_core::dispatch::CloseReason;
+use herder_sys::page::SharedPage;
 
 use super::News;
 
-/// What a dispatch thread has done since it started. One relaxed addition per event: nothing here
-/// synchronises anything.
-#[derive(Default)]
-pub(super) struct Counters {
-    /// Connections accepted by the master.
-    accepted: AtomicU64,
-    /// Connections put into a worker's queue (again, when one was taken back).
-    handed: AtomicU64,
-    /// Connections taken back from a worker's queue.
-    taken_back: AtomicU64,
-    /// Connections closed by the master unserved.
-    closed: AtomicU64,
-}
+/// What the dispatch threads of a herd have done since it started. One relaxed addition per event: nothing
+/// here synchronises anything.
+///
+/// They lie in memory that outlives the master, so that its successor can say what died with it.
+#[derive(Clone)]
+pub(crate) struct Counters(Arc<SharedPage>);
 
-/// One of the counters.
+/// One of the counters, and its place in the page.
 #[derive(Clone, Copy)]
 pub(super) enum Count {
-    Accepted,
-    Closed,
-    Handed,
-    TakenBack,
+    /// Connections accepted by the master.
+    Accepted = 0,
+    /// Connections put into a worker's queue (again, when one was taken back).
+    Handed = 1,
+    /// Connections taken back from a worker's queue.
+    TakenBack = 2,
+    /// Connections closed by the master unserved.
+    Closed = 3,
 }
 
 impl Counters {
+    /// The counters in the first four cells of this page.
+    pub(crate) fn in_page(page: Arc<SharedPage>) -> Counters {
+        Counters(page)
+    }
+
+    /// After a master's death: how many connections were in its hand and died with it, to within the
+    /// batch that it was handing over. Counts them as closed, so that each is told of once.
+    pub(crate) fn settle(&self) -> u64 {
+        let came = self.read(Count::Accepted) + self.read(Count::TakenBack);
+        let went = self.read(Count::Handed) + self.read(Count::Closed);
+        let cut = came.saturating_sub(went);
+        self.cell(Count::Closed).fetch_add(cut, Ordering::Relaxed);
+        cut
+    }
+
     pub(super) fn add(&self, count: Count, by: usize) {
         self.cell(count).fetch_add(by as u64, Ordering::Relaxed);
     }
@@ -37,12 +51,7 @@ impl Counters {
     }
 
     fn cell(&self, count: Count) -> &AtomicU64 {
-        match count {
-            Count::Accepted => &self.accepted,
-            Count::Closed => &self.closed,
-            Count::Handed => &self.handed,
-            Count::TakenBack => &self.taken_back,
-        }
+        &self.0.cells()[count as usize]
     }
 }
 

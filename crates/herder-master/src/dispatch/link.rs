@@ -39,14 +39,21 @@ impl Link {
     pub(crate) fn new() -> io::Result<(Link, OwnedFd)> {
         let (master_end, theirs) = socket::seqpacket_pair()?;
         let worker_end = herder_sys::fd::duplicate(theirs.as_fd())?;
-        Ok((
-            Link {
-                master_end,
-                worker_end,
-                probe_sent: false,
-            },
-            theirs,
-        ))
+        Ok((Link::from_ends(master_end, worker_end), theirs))
+    }
+
+    /// The channel of these two ends, of which the worker has its own already.
+    pub(crate) fn from_ends(master_end: OwnedFd, worker_end: OwnedFd) -> Link {
+        Link {
+            master_end,
+            worker_end,
+            probe_sent: false,
+        }
+    }
+
+    /// Both ends, the master's first: what is to be stored.
+    pub(crate) fn ends(&self) -> [BorrowedFd<'_>; 2] {
+        [self.master_end.as_fd(), self.worker_end.as_fd()]
     }
 
     /// The end to watch for the worker's receipts.

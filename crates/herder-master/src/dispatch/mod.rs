@@ -5,9 +5,12 @@
 
 mod acceptor;
 mod counters;
+mod inheritance;
 mod link;
 mod node;
 mod pass;
+#[cfg(test)]
+mod safe;
 mod shared;
 
 use std::io;
@@ -18,14 +21,16 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use counters::{Count, Counters};
+use counters::Count;
 use herder_core::WorkerId;
 use herder_core::spec::{DispatchMode, DispatchSpec};
-use herder_sys::listener::Listener;
 use herder_sys::wake::Wake;
 
+use crate::estate::Vault;
 use crate::event::HerdEvent;
 
+pub(crate) use counters::Counters;
+pub(crate) use inheritance::{Board, Inheritance, Left, Line, Remains};
 pub(crate) use link::Link;
 pub(crate) use node::{
     Afterlife, Counting, Mail, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Way, Word,
@@ -40,6 +45,9 @@ pub(crate) enum Command {
     /// Accept who waits, then stop listening and say [`News::ListenersClosed`]. Withdrawals wait until
     /// everybody was received, at most so long.
     CloseListeners(Duration),
+    /// Die as a killed process does: nothing is told, and nothing is put in order.
+    #[cfg(test)]
+    Die,
     /// The worker is dead.
     Gone(WorkerId),
     /// No new connection for the worker, for now.
@@ -50,6 +58,8 @@ pub(crate) enum Command {
     Node(WorkerId, Order),
     /// End the thread.
     Stop,
+    /// Stop at once and give back what is here.
+    Surrender,
     /// No new connection for the worker, ever.
     Withdraw(WorkerId),
 }
@@ -82,8 +92,8 @@ pub(crate) struct Dispatch {
     wake: Arc<Wake>,
     news: Receiver<News>,
     news_wake: Arc<Wake>,
-    counters: Arc<Counters>,
-    thread: Option<JoinHandle<()>>,
+    counters: Counters,
+    thread: Option<JoinHandle<Option<Remains>>>,
 }
 
 /// The dispatch thread's end of the two queues.
@@ -92,41 +102,42 @@ struct Desk {
     wake: Arc<Wake>,
     news: Sender<News>,
     news_wake: Arc<Wake>,
-    counters: Arc<Counters>,
+    counters: Counters,
 }
 
 impl Dispatch {
-    /// Starts the thread, which owns the listeners from now on.
+    /// Starts the thread, which owns from now on what it inherits.
     pub(crate) fn start(
         spec: &DispatchSpec,
-        listeners: Vec<Listener>,
+        inheritance: Inheritance,
         trade: Trade,
+        vault: &Vault,
+        counters: Counters,
     ) -> io::Result<Dispatch> {
         let (commands, command_queue) = channel();
         let (news_sender, news) = channel();
         let witness = news_sender.clone();
         let (wake, news_wake) = (Arc::new(Wake::new()?), Arc::new(Wake::new()?));
-        let counters = Arc::new(Counters::default());
         let desk = Desk {
             commands: command_queue,
             wake: Arc::clone(&wake),
             news: news_sender,
             news_wake: Arc::clone(&news_wake),
-            counters: Arc::clone(&counters),
+            counters: counters.clone(),
         };
-        let body: Box<dyn FnOnce() -> io::Result<()> + Send> = match (spec.mode, trade) {
+        let body: Box<dyn FnOnce() -> io::Result<Ended> + Send> = match (spec.mode, trade) {
             // Then there is a gateway, and no such thread.
             (DispatchMode::Message, _) => return Err(io::ErrorKind::InvalidInput.into()),
             (DispatchMode::Pass | DispatchMode::Shared, Trade::Node(trade)) => {
-                let board = node::Switchboard::new(spec, listeners, trade, desk)?;
+                let board = node::Switchboard::new(spec, inheritance, trade, vault, desk)?;
                 Box::new(move || board.run())
             }
             (DispatchMode::Pass, Trade::Sockets(_)) => {
-                let pass = pass::Pass::new(spec, listeners, desk)?;
+                let pass = pass::Pass::new(spec, inheritance, desk)?;
                 Box::new(move || pass.run())
             }
             (DispatchMode::Shared, Trade::Sockets(watch)) => {
-                let shared = shared::Shared::new(listeners, desk, watch)?;
+                let shared = shared::Shared::new(inheritance, desk, watch)?;
                 Box::new(move || shared.run())
             }
         };
@@ -176,6 +187,21 @@ impl Dispatch {
         }
     }
 
+    /// Ends the thread, which gives back what it has: either another process goes on with it, or another
+    /// thread here. What it told before is still to be [read](Dispatch::news); what was not handed to a
+    /// worker is in the [`Remains`].
+    ///
+    /// # Errors
+    ///
+    /// The thread has ended before, and there is nothing to give back.
+    pub(crate) fn surrender(&mut self) -> io::Result<Remains> {
+        self.tell(Command::Surrender);
+        let ended = self.thread.take().and_then(|thread| thread.join().ok());
+        ended
+            .flatten()
+            .ok_or_else(|| io::Error::other("the dispatch thread has ended"))
+    }
+
     /// Ends the thread.
     pub(crate) fn stop(&mut self) {
         self.tell(Command::Stop);
@@ -186,6 +212,12 @@ impl Dispatch {
     }
 }
 
+/// How a dispatch thread ended.
+enum Ended {
+    Stopped,
+    Surrendered(Box<Remains>),
+}
+
 /// Tells of a dispatch thread's end that nobody asked for: without the thread the herd serves nobody.
 struct Witness {
     news: Sender<News>,
@@ -193,9 +225,10 @@ struct Witness {
 }
 
 impl Witness {
-    fn watch(self, body: impl FnOnce() -> io::Result<()>) {
+    fn watch(self, body: impl FnOnce() -> io::Result<Ended>) -> Option<Remains> {
         let text = match catch_unwind(AssertUnwindSafe(body)) {
-            Ok(Ok(())) => return,
+            Ok(Ok(Ended::Stopped)) => return None,
+            Ok(Ok(Ended::Surrendered(remains))) => return Some(*remains),
             Ok(Err(error)) => format!("the dispatch thread failed: {error}"),
             Err(_) => "the dispatch thread panicked".to_owned(),
         };
@@ -203,6 +236,7 @@ impl Witness {
         if self.news.send(News::Ended(text)).is_ok() {
             self.wake.wake();
         }
+        None
     }
 }
 
@@ -233,20 +267,25 @@ impl Desk {
 }
 
 #[cfg(test)]
+fn die() -> ! {
+    std::panic::resume_unwind(Box::new("killed"))
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn news_of(body: impl FnOnce() -> io::Result<()>) -> Option<News> {
+    fn news_of(body: impl FnOnce() -> io::Result<Ended>) -> Option<News> {
         let (sender, news) = channel();
         let wake = Arc::new(Wake::new().expect("an eventfd"));
         let witness = Witness { news: sender, wake };
-        witness.watch(body);
+        assert!(witness.watch(body).is_none());
         news.try_recv().ok()
     }
 
     #[test]
     fn an_end_that_nobody_asked_for_is_told() {
-        assert!(news_of(|| Ok(())).is_none());
+        assert!(news_of(|| Ok(Ended::Stopped)).is_none());
         assert!(matches!(
             news_of(|| Err(io::ErrorKind::OutOfMemory.into())),
             Some(News::Ended(_))

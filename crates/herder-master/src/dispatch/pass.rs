@@ -3,6 +3,8 @@
 //! The thread translates between the kernel and the pure `Dispatcher`: it accepts while somebody
 //! has credit, sends what the dispatcher assigns, measures and takes back what it asks for.
 
+mod succession;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::AsFd;
@@ -10,16 +12,15 @@ use std::time::Duration;
 
 use herder_core::dispatch::{Action, Batch, CloseReason, Dispatcher, Event, MAX_BATCH};
 use herder_core::spec::DispatchSpec;
-use herder_core::{ConnId, Incarnation, Tick, WorkerId};
+use herder_core::{ConnId, Incarnation, Origin, Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::Reserve;
-use herder_sys::listener::Listener;
 use herder_sys::{clock, random, sched};
 
 use super::acceptor::{Accepted, Acceptor, origin_of};
 use super::counters::{Count, Unserved};
 use super::link::{Held, Link};
-use super::{Command, Desk, News};
+use super::{Command, Desk, Ended, Inheritance, News};
 
 const WAKE: u64 = 0;
 const FIRST_LISTENER: u64 = 1;
@@ -76,23 +77,35 @@ enum Origins {
     Unasked,
 }
 
+impl Origins {
+    fn of(self, held: &Held) -> Option<Origin> {
+        match self {
+            Origins::Asked => origin_of(held.socket.as_fd()),
+            Origins::Unasked => None,
+        }
+    }
+}
+
 /// Whether the thread goes on.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Continue,
     End,
+    Surrender,
 }
 
 impl Pass {
     pub(super) fn new(
         spec: &DispatchSpec,
-        listeners: Vec<Listener>,
+        inheritance: Inheritance,
         desk: Desk,
     ) -> io::Result<Pass> {
         let epoll = Epoll::new()?;
         epoll.add(desk.wake.as_fd(), WAKE, Interest::READABLE)?;
-        let acceptor = Acceptor::new(listeners, &epoll, FIRST_LISTENER)?;
-        Ok(Pass {
+        let acceptor = Acceptor::new(inheritance.listeners, &epoll, FIRST_LISTENER)?;
+        // Numbers go on where the last master's ended: some of its connections may still be on their way.
+        let next_conn = desk.counters.read(Count::Accepted) + 1;
+        let mut pass = Pass {
             desk,
             epoll,
             acceptor,
@@ -104,28 +117,33 @@ impl Pass {
             },
             links: BTreeMap::new(),
             hand: BTreeMap::new(),
-            next_conn: 1,
+            next_conn,
             ready: Vec::new(),
             turn: 0,
             unwatchable: BTreeSet::new(),
             last_call: None,
             reserve: Reserve::new(MAX_BATCH)?,
             unserved: Unserved::default(),
-        })
+        };
+        pass.take_over(inheritance.lines, inheritance.hand);
+        Ok(pass)
     }
 
     /// Runs until told to stop.
-    pub(super) fn run(mut self) -> io::Result<()> {
+    pub(super) fn run(mut self) -> io::Result<Ended> {
         // It halves the cost per connection: the thread is not run at each handshake, but finds
         // many connections when its turn comes. Refused in some sandboxes; then it costs more.
         let _unbatched = sched::batch_this_thread();
         let ended = self.turns();
+        if let Ok(Next::Surrender) = ended {
+            return Ok(Ended::Surrendered(Box::new(self.remains())));
+        }
         // Nobody serves what is still here; it is closed with the thread.
         self.desk.counters.add(Count::Closed, self.hand.len());
-        ended
+        ended.map(|_| Ended::Stopped)
     }
 
-    fn turns(&mut self) -> io::Result<()> {
+    fn turns(&mut self) -> io::Result<Next> {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             self.epoll.wait(&mut events, self.timeout())?;
@@ -133,8 +151,9 @@ impl Pass {
             for event in events.iter() {
                 match event.token {
                     WAKE => {
-                        if self.obey(now) == Next::End {
-                            return Ok(());
+                        let next = self.obey(now);
+                        if next != Next::Continue {
+                            return Ok(next);
                         }
                     }
                     token if token >= FIRST_LINK => {
@@ -182,6 +201,8 @@ impl Pass {
                         withheld: Vec::new(),
                     });
                 }
+                #[cfg(test)]
+                Command::Die => crate::dispatch::die(),
                 Command::Gone(worker) => self.gone(worker, now),
                 Command::Hold(worker) => self.dispatcher.handle(Event::Hold { worker }, now),
                 Command::Load(worker, open) => {
@@ -189,6 +210,7 @@ impl Pass {
                 }
                 Command::Node(..) => {}
                 Command::Stop => return Next::End,
+                Command::Surrender => return Next::Surrender,
                 Command::Withdraw(worker) => match &mut self.last_call {
                     Some(call) => call.withheld.push(worker),
                     None => self.withdraw(worker, now),
@@ -237,17 +259,16 @@ impl Pass {
     fn accept_from(&mut self, place: usize, now: Tick) -> bool {
         match self.acceptor.accept(place, now) {
             Accepted::Connection(socket) => {
+                // First, so that it is counted if this process dies now.
+                self.desk.counters.add(Count::Accepted, 1);
                 let conn = ConnId(self.next_conn);
                 self.next_conn += 1;
                 let listener = u16::try_from(place).unwrap_or(u16::MAX);
-                let origin = match self.origins {
-                    Origins::Asked => origin_of(socket.as_fd()),
-                    Origins::Unasked => None,
-                };
-                self.hand.insert(conn, Held { socket, listener });
+                let held = Held { socket, listener };
+                let origin = self.origins.of(&held);
+                self.hand.insert(conn, held);
                 self.dispatcher
                     .handle(Event::Accepted { conn, origin }, now);
-                self.desk.counters.add(Count::Accepted, 1);
                 true
             }
             Accepted::Nothing => false,
@@ -280,7 +301,7 @@ impl Pass {
     fn end_last_call(&mut self, now: Tick) {
         let Some(call) = &self.last_call else { return };
         if self.acceptor.is_open() && (self.acceptor.is_done() || call.door <= now) {
-            self.acceptor.close();
+            self.acceptor.close(&self.epoll);
             self.desk.tell(News::ListenersClosed);
         }
         let queued = |(worker, _): &(WorkerId, Link)| self.dispatcher.queued(*worker);
@@ -442,3 +463,7 @@ fn watch_receipts(epoll: &Epoll, incarnation: Incarnation, link: &Link) -> io::R
 fn now() -> Tick {
     Tick::from_micros(clock::monotonic_micros())
 }
+
+#[cfg(test)]
+#[path = "pass_tests.rs"]
+mod tests;

@@ -10,7 +10,7 @@ use herder_sys::clock;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::listener::{self, Listener};
 
-use super::{Command, Desk, News, Watch};
+use super::{Command, Desk, Ended, Inheritance, News, Remains, Watch};
 
 const WAKE: u64 = 0;
 const FIRST_LISTENER: u64 = 1;
@@ -36,8 +36,21 @@ pub(super) struct Shared {
     nudges: u64,
 }
 
+/// Whether the thread goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Continue,
+    End,
+    Surrender,
+}
+
 impl Shared {
-    pub(super) fn new(listeners: Vec<Listener>, desk: Desk, watch: Watch) -> io::Result<Shared> {
+    pub(super) fn new(inheritance: Inheritance, desk: Desk, watch: Watch) -> io::Result<Shared> {
+        // A worker may have died while nobody looked after who waits.
+        let look = inheritance
+            .is_succession()
+            .then(|| (now().after(STANDS), LOOKS));
+        let listeners = inheritance.listeners;
         let epoll = Epoll::new()?;
         epoll.add(desk.wake.as_fd(), WAKE, Interest::READABLE)?;
         for (listener, token) in listeners.iter().zip(FIRST_LISTENER..) {
@@ -49,17 +62,20 @@ impl Shared {
             epoll,
             listeners,
             watch,
-            look: None,
+            look,
             nudges: 0,
         })
     }
 
     /// Runs until told to stop.
-    pub(super) fn run(mut self) -> io::Result<()> {
-        self.turns()
+    pub(super) fn run(mut self) -> io::Result<Ended> {
+        Ok(match self.turns()? {
+            Next::Surrender => Ended::Surrendered(Box::new(Remains::of_listeners(self.listeners))),
+            Next::Continue | Next::End => Ended::Stopped,
+        })
     }
 
-    fn turns(&mut self) -> io::Result<()> {
+    fn turns(&mut self) -> io::Result<Next> {
         let mut events = Events::with_capacity(16);
         loop {
             let timeout = self.look.map(|(at, _)| at.since(now()));
@@ -67,8 +83,9 @@ impl Shared {
             for event in events.iter() {
                 match event.token {
                     WAKE => {
-                        if !self.obey() {
-                            return Ok(());
+                        let next = self.obey();
+                        if next != Next::Continue {
+                            return Ok(next);
                         }
                     }
                     token => self.listen_again(token)?,
@@ -78,8 +95,7 @@ impl Shared {
         }
     }
 
-    /// Whether the thread goes on.
-    fn obey(&mut self) -> bool {
+    fn obey(&mut self) -> Next {
         self.desk.wake.clear();
         while let Ok(command) = self.desk.commands.try_recv() {
             match command {
@@ -90,15 +106,18 @@ impl Shared {
                 | Command::Load(..)
                 | Command::Node(..) => {}
                 Command::CloseListeners(_) => self.close_listeners(),
+                #[cfg(test)]
+                Command::Die => crate::dispatch::die(),
                 Command::Gone(_) => self.look = Some((now().after(STANDS), LOOKS)),
-                Command::Stop => return false,
+                Command::Stop => return Next::End,
+                Command::Surrender => return Next::Surrender,
                 Command::Withdraw(worker) => {
                     self.look = Some((now().after(STANDS), LOOKS));
                     self.desk.tell(News::Withdrawn(worker));
                 }
             }
         }
-        true
+        Next::Continue
     }
 
     /// The workers' duplicates live on: without its removal the epoll would still watch what they

@@ -8,10 +8,9 @@ use herder_sys::epoll::{Epoll, Interest};
 use herder_wire::keeper::{Key, Prefix};
 
 use super::gateway::Reception;
-use super::node::Line;
 use super::token::Source;
 use super::{Master, Stopping};
-use crate::dispatch::{Command, Dispatch, News, Order};
+use crate::dispatch::{Command, Dispatch, Line, News, Order};
 use crate::event::HerdEvent;
 use crate::part::Part;
 

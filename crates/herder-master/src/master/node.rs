@@ -1,7 +1,7 @@
 //! Workers that are Node programs: what they say becomes events of the supervisor, and how they are
 //! brought to leave.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use herder_core::spec::DispatchMode;
@@ -18,8 +18,8 @@ use super::member::Fate;
 use super::{Master, now};
 use crate::config::{Config, Farewell, NodeProgram, NodeReady, Program};
 use crate::dispatch::{
-    Afterlife, Command, Counting, Link, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Trade,
-    Watch, Word,
+    Afterlife, Command, Counting, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Trade, Watch,
+    Word,
 };
 use crate::event::HerdEvent;
 use crate::part::Part;
@@ -31,14 +31,6 @@ const LINGERS: Duration = Duration::from_secs(1);
 const VOLUNTARY: &str = "it disconnects by its own wish";
 const SUICIDE: &str = "suicide";
 const CUT_OFF: &str = "it has ended its channel";
-
-/// How a worker is reached by who gives it connections.
-pub(super) enum Line {
-    /// By a channel for connections.
-    Conns(Link),
-    /// By the channel of Node's `cluster`.
-    Node(OwnedFd),
-}
 
 /// A Node program in its life.
 #[derive(Clone, Serialize, Deserialize)]

@@ -73,6 +73,19 @@ pub struct Decoder {
     skips: bool,
     skipped: u64,
     failure: Option<LineError>,
+    /// The next line may have lost its beginning to somebody else.
+    may_be_cut: bool,
+}
+
+/// Where in a worker's lines somebody begins to read who did not read what came before.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Beginning {
+    /// At the beginning of a line.
+    Line,
+    /// Nobody knows.
+    Unknown,
+    /// Within a line: the rest of it is left out.
+    Within,
 }
 
 impl Decoder {
@@ -95,7 +108,36 @@ impl Decoder {
             skips: false,
             skipped: 0,
             failure: None,
+            may_be_cut: false,
         }
+    }
+
+    /// A decoder that goes on where another one has ended, perhaps with its process. What cannot be read
+    /// of a first line whose beginning may be lost is left out, and no error.
+    ///
+    /// ```
+    /// use herder_wire::node::{Beginning, Decoder, Framing, FromNode};
+    ///
+    /// let mut decoder = Decoder::resuming(Framing::Node, Beginning::Unknown);
+    /// decoder.push(b"\"accepted\":true,\"seq\":7}\n{\"cmd\":\"NODE_HANDLE_ACK\"}\n");
+    /// assert_eq!(decoder.next()?, Some(FromNode::Acknowledged));
+    /// # Ok::<(), herder_wire::node::LineError>(())
+    /// ```
+    #[must_use]
+    pub fn resuming(framing: Framing, beginning: Beginning) -> Self {
+        Decoder {
+            framing,
+            skips: beginning == Beginning::Within,
+            may_be_cut: beginning == Beginning::Unknown,
+            ..Decoder::new()
+        }
+    }
+
+    /// What has come of a line that has not ended; `None` when it is one that is left out. Whoever goes on
+    /// from here begins with these bytes.
+    #[must_use]
+    pub fn unfinished_line(&self) -> Option<&[u8]> {
+        (!self.skips).then(|| &self.buffer[self.consumed..])
     }
 
     /// Adds received bytes. Call [`Decoder::next`] until it returns `None` before the next push,
@@ -176,12 +218,16 @@ impl Decoder {
             let line = self.consumed..self.searched + length;
             self.consumed = line.end + 1;
             self.searched = self.consumed;
+            let may_be_cut = std::mem::take(&mut self.may_be_cut);
             if line.len() > self.limit {
                 self.check_may_skip(&self.buffer[line])?;
                 self.skipped += 1;
                 continue;
             }
-            let (framing, message) = read(&self.buffer[line])?;
+            let (framing, message) = match read(&self.buffer[line]) {
+                Err(_) if may_be_cut => continue,
+                result => result?,
+            };
             if framing == Framing::Bun {
                 self.framing = framing;
             }

@@ -23,7 +23,7 @@ mod shapes;
 mod to_node;
 mod user;
 
-pub use decoder::{Decoder, LineError};
+pub use decoder::{Beginning, Decoder, LineError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use from_node::{Accepted, FromNode, HandleKind};
 pub use json::{Json, JsonError};

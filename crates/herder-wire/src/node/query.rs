@@ -1,5 +1,7 @@
 //! What a worker asks for when its program listens.
 
+use serde::{Deserialize, Serialize};
+
 use super::json::{Json, members, text, write_text};
 
 /// The backlog where a program names none, or 0.
@@ -36,7 +38,7 @@ pub struct Query {
 }
 
 /// What a [`Query`] says of its address.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum AddressType {
     /// 4 or 6 for TCP, -1 for Unix sockets. Without an address, 4 is a mere default: both families
     /// are meant.
@@ -51,7 +53,7 @@ pub enum AddressType {
 ///
 /// A worker that holds the listener already, and asks for it again, means another one: its program
 /// is to be told `EADDRINUSE`.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Identity {
     address: Option<String>,
     port: Option<i32>,

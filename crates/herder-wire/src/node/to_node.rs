@@ -4,6 +4,8 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::num::NonZero;
 
+use serde::{Deserialize, Serialize};
+
 use super::json::{Json, write_text};
 use super::user::UserValue;
 use super::{BUN_MARK, Framing};
@@ -100,7 +102,7 @@ pub enum Outcome {
 }
 
 /// What kind of socket a worker gets to share.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum SharedKind {
     /// UDP.
     Datagram,

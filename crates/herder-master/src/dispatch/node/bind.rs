@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use herder_sys::listener::{self, BoundAddress, Families, Sharing};
 use herder_wire::node::{Endpoint, Query, SharedKind};
+use serde::{Deserialize, Serialize};
 
 /// A socket as a worker asked for it. It does not listen.
 pub(super) struct Bound {
@@ -21,7 +22,7 @@ pub(super) struct Bound {
 }
 
 /// Where a socket is.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Place {
     Name(String),
     Path(PathBuf),
@@ -30,7 +31,7 @@ pub(super) enum Place {
 }
 
 /// The file of a Unix socket.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct SocketFile {
     pub(crate) path: PathBuf,
     pub(crate) device: u64,

@@ -3,12 +3,16 @@
 //! The worker is not trusted: what it does not read is bounded, what it sends unasked is closed, and
 //! a line that no Node writes is the end of the conversation.
 
+mod fault;
+mod succession;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use herder_sys::socket::{self, Wait};
-use herder_wire::node::{Decoder, Framing, FromNode, LineError, READ_SIZE, ToNode, UserValue};
+use herder_wire::node::{Decoder, Framing, FromNode, READ_SIZE, ToNode, UserValue};
+use serde::{Deserialize, Serialize};
 
 use super::exchange::MAX_PORTS;
 
@@ -28,6 +32,10 @@ const FORGIVEN: u32 = 8;
 /// How many bytes one reading takes: what Node itself takes.
 pub(super) const ROOM: usize = READ_SIZE;
 
+pub(super) use fault::Fault;
+use succession::Cut;
+pub(super) use succession::{ChannelState, CutNews, Progress};
+
 /// One worker's channel.
 pub(super) struct Channel {
     socket: OwnedFd,
@@ -43,6 +51,19 @@ pub(super) struct Channel {
     known_read: u64,
     /// Envelopes that the worker has not answered, oldest first.
     unanswered: VecDeque<Envelope>,
+    /// Whether those are all that it has to answer.
+    grasp: Grasp,
+    /// It has received what the last master had said, since this was last asked.
+    has_settled: bool,
+    /// Of the first line that waits the beginning was written.
+    cut: Option<Cut>,
+    /// The number of the last such line.
+    last_cut: u32,
+    /// What is to be noted of it.
+    cut_news: Option<CutNews>,
+    /// How many bytes of what was read are still in the socket: they are taken when all is done that they
+    /// ask for.
+    looked_at: usize,
     arrival: Arrival,
     uninvited: u32,
     /// Sending waits although the socket has room: too many descriptors are on their way.
@@ -55,12 +76,55 @@ pub(super) struct Channel {
 struct Line {
     bytes: Vec<u8>,
     /// It goes with the first byte.
-    descriptor: Option<OwnedFd>,
+    parcel: Option<Parcel>,
     author: Author,
 }
 
-/// Whose words a line has.
+/// A descriptor that goes with a line.
+pub(super) struct Parcel {
+    pub(super) descriptor: OwnedFd,
+    pub(super) of: Goods,
+}
+
+/// What a descriptor is a duplicate of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Goods {
+    /// The herd's own listener at this place.
+    Gift(usize),
+    /// The listener of this key.
+    Port(u64),
+}
+
+/// Whether it is known which envelopes the worker has to answer. Answers have no names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+enum Grasp {
+    /// They are all our own.
+    Certain,
+    /// Envelopes of the last master's may lie in the channel, un-received.
+    Unread,
+    /// All of the last master's were received, and may not be answered yet.
+    Unanswered,
+}
+
+/// How a channel is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Care {
+    /// What is read stays in the socket until it was [done](Channel::done): if this process dies before
+    /// that, the next one reads it again.
+    Careful,
+    Plain,
+}
+
+/// Where reading stands within the worker's lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Standpoint {
+    BetweenLines,
+    WithinEnvelope,
+    WithinLine,
+}
+
+/// Whose words a line has.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Author {
     Master,
     Program,
@@ -103,33 +167,6 @@ pub(super) enum Reading {
     Quiet,
 }
 
-/// Why a worker is given up.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault {
-    #[error("it does not read what it is told")]
-    Deaf,
-    #[error("it wrote a line that no Node writes: {0}")]
-    Line(LineError),
-    #[error("one message of its is longer than {0} bytes")]
-    Long(usize),
-    #[error("its channel failed: {0}")]
-    System(io::ErrorKind),
-    #[error("it sends descriptors that nobody asked for")]
-    Uninvited,
-}
-
-impl From<LineError> for Fault {
-    fn from(error: LineError) -> Fault {
-        match error {
-            LineError::TooLong { limit } => Fault::Long(limit),
-            LineError::BadField { .. }
-            | LineError::Blank
-            | LineError::Json(_)
-            | LineError::NotUtf8 { .. } => Fault::Line(error),
-        }
-    }
-}
-
 impl Channel {
     pub(super) fn new(socket: OwnedFd) -> Channel {
         Channel {
@@ -142,11 +179,27 @@ impl Channel {
             written: 0,
             known_read: 0,
             unanswered: VecDeque::new(),
+            grasp: Grasp::Certain,
+            has_settled: false,
+            cut: None,
+            last_cut: 0,
+            cut_news: None,
+            looked_at: 0,
             arrival: Arrival::None,
             uninvited: 0,
             crowded: false,
             draft: Vec::new(),
         }
+    }
+
+    /// Gives the socket back.
+    pub(super) fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+
+    /// Whether a descriptor has come whose envelope has not: an answer is owed soon.
+    pub(super) fn has_arrival(&self) -> bool {
+        self.arrival == Arrival::Waits
     }
 
     /// The end to watch.
@@ -169,14 +222,14 @@ impl Channel {
     pub(super) fn say(
         &mut self,
         message: &ToNode<'_>,
-        descriptor: Option<OwnedFd>,
+        parcel: Option<Parcel>,
     ) -> Result<(), Fault> {
         let mut bytes = Vec::new();
         message.encode(self.decoder.framing(), &mut bytes);
         if self.unsent_bytes + bytes.len() > MAX_UNSENT && self.unsent_bytes > 0 {
             return Err(Fault::Deaf);
         }
-        if descriptor.is_some() {
+        if parcel.is_some() {
             if self.unsent_handles >= MAX_UNSENT_HANDLES {
                 return Err(Fault::Deaf);
             }
@@ -185,7 +238,7 @@ impl Channel {
         self.unsent_bytes += bytes.len();
         self.unsent.push_back(Line {
             bytes,
-            descriptor,
+            parcel,
             author: Author::Master,
         });
         self.flush();
@@ -203,7 +256,7 @@ impl Channel {
         self.unsent_mail += bytes.len();
         self.unsent.push_back(Line {
             bytes,
-            descriptor: None,
+            parcel: None,
             author: Author::Program,
         });
         self.flush();
@@ -232,6 +285,7 @@ impl Channel {
             // It listens for itself and would not know what to do with it.
             return Err(io::ErrorKind::Unsupported.into());
         }
+        self.look_after_reading();
         let mut draft = std::mem::take(&mut self.draft);
         draft.clear();
         ToNode::NewConnection { key, seq }.encode(Framing::Node, &mut draft);
@@ -249,9 +303,10 @@ impl Channel {
                 self.unsent_bytes += bytes.len();
                 self.unsent.push_back(Line {
                     bytes,
-                    descriptor: None,
+                    parcel: None,
                     author: Author::Master,
                 });
+                self.note_cut(length);
             }
         }
         self.draft = draft;
@@ -261,11 +316,13 @@ impl Channel {
     /// Writes what waits, as far as the worker reads.
     pub(super) fn flush(&mut self) {
         self.crowded = false;
+        self.look_after_reading();
         while let Some(line) = self.unsent.front() {
             if self.must_wait(line) {
                 return;
             }
-            let descriptor = line.descriptor.as_ref().map(AsFd::as_fd);
+            let parcel = line.parcel.as_ref();
+            let descriptor = parcel.map(|it| it.descriptor.as_fd());
             let sent = socket::send(self.socket.as_fd(), &line.bytes, descriptor.as_slice());
             match sent {
                 Ok(length) => self.note_sent(length),
@@ -277,6 +334,7 @@ impl Channel {
                 // Nobody reads any more; the end will be read.
                 Err(_) => {
                     self.unsent.clear();
+                    self.cut = None;
                     self.unsent_bytes = 0;
                     self.unsent_mail = 0;
                     self.unsent_handles = 0;
@@ -288,7 +346,12 @@ impl Channel {
 
     /// Reads once into `room`, which holds [`ROOM`] bytes. [`Channel::hear`] is to be called until it
     /// gives nothing before the next reading.
-    pub(super) fn read(&mut self, room: &mut [u8]) -> Result<Reading, Fault> {
+    pub(super) fn read(&mut self, room: &mut [u8], care: Care) -> Result<Reading, Fault> {
+        if care == Care::Careful
+            && let Some(reading) = self.look(room)
+        {
+            return Ok(reading);
+        }
         let mut none = Vec::new();
         let received =
             match socket::receive(self.socket.as_fd(), room, &mut none, 0, Wait::DontWait) {
@@ -345,6 +408,10 @@ impl Channel {
                 self.say(&answer, None)?;
                 *inner
             }
+            FromNode::Verdict { ack, accepted } => {
+                self.note_verdict(ack);
+                FromNode::Verdict { ack, accepted }
+            }
             message @ (FromNode::Close { .. }
             | FromNode::ExitedAfterDisconnect { .. }
             | FromNode::Internal
@@ -353,8 +420,7 @@ impl Channel {
             | FromNode::Query { .. }
             | FromNode::SocketCountAsked { .. }
             | FromNode::SocketsClosedAsked { .. }
-            | FromNode::User(_)
-            | FromNode::Verdict { .. }) => message,
+            | FromNode::User(_)) => message,
         };
         Ok(Some(Heard::Message(message)))
     }
@@ -363,11 +429,15 @@ impl Channel {
     /// within an envelope while another one is behind it.
     fn may_send_envelope(&self, length: usize) -> bool {
         let unread = self.written - self.known_read + length as u64;
-        self.unanswered.is_empty() || unread < READ_SIZE as u64
+        match self.grasp {
+            Grasp::Certain => self.unanswered.is_empty() || unread < READ_SIZE as u64,
+            Grasp::Unanswered => unread < READ_SIZE as u64,
+            Grasp::Unread => false,
+        }
     }
 
     fn must_wait(&self, line: &Line) -> bool {
-        line.descriptor.is_some() && !self.may_send_envelope(line.bytes.len())
+        line.parcel.is_some() && !self.may_send_envelope(line.bytes.len())
     }
 
     fn note_envelope(&mut self, length: usize, conn: Option<u64>) {
@@ -380,7 +450,7 @@ impl Channel {
         let Some(mut line) = self.unsent.pop_front() else {
             return;
         };
-        if line.descriptor.take().is_some() {
+        if line.parcel.take().is_some() {
             self.unsent_handles -= 1;
             self.note_envelope(line.bytes.len(), None);
         }
@@ -392,12 +462,20 @@ impl Channel {
         if length < line.bytes.len() {
             line.bytes.drain(..length);
             self.unsent.push_front(line);
+            self.note_cut(length);
+        } else {
+            self.note_end_of_cut(length);
         }
     }
 
     /// The oldest envelope is answered, and all that was written before it is read. Returns the number
     /// of its connection.
     fn answered(&mut self) -> Option<u64> {
+        if self.grasp != Grasp::Certain {
+            // It may be the answer to one of the last master's.
+            self.flush();
+            return None;
+        }
         // An answer to nothing changes nothing.
         let envelope = self.unanswered.pop_front()?;
         self.known_read = envelope.end;

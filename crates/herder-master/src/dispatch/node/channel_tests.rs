@@ -28,6 +28,13 @@ fn connection() -> OwnedFd {
     one
 }
 
+fn parcel() -> Parcel {
+    Parcel {
+        descriptor: connection(),
+        of: Goods::Gift(0),
+    }
+}
+
 fn text(length: usize) -> UserValue {
     UserValue::from_text(&"x".repeat(length))
 }
@@ -69,7 +76,7 @@ impl Worker {
 
     fn heard(&mut self) -> Result<Vec<Heard>, Fault> {
         let mut all = Vec::new();
-        while self.channel.read(&mut self.room)? == Reading::Goes {
+        while self.channel.read(&mut self.room, Care::Plain)? == Reading::Goes {
             self.hear_into(&mut all)?;
         }
         self.hear_into(&mut all)?;
@@ -151,7 +158,7 @@ fn what_does_not_fit_goes_later_and_in_order() {
     gift.encode(Framing::Node, &mut expected);
     worker
         .channel
-        .say(&gift, Some(connection()))
+        .say(&gift, Some(parcel()))
         .expect("there is room");
     assert!(worker.channel.wants_room());
     assert!(worker.channel.pass("1", 1, connection().as_fd()).is_err());
@@ -186,7 +193,7 @@ fn what_a_worker_does_not_read_takes_few_descriptors() {
         value: &value,
     };
     let fault = loop {
-        match worker.channel.say(&message, Some(connection())) {
+        match worker.channel.say(&message, Some(parcel())) {
             Ok(()) => said += 1,
             Err(fault) => break fault,
         }
@@ -274,7 +281,7 @@ fn the_end_is_heard_after_all_that_was_said() {
     worker.end = connection();
     let mut readings = Vec::new();
     for _ in 0..3 {
-        readings.push(worker.channel.read(&mut worker.room));
+        readings.push(worker.channel.read(&mut worker.room, Care::Plain));
     }
     assert!(readings.contains(&Ok(Reading::Ended)));
     let last = Heard::Message(FromNode::User(UserValue::from_text("last")));

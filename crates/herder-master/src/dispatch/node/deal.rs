@@ -1,6 +1,6 @@
 //! Connections: accepted, dealt out, decided upon, and dealt out again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ impl Switchboard {
                         break;
                     }
                 };
+                // First, so that it is counted if this process dies now.
+                self.desk.counters.add(Count::Accepted, 1);
                 let origin = if asks_for_origin {
                     origin_of(socket.as_fd())
                 } else {
@@ -55,7 +57,6 @@ impl Switchboard {
                 doorway
                     .dispatcher
                     .handle(Event::Accepted { conn, origin }, now);
-                self.desk.counters.add(Count::Accepted, 1);
             }
         }
     }
@@ -86,6 +87,9 @@ impl Switchboard {
             return;
         }
         peer.admission = admission;
+        if admission == Admission::Admitted && std::mem::take(&mut peer.is_young) {
+            self.note_change();
+        }
         for key in self.exchange.keys_of(worker.incarnation) {
             self.admit_to(key, worker.incarnation, now);
         }
@@ -101,6 +105,9 @@ impl Switchboard {
         let event = match (peer.course, peer.admission) {
             // Who leaves does not come back: if it dies of that, no connection was the cause.
             (Course::Leaves, _) | (_, Admission::NoMore) => Event::Withdraw { worker },
+            (Course::Serves, Admission::Admitted) if peer.channel.is_settling() => {
+                Event::Hold { worker }
+            }
             (Course::Serves, Admission::Admitted) => Event::Admit { worker },
             (Course::Severed, Admission::Admitted) | (_, Admission::NotNow) => {
                 Event::Hold { worker }
@@ -121,6 +128,7 @@ impl Switchboard {
             Some(peer) if peer.course == Course::Serves => peer.course = Course::Leaves,
             Some(_) | None => return,
         }
+        self.note_change();
         self.hold_everywhere(life, now);
         let seq = self.seq();
         self.say(life, &ToNode::Disconnect { seq }, None, now);
@@ -136,6 +144,7 @@ impl Switchboard {
             return;
         }
         peer.course = Course::Severed;
+        self.ledger.note_change();
         // It is watched as long as it is listened to.
         let _unwatched = self.epoll.remove(peer.channel.socket());
         let worker = peer.id;
@@ -146,8 +155,11 @@ impl Switchboard {
     /// A worker's channel has ended, or its process: what it has not decided about goes to others.
     pub(super) fn part_with(&mut self, life: Incarnation, now: Tick) {
         self.tell_losses(life, now);
+        self.note_change();
+        self.parked.retain(|parked| parked.life != life);
         let Some(peer) = self.peers.remove(&life) else {
-            return;
+            // One that the last master had, and that died with it.
+            return self.exchange.forget(life, now);
         };
         if peer.course != Course::Severed {
             // It is watched as long as it is listened to.
@@ -155,10 +167,13 @@ impl Switchboard {
         }
         self.exchange.forget(life, now);
         let mut returned: BTreeMap<u64, Vec<ConnId>> = BTreeMap::new();
-        for (port, conn) in peer.undecided.into_values() {
+        let mut inherited = Vec::new();
+        for (seq, (port, conn)) in peer.undecided {
             if self.is_touched(conn) {
                 // It was taken; only the verdict was lost. A request is never carried out twice.
                 self.hand.remove(&conn);
+            } else if peer.inherited.contains(&seq) {
+                inherited.push(conn);
             } else {
                 returned.entry(port).or_default().push(conn);
             }
@@ -176,7 +191,14 @@ impl Switchboard {
         // Those of a listener that was closed meanwhile.
         for conn in returned.into_values().flatten() {
             self.hand.remove(&conn);
+            self.desk.counters.add(Count::TakenBack, 1);
+            self.desk.counters.add(Count::Closed, 1);
         }
+        for conn in inherited {
+            self.desk.counters.add(Count::TakenBack, 1);
+            self.give_again_to_others(conn, now);
+        }
+        self.ledger.marks.take(peer.mark);
     }
 
     /// A worker's verdict on what it was given under this number.
@@ -184,35 +206,61 @@ impl Switchboard {
         let Some(peer) = self.peers.get_mut(&life) else {
             return;
         };
-        // A number that it was not given changes nothing.
         let Some((key, conn)) = peer.undecided.remove(&seq) else {
-            return;
+            return self.decide_foreign(life, seq, verdict);
         };
+        let is_inherited = peer.inherited.remove(&seq);
         let worker = peer.id;
         let event = match verdict {
             Verdict::Yes => {
-                peer.served += 1;
+                peer.mark.add_served();
                 // The client must see the worker's close.
                 self.hand.remove(&conn);
                 Event::Received { worker, conn }
             }
             Verdict::No => {
                 self.desk.counters.add(Count::TakenBack, 1);
+                if is_inherited {
+                    return self.give_again_to_others(conn, now);
+                }
                 Event::Rejected { worker, conn }
             }
         };
         match self.exchange.doorway(key) {
             Some(doorway) => doorway.dispatcher.handle(event, now),
             // The listener was closed meanwhile.
-            None => drop(self.hand.remove(&conn)),
+            None if self.hand.remove(&conn).is_some() => self.desk.counters.add(Count::Closed, 1),
+            None => {}
+        }
+    }
+
+    /// A verdict on what this master has not given. If the last one has, its duplicate died with it.
+    fn decide_foreign(&mut self, life: Incarnation, seq: u64, verdict: Verdict) {
+        let Some(peer) = self.peers.get(&life) else {
+            return;
+        };
+        // Any other number changes nothing.
+        if !peer.is_adopted || seq > self.first_seq {
+            return;
+        }
+        match verdict {
+            Verdict::Yes => peer.mark.add_served(),
+            Verdict::No => {
+                self.desk.counters.add(Count::TakenBack, 1);
+                self.desk.counters.add(Count::Closed, 1);
+            }
         }
     }
 
     /// Nobody wants this listener any more.
     pub(super) fn close_port(&mut self, key: u64) {
-        self.exchange.close(key);
+        self.exchange.close(key, &self.epoll);
+        self.note_change();
         let before = self.hand.len();
-        self.hand.retain(|_, held| held.port != key);
+        let given = self.peers.values().flat_map(|it| it.undecided.values());
+        let given: BTreeSet<ConnId> = given.map(|(_, conn)| *conn).collect();
+        self.hand
+            .retain(|conn, held| held.port != key || given.contains(conn));
         self.desk
             .counters
             .add(Count::Closed, before - self.hand.len());

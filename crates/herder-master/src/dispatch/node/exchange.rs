@@ -5,28 +5,38 @@
 //! death of all workers their successors find it, with everybody who connected meanwhile. One that no
 //! successor asks for is closed in the end: it was a worker's own.
 
+mod succession;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use herder_core::dispatch::Dispatcher;
 use herder_core::spec::DispatchSpec;
 use herder_core::{Incarnation, Tick};
 use herder_sys::epoll::Epoll;
 use herder_sys::listener::{self, Listener};
+use herder_sys::socket;
+use herder_wire::keeper::Key;
 use herder_wire::node::{Endpoint, Identity, Json, Query, SharedKind};
 
 use super::Scheduling;
 use super::bind::{self, Bound, Place, SocketFile, libc_errno};
 use super::deal::PATIENCE;
 use crate::dispatch::acceptor::Acceptor;
+use crate::estate::Vault;
+
+pub(super) use succession::ExchangeState;
 
 /// How many listeners one worker may have at a time.
 pub(super) const MAX_PORTS: usize = 256;
 
 /// How many listeners may wait for a worker while others have theirs.
 const MAX_ORPHANS: usize = 256;
+
+/// How many places are remembered that were closed.
+const MAX_CLOSED: usize = 64;
 
 /// All listeners.
 pub(super) struct Exchange {
@@ -35,6 +45,9 @@ pub(super) struct Exchange {
     spec: DispatchSpec,
     first_token: u64,
     next_key: u64,
+    vault: Vault,
+    /// Where the keeper may still have a duplicate, the newest first.
+    closed_lately: Vec<Place>,
 }
 
 /// One listener.
@@ -89,13 +102,20 @@ pub(super) struct Refusal {
 
 impl Exchange {
     /// No listener yet. In the epoll each will have `first_token` plus its key.
-    pub(super) fn new(scheduling: Scheduling, spec: &DispatchSpec, first_token: u64) -> Exchange {
+    pub(super) fn new(
+        scheduling: Scheduling,
+        spec: &DispatchSpec,
+        first_token: u64,
+        vault: Vault,
+    ) -> Exchange {
         Exchange {
             ports: BTreeMap::new(),
             scheduling,
             spec: spec.clone(),
             first_token,
             next_key: 1,
+            vault,
+            closed_lately: Vec::new(),
         }
     }
 
@@ -187,11 +207,54 @@ impl Exchange {
         }
     }
 
+    /// Closes where the master accepts; what it has accepted is still given out.
+    pub(super) fn close_doors(&mut self, epoll: &Epoll) {
+        for (key, port) in &mut self.ports {
+            if let Some(socket) = port.socket() {
+                // So that nobody waits at the keeper's duplicate.
+                let _unconnected = socket::shutdown_both(socket);
+            }
+            self.vault.forget(&Key::node(*key));
+            if let Service::Passed(doorway) = &mut port.service {
+                doorway.acceptor.close(epoll);
+            }
+            if let Some(file) = port.file.take() {
+                file.remove();
+            }
+        }
+    }
+
     /// Closes a listener. Who waits there is refused.
-    pub(super) fn close(&mut self, key: u64) {
-        if let Some(file) = self.ports.remove(&key).and_then(|port| port.file) {
+    ///
+    /// The keeper has a duplicate for some moments more, so that it is ended for whoever has it; what then
+    /// is still in the way of another one passes soon.
+    pub(super) fn close(&mut self, key: u64, epoll: &Epoll) {
+        if let Some(socket) = self.ports.get(&key).and_then(Port::socket) {
+            // It fails for what does not listen.
+            let _unconnected = socket::shutdown_both(socket);
+        }
+        if let Some(port) = self.let_go(key) {
+            if let Service::Passed(mut doorway) = port.service {
+                doorway.acceptor.close(epoll);
+            }
+            self.closed_lately.truncate(MAX_CLOSED - 1);
+            self.closed_lately.insert(0, port.place);
+        }
+    }
+
+    /// Lets go of a listener that workers have, who go on accepting there.
+    pub(super) fn let_go(&mut self, key: u64) -> Option<Port> {
+        let port = self.ports.remove(&key)?;
+        self.vault.forget(&Key::node(key));
+        if let Some(file) = &port.file {
             file.remove();
         }
+        Some(port)
+    }
+
+    /// Whether what is asked for is only in the way of what was closed a moment ago.
+    pub(super) fn passes_soon(&self, query: &Query) -> bool {
+        self.closed_lately.iter().any(|place| place.meets(query))
     }
 
     fn open(
@@ -203,13 +266,16 @@ impl Exchange {
     ) -> io::Result<u64> {
         let key = self.next_key;
         let opened = match self.establish(query, key, epoll) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && self.make_way(query) => {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && self.make_way(query, epoll) =>
+            {
                 self.establish(query, key, epoll)
             }
             result => result,
         };
         let (bound, service) = opened?;
         self.next_key += 1;
+        self.closed_lately.retain(|place| !place.meets(query));
         let port = Port {
             name: key.to_string(),
             service,
@@ -229,8 +295,12 @@ impl Exchange {
         let bound = bind::bind(query)?;
         let file = bound.file.clone();
         let established = self.serve(bound, query, key, epoll);
-        if let (Err(_), Some(file)) = (&established, file) {
-            file.remove();
+        if established.is_err() {
+            // A stored socket would stay bound.
+            self.vault.forget(&Key::node(key));
+            if let Some(file) = file {
+                file.remove();
+            }
         }
         established
     }
@@ -254,10 +324,22 @@ impl Exchange {
             address,
             file,
         };
-        if kind == SharedKind::Datagram || self.scheduling == Scheduling::Shared {
-            return Ok((meta, Service::Shared { socket, kind }));
+        let is_shared = kind == SharedKind::Datagram || self.scheduling == Scheduling::Shared;
+        if !is_shared {
+            listener::listen_again(socket.as_fd(), query.backlog)?;
         }
-        listener::listen_again(socket.as_fd(), query.backlog)?;
+        // Before anybody is told of it: the next master shall have it, too.
+        self.vault.store(&Key::node(key), socket.as_fd(), 0)?;
+        let service = if is_shared {
+            Service::Shared { socket, kind }
+        } else {
+            self.doorway_of(socket, key, epoll)?
+        };
+        Ok((meta, service))
+    }
+
+    /// The master accepts at this socket.
+    fn doorway_of(&self, socket: OwnedFd, key: u64, epoll: &Epoll) -> io::Result<Service> {
         let listeners = vec![Listener::adopt(socket)?];
         let acceptor = Acceptor::new(listeners, epoll, self.first_token + key)?;
         let doorway = Doorway {
@@ -265,17 +347,17 @@ impl Exchange {
             dispatcher: Dispatcher::new(&self.spec, herder_sys::random::seed()),
             is_ready: false,
         };
-        Ok((meta, Service::Passed(Box::new(doorway))))
+        Ok(Service::Passed(Box::new(doorway)))
     }
 
     /// Closes what nobody has any more and is in the way of a new listener: the program listens
     /// elsewhere now. Returns whether there was such.
-    fn make_way(&mut self, query: &Query) -> bool {
+    fn make_way(&mut self, query: &Query, epoll: &Epoll) -> bool {
         let orphans = self.ports.iter();
         let orphans = orphans.filter(|(_, p)| p.holders.is_empty() && p.place.meets(query));
         let keys: Vec<u64> = orphans.map(|(key, _)| *key).collect();
         for key in &keys {
-            self.close(*key);
+            self.close(*key, epoll);
         }
         !keys.is_empty()
     }
@@ -313,6 +395,14 @@ struct Meta {
 }
 
 impl Port {
+    /// Its socket; `None` when it was closed.
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        match &self.service {
+            Service::Passed(doorway) => doorway.acceptor.listeners().first().map(AsFd::as_fd),
+            Service::Shared { socket, .. } => Some(socket.as_fd()),
+        }
+    }
+
     fn is_held_by(&self, worker: Incarnation) -> bool {
         self.holders.contains(&worker)
     }

@@ -2,12 +2,13 @@
 
 use std::num::NonZero;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use herder_core::{Incarnation, Tick};
 use herder_wire::node::{Accepted, FromNode, Outcome, Query, Reply, SharedKind, ToNode, UserValue};
 
 use super::bind::libc_errno;
-use super::channel::Heard;
+use super::channel::{Goods, Heard, Parcel};
 use super::exchange::{Answer, Refusal, Service};
 use super::peer::Course;
 use super::switchboard::Switchboard;
@@ -33,6 +34,7 @@ impl Switchboard {
                     .get_mut(&life)
                     .and_then(|it| it.first(Word::Online));
                 if let Some(news) = news {
+                    self.note_change();
                     self.tell(news);
                     self.give_listeners(life, now);
                 }
@@ -116,6 +118,7 @@ impl Switchboard {
         };
         if peer.gifts > 0 {
             peer.gifts -= 1;
+            self.note_change();
             self.tell_first(life, Word::HandleTaken);
         }
     }
@@ -133,7 +136,34 @@ impl Switchboard {
         if self.gives_listeners() && is_of_a_handle(query) {
             return self.give_again(life, ack, now);
         }
-        match self.exchange.ask(life, query, &self.epoll) {
+        let parked = Parked {
+            life,
+            ack,
+            query: query.clone(),
+            until: now.after(CLOSES_WITHIN),
+        };
+        self.ask_exchange(parked, now);
+    }
+
+    /// Asks again for what was only in the way of something that was closed a moment before.
+    pub(super) fn ask_again(&mut self, now: Tick) {
+        for parked in std::mem::take(&mut self.parked) {
+            self.ask_exchange(parked, now);
+        }
+    }
+
+    fn ask_exchange(&mut self, parked: Parked, now: Tick) {
+        let (life, ack) = (parked.life, parked.ack);
+        let answer = self.exchange.ask(life, &parked.query, &self.epoll);
+        self.note_change();
+        match answer {
+            Answer::Refused(refusal)
+                if refusal.errno == libc_errno::IN_USE
+                    && self.exchange.passes_soon(&parked.query)
+                    && parked.until > now =>
+            {
+                self.parked.push(parked);
+            }
             Answer::Opened(key) => {
                 if let Some(port) = self.exchange.ports.get(&key) {
                     let (address, file) = (port.place.to_string(), port.file.clone());
@@ -155,9 +185,14 @@ impl Switchboard {
         };
         let place = peer.gifts_claimed;
         peer.gifts_claimed += 1;
+        self.note_change();
         let listener = self.listeners.get(place);
         let copy = listener.and_then(|it| herder_sys::fd::duplicate(it.as_fd()).ok());
-        let outcome = match copy {
+        let parcel = copy.map(|descriptor| Parcel {
+            descriptor,
+            of: Goods::Gift(place),
+        });
+        let outcome = match parcel {
             Some(_) => Outcome::Shared(SharedKind::Stream),
             None => Outcome::Refused { errno: INVALID },
         };
@@ -169,7 +204,7 @@ impl Switchboard {
             data: None,
             outcome,
         };
-        self.say(life, &ToNode::Reply(reply), copy, now);
+        self.say(life, &ToNode::Reply(reply), parcel, now);
     }
 
     /// The worker has the listener: it is told so before the first connection.
@@ -178,13 +213,16 @@ impl Switchboard {
         let Some(port) = self.exchange.ports.get(&key) else {
             return;
         };
-        let (outcome, copy) = match &port.service {
+        let (outcome, parcel) = match &port.service {
             Service::Passed(_) => {
                 let address = port.address;
                 (Outcome::Listening { address }, None)
             }
             Service::Shared { socket, kind } => match herder_sys::fd::duplicate(socket.as_fd()) {
-                Ok(copy) => (Outcome::Shared(*kind), Some(copy)),
+                Ok(descriptor) => {
+                    let of = Goods::Port(key);
+                    (Outcome::Shared(*kind), Some(Parcel { descriptor, of }))
+                }
                 Err(_) => {
                     let data = port.data.clone();
                     let errno = libc_errno::TOO_MANY_FILES;
@@ -201,7 +239,7 @@ impl Switchboard {
             data: data.as_ref(),
             outcome,
         };
-        self.say(life, &ToNode::Reply(reply), copy, now);
+        self.say(life, &ToNode::Reply(reply), parcel, now);
         self.admit_to(key, life, now);
     }
 
@@ -232,6 +270,7 @@ impl Switchboard {
             let event = herder_core::dispatch::Event::Hold { worker };
             doorway.dispatcher.handle(event, now);
         }
+        self.note_change();
         if self.exchange.leave(life, key, now) && course == Course::Serves {
             self.close_port(key);
         }
@@ -243,6 +282,7 @@ impl Switchboard {
         };
         if peer.course == Course::Serves {
             peer.course = Course::Leaves;
+            self.note_change();
         }
         self.hold_everywhere(life, now);
     }
@@ -250,12 +290,25 @@ impl Switchboard {
     fn tell_first(&mut self, life: Incarnation, word: Word) {
         let news = self.peers.get_mut(&life).and_then(|it| it.first(word));
         if let Some(news) = news {
+            self.note_change();
             self.tell(news);
         }
     }
 }
 
 const INVALID: NonZero<i32> = NonZero::new(libc_errno::INVALID).expect("22 is not zero");
+
+/// How long a worker waits for a place that was closed a moment ago: the keeper has a duplicate until it
+/// has heard of that.
+const CLOSES_WITHIN: Duration = Duration::from_secs(1);
+
+/// A query that is asked again.
+pub(super) struct Parked {
+    pub(super) life: Incarnation,
+    ack: u64,
+    query: Query,
+    until: Tick,
+}
 
 /// How to start a program whose launcher asks for a listener of its own.
 fn launcher_of(query: &Query) -> Option<&'static str> {

@@ -2,12 +2,15 @@
 //! passes them connections, or the listener itself, over the channel that Node's own primary has.
 
 mod bind;
+mod board;
 mod channel;
 mod deal;
 mod exchange;
 mod heed;
+mod last_call;
 mod losses;
 mod mail;
+mod marks;
 mod peer;
 mod switchboard;
 
@@ -15,6 +18,7 @@ use std::os::fd::OwnedFd;
 
 use herder_core::WorkerId;
 use herder_wire::node::UserValue;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use bind::SocketFile;
 pub(crate) use mail::Mail;
@@ -35,7 +39,7 @@ pub(crate) enum Order {
 }
 
 /// From the switchboard to the main thread: what a worker has said, or how its channel stands.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Word {
     /// It broke the protocol, in this way. It is not listened to any more.
     Broken(String),
@@ -63,7 +67,7 @@ pub(crate) enum Word {
 }
 
 /// What an engine does without its channel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Afterlife {
     /// Nothing: it ends it when it is done.
     None,

@@ -1,15 +1,17 @@
 //! One worker, as the switchboard sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 
 use herder_core::{ConnId, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
+use serde::{Deserialize, Serialize};
 
-use super::channel::Channel;
+use super::channel::{Channel, ChannelState, Goods, Standpoint};
 use super::losses::Losses;
 use super::mail::Postbox;
+use super::marks::Mark;
 use super::{NodeNews, Word};
 
 /// One worker.
@@ -21,6 +23,12 @@ pub(super) struct Peer {
     /// What it was given and has not decided about, by the number that its verdict names: the listener
     /// and the connection.
     pub(super) undecided: BTreeMap<u64, (u64, ConnId)>,
+    /// Which of them it was given by the last master. The dispatcher knows nothing of those.
+    pub(super) inherited: BTreeSet<u64>,
+    /// What it was told before the first of our numbers, its last master's, is unknown.
+    pub(super) is_adopted: bool,
+    /// It was not given connections yet.
+    pub(super) is_young: bool,
     /// How many listeners it was sent that it has not taken yet.
     pub(super) gifts: usize,
     /// How many of them it has asked for again.
@@ -31,13 +39,38 @@ pub(super) struct Peer {
     pub(super) unheard: u64,
     /// What was lost and is to be told.
     pub(super) losses: Losses,
-    /// How many connections it has taken.
-    pub(super) served: u64,
+    /// How many connections it has taken, among others.
+    pub(super) mark: Mark,
     pub(super) served_told: u64,
     token: u64,
     watched: Interest,
     /// What was told of it that is told once.
+    pub(super) told: Vec<Word>,
+}
+
+/// What is written down of a worker.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct PeerState {
+    pub(super) life: u64,
+    course: Course,
     told: Vec<Word>,
+    gifts: usize,
+    gifts_claimed: usize,
+    is_young: bool,
+    /// Where its mark is.
+    pub(super) place: Option<usize>,
+    channel: ChannelState,
+    /// When a living master gave it on: number, listener and connection of each that is undecided.
+    undecided: Vec<(u64, u64, u64)>,
+}
+
+/// How much is written down.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// What a master needs whose predecessor is dead.
+    Estate,
+    /// Everything: there is a successor.
+    Whole,
 }
 
 /// Whether it may get connections.
@@ -49,7 +82,7 @@ pub(super) enum Admission {
 }
 
 /// Where it is in its life.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Course {
     /// It was told to leave, or says that it does.
     Leaves,
@@ -63,10 +96,78 @@ impl Peer {
     pub(super) fn new(
         id: WorkerId,
         socket: OwnedFd,
+        mark: Mark,
         epoll: &Epoll,
         token: u64,
     ) -> io::Result<Peer> {
-        let channel = Channel::new(socket);
+        Peer::with(id, Channel::new(socket), mark, epoll, token)
+    }
+
+    /// Goes on with a worker that another master has left. `duplicate` gives what was to be sent to it.
+    pub(super) fn adopt(
+        (id, socket): (WorkerId, OwnedFd),
+        state: Option<PeerState>,
+        mark: Mark,
+        (epoll, token): (&Epoll, u64),
+        duplicate: impl Fn(Goods) -> Option<OwnedFd>,
+    ) -> io::Result<Peer> {
+        let channel = state.as_ref().map(|it| it.channel.clone());
+        let channel = channel.unwrap_or_default();
+        let (is_whole, standpoint) = (channel.is_whole(), mark.standpoint());
+        let channel = Channel::resume(socket, channel, (standpoint, mark.progress()), duplicate);
+        let mut peer = Peer::with(id, channel, mark, epoll, token)?;
+        peer.is_adopted = true;
+        if let Some(state) = state {
+            peer.course = state.course;
+            peer.told = state.told;
+            peer.gifts = state.gifts;
+            peer.gifts_claimed = state.gifts_claimed;
+            peer.is_young = state.is_young;
+            for (seq, port, conn) in state.undecided {
+                peer.undecided.insert(seq, (port, ConnId(conn)));
+                peer.inherited.insert(seq);
+            }
+        }
+        let half_read = standpoint == Standpoint::WithinEnvelope;
+        if !is_whole && (half_read || peer.mark.owes_answer()) {
+            peer.channel.answer_owed();
+        }
+        peer.mark.note_debt(false);
+        if peer.course == Course::Severed {
+            epoll.remove(peer.channel.socket())?;
+        }
+        Ok(peer)
+    }
+
+    /// What is to be written down of it; its mark is at this place.
+    pub(super) fn state(&self, place: Option<usize>, extent: Extent) -> PeerState {
+        let undecided = self.undecided.iter();
+        let undecided = undecided.map(|(seq, (port, conn))| (*seq, *port, conn.0));
+        let (channel, undecided) = match extent {
+            // The connections die with the master.
+            Extent::Estate => (self.channel.state(), Vec::new()),
+            Extent::Whole => (self.channel.whole_state(), undecided.collect()),
+        };
+        PeerState {
+            life: self.id.incarnation.0,
+            course: self.course,
+            told: self.told.clone(),
+            gifts: self.gifts,
+            gifts_claimed: self.gifts_claimed,
+            is_young: self.is_young,
+            place,
+            channel,
+            undecided,
+        }
+    }
+
+    fn with(
+        id: WorkerId,
+        channel: Channel,
+        mark: Mark,
+        epoll: &Epoll,
+        token: u64,
+    ) -> io::Result<Peer> {
         epoll.add(channel.socket(), token, Interest::READABLE)?;
         Ok(Peer {
             id,
@@ -74,12 +175,15 @@ impl Peer {
             admission: Admission::NotNow,
             course: Course::Serves,
             undecided: BTreeMap::new(),
+            inherited: BTreeSet::new(),
+            is_adopted: false,
+            is_young: true,
             gifts: 0,
             gifts_claimed: 0,
             postbox: Postbox::default(),
             unheard: 0,
             losses: Losses::new(),
-            served: 0,
+            mark,
             served_told: 0,
             token,
             watched: Interest::READABLE,

@@ -14,18 +14,22 @@ use herder_sys::listener::Listener;
 use herder_sys::{clock, sched};
 use herder_wire::node::{Framing, ToNode, UserValue};
 
-use super::channel::{ROOM, Reading};
+use super::board::{Estate, Ledger, first_number};
+use super::channel::{Care, CutNews, Goods, Parcel, ROOM, Reading};
 use super::deal::PATIENCE;
-use super::exchange::{Exchange, Service};
+use super::exchange::Exchange;
+use super::heed::Parked;
+use super::last_call::LastCall;
 use super::peer::{Admission, Course, Peer};
 use super::{Afterlife, Counting, NodeNews, NodeTrade, Order, Way, Word};
 use crate::dispatch::counters::{Count, Unserved};
-use crate::dispatch::{Command, Desk, News};
+use crate::dispatch::{Command, Desk, Ended, Inheritance, News};
+use crate::estate::Vault;
 
 const WAKE: u64 = 0;
 /// Tokens from here on are listeners, and from there on workers.
 const FIRST_PORT: u64 = 1 << 32;
-const FIRST_PEER: u64 = 1 << 62;
+pub(super) const FIRST_PEER: u64 = 1 << 62;
 
 /// How many events one turn takes from the kernel.
 const EVENTS: usize = 64;
@@ -39,20 +43,16 @@ const LAST_READINGS: usize = 256;
 /// When too many descriptors are on their way, sending is tried again after this.
 const CROWDED: Duration = Duration::from_millis(10);
 
+/// How often it is looked at what no event tells: whether a worker has received what the last master had
+/// sent it, and whether the keeper has closed what was closed here.
+const SETTLING: Duration = Duration::from_millis(5);
+
 /// How many connections a worker may have that it has not decided about. One costs it a round trip of
 /// idle time for each connection; and what is in its channel when it stalls cannot be taken back.
 const DEPTH: NonZeroU32 = NonZeroU32::new(4).expect("4 is not zero");
 
 /// And how many while it decides about each within milliseconds: the master then wakes once for many.
 const PROMPT_DEPTH: NonZeroU32 = NonZeroU32::new(16).expect("16 is not zero");
-
-/// How long workers are waited for, when the herd stops, that have not decided about the last
-/// connections: the next word to them waits behind those, but who rejects one then has nobody to leave it
-/// to.
-const LAST_VERDICTS: Duration = Duration::from_secs(1);
-
-/// How long the door stays open, when the herd stops, for connections that were made before.
-const DOOR: Duration = Duration::from_millis(500);
 
 /// The dispatch thread of an app of Node programs.
 pub(in crate::dispatch) struct Switchboard {
@@ -69,7 +69,12 @@ pub(in crate::dispatch) struct Switchboard {
     /// The herd's own listeners: what the gift is.
     pub(super) listeners: Vec<Listener>,
     counting: Counting,
-    next_seq: u64,
+    pub(super) next_seq: u64,
+    /// Numbers below are those of dead masters.
+    pub(super) first_seq: u64,
+    pub(super) ledger: Ledger,
+    /// Queries that are asked again.
+    pub(super) parked: Vec<Parked>,
     room: Box<[u8]>,
     pub(super) last_call: Option<LastCall>,
 }
@@ -80,30 +85,20 @@ pub(super) struct Held {
     pub(super) port: u64,
 }
 
-/// A stopping herd serves who had connected before.
-pub(super) struct LastCall {
-    /// Until when the door stays open.
-    door: Tick,
-    /// Until when the workers may decide about the last ones; known when the door is closed.
-    decide_by: Option<Tick>,
-    /// Until when connections may wait.
-    until: Tick,
-    /// Workers that are to be withdrawn; none any more once the call is over.
-    withheld: Option<Vec<WorkerId>>,
-}
-
 /// Whether the thread goes on.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Continue,
     End,
+    Surrender,
 }
 
 impl Switchboard {
     pub(in crate::dispatch) fn new(
         spec: &DispatchSpec,
-        listeners: Vec<Listener>,
+        inheritance: Inheritance,
         trade: NodeTrade,
+        vault: &Vault,
         desk: Desk,
     ) -> io::Result<Switchboard> {
         let epoll = Epoll::new()?;
@@ -115,36 +110,59 @@ impl Switchboard {
             pending_timeout: PATIENCE.max(spec.pending_timeout),
             ..spec.clone()
         };
-        Ok(Switchboard {
+        let (memory, sockets) = match inheritance.board {
+            Some(board) => (Some(board.memory), board.listeners),
+            None => (None, Vec::new()),
+        };
+        let (ledger, state) = Ledger::open(memory, vault)?;
+        let first_seq = first_number(inheritance.masters_died);
+        let next_conn = desk.counters.read(Count::Accepted) + 1;
+        let mut board = Switchboard {
             desk,
             epoll,
-            exchange: Exchange::new(trade.scheduling, &spec, FIRST_PORT),
+            exchange: Exchange::new(trade.scheduling, &spec, FIRST_PORT, vault.clone()),
             peers: BTreeMap::new(),
             hand: BTreeMap::new(),
-            next_conn: 1,
+            next_conn,
             unserved: Unserved::default(),
             spec,
             gift: trade.gift,
-            listeners,
+            listeners: inheritance.listeners,
             counting: trade.counting,
-            next_seq: 0,
+            next_seq: first_seq,
+            first_seq,
+            ledger,
+            parked: Vec::new(),
             room: vec![0; ROOM].into_boxed_slice(),
             last_call: None,
-        })
+        };
+        let estate = Estate {
+            sockets,
+            lines: inheritance.lines,
+            hand: inheritance.hand,
+        };
+        board.take_over(state, estate, now())?;
+        Ok(board)
     }
 
     /// Runs until told to stop.
-    pub(in crate::dispatch) fn run(mut self) -> io::Result<()> {
+    pub(in crate::dispatch) fn run(mut self) -> io::Result<Ended> {
         // The thread is then not run at each handshake, but finds many connections when its turn
         // comes. Refused in some sandboxes; then it costs more.
         let _unbatched = sched::batch_this_thread();
         let ended = self.turns();
-        // Nobody serves what is still here; it is closed with the thread.
-        self.desk.counters.add(Count::Closed, self.hand.len());
-        for key in self.exchange.ports.keys().copied().collect::<Vec<_>>() {
-            self.exchange.close(key);
+        if let Ok(Next::Surrender) = ended {
+            return Ok(Ended::Surrendered(Box::new(self.remains()?)));
         }
-        ended
+        // Nobody serves what is still here; it is closed with the thread.
+        let decide = |peer: &Peer| peer.undecided.len();
+        let undecided: usize = self.peers.values().map(decide).sum();
+        let unserved = self.hand.len().saturating_sub(undecided);
+        self.desk.counters.add(Count::Closed, unserved);
+        for key in self.exchange.ports.keys().copied().collect::<Vec<_>>() {
+            self.exchange.close(key, &self.epoll);
+        }
+        ended.map(|_| Ended::Stopped)
     }
 
     /// The next number of a message.
@@ -153,7 +171,8 @@ impl Switchboard {
         self.next_seq
     }
 
-    pub(super) fn tell(&self, news: NodeNews) {
+    pub(super) fn tell(&mut self, news: NodeNews) {
+        self.write_down();
         self.desk.tell(News::Node(news));
     }
 
@@ -162,16 +181,17 @@ impl Switchboard {
         &mut self,
         life: Incarnation,
         message: &ToNode<'_>,
-        descriptor: Option<OwnedFd>,
+        parcel: Option<Parcel>,
         now: Tick,
     ) {
+        self.write_down();
         let Some(peer) = self.peers.get_mut(&life) else {
             return;
         };
         if peer.course == Course::Severed {
             return;
         }
-        if let Err(fault) = peer.channel.say(message, descriptor) {
+        if let Err(fault) = peer.channel.say(message, parcel) {
             self.sever(life, fault.to_string(), now);
         }
     }
@@ -193,11 +213,16 @@ impl Switchboard {
                     if let Some(peer) = self.peers.get_mut(&life) {
                         peer.gifts += 1;
                     }
+                    self.note_change();
+                    let parcel = Parcel {
+                        descriptor: copy,
+                        of: Goods::Gift(place),
+                    };
                     let message = ToNode::UserWithHandle {
                         handle: herder_wire::node::UserHandle::Server,
                         value: &gift,
                     };
-                    self.say(life, &message, Some(copy), now);
+                    self.say(life, &message, Some(parcel), now);
                 }
                 Err(error) => {
                     let text = format!("a listener cannot be sent to a worker: {error}");
@@ -207,7 +232,7 @@ impl Switchboard {
         }
     }
 
-    fn turns(&mut self) -> io::Result<()> {
+    fn turns(&mut self) -> io::Result<Next> {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             let timeout = self.timeout();
@@ -216,8 +241,9 @@ impl Switchboard {
             for event in events.iter() {
                 match event.token {
                     WAKE => {
-                        if self.obey(now) == Next::End {
-                            return Ok(());
+                        let next = self.obey(now);
+                        if next != Next::Continue {
+                            return Ok(next);
                         }
                     }
                     token if token >= FIRST_PEER => {
@@ -230,6 +256,8 @@ impl Switchboard {
                     }
                 }
             }
+            self.look_after_settling(now);
+            self.ask_again(now);
             self.accept(now);
             // After what was said just now, so that nobody is judged late.
             for (_, doorway) in self.exchange.doorways() {
@@ -256,23 +284,33 @@ impl Switchboard {
             };
             doorway.acceptor.arm(&self.epoll, budget, now)?;
         }
+        let mut is_changed = false;
         for peer in self.peers.values_mut() {
             if peer.channel.is_crowded() {
                 peer.channel.flush();
             }
             peer.rewatch(&self.epoll)?;
+            match peer.channel.take_cut_news() {
+                Some(CutNews::Begun) => is_changed = true,
+                Some(CutNews::Goes(progress)) => peer.mark.note_progress(progress),
+                None => {}
+            }
             if peer.losses.due().is_some_and(|at| at <= now) {
                 for (way, lost) in peer.losses.take(now) {
                     let news = NodeNews::Lost(peer.id, way, lost);
                     self.desk.tell(News::Node(news));
                 }
             }
-            if self.counting == Counting::Yes && peer.served != peer.served_told {
-                peer.served_told = peer.served;
-                let word = NodeNews::Word(peer.id, Word::Served(peer.served));
+            if self.counting == Counting::Yes && peer.mark.served() != peer.served_told {
+                peer.served_told = peer.mark.served();
+                let word = NodeNews::Word(peer.id, Word::Served(peer.served_told));
                 self.desk.tell(News::Node(word));
             }
         }
+        if is_changed {
+            self.note_change();
+        }
+        self.write_down();
         Ok(())
     }
 
@@ -280,6 +318,9 @@ impl Switchboard {
         let now = now();
         let crowded = self.peers.values().any(|peer| peer.channel.is_crowded());
         let crowded = crowded.then(|| now.after(CROWDED));
+        let settling = self.peers.values().any(|peer| peer.channel.is_settling());
+        let looks = settling || !self.parked.is_empty();
+        let settling = looks.then(|| now.after(SETTLING));
         let losses = self.peers.values().filter_map(|peer| peer.losses.due());
         let losses = losses.min();
         let call = self.last_call.as_ref().and_then(LastCall::due);
@@ -293,7 +334,9 @@ impl Switchboard {
             ];
             wishes.into_iter().flatten()
         });
-        let others = [crowded, losses, call, abandoned].into_iter().flatten();
+        let others = [crowded, settling, losses, call, abandoned]
+            .into_iter()
+            .flatten();
         let first = doorways.chain(others).min();
         first.map(|at| at.since(now))
     }
@@ -307,17 +350,19 @@ impl Switchboard {
                 // nobody tells how many connections a Node program holds open.
                 Command::Attach(..) | Command::Load(..) => {}
                 Command::CloseListeners(within) => self.call_last(within, now),
+                #[cfg(test)]
+                Command::Die => crate::dispatch::die(),
                 Command::Gone(worker) => self.part_with(worker.incarnation, now),
                 Command::Hold(worker) => self.set_admission(worker, Admission::NotNow, now),
                 Command::Node(worker, order) => self.obey_order(worker, order, now),
                 Command::Stop => return Next::End,
-                Command::Withdraw(worker) => match &mut self.last_call {
-                    Some(LastCall {
-                        withheld: Some(withheld),
-                        ..
-                    }) => withheld.push(worker),
-                    Some(_) | None => self.withdraw(worker, now),
-                },
+                Command::Surrender => return Next::Surrender,
+                Command::Withdraw(worker) => {
+                    let call = self.last_call.as_mut();
+                    if !call.is_some_and(|call| call.withholds(worker)) {
+                        self.withdraw(worker, now);
+                    }
+                }
             }
         }
         Next::Continue
@@ -327,8 +372,15 @@ impl Switchboard {
         let life = worker.incarnation;
         match order {
             Order::Attach(socket) => {
-                match Peer::new(worker, socket, &self.epoll, FIRST_PEER + life.0) {
-                    Ok(peer) => drop(self.peers.insert(life, peer)),
+                let mark = self.ledger.marks.give();
+                let token = FIRST_PEER + life.0;
+                let peer =
+                    mark.and_then(|mark| Peer::new(worker, socket, mark, &self.epoll, token));
+                match peer {
+                    Ok(peer) => {
+                        self.peers.insert(life, peer);
+                        self.note_change();
+                    }
                     // Its channel ends with this, and Node with its channel.
                     Err(error) => {
                         let text = format!("a worker's channel cannot be watched: {error}");
@@ -374,13 +426,17 @@ impl Switchboard {
         if peer.course == Course::Severed {
             return None;
         }
-        let reading = match peer.channel.read(&mut self.room) {
+        let care = Care::of(peer.is_young);
+        let reading = match peer.channel.read(&mut self.room, care) {
             Ok(reading) => reading,
             Err(fault) => {
                 self.sever(life, fault.to_string(), now);
                 return None;
             }
         };
+        if peer.channel.has_arrival() {
+            peer.mark.note_debt(true);
+        }
         loop {
             let peer = self.peers.get_mut(&life)?;
             match peer.channel.hear() {
@@ -392,7 +448,14 @@ impl Switchboard {
                 }
             }
         }
+        // What follows from it was done; what was told of it was written down.
+        self.write_down();
         let peer = self.peers.get_mut(&life)?;
+        peer.channel.done(&mut self.room);
+        peer.mark.note_standpoint(peer.channel.standpoint());
+        if peer.mark.owes_answer() {
+            peer.mark.note_debt(false);
+        }
         let too_long = peer.channel.take_skipped();
         peer.losses.add(Way::From, too_long);
         if reading == Reading::Ended {
@@ -406,67 +469,6 @@ impl Switchboard {
             self.tell(NodeNews::Word(worker, Word::Ended(afterlife)));
         }
         Some(reading)
-    }
-
-    fn call_last(&mut self, within: Duration, now: Tick) {
-        self.last_call = Some(LastCall {
-            door: now.after(DOOR.min(within)),
-            until: now.after(within),
-            decide_by: None,
-            withheld: Some(Vec::new()),
-        });
-        self.listeners.clear();
-        let ports = self.exchange.ports.iter();
-        let shared = ports.filter(|(_, port)| matches!(port.service, Service::Shared { .. }));
-        for key in shared.map(|(key, _)| *key).collect::<Vec<_>>() {
-            self.exchange.close(key);
-        }
-        for (_, doorway) in self.exchange.doorways() {
-            doorway.acceptor.last_call();
-        }
-    }
-
-    /// Closes the door when everybody who had connected is in; lets the workers go when all of them
-    /// were taken, or have waited long enough.
-    fn end_last_call(&mut self, now: Tick) {
-        let Some(call) = &mut self.last_call else {
-            return;
-        };
-        let all_in = self
-            .exchange
-            .doorways()
-            .all(|(_, it)| it.acceptor.is_done());
-        if call.decide_by.is_none() && (call.door <= now || all_in) {
-            call.decide_by = Some(now.after(LAST_VERDICTS));
-            for (_, doorway) in self.exchange.doorways() {
-                doorway.acceptor.close();
-            }
-            for port in self.exchange.ports.values_mut() {
-                if let Some(file) = port.file.take() {
-                    file.remove();
-                }
-            }
-            self.desk.tell(News::ListenersClosed);
-        }
-        let mut doorways = self.exchange.doorways();
-        let nobody_waits = doorways.all(|(_, it)| it.dispatcher.pending() == 0);
-        let decided = self.hand.is_empty() || call.decide_by.is_some_and(|by| by <= now);
-        drop(doorways);
-        let is_over = call.decide_by.is_some() && nobody_waits && decided;
-        if is_over || self.peers.is_empty() || call.until <= now {
-            for worker in call.withheld.take().unwrap_or_default() {
-                self.withdraw(worker, now);
-            }
-        }
-    }
-}
-
-impl LastCall {
-    fn due(&self) -> Option<Tick> {
-        // When it is over nothing is due.
-        self.withheld.as_ref()?;
-        let next = self.decide_by.unwrap_or(self.door);
-        Some(next.min(self.until))
     }
 }
 

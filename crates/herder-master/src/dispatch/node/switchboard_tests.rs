@@ -12,11 +12,17 @@ use herder_sys::socket::{self, Wait};
 
 use super::super::Scheduling;
 use super::*;
-use crate::dispatch::{Dispatch, Trade};
+use crate::dispatch::safe::Safe;
+use crate::dispatch::{Counters, Dispatch, Trade};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Bench {
+    safe: Safe,
+    vault: Vault,
+    counters: Counters,
+    spec: DispatchSpec,
+    scheduling: Scheduling,
     dispatch: Dispatch,
     news: VecDeque<News>,
 }
@@ -27,31 +33,57 @@ struct Actor {
     end: UnixStream,
     rest: Vec<u8>,
     descriptors: VecDeque<OwnedFd>,
+    /// The master's end, which its keeper has, too.
+    stored: OwnedFd,
 }
 
 #[path = "switchboard_faults.rs"]
 mod faults;
+#[path = "switchboard_heirs.rs"]
+mod heirs;
 #[path = "switchboard_words.rs"]
 mod words;
+
+fn counters() -> Counters {
+    let page = herder_sys::page::SharedPage::private().expect("memory");
+    Counters::in_page(std::sync::Arc::new(page))
+}
 
 fn bench() -> Bench {
     bench_with(&DispatchSpec::default())
 }
 
 fn bench_with(spec: &DispatchSpec) -> Bench {
-    let trade = Trade::Node(NodeTrade {
-        scheduling: Scheduling::Passed,
-        gift: None,
-        counting: Counting::No,
-    });
-    let dispatch = Dispatch::start(spec, Vec::new(), trade);
-    Bench {
-        dispatch: dispatch.expect("it starts"),
-        news: VecDeque::new(),
-    }
+    Bench::start(spec, Scheduling::Passed, None, Vec::new())
 }
 
 impl Bench {
+    fn start(
+        spec: &DispatchSpec,
+        scheduling: Scheduling,
+        gift: Option<UserValue>,
+        listeners: Vec<Listener>,
+    ) -> Bench {
+        let trade = Trade::Node(NodeTrade {
+            scheduling,
+            gift,
+            counting: Counting::No,
+        });
+        let (safe, vault) = Safe::new();
+        let counters = counters();
+        let inheritance = Inheritance::of_listeners(listeners);
+        let dispatch = Dispatch::start(spec, inheritance, trade, &vault, counters.clone());
+        Bench {
+            dispatch: dispatch.expect("it starts"),
+            safe,
+            vault,
+            counters,
+            spec: spec.clone(),
+            scheduling,
+            news: VecDeque::new(),
+        }
+    }
+
     /// A worker that listens, and its listener.
     fn listening(&mut self, id: u16) -> (Actor, SocketAddr) {
         let mut actor = self.worker(id);
@@ -66,6 +98,7 @@ impl Bench {
             slot: Slot(id),
             incarnation: Incarnation(id.into()),
         };
+        let stored = herder_sys::fd::duplicate(ours.as_fd()).expect("a descriptor");
         self.order(id, Order::Attach(ours));
         self.dispatch.tell(Command::Admit(id));
         let end = UnixStream::from(theirs);
@@ -75,6 +108,7 @@ impl Bench {
             end,
             rest: Vec::new(),
             descriptors: VecDeque::new(),
+            stored,
         }
     }
 

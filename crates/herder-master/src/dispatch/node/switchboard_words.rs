@@ -83,17 +83,14 @@ fn giving_bench() -> Bench {
             .expect("a port")
             .into(),
     );
-    let trade = Trade::Node(NodeTrade {
-        scheduling: Scheduling::Shared,
-        gift: Some(UserValue::from_text("server")),
-        counting: Counting::No,
-    });
     let listeners = vec![listener.expect("it listens")];
-    let dispatch = Dispatch::start(&DispatchSpec::default(), listeners, trade);
-    Bench {
-        dispatch: dispatch.expect("it starts"),
-        news: VecDeque::new(),
-    }
+    let gift = Some(UserValue::from_text("server"));
+    Bench::start(
+        &DispatchSpec::default(),
+        Scheduling::Shared,
+        gift,
+        listeners,
+    )
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use herder_wire::plan::{DescriptorUse, LaunchPlan};
 
+use crate::dispatch::Line;
 use crate::master::control::Control;
 use crate::master::crew::MemberId;
-use crate::master::node::{Line, NodeLife};
+use crate::master::node::NodeLife;
 use crate::master::notify::NotifySocket;
 
 /// A plan with the descriptors that go with it, and with what the master keeps to talk to the

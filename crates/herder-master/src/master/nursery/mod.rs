@@ -19,9 +19,9 @@ use herder_wire::plan::{LaunchPlan, Role};
 use super::crew::MemberId;
 use super::legacy::{Progress, member_key};
 use super::member::{Exhaustion, Fate, Member, Origin};
-use super::node::Line;
 use super::reload::Edition;
 use super::runtime::Runtime;
+use crate::dispatch::Line;
 use crate::estate::Vault;
 use crate::launch::{self, Launchpad, Stdio};
 

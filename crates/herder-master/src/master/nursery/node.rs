@@ -13,8 +13,9 @@ use herder_wire::plan::{DescriptorUse, ListenFds};
 use super::draft::Draft;
 use super::workers::{become_program, visitor};
 use crate::config::{Command, NodeProgram, Shim};
+use crate::dispatch::Line;
 use crate::master::environment;
-use crate::master::node::{Line, NodeLife};
+use crate::master::node::NodeLife;
 use crate::master::runtime::Runtime;
 
 /// Where the worker has its channel. Node marks what it inherits close-on-exec from the bottom up, to

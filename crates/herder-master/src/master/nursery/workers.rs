@@ -16,11 +16,10 @@ use herder_wire::plan::{
 use super::draft::Draft;
 use super::node::plan_node;
 use crate::config::{Command, NodeProgram, Program};
-use crate::dispatch::Link;
+use crate::dispatch::{Line, Link};
 use crate::launch;
 use crate::master::crew::MemberId;
 use crate::master::environment::{self, Variable};
-use crate::master::node::Line;
 use crate::master::notify::NotifySocket;
 use crate::master::reload::Edition;
 use crate::master::runtime::{Runtime, Visitor};
