@@ -14,7 +14,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use herder_core::mutation::{self, Mutation};
-use world::{Budget, Dealing, Lives, Tally, run, seeds};
+use world::{Budget, Dealing, Lives, Releases, Tally, run, seeds};
 
 /// Another base than the simulation's: what is found there is not found by memory.
 const BASE_SEED: u64 = 0x6D75_7461_7465;
@@ -27,13 +27,22 @@ type Simulation = fn(u64) -> Result<(), String>;
 
 /// The supervisor and the dispatcher of connections.
 fn herd(seed: u64) -> Result<(), String> {
-    let outcome = run(seed, Budget::Unbounded, Lives::Endless, Dealing::Plain);
+    let (budget, lives, dealing) = (Budget::Unbounded, Lives::Endless, Dealing::Plain);
+    let outcome = run(seed, budget, lives, dealing, Releases::Never);
+    outcome.map(drop).map_err(|failure| failure.to_string())
+}
+
+/// The same two, and one generation after the other.
+fn releases(seed: u64) -> Result<(), String> {
+    let (budget, lives, dealing) = (Budget::Bounded, Lives::Endless, Dealing::Plain);
+    let outcome = run(seed, budget, lives, dealing, Releases::Many);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
 /// The same two, with workers that decide about each connection.
 fn deciders(seed: u64) -> Result<(), String> {
-    let outcome = run(seed, Budget::Unbounded, Lives::Endless, Dealing::Verdict);
+    let (budget, lives, dealing) = (Budget::Unbounded, Lives::Endless, Dealing::Verdict);
+    let outcome = run(seed, budget, lives, dealing, Releases::Never);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
@@ -82,6 +91,16 @@ fn credit_off_is_caught() {
 #[test]
 fn incarnation_test_off_is_caught() {
     is_caught(Mutation::IncarnationTestOff, herd);
+}
+
+#[test]
+fn a_missing_soak_is_caught() {
+    is_caught(Mutation::SoakOff, releases);
+}
+
+#[test]
+fn old_workers_that_are_not_admitted_again_are_caught() {
+    is_caught(Mutation::ReadmissionOff, releases);
 }
 
 #[test]
@@ -136,12 +155,15 @@ fn without_a_mutation_nothing_is_caught() {
         for budget in [Budget::Bounded, Budget::Unbounded] {
             for lives in [Lives::Endless, Lives::Exhaustible] {
                 for dealing in [Dealing::Plain, Dealing::AnyPolicy, Dealing::Verdict] {
-                    tally += run(seed, budget, lives, dealing).expect("nothing is broken");
+                    for releases in [Releases::Never, Releases::Many] {
+                        tally +=
+                            run(seed, budget, lives, dealing, releases).expect("nothing is broken");
+                    }
                 }
             }
         }
     }
-    assert_eq!(tally.seeds, 1200, "{tally:?}");
+    assert_eq!(tally.seeds, 2400, "{tally:?}");
 }
 
 #[test]

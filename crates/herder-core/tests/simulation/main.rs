@@ -7,7 +7,7 @@ mod world;
 
 use std::time::Instant;
 
-use world::{Budget, Dealing, Lives, Tally, run, seeds, trace};
+use world::{Budget, Dealing, Lives, Releases, Tally, run, seeds, trace};
 
 /// Where the search starts: always the same, so that a red run is red for everybody.
 const BASE_SEED: u64 = 0x6865_7264_6572;
@@ -57,9 +57,13 @@ fn run_all(seed: u64) -> Tally {
     for budget in [Budget::Bounded, Budget::Unbounded] {
         for lives in [Lives::Endless, Lives::Exhaustible] {
             for dealing in [Dealing::Plain, Dealing::AnyPolicy, Dealing::Verdict] {
-                match run(seed, budget, lives, dealing) {
-                    Ok(more) => tally += more,
-                    Err(failure) => panic!("{failure} ({budget:?}, {lives:?}, {dealing:?})"),
+                for releases in [Releases::Never, Releases::Many] {
+                    match run(seed, budget, lives, dealing, releases) {
+                        Ok(more) => tally += more,
+                        Err(failure) => {
+                            panic!("{failure} ({budget:?}, {lives:?}, {dealing:?}, {releases:?})")
+                        }
+                    }
                 }
             }
         }
@@ -96,7 +100,9 @@ fn simulation_million_steps() {
             && tally.rejected > 0
             && tally.poisoned > 0
             && tally.timed_out > 0
-            && tally.exhausted > 0,
+            && tally.exhausted > 0
+            && tally.reloaded > 0
+            && tally.rolled_back > 0,
         "a tame world"
     );
 }
@@ -104,7 +110,7 @@ fn simulation_million_steps() {
 #[test]
 fn regressions() {
     for (seed, budget, lives) in REGRESSIONS {
-        if let Err(failure) = run(*seed, *budget, *lives, Dealing::Plain) {
+        if let Err(failure) = run(*seed, *budget, *lives, Dealing::Plain, Releases::Never) {
             panic!("{failure} ({budget:?}, {lives:?})");
         }
     }
@@ -119,7 +125,8 @@ fn the_same_seed_lives_the_same_life() {
                 seed,
                 Budget::Unbounded,
                 Lives::Exhaustible,
-                Dealing::Verdict
+                Dealing::Verdict,
+                Releases::Many
             )
             .ok()
         )

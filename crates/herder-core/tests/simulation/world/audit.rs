@@ -3,34 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use herder_core::spec::{AppSpec, BootFailure, Readiness};
-use herder_core::supervisor::{Action, Event, Notice, Outcome, RecycleReason, Supervisor};
-use herder_core::{Incarnation, Slot, Tick, WorkerId};
+use herder_core::supervisor::{Action, Event, Outcome, Supervisor};
+use herder_core::{Generation, Incarnation, Slot, Tick, WorkerId};
 
-use super::restarts::{Blame, Restarts};
+use super::deploys::Deploys;
+use super::restarts::{Blame, Place, Restarts};
 use super::violation::{Verdict, Violation, ensure};
 
-/// How many workers an app may have above its size: one replacement at a time.
-const SURGE: usize = 1;
+/// How many workers a slot may have: one, and one replacement at a time.
+const PER_SLOT: usize = 2;
 
 /// The observer of the supervisor.
 pub(crate) struct Audit {
-    spec: AppSpec,
-    size: u16,
-    run: Run,
+    pub(super) spec: AppSpec,
+    pub(super) size: u16,
+    pub(super) run: Run,
     /// Asked for, and the end not told.
-    live: BTreeMap<WorkerId, Seen>,
-    last_born: Incarnation,
-    quarantined: BTreeSet<Slot>,
-    restarts: Restarts,
-    was_ever_ready: bool,
+    pub(super) live: BTreeMap<WorkerId, Seen>,
+    pub(super) last_born: Incarnation,
+    pub(super) quarantined: BTreeSet<Slot>,
+    pub(super) restarts: Restarts,
+    pub(super) deploys: Deploys,
+    pub(super) was_ever_ready: bool,
     /// How many were exhausted while they served.
-    exhausted_in_all: u64,
+    pub(super) exhausted_in_all: u64,
     /// Who had its last job, until the supervisor has answered.
-    exhausted: Option<WorkerId>,
+    pub(super) exhausted: Option<WorkerId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Run {
+pub(super) enum Run {
     Idle,
     Running,
     Stopping,
@@ -39,9 +41,10 @@ enum Run {
 }
 
 /// What happened to a live incarnation.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    marks: u16,
+    pub(super) generation: Generation,
+    marks: u32,
     /// Since when the supervisor knows that the process exists.
     exists_since: Option<Tick>,
     pub(super) ready_at: Option<Tick>,
@@ -54,11 +57,18 @@ pub(super) enum Mark {
     Aborted,
     Admitted,
     BootTimedOut,
+    /// Its generation was one too many to drain.
+    Cut,
     DrainAsked,
     GraceExpired,
     Killed,
+    MayBeGuessed,
     Misbehaved,
     ReadyTold,
+    /// It shall leave, though it may not exist yet: nobody was asked to tell it.
+    Recalled,
+    /// It stands by.
+    Resting,
     /// It leaves as planned, or another has its slot: its end is nobody's failure.
     Superseded,
     WithdrawAsked,
@@ -66,16 +76,39 @@ pub(super) enum Mark {
 }
 
 impl Seen {
+    fn new(generation: Generation) -> Seen {
+        Seen {
+            generation,
+            marks: 0,
+            exists_since: None,
+            ready_at: None,
+            end_began: None,
+        }
+    }
+
     pub(super) fn has(self, mark: Mark) -> bool {
-        self.marks & (1 << mark as u16) != 0
+        self.marks & (1 << mark as u32) != 0
     }
 
-    fn set(&mut self, mark: Mark) {
-        self.marks |= 1 << mark as u16;
+    pub(super) fn set(&mut self, mark: Mark) {
+        self.marks |= 1 << mark as u32;
     }
 
-    fn is_leaving(self) -> bool {
+    pub(super) fn clear(&mut self, mark: Mark) {
+        self.marks &= !(1 << mark as u32);
+    }
+
+    pub(super) fn is_leaving(self) -> bool {
         self.end_began.is_some()
+    }
+
+    /// Whether it is to serve, now or later.
+    pub(super) fn stays(self) -> bool {
+        !self.is_leaving() && !self.has(Mark::Recalled) && !self.has(Mark::Resting)
+    }
+
+    pub(super) fn serves(self) -> bool {
+        self.has(Mark::Admitted) && self.stays()
     }
 }
 
@@ -89,6 +122,7 @@ impl Audit {
             last_born: Incarnation(0),
             quarantined: BTreeSet::new(),
             restarts: Restarts::new(&spec.restart),
+            deploys: Deploys::new(&spec.reload),
             was_ever_ready: false,
             exhausted_in_all: 0,
             exhausted: None,
@@ -101,6 +135,10 @@ impl Audit {
 
     pub(super) fn exhausted_in_all(&self) -> u64 {
         self.exhausted_in_all
+    }
+
+    pub(super) fn deploys(&self) -> &Deploys {
+        &self.deploys
     }
 
     pub(super) fn size(&self) -> u16 {
@@ -121,9 +159,7 @@ impl Audit {
 
     /// Whether the worker was asked to serve and not to leave.
     pub(super) fn is_admitted(&self, worker: WorkerId) -> bool {
-        self.live
-            .get(&worker)
-            .is_some_and(|seen| seen.has(Mark::Admitted) && !seen.is_leaving())
+        self.live.get(&worker).is_some_and(|seen| seen.serves())
     }
 
     /// Before the supervisor is told.
@@ -141,18 +177,36 @@ impl Audit {
             | Event::Spawned { worker } => self.exists(worker, now),
             Event::Ready { worker } => {
                 self.exists(worker, now);
-                self.mark(worker, Mark::ReadyTold);
+                self.heard_ready(worker);
             }
             Event::Exhausted { worker } => {
                 self.exhausted = Some(worker).filter(|worker| self.is_admitted(*worker));
             }
             Event::Withdrawn { worker } => self.mark(worker, Mark::WithdrawnTold),
+            Event::Draining { worker } => {
+                self.exists(worker, now);
+                // What follows it is planned.
+                if let Some(at) = self.place(worker) {
+                    self.restarts.exhausted(at);
+                }
+            }
+            Event::Reload { generation } if self.run <= Run::Running => {
+                self.deploys.wished(generation);
+            }
+            Event::Reload { .. } => {}
+            Event::Unborn { worker } => self.unborn(worker),
             Event::Reset => self.restarts.reset(),
             Event::Scale(count) => self.scaled(count.count()),
             Event::Start if self.run == Run::Idle => self.run = Run::Running,
             Event::Start | Event::Timer => {}
-            Event::Stop => self.run = self.run.max(Run::Stopping),
-            Event::StopNow => self.run = self.run.max(Run::StoppingNow),
+            Event::Stop => {
+                self.run = self.run.max(Run::Stopping);
+                self.deploys.stopped();
+            }
+            Event::StopNow => {
+                self.run = self.run.max(Run::StoppingNow);
+                self.deploys.stopped();
+            }
         }
     }
 
@@ -171,14 +225,19 @@ impl Audit {
             ),
             Action::Admit { worker } => self.admitted(worker, now),
             Action::Announce(ref notice) => {
-                self.announced(notice, now);
-                Ok(())
+                self.deploys.announced(notice, now)?;
+                self.announced(notice, now)
+            }
+            Action::Discard { generation } => {
+                let living = self.live.values().map(|seen| seen.generation);
+                self.deploys.discarded(generation, living)
             }
             Action::Drain { worker, .. } => self.drained(worker, now),
             Action::Finish(outcome) => self.finished(outcome),
             Action::Hold { worker } => self.seen(worker, "a hold is for the living").map(|_| ()),
             Action::Kill { worker } => self.killed(worker, now),
-            Action::Spawn { worker } => self.born(worker, now),
+            Action::Rest { worker } => self.rested(worker),
+            Action::Spawn { worker, generation } => self.born(worker, generation, now),
             Action::Withdraw { worker } => {
                 let rule = "a withdrawal is for the living";
                 let again = self.seen(worker, rule)?.has(Mark::WithdrawAsked);
@@ -189,7 +248,7 @@ impl Audit {
     }
 
     /// After everything the supervisor asked for.
-    pub(super) fn settled(&mut self) -> Verdict {
+    pub(super) fn settled(&mut self, now: Tick) -> Verdict {
         if let Some(worker) = self.exhausted.take() {
             self.exhausted_in_all += 1;
             let leaves = self.live.get(&worker).is_some_and(|seen| seen.is_leaving());
@@ -202,22 +261,24 @@ impl Audit {
         if self.run != Run::Running {
             return Ok(());
         }
+        self.settled_generations(now)?;
         let staying = |slot: Option<Slot>| {
             let wanted = |id: &WorkerId| id.slot.0 < self.size && slot.is_none_or(|s| s == id.slot);
             self.live
                 .iter()
-                .filter(|(id, seen)| wanted(id) && !seen.is_leaving())
+                .filter(|(id, seen)| wanted(id) && seen.stays())
                 .count()
         };
         let all = staying(None);
+        let surge = usize::from(self.spec.reload.surge.get());
         ensure(
-            all <= usize::from(self.size) + SURGE,
+            all <= usize::from(self.size) + surge,
             "1: no more workers than wanted",
             || format!("{all} for {} slots", self.size),
         )?;
         for slot in (0..self.size).map(Slot) {
             let here = staying(Some(slot));
-            ensure(here <= 1 + SURGE, "1: one worker a slot", || {
+            ensure(here <= PER_SLOT, "1: one worker a slot", || {
                 format!("{here} in slot {slot}")
             })?;
         }
@@ -250,12 +311,18 @@ impl Audit {
             true => Blame::Worker,
             false => Blame::Nobody,
         };
-        self.restarts.ended(worker.slot, seen, blame, now);
+        let at = (worker.slot, seen.generation);
+        self.restarts.ended(at, seen, blame, now);
     }
 
     fn exists(&mut self, worker: WorkerId, now: Tick) {
-        if let Some(seen) = self.live.get_mut(&worker) {
-            seen.exists_since.get_or_insert(now);
+        if let Some(seen) = self.live.get_mut(&worker)
+            && seen.exists_since.is_none()
+        {
+            seen.exists_since = Some(now);
+            if self.deploys.may_be_guessed(seen.generation) {
+                seen.set(Mark::MayBeGuessed);
+            }
         }
     }
 
@@ -265,15 +332,24 @@ impl Audit {
         }
         for slot in (size.min(self.size)..size.max(self.size)).map(Slot) {
             self.quarantined.remove(&slot);
-            self.restarts.expect_planned(slot);
+            self.restarts.expect_planned((slot, self.deploys.serving()));
+            if let Some(to) = self.deploys.to() {
+                self.restarts.forget((slot, to));
+            }
             for (_, seen) in self.live.iter_mut().filter(|(id, _)| id.slot == slot) {
                 seen.set(Mark::Superseded);
+                // It may be wanted again.
+                seen.clear(Mark::Recalled);
+                if size < self.size && seen.ready_at.is_none() {
+                    seen.set(Mark::Recalled);
+                }
             }
         }
         self.size = size;
     }
 
-    fn born(&mut self, worker: WorkerId, now: Tick) -> Verdict {
+    fn born(&mut self, worker: WorkerId, generation: Generation, now: Tick) -> Verdict {
+        self.deploys.born(worker, generation)?;
         let fits = self.run == Run::Running && worker.slot.0 < self.size;
         ensure(fits, "a spawn is for a slot that is wanted", || {
             worker.to_string()
@@ -291,9 +367,15 @@ impl Audit {
             worker.to_string()
         })?;
         self.last_born = worker.incarnation;
-        self.live.insert(worker, Seen::default());
+        // Another generation has its slot, or will have.
+        for (id, seen) in &mut self.live {
+            if id.slot == worker.slot && seen.generation != generation {
+                seen.set(Mark::Superseded);
+            }
+        }
+        self.live.insert(worker, Seen::new(generation));
         self.quarantined.remove(&worker.slot);
-        self.restarts.spawned(worker.slot, now)
+        self.restarts.spawned((worker.slot, generation), now)
     }
 
     fn admitted(&mut self, worker: WorkerId, now: Tick) -> Verdict {
@@ -306,7 +388,7 @@ impl Audit {
             .zip(seen.exists_since)
             .is_some_and(|(alive, t)| t.after(alive) <= now);
         ensure(
-            seen.has(Mark::ReadyTold) || lived,
+            seen.has(Mark::ReadyTold) || lived && seen.has(Mark::MayBeGuessed),
             "3: only the ready are admitted",
             || format!("{worker}: {seen:?}"),
         )?;
@@ -315,7 +397,9 @@ impl Audit {
             "3: nobody who leaves is admitted",
             || worker.to_string(),
         )?;
-        self.mark(worker, Mark::Admitted);
+        let seen = self.seen(worker, "3: an admission is for the living")?;
+        seen.set(Mark::Admitted);
+        seen.clear(Mark::Resting);
         Ok(())
     }
 
@@ -344,6 +428,7 @@ impl Audit {
             || seen.has(Mark::BootTimedOut)
             || seen.has(Mark::Misbehaved)
             || seen.has(Mark::Killed)
+            || seen.has(Mark::Cut)
             || self.run >= Run::StoppingNow;
         let expired = seen.has(Mark::GraceExpired)
             && (seen.has(Mark::DrainAsked) || !seen.has(Mark::WithdrawnTold));
@@ -372,49 +457,9 @@ impl Audit {
         Ok(())
     }
 
-    fn announced(&mut self, notice: &Notice, now: Tick) {
-        match *notice {
-            Notice::BootTimedOut { worker } => self.mark(worker, Mark::BootTimedOut),
-            Notice::GraceExpired { worker } => self.mark(worker, Mark::GraceExpired),
-            Notice::Misbehaved { worker } => self.mark(worker, Mark::Misbehaved),
-            Notice::Quarantined { slot, retry_in, .. } => {
-                self.quarantined.insert(slot);
-                self.restarts.quarantined(slot, now.after(retry_in));
-            }
-            Notice::Ready { worker, .. } => {
-                self.was_ever_ready = true;
-                self.restarts.ready(worker.slot);
-                for (id, seen) in &mut self.live {
-                    if *id == worker {
-                        seen.ready_at = Some(now);
-                    } else if id.slot == worker.slot {
-                        seen.set(Mark::Superseded);
-                    }
-                }
-            }
-            Notice::Recycling { worker, reason } => match reason {
-                RecycleReason::Jobs => self.restarts.exhausted(worker.slot),
-                RecycleReason::Lifetime | RecycleReason::Memory | RecycleReason::Requests => {
-                    self.restarts.recycling(worker.slot);
-                }
-            },
-            Notice::Released { slot } => self.restarts.expect_planned(slot),
-            Notice::Retired { worker } => {
-                self.mark(worker, Mark::Superseded);
-                if let Some(seen) = self.live.get(&worker) {
-                    self.restarts.retired(worker.slot, *seen, now);
-                }
-            }
-            Notice::Stopping { worker, .. } => self.mark(worker, Mark::Superseded),
-            Notice::Exited { .. }
-            | Notice::ReplacementWaits { .. }
-            | Notice::RestartDelayed { .. }
-            | Notice::Restored { .. }
-            | Notice::Scaled { .. }
-            | Notice::SpawnFailed { .. }
-            | Notice::Started { .. }
-            | Notice::Suspected { .. } => {}
-        }
+    pub(super) fn place(&self, worker: WorkerId) -> Option<Place> {
+        let seen = self.live.get(&worker)?;
+        Some((worker.slot, seen.generation))
     }
 
     fn begin_end(
@@ -430,13 +475,17 @@ impl Audit {
         Ok(())
     }
 
-    fn mark(&mut self, worker: WorkerId, mark: Mark) {
+    pub(super) fn mark(&mut self, worker: WorkerId, mark: Mark) {
         if let Some(seen) = self.live.get_mut(&worker) {
             seen.set(mark);
         }
     }
 
-    fn seen(&mut self, worker: WorkerId, rule: &'static str) -> Result<&mut Seen, Violation> {
+    pub(super) fn seen(
+        &mut self,
+        worker: WorkerId,
+        rule: &'static str,
+    ) -> Result<&mut Seen, Violation> {
         let detail = || format!("{worker} is dead or was never born");
         self.live.get_mut(&worker).ok_or_else(|| Violation {
             rule,

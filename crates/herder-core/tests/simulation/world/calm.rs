@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use herder_core::supervisor::Event;
+use herder_core::supervisor::{Event, Rollout};
 use herder_core::{Exit, Slot, Tick, WorkerId};
 
-use super::plan::Faults;
+use super::plan::{Faults, Release};
 use super::process::{Deed, Life};
 use super::run::World;
 use super::steps::Firing;
@@ -18,6 +18,7 @@ impl World {
     /// Every slot becomes ready or rests, and every connection finds its end.
     pub(super) fn calm_down(&mut self) -> Verdict {
         self.faults = Faults::NONE;
+        self.release = Release::NONE;
         self.taste.mend();
         let end = self.now.after(self.patience());
         while !self.is_settled() {
@@ -142,6 +143,7 @@ impl World {
                 .into_iter()
                 .all(|slot| at_work(slot) || self.audit.is_quarantined(slot));
         manned
+            && self.supervisor.rollout() == Rollout::Steady
             && self.orders.is_empty()
             && self.dispatcher.pending() == 0
             && self.ledger.in_hand() == 0
@@ -167,6 +169,7 @@ impl World {
         let hang = spec.life.hang.unwrap_or_default() + spec.life.hang_kill + spec.life.abort_grace;
         let ladder = spec.life.boot_timeout + hang + spec.life.grace + Duration::from_secs(10);
         let rest = spec.restart.max_delay.max(spec.restart.retry) * 2;
-        (ladder + rest + spec.dispatch.pending_timeout) * 2
+        let change = spec.reload.soak + spec.life.boot_timeout;
+        (ladder + rest + change * 2 + spec.dispatch.pending_timeout) * 2
     }
 }

@@ -1,7 +1,7 @@
 //! The shell around the supervisor.
 
 use herder_core::supervisor::{Action, Event};
-use herder_core::{Exit, Tick, WorkerId};
+use herder_core::{Exit, Generation, Tick, WorkerId};
 
 use super::mail::{News, Order, Source};
 use super::process::{Life, Process};
@@ -40,7 +40,7 @@ impl World {
             self.audit.asked(&action, self.now)?;
             self.execute(&action);
         }
-        self.audit.settled()
+        self.audit.settled(self.now)
     }
 
     /// What is and what is believed, held against each other after each step.
@@ -110,21 +110,27 @@ impl World {
                 None => {}
             },
             Action::Admit { worker } => self.order(Order::Admit(worker)),
-            Action::Announce(_) | Action::Finish(_) => {}
+            Action::Announce(_) | Action::Discard { .. } | Action::Finish(_) => {}
             Action::Drain { worker, .. } => {
                 if let Some(process) = self.processes.get_mut(&worker) {
                     process.drain_asked = true;
                 }
             }
-            Action::Hold { worker } => self.order(Order::Hold(worker)),
+            Action::Hold { worker } | Action::Rest { worker } => self.order(Order::Hold(worker)),
             Action::Kill { worker } => self.dies(worker, Exit::Signal(9)),
-            Action::Spawn { worker } => self.spawn(worker),
+            Action::Spawn { worker, generation } => self.spawn(worker, generation),
             Action::Withdraw { worker } => self.order(Order::Withdraw(worker)),
         }
     }
 
-    fn spawn(&mut self, worker: WorkerId) {
+    fn spawn(&mut self, worker: WorkerId, generation: Generation) {
         let at: Tick = self.arrival();
+        if self.deployer.chance(self.release.unborn) {
+            // The master dies before it starts it, and another one finds so.
+            let news = News::Supervisor(Event::Unborn { worker });
+            self.mail.post(Source::Life(worker), at, news);
+            return;
+        }
         if self.rng.chance(self.faults.spawn_fails) {
             let news = News::Supervisor(Event::SpawnFailed {
                 worker,
@@ -133,7 +139,8 @@ impl World {
             self.mail.post(Source::Life(worker), at, news);
             return;
         }
-        let process = Process::new(worker, self.now, &mut self.rng, &self.faults);
+        let mut process = Process::new(worker, self.now, &mut self.rng, &self.faults);
+        process.inherit(self.vices.get(&generation).copied().unwrap_or_default());
         self.processes.insert(worker, process);
         let channel = self.new_channel();
         self.channels.insert(worker, channel);

@@ -7,12 +7,15 @@
 mod audit;
 mod calm;
 mod deciders;
+mod deploys;
 mod dispatch_thread;
 mod ledger;
 mod mail;
 mod main_thread;
+mod notices;
 mod plan;
 mod process;
+mod releases;
 mod restarts;
 mod rng;
 mod run;
@@ -20,5 +23,5 @@ mod steps;
 pub(crate) mod trace;
 mod violation;
 
-pub(crate) use plan::{Budget, Dealing, Lives};
+pub(crate) use plan::{Budget, Dealing, Lives, Releases};
 pub(crate) use run::{Tally, run, seeds};

@@ -26,6 +26,35 @@ pub(crate) enum Lives {
     Exhaustible,
 }
 
+/// Whether there are new generations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Releases {
+    Many,
+    Never,
+}
+
+/// What may happen because of new generations, and because masters die, each per thousand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Release {
+    /// A new generation, per step.
+    pub(crate) reload: u64,
+    /// It has a vice.
+    pub(crate) bad: u64,
+    /// A process that was asked for is not started.
+    pub(crate) unborn: u64,
+    /// Somebody was told to leave by a master that did not live to note so, per step.
+    pub(crate) untold: u64,
+}
+
+impl Release {
+    pub(crate) const NONE: Release = Release {
+        reload: 0,
+        bad: 0,
+        unborn: 0,
+        untold: 0,
+    };
+}
+
 /// How connections are dealt out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Dealing {
@@ -125,6 +154,25 @@ impl Plan {
         Plan {
             spec: draw_spec(rng),
             faults: Faults::draw(rng, budget),
+        }
+    }
+
+    /// Changes what is particular to new generations, with dice of its own.
+    pub(crate) fn release(&mut self, releases: Releases, rng: &mut Rng) -> Release {
+        if releases == Releases::Never {
+            return Release::NONE;
+        }
+        let reload = &mut self.spec.reload;
+        reload.surge = NonZeroU16::new(1 + draw_small(rng, 3)).expect("it is above 0");
+        reload.max_unavailable = draw_small(rng, 3);
+        reload.soak = Duration::from_millis(rng.below(15_000));
+        reload.latch = Duration::from_millis(rng.below(60_000));
+        reload.max_generations = NonZeroU16::new(1 + draw_small(rng, 3)).expect("it is above 0");
+        Release {
+            reload: rng.between(1, 20),
+            bad: rng.below(700),
+            unborn: rng.below(60),
+            untold: rng.below(6),
         }
     }
 

@@ -35,7 +35,22 @@ struct Temper {
     deaf: bool,
     /// Sends no heartbeat.
     mute: bool,
+    frail: bool,
 }
+
+/// What is wrong with a generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Vice {
+    CrashesOnBoot,
+    /// It dies soon after it was ready.
+    Frail,
+    NeverReady,
+    #[default]
+    None,
+}
+
+/// How often a frail process dies, per thousand deeds.
+const FRAILTY: u64 = 30;
 
 /// What a process does when it gets the processor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,7 +87,18 @@ impl Process {
                 never_ready: rng.chance(faults.never_ready),
                 deaf: rng.chance(faults.deaf),
                 mute: rng.chance(faults.mute),
+                frail: false,
             },
+        }
+    }
+
+    /// It is of a generation with this vice.
+    pub(crate) fn inherit(&mut self, vice: Vice) {
+        match vice {
+            Vice::CrashesOnBoot => self.temper.crashes_on_boot = true,
+            Vice::Frail => self.temper.frail = true,
+            Vice::NeverReady => self.temper.never_ready = true,
+            Vice::None => {}
         }
     }
 
@@ -87,6 +113,7 @@ impl Process {
             never_ready: false,
             deaf: false,
             mute: false,
+            frail: false,
         };
         if let Life::Booting { ready_at } = &mut self.life {
             *ready_at = now;
@@ -103,6 +130,7 @@ impl Process {
             Life::Booting { .. } if self.obeys_drain() => Deed::Exit(Exit::Code(0)),
             Life::Booting { .. } => Deed::Nothing,
             Life::Serving if rng.chance(faults.crash) => Deed::Exit(draw_exit(rng)),
+            Life::Serving if self.temper.frail && rng.chance(FRAILTY) => Deed::Exit(draw_exit(rng)),
             Life::Serving if rng.chance(faults.retire) => Deed::Retire,
             Life::Serving if rng.chance(faults.misbehave) => Deed::Misbehave,
             Life::Serving => self.work(rng),

@@ -8,14 +8,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use herder_core::spec::RestartPolicy;
-use herder_core::{Slot, Tick};
+use herder_core::{Generation, Slot, Tick};
 
 use super::audit::Seen;
 use super::violation::{Verdict, ensure};
 
+/// A slot, and the generation of its worker.
+pub(super) type Place = (Slot, Generation);
+
 pub(crate) struct Restarts {
     policy: RestartPolicy,
-    slots: BTreeMap<Slot, Record>,
+    /// A generation is not blamed for what another did.
+    slots: BTreeMap<Place, Record>,
 }
 
 #[derive(Debug)]
@@ -63,50 +67,55 @@ impl Restarts {
         }
     }
 
-    pub(super) fn expect_planned(&mut self, slot: Slot) {
-        self.record(slot).next = Next::Planned;
+    pub(super) fn expect_planned(&mut self, at: Place) {
+        self.record(at).next = Next::Planned;
     }
 
-    pub(super) fn recycling(&mut self, slot: Slot) {
-        self.record(slot).next = Next::Recycling;
+    /// What this generation did here is forgotten.
+    pub(super) fn forget(&mut self, at: Place) {
+        self.slots.remove(&at);
+    }
+
+    pub(super) fn recycling(&mut self, at: Place) {
+        self.record(at).next = Next::Recycling;
     }
 
     /// Its worker did what it was there for: what follows is no restart, unless it fails.
-    pub(super) fn exhausted(&mut self, slot: Slot) {
-        let record = self.record(slot);
+    pub(super) fn exhausted(&mut self, at: Place) {
+        let record = self.record(at);
         record.streak = 0;
         if record.next != Next::Recycling {
             record.next = Next::Planned;
         }
     }
 
-    pub(super) fn quarantined(&mut self, slot: Slot, until: Tick) {
-        let record = self.record(slot);
+    pub(super) fn quarantined(&mut self, at: Place, until: Tick) {
+        let record = self.record(at);
         record.streak = record.streak.min(record.earlier_streak);
         record.not_before = until;
     }
 
-    pub(super) fn ready(&mut self, slot: Slot) {
-        let record = self.record(slot);
+    pub(super) fn ready(&mut self, at: Place) {
+        let record = self.record(at);
         if record.next == Next::Recycling {
             record.next = Next::Restart;
         }
     }
 
-    pub(super) fn retired(&mut self, slot: Slot, seen: Seen, now: Tick) {
+    pub(super) fn retired(&mut self, at: Place, seen: Seen, now: Tick) {
         let stable = self.policy.stable;
         if seen
             .ready_at
             .is_some_and(|ready| now.since(ready) >= stable)
         {
-            self.record(slot).streak = 0;
+            self.record(at).streak = 0;
         }
     }
 
     /// A worker came to its end.
-    pub(super) fn ended(&mut self, slot: Slot, seen: Seen, blame: Blame, now: Tick) {
+    pub(super) fn ended(&mut self, at: Place, seen: Seen, blame: Blame, now: Tick) {
         let policy = self.policy.clone();
-        let record = self.record(slot);
+        let record = self.record(at);
         let end = seen.end_began.unwrap_or(now);
         if seen
             .ready_at
@@ -123,9 +132,9 @@ impl Restarts {
         record.not_before = now.after(shortest_delay(&policy, record.streak));
     }
 
-    pub(super) fn spawned(&mut self, slot: Slot, now: Tick) -> Verdict {
+    pub(super) fn spawned(&mut self, at: Place, now: Tick) -> Verdict {
         let policy = self.policy.clone();
-        let record = self.slots.entry(slot).or_insert_with(Record::new);
+        let record = self.slots.entry(at).or_insert_with(Record::new);
         if record.next == Next::Recycling {
             return Ok(());
         }
@@ -137,22 +146,22 @@ impl Restarts {
         ensure(
             now >= record.not_before,
             "7: a restart waits for its back-off",
-            || format!("slot {slot} at {now:?}: {record:?}"),
+            || format!("{at:?} at {now:?}: {record:?}"),
         )?;
         record.restarts.push(now);
-        record.restarts.retain(|at| now.since(*at) <= policy.window);
+        record.restarts.retain(|t| now.since(*t) <= policy.window);
         let most = policy
             .max_restarts
             .map_or(u64::MAX, |most| u64::from(most.get()));
         ensure(
             record.restarts.len() as u64 <= most,
             "7: a slot is not restarted too often",
-            || format!("slot {slot} at {now:?}: {record:?}"),
+            || format!("{at:?} at {now:?}: {record:?}"),
         )
     }
 
-    fn record(&mut self, slot: Slot) -> &mut Record {
-        self.slots.entry(slot).or_insert_with(Record::new)
+    fn record(&mut self, at: Place) -> &mut Record {
+        self.slots.entry(at).or_insert_with(Record::new)
     }
 }
 

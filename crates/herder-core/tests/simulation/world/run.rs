@@ -4,14 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use herder_core::dispatch::Dispatcher;
 use herder_core::supervisor::Supervisor;
-use herder_core::{Tick, WorkerId};
+use herder_core::{Generation, Tick, WorkerId};
 
 use super::audit::Audit;
 use super::dispatch_thread::Channel;
 use super::ledger::Ledger;
 use super::mail::{Mail, Order};
-use super::plan::{Budget, Dealing, Faults, Lives, Plan, Taste};
-use super::process::Process;
+use super::plan::{Budget, Dealing, Faults, Lives, Plan, Release, Releases, Taste};
+use super::process::{Process, Vice};
 use super::rng::Rng;
 use super::violation::{Verdict, Violation};
 
@@ -29,6 +29,11 @@ pub(crate) struct World {
     /// Decides where clients come from and what workers take. It is apart for the same reason.
     pub(super) dealer: Rng,
     pub(super) taste: Taste,
+    /// Decides about new generations. It is apart for the same reason.
+    pub(super) deployer: Rng,
+    pub(super) release: Release,
+    pub(super) newest: Generation,
+    pub(super) vices: BTreeMap<Generation, Vice>,
     pub(super) faults: Faults,
     pub(super) plan: Plan,
     pub(super) now: Tick,
@@ -62,6 +67,8 @@ pub(crate) struct Tally {
     pub(crate) poisoned: u64,
     pub(crate) timed_out: u64,
     pub(crate) exhausted: u64,
+    pub(crate) reloaded: u64,
+    pub(crate) rolled_back: u64,
 }
 
 /// A seed that found a broken invariant.
@@ -95,10 +102,11 @@ pub(crate) fn run(
     budget: Budget,
     lives: Lives,
     dealing: Dealing,
+    releases: Releases,
 ) -> Result<Tally, Box<Failure>> {
     let mut step = 0;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(seed, budget, lives, dealing);
+        let mut world = World::new(seed, budget, lives, dealing, releases);
         world.live_through(&mut step).map(|()| world.tally(step))
     }));
     let violation = match outcome {
@@ -117,7 +125,7 @@ pub(crate) fn run(
 }
 
 impl World {
-    fn new(seed: u64, budget: Budget, lives: Lives, dealing: Dealing) -> World {
+    fn new(seed: u64, budget: Budget, lives: Lives, dealing: Dealing, releases: Releases) -> World {
         let mut rng = Rng::new(seed);
         let mut jobs = Rng::new(!seed);
         let exhaustion = match lives {
@@ -127,6 +135,8 @@ impl World {
         let mut plan = Plan::draw(&mut rng, budget);
         let mut dealer = Rng::new(seed.rotate_left(32));
         let taste = plan.deal(dealing, &mut dealer);
+        let mut deployer = Rng::new(seed.rotate_left(16));
+        let release = plan.release(releases, &mut deployer);
         World {
             now: Tick::from_micros(rng.below(1_000_000_000)),
             supervisor: Supervisor::new(plan.spec.clone(), rng.next()),
@@ -144,6 +154,10 @@ impl World {
             exhaustion,
             dealer,
             taste,
+            deployer,
+            release,
+            newest: Generation::FIRST,
+            vices: BTreeMap::new(),
             told_at: Tick::ZERO,
             left_at: None,
         }
@@ -172,6 +186,8 @@ impl World {
             poisoned: self.dispatcher.closed_poisoned(),
             timed_out: self.dispatcher.closed_timed_out(),
             exhausted: self.audit.exhausted_in_all(),
+            reloaded: self.audit.deploys().reloaded(),
+            rolled_back: self.audit.deploys().rolled_back(),
         }
     }
 }
@@ -188,6 +204,8 @@ impl std::ops::AddAssign for Tally {
         self.poisoned += other.poisoned;
         self.timed_out += other.timed_out;
         self.exhausted += other.exhausted;
+        self.reloaded += other.reloaded;
+        self.rolled_back += other.rolled_back;
     }
 }
 

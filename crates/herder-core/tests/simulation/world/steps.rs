@@ -27,6 +27,7 @@ impl World {
     pub(super) fn step(&mut self) -> Verdict {
         self.jobs_run_out();
         self.verdicts_arrive()?;
+        self.releases()?;
         match self.rng.below(1000) {
             0..300 => self.deliver_mail()?,
             300..400 => self.deliver_order()?,
