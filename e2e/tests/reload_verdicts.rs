@@ -1,0 +1,294 @@
+//! A new version that is no good is rolled back, and the log and the verdict say why. The old one serves
+//! throughout, and the next good one is deployed.
+
+use herder_e2e::binary::Binary;
+use herder_e2e::client::get;
+use herder_e2e::deploy::{Deployed, Program, TEST_WEB, Verdict, Version};
+use herder_e2e::foreign::{BOOT, wait_for};
+use herder_e2e::herd::Signal;
+use herder_e2e::interpreter::Node;
+use herder_e2e::load::{Answer, Kind, Mix};
+use herder_e2e::manager::Manager;
+use herder_e2e::scene::Scene;
+use herder_e2e::wait;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A reload with its soak, on a machine with a lot to do.
+const LONG: Duration = Duration::from_secs(40);
+
+/// A worker that speaks another version of the control protocol.
+const TEST_STRANGER: Binary = Binary::new("herder-e2e", "test-stranger");
+
+const PROGRAMS: [Program; 3] = [
+    Program::Node(Node::Version(20)),
+    Program::Native,
+    Program::Python,
+];
+
+/// What stands in the file of the verdict.
+fn written(path: &Path) -> Value {
+    let text = fs::read_to_string(path).expect("there is a verdict");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+/// Waits until the verdict on this generation is in the file.
+#[track_caller]
+fn verdict_on(path: &Path, generation: u32) -> Value {
+    wait::until(BOOT, "the verdict is written", || {
+        let found = path.exists().then(|| written(path))?;
+        (found["generation"] == generation).then_some(found)
+    })
+}
+
+/// A version and what it is rolled back for.
+struct Bad {
+    name: &'static str,
+    version: Version,
+    options: &'static [&'static str],
+    /// In the reason.
+    because: &'static str,
+}
+
+/// Deploys a bad version of `program` and then a good one, while clients ask all the time.
+fn is_rolled_back(program: Program, bad: &Bad) {
+    let scene = Scene::new(bad.name);
+    let file = scene.directory().join("verdict.json");
+    let path = file.to_str().expect("plain");
+    let mut options = vec!["--grace", "5s", "--verdict-file", path];
+    options.extend(bad.options);
+    let deployed = Deployed::start(&scene, program, &options);
+    let before = deployed.workers();
+    let mix = Mix::of(deployed.address, &[Kind::Fresh, Kind::Kept]);
+    mix.wait_for_answers(10, BOOT);
+    let verdict = deployed.deploy(bad.version, LONG);
+    let Verdict::RolledBack { generation, reason } = &verdict else {
+        panic!("{}: {verdict:?}", program.name());
+    };
+    assert_eq!(*generation, 2);
+    assert!(reason.contains(bad.because), "{}: {reason}", program.name());
+    let found = verdict_on(&file, 2);
+    assert_eq!(found["outcome"], "rolled_back", "{found}");
+    assert_eq!(found["operation"], "reload", "{found}");
+    let told = found["reason"].as_str().expect("a text");
+    assert!(reason.starts_with(told), "{told:?}, and in the log {reason:?}");
+    let mode = fs::metadata(&file).expect("it is there").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+    if let Version::Throws(_) = bad.version {
+        let lines = found["last_lines"].to_string();
+        assert!(lines.contains("cannot be loaded"), "{found}");
+        assert_eq!(found["exit"]["code"], 1, "{found}");
+    }
+    mix.wait_for_answers(10, BOOT);
+    assert!(before.is_subset(&deployed.workers()), "who served, serves");
+    let good = deployed.deploy(Version::Good(3), LONG);
+    assert!(matches!(good, Verdict::Done { generation: 3, .. }), "{good:?}");
+    assert_eq!(verdict_on(&file, 3)["outcome"], "done");
+    mix.wait_for_answers(10, BOOT);
+    let books = mix.finish();
+    books.assert_nothing_lost();
+    let body = get(deployed.address, "/").expect("somebody serves");
+    let answer = Answer::of_body(body.as_bytes()).expect("it says who");
+    assert_eq!(answer.version, 3, "{body}");
+    assert!(deployed.herd.end().success());
+}
+
+#[test]
+fn r38_a_version_that_cannot_be_loaded_changes_nothing() {
+    for program in PROGRAMS {
+        let bad = Bad {
+            name: "throws",
+            version: Version::Throws(2),
+            options: &["--soak", "300ms"],
+            because: "ended before it was ready: exit status 1",
+        };
+        is_rolled_back(program, &bad);
+    }
+}
+
+#[test]
+fn r38_a_version_that_never_listens_changes_nothing() {
+    for program in PROGRAMS {
+        let bad = Bad {
+            name: "mute",
+            version: Version::Mute(2),
+            options: &["--soak", "300ms", "--boot-timeout", "4s"],
+            because: "was not ready within 4s",
+        };
+        is_rolled_back(program, &bad);
+    }
+}
+
+#[test]
+fn r38_a_version_that_dies_after_three_seconds_is_rolled_back() {
+    for program in PROGRAMS {
+        let bad = Bad {
+            name: "dies",
+            version: Version::Dies(2, 3000),
+            options: &["--soak", "6s"],
+            because: "died (exit status ",
+        };
+        is_rolled_back(program, &bad);
+    }
+}
+
+/// Where the native program of a scene lies.
+fn installed(scene: &Scene) -> PathBuf {
+    scene.directory().join(TEST_WEB.name())
+}
+
+/// Puts a file in the place of the native program, as an installation does.
+fn install(scene: &Scene, program: &Path) {
+    let fresh = installed(scene).with_extension("new");
+    fs::copy(program, &fresh).expect("there is room");
+    fs::rename(&fresh, installed(scene)).expect("it is ours");
+}
+
+#[test]
+fn r38_a_missing_or_broken_file_changes_nothing() {
+    let scene = Scene::new("missing");
+    let deployed = Deployed::start(&scene, Program::Native, &["--soak", "300ms"]);
+    let before = deployed.workers();
+    fs::remove_file(installed(&scene)).expect("it was there");
+    let verdict = deployed.reload(LONG);
+    let Verdict::Refused { generation, reason } = &verdict else {
+        panic!("{verdict:?}");
+    };
+    assert_eq!(*generation, 2);
+    assert!(reason.contains("No such file"), "{reason}");
+    // A beginning of a program, as a copy leaves it that was interrupted.
+    let whole = fs::read(TEST_WEB.path()).expect("it is there");
+    fs::write(installed(&scene), &whole[..1000]).expect("there is room");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(installed(&scene), executable).expect("it is ours");
+    let verdict = deployed.reload(LONG);
+    let Verdict::RolledBack { reason, .. } = &verdict else {
+        panic!("{verdict:?}");
+    };
+    assert!(reason.contains("could not be started"), "{reason}");
+    assert_eq!(deployed.workers(), before);
+    let good = deployed.deploy(Version::Good(3), LONG);
+    assert!(matches!(good, Verdict::Done { .. }), "{good:?}");
+    assert!(deployed.herd.end().success());
+}
+
+#[test]
+fn r38_another_version_of_the_protocol_is_named_with_its_cure() {
+    let scene = Scene::new("stranger");
+    let deployed = Deployed::start(&scene, Program::Native, &["--soak", "300ms"]);
+    let before = deployed.workers();
+    install(&scene, &TEST_STRANGER.path());
+    let verdict = deployed.reload(LONG);
+    let Verdict::RolledBack { reason, .. } = &verdict else {
+        panic!("{verdict:?}");
+    };
+    assert!(reason.contains("speaks version 2"), "{reason}");
+    assert!(reason.contains("USR2"), "{reason}");
+    assert_eq!(deployed.workers(), before);
+    let good = deployed.deploy(Version::Good(3), LONG);
+    assert!(matches!(good, Verdict::Done { generation: 3, .. }), "{good:?}");
+    assert!(deployed.herd.end().success());
+}
+
+/// How many reloads were begun so far.
+fn begun(deployed: &Deployed<'_>) -> usize {
+    let lines = deployed.herd.lines();
+    let is_one = |text: &str| text.contains("reload: generation") && text.ends_with(" begins");
+    lines.iter().filter(|line| is_one(&line.text)).count()
+}
+
+#[test]
+fn r34_r39_of_a_hundred_reloads_at_once_two_are_done_and_the_last_wins() {
+    let scene = Scene::new("storm");
+    let options = ["--soak", "1s"];
+    let deployed = Deployed::start(&scene, Program::Node(Node::Version(20)), &options);
+    deployed.install(Version::Good(2));
+    let mark = deployed.herd.mark();
+    deployed.herd.signal(Signal::HUP);
+    for words in ["reload: generation 2 begins", "worker 0 #3"] {
+        let herd = &deployed.herd;
+        herd.wait_for_line_after(mark, words, LONG, |line| line.contains(words).then_some(()));
+    }
+    deployed.install(Version::Good(3));
+    for _ in 0..99 {
+        deployed.herd.signal(Signal::HUP);
+        std::thread::yield_now();
+    }
+    let done = deployed.verdict_after(mark, LONG);
+    assert!(matches!(done, Verdict::Done { generation: 2, .. }), "{done:?}");
+    let second = "generation 3 is in service";
+    let herd = &deployed.herd;
+    herd.wait_for_line_after(mark, second, LONG, |line| line.contains(second).then_some(()));
+    assert_eq!(begun(&deployed), 2);
+    wait::until(LONG, "only the last version serves", || {
+        let versions: BTreeSet<u32> = (0..4).map(|_| version_of(&deployed)).collect();
+        (versions == BTreeSet::from([3])).then_some(())
+    });
+    assert!(deployed.herd.end().success());
+}
+
+fn version_of(deployed: &Deployed<'_>) -> u32 {
+    let body = get(deployed.address, "/").expect("somebody serves");
+    let answer = Answer::of_body(body.as_bytes());
+    answer.expect("it says who").version
+}
+
+#[test]
+fn r38_the_program_is_looked_for_again_where_path_leads() {
+    let scene = Scene::new("looked_for");
+    let place = scene.directory().join("bin");
+    fs::create_dir(&place).expect("a directory");
+    let tool = place.join("serve-it");
+    let script = "#!/bin/sh\nexec sleep 600\n";
+    fs::write(&tool, script).expect("a file");
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).expect("ours");
+    let path = std::env::var("PATH").expect("there is one");
+    let herd = scene
+        .herd(Binary::HERDER)
+        .args(["run", "-i", "1", "--ready-after", "100ms", "--soak", "100ms"])
+        .args(["--", "serve-it"])
+        .env("PATH", format!("{}:{path}", place.display()))
+        .start();
+    wait_for(&herd, 0, 1, "ready", BOOT);
+    fs::remove_file(&tool).expect("it was there");
+    let mark = herd.mark();
+    herd.signal(Signal::HUP);
+    let reason = herd.wait_for_line_after(mark, "it is refused", BOOT, |line| {
+        Some(line.split_once("generation 2 was refused: ")?.1.to_owned())
+    });
+    assert!(reason.contains("no program \"serve-it\" in PATH"), "{reason}");
+    fs::write(&tool, script).expect("a file");
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).expect("ours");
+    herd.signal(Signal::HUP);
+    let done = "generation 2 is in service";
+    herd.wait_for_line_after(mark, done, BOOT, |line| line.contains(done).then_some(()));
+    assert!(herd.end().success());
+}
+
+#[test]
+fn a_service_manager_hears_of_a_reload_and_of_its_end() {
+    let scene = Scene::new("managed_reload");
+    let mut manager = Manager::new(&scene);
+    let arguments = [
+        "run", "-i", "2", "--ready-after", "100ms", "--soak", "300ms", "--", "sleep", "600",
+    ];
+    let setup = manager.service(&scene, Binary::HERDER.path(), &arguments);
+    let herd = setup.start();
+    manager.wait_for("READY=1", BOOT, &herd);
+    wait_for(&herd, 0, 2, "ready", BOOT);
+    manager.forget_told();
+    herd.signal(Signal::HUP);
+    manager.wait_for("RELOADING=1", BOOT, &herd);
+    manager.wait_for("READY=1", BOOT, &herd);
+    manager.wait_for("STATUS=generation 2 serves", BOOT, &herd);
+    let since = |line: &&String| line.starts_with("MONOTONIC_USEC=");
+    let told = &manager.told;
+    assert_eq!(told.iter().filter(since).count(), 1, "{told:?}");
+    herd.signal(Signal::TERM);
+    manager.wait_for("STOPPING=1", BOOT, &herd);
+    assert_eq!(herd.wait_for_exit(BOOT).code(), Some(0));
+}
