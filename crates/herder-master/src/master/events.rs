@@ -273,7 +273,7 @@ impl Master {
 }
 
 /// What the kernel says of an end, for the core.
-pub(super) fn exit_of(status: std::process::ExitStatus) -> Exit {
+pub(crate) fn exit_of(status: std::process::ExitStatus) -> Exit {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),

@@ -48,6 +48,7 @@ use crate::role::Charge;
 use crate::status;
 use crew::Crews;
 use delivery::Delivery;
+pub(crate) use events::exit_of;
 use environment::Variable;
 use legacy::Book;
 use library::Awaited;
