@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `/` | `pid:P worker:N version:V` |
 //! | `/slow/MS` | the same after so many milliseconds |
+//! | `/ws` | a WebSocket that echoes behind `pid:P: `, and closes with 1001 when the worker leaves |
 //! | `POST` | the same and ` bytes:LENGTH` when the whole body is there |
 
 mod args;

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::get;
-use herder::AsyncWorker;
+use herder::{AsyncWorker, WorkerHandle};
 
 use crate::args::Args;
 use crate::version::{Misdeed, Version};
@@ -45,10 +47,12 @@ pub(crate) async fn serve(worker: AsyncWorker, args: Args) -> io::Result<()> {
             .create(true)
             .open(&args.ledger)?,
     };
+    let handle = worker.handle();
     let router = Router::new()
         .route("/", get(at_once))
         .route("/slow/{millis}", get(later))
         .route("/upload", axum::routing::post(upload))
+        .route("/ws", get(|upgrade| socket(upgrade, handle)))
         .with_state(Arc::new(site));
     worker.serve(router).await
 }
@@ -71,6 +75,35 @@ async fn later(
 async fn upload(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> String {
     site.saw(&headers);
     format!("{} bytes:{}", site.text, body.len())
+}
+
+/// Echoes what a client says, behind the worker's process number.
+async fn socket(upgrade: WebSocketUpgrade, worker: WorkerHandle) -> Response {
+    upgrade.on_upgrade(move |socket| echo(socket, worker))
+}
+
+async fn echo(mut socket: WebSocket, worker: WorkerHandle) {
+    let mut farewell = worker.farewell();
+    loop {
+        let message = tokio::select! {
+            () = &mut farewell => break,
+            message = socket.recv() => message,
+        };
+        let Some(Ok(message)) = message else { return };
+        if let Message::Text(text) = message {
+            let echo = format!("pid:{}: {text}", worker.pid());
+            if socket.send(Message::Text(echo.into())).await.is_err() {
+                return;
+            }
+        }
+    }
+    let away = CloseFrame {
+        code: close_code::AWAY,
+        reason: "the worker leaves".into(),
+    };
+    // The client has gone, or answers: then the connection is over.
+    let _gone = socket.send(Message::Close(Some(away))).await;
+    while let Some(Ok(_)) = socket.recv().await {}
 }
 
 impl Site {
