@@ -25,8 +25,8 @@
 //!
 //! # Asynchronous workers
 //!
-//! [`Cluster::run_async`] builds a tokio runtime in each worker. The [`Listener`] goes into
-//! `axum::serve` (feature `axum`), its connections into hyper:
+//! [`Cluster::run_async`] builds a tokio runtime in each worker. It serves a router of axum's (feature
+//! `axum`), or a service of hyper's (feature `http`), and loses no request when it leaves:
 //!
 //! ```no_run
 //! # #[cfg(feature = "axum")]
@@ -43,9 +43,7 @@
 //!
 //! async fn serve(worker: AsyncWorker) -> std::io::Result<()> {
 //!     let router = Router::new().route("/", get(|| async { "hello" }));
-//!     axum::serve(worker.listener(), router)
-//!         .with_graceful_shutdown(worker.draining().wait())
-//!         .await
+//!     worker.serve(router).await
 //! }
 //! # }
 //! # fn main() {}
@@ -56,29 +54,22 @@
 //! # use herder::AsyncWorker;
 //! # use http_body_util::Full;
 //! # use hyper::{Request, Response, body::{Bytes, Incoming}};
-//! use hyper::server::conn::http1;
 //! use hyper::service::service_fn;
-//! use hyper_util::rt::TokioIo;
 //!
 //! async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
 //!     Ok(Response::new(Full::new(Bytes::from_static(b"hello"))))
 //! }
 //!
 //! async fn serve(worker: AsyncWorker) -> std::io::Result<()> {
-//!     let listener = worker.listener();
-//!     while let Some(connection) = listener.accept().await? {
-//!         let io = TokioIo::new(connection);
-//!         let serving = http1::Builder::new().serve_connection(io, service_fn(hello));
-//!         tokio::spawn(serving);
-//!     }
-//!     Ok(())
+//!     worker.serve_http(service_fn(hello)).await
 //! }
 //! # fn main() {}
 //! ```
 //!
-//! A server with keep-alive connections watches [`draining`](WorkerHandle::draining), as the first
-//! of the two does: else idle connections keep a leaving worker until its
-//! [grace](Cluster::grace) is over.
+//! A server of its own, with the connections of the [`Listener`], watches
+//! [`draining`](WorkerHandle::draining): else idle keep-alive connections keep a leaving worker until
+//! its [grace](Cluster::grace) is over. What lives long (WebSockets) waits for its
+//! [`farewell`](WorkerHandle::farewell).
 //!
 //! # Messages
 //!

@@ -44,9 +44,7 @@ pub(crate) async fn serve(worker: AsyncWorker) -> Result<(), Box<dyn std::error:
         .route("/{key}", get(from_copy).put(set))
         .route("/fresh/{key}", get(from_library))
         .with_state(Desk { name, copy, config });
-    axum::serve(worker.listener(), router)
-        .with_graceful_shutdown(worker.draining().wait())
-        .await?;
+    worker.serve(router).await?;
     Ok(())
 }
 

@@ -54,9 +54,7 @@ async fn serve(worker: AsyncWorker) -> Result<(), Box<dyn std::error::Error>> {
         live,
         worker: worker.handle(),
     };
-    axum::serve(worker.listener(), web::router(desk))
-        .with_graceful_shutdown(worker.draining().wait())
-        .await?;
+    worker.serve(web::router(desk)).await?;
     // It ends with the worker, when it has counted to the end.
     Ok(counting.await??)
 }

@@ -15,7 +15,8 @@ use crate::connection::Peer;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// When the worker drains, no more connections come, and `axum::serve` must be told so:
-/// `.with_graceful_shutdown(worker.draining().wait())`.
+/// `.with_graceful_shutdown(worker.draining().wait())`. It closes idle connections at once then;
+/// [`AsyncWorker::serve`](crate::AsyncWorker::serve) loses no request.
 impl axum::serve::Listener for Listener {
     type Io = AsyncConnection;
     type Addr = Peer;
