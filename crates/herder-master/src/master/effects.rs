@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use herder_core::spec::DispatchMode;
 use herder_core::supervisor::{Action, DrainReason, Event, Outcome, RecycleReason};
 use herder_core::{Generation, WorkerId};
+use herder_sys::failpoint;
 use herder_sys::signal::Signal;
 use herder_wire::control::{self, ToWorker};
 use herder_wire::frame::Message;
@@ -40,6 +41,7 @@ impl Master {
         );
         if ends_something {
             self.save_ahead();
+            failpoint::hit("master.act.saved");
         }
         self.touch();
         let member = |worker: WorkerId| MemberId { part, worker };
@@ -82,7 +84,9 @@ impl Master {
                     ..
                 } = newborn;
                 crew.members.insert(worker, member);
+                failpoint::hit("master.spawn.stored");
                 self.save();
+                failpoint::hit("master.spawn.saved");
                 if let Err(error) = self.send_plan(id, &plan, &descriptors) {
                     if let Some(member) = self.crews.remove(id) {
                         nursery::abandon(member);
@@ -110,6 +114,7 @@ impl Master {
             socket.send(plan, &fds)?;
         }
         member.progress = Progress::Planned;
+        failpoint::hit("master.spawn.planned");
         Ok(())
     }
 

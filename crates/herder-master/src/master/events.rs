@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use herder_core::supervisor::Event;
 use herder_core::{Exit, Incarnation, Tick};
-use herder_sys::{epoll, process};
+use herder_sys::{epoll, failpoint, process};
 use herder_wire::control::ToMaster;
 
 use super::control::Reading;
@@ -103,6 +103,7 @@ impl Master {
         if let Some(member) = self.crews.remove(id) {
             member.forget(&self.epoll);
         }
+        failpoint::hit("master.bury.told");
         self.forget_stored(id);
         Ok(())
     }

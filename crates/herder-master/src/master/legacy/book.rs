@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use herder_core::Tick;
 use herder_sys::epoll::{Epoll, Interest};
+use herder_sys::failpoint;
 use herder_wire::keeper::{FromKeeper, Key, ToKeeper};
 
 use super::state::{MemberState, PartState, PlacesState, ReceptionState, State};
@@ -109,11 +110,13 @@ impl Master {
             let text = format!("the keeper cannot be given the herd's state: {error}");
             self.tell(HerdEvent::Warning { text });
         }
+        failpoint::hit("master.adopt.stored");
         self.save();
         let watchdog = self.book.watchdog.map_or(0, millis);
         let vault = &self.book.vault;
         vault.say(&ToKeeper::Watchdog { millis: watchdog });
         vault.say(&ToKeeper::InCharge);
+        failpoint::hit("master.adopt.in_charge");
     }
 
     /// What is done at the end of each turn.
@@ -169,7 +172,8 @@ impl Master {
             cautions: Cow::Borrowed(&self.cautions),
             announced: Cow::Borrowed(&self.announced),
         };
-        if let Err(error) = self.book.file.write(&state) {
+        let checked = failpoint::check("master.save");
+        if let Err(error) = checked.and_then(|()| self.book.file.write(&state)) {
             drop(state);
             self.caution(format!(
                 "what the next master has to know cannot be written down: {error}"

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 
 use herder_core::WorkerId;
 use herder_core::spec::DispatchMode;
+use herder_sys::failpoint;
 use herder_wire::keeper::Key;
 
 use super::adoption::{Adopted, adopt};
@@ -61,6 +62,7 @@ impl Restored {
         };
         let (file, state) = StateFile::adopt::<State<'static>>(memory, FORMAT)?;
         check(&state, config)?;
+        failpoint::hit("master.adopt.read");
         let restored = Restored {
             state,
             lines: Vec::new(),
@@ -137,6 +139,7 @@ impl Restored {
                 self.unborn.push(id);
             }
             let member = self.settle(id, adopted);
+            failpoint::hit("master.adopt.member");
             crew.members.insert(worker, member);
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use herder_core::Exit;
 use herder_core::supervisor::{Action, Event, Phase};
+use herder_sys::failpoint;
 use herder_wire::control::{Course, ToWorker};
 use herder_wire::gateway::ToGateway;
 
@@ -41,14 +42,17 @@ impl Master {
         for id in restored.unborn {
             self.end_unborn(id);
         }
+        failpoint::hit("master.adopt.unborn");
         self.report_missing();
         self.order_again();
+        failpoint::hit("master.adopt.ordered");
         if self.stopping == Stopping::No {
             self.start();
         } else {
             self.stop_letting_in();
         }
         self.ask_everybody();
+        failpoint::hit("master.adopt.asked");
         self.touch();
     }
 

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use herder_core::spec::AppName;
 use herder_sys::epoll::Epoll;
-use herder_sys::pipe;
+use herder_sys::{failpoint, pipe};
 use herder_wire::keeper::MemberItem;
 use herder_wire::plan::{LaunchPlan, Role};
 
@@ -97,6 +97,7 @@ impl Nursery {
         edition: &Edition,
         runtime: &Runtime,
     ) -> io::Result<Newborn> {
+        failpoint::check("master.spawn.pipe")?;
         let (stdout, their_stdout) = pipe::pipe()?;
         let (stderr, their_stderr) = pipe::pipe()?;
         let stdio = Stdio {
@@ -125,6 +126,7 @@ impl Nursery {
             exhaustion: Exhaustion::Not,
             problem: None,
         };
+        failpoint::hit("master.spawn.launched");
         enclose(&mut member);
         let newborn = Newborn {
             member,
