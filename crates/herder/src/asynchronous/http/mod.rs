@@ -11,5 +11,5 @@ mod answer;
 mod io;
 mod serve;
 mod state;
-#[cfg(all(test, feature = "axum"))]
+#[cfg(test)]
 mod tests;

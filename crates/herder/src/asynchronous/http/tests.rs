@@ -1,4 +1,5 @@
 //! HTTP against a master that the test plays.
+#![cfg(feature = "axum")]
 
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Read, Write};

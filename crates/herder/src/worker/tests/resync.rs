@@ -23,10 +23,13 @@ fn resync(master: &mut Master, worker: &Worker) -> Vec<ToMaster> {
 }
 
 fn course(said: &[ToMaster]) -> Option<Course> {
-    said.iter().find_map(|message| match message {
-        ToMaster::State { course, .. } => Some(*course),
-        _ => None,
-    })
+    let mut courses = said.iter().filter_map(|message| {
+        let ToMaster::State { course, .. } = message else {
+            return None;
+        };
+        Some(*course)
+    });
+    courses.next()
 }
 
 #[test]
