@@ -7,7 +7,7 @@ use std::time::Duration;
 use herder_core::{Origin, Tick};
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::listener::{self, AcceptError, Listener};
-use herder_sys::{fd, socket};
+use herder_sys::{failpoint, fd, socket};
 
 /// How long accepting rests when there is no descriptor left. Without a rest the listener, still
 /// readable, would wake the thread 200,000 times a second.
@@ -93,7 +93,9 @@ impl Acceptor {
             return Accepted::Nothing;
         }
         loop {
-            let error = match listener::accept(self.listeners[place].as_fd()) {
+            let listener = self.listeners[place].as_fd();
+            let accepted = failpoint::check("dispatch.accept");
+            let error = match accepted.and_then(|()| listener::accept(listener)) {
                 Ok(connection) => {
                     self.count_down(place, 1);
                     return Accepted::Connection(connection);

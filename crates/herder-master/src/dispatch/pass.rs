@@ -15,7 +15,7 @@ use herder_core::spec::DispatchSpec;
 use herder_core::{ConnId, Incarnation, Origin, Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::Reserve;
-use herder_sys::{clock, random, sched};
+use herder_sys::{clock, failpoint, random, sched};
 
 use super::acceptor::{Accepted, Acceptor, origin_of};
 use super::counters::{Count, Unserved};
@@ -261,6 +261,7 @@ impl Pass {
             Accepted::Connection(socket) => {
                 // First, so that it is counted if this process dies now.
                 self.desk.counters.add(Count::Accepted, 1);
+                failpoint::hit("dispatch.accepted");
                 let conn = ConnId(self.next_conn);
                 self.next_conn += 1;
                 let listener = u16::try_from(place).unwrap_or(u16::MAX);
@@ -343,11 +344,12 @@ impl Pass {
             .iter()
             .filter_map(|conn| Some((*conn, self.hand.get(conn)?)));
         let sent = match self.links.get(&worker.incarnation) {
-            Some((_, link)) => link.send(held),
+            Some((_, link)) => failpoint::check("dispatch.send").and_then(|()| link.send(held)),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
         match sent {
             Ok(()) => {
+                failpoint::hit("dispatch.sent");
                 for conn in conns.as_slice() {
                     self.hand.remove(conn);
                 }
@@ -409,6 +411,7 @@ impl Pass {
         self.desk
             .counters
             .add(Count::TakenBack, taken.conns.len() + taken.lost);
+        failpoint::hit("dispatch.taken_back");
         self.desk.counters.add(Count::Closed, taken.lost);
         let conns = taken.conns.iter().map(|(conn, _)| *conn).collect();
         self.hand.extend(taken.conns);

@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use herder_core::Tick;
-use herder_sys::clock;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::listener::{self, Listener};
+use herder_sys::{clock, failpoint};
 
 use super::{Command, Desk, Ended, Inheritance, News, Remains, Watch};
 
@@ -113,6 +113,7 @@ impl Shared {
                 Command::Surrender => return Next::Surrender,
                 Command::Withdraw(worker) => {
                     self.look = Some((now().after(STANDS), LOOKS));
+                    failpoint::hit("dispatch.shared.withdrawn");
                     self.desk.tell(News::Withdrawn(worker));
                 }
             }

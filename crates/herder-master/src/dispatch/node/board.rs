@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use herder_core::dispatch::Event;
 use herder_core::{ConnId, Incarnation, Tick, WorkerId};
-use herder_sys::fd;
+use herder_sys::{failpoint, fd};
 use herder_wire::keeper::Key;
 use serde::{Deserialize, Serialize};
 
@@ -100,7 +100,9 @@ impl Switchboard {
             return;
         }
         let state = self.state(Extent::Estate);
+        failpoint::hit("dispatch.node.unwritten");
         let written = self.ledger.file.write(&state);
+        failpoint::hit("dispatch.node.written");
         let failed_before = self.ledger.has_failed;
         self.ledger.has_failed = written.is_err();
         if let (Err(error), false) = (written, failed_before) {
@@ -135,6 +137,7 @@ impl Switchboard {
                 self.adopt(worker, socket, states.remove(&worker.incarnation.0))?;
             }
         }
+        failpoint::hit("dispatch.node.adopted");
         self.take_in_hand(estate.hand, now);
         self.note_change();
         self.write_down();

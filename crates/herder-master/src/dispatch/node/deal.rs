@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use herder_core::dispatch::{Action, Batch, CloseReason, Event};
 use herder_core::{ConnId, Incarnation, Tick, WorkerId};
+use herder_sys::failpoint;
 use herder_sys::socket::{self, Touch};
 use herder_wire::node::Accepted as Verdict;
 use herder_wire::node::ToNode;
@@ -46,6 +47,7 @@ impl Switchboard {
                 };
                 // First, so that it is counted if this process dies now.
                 self.desk.counters.add(Count::Accepted, 1);
+                failpoint::hit("dispatch.node.accepted");
                 let origin = if asks_for_origin {
                     origin_of(socket.as_fd())
                 } else {
@@ -328,8 +330,10 @@ impl Switchboard {
             return false;
         }
         // A worker that reads nothing, or too many descriptors in flight: it stays ours.
-        let passed = peer.channel.pass(&port.name, seq, held.socket.as_fd());
+        let passed = failpoint::check("dispatch.node.pass");
+        let passed = passed.and_then(|()| peer.channel.pass(&port.name, seq, held.socket.as_fd()));
         if passed.is_ok() {
+            failpoint::hit("dispatch.node.passed");
             peer.undecided.insert(seq, (key, conn));
             self.desk.counters.add(Count::Handed, 1);
         }

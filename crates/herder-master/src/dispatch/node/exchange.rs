@@ -17,7 +17,7 @@ use herder_core::spec::DispatchSpec;
 use herder_core::{Incarnation, Tick};
 use herder_sys::epoll::Epoll;
 use herder_sys::listener::{self, Listener};
-use herder_sys::socket;
+use herder_sys::{failpoint, socket};
 use herder_wire::keeper::Key;
 use herder_wire::node::{Endpoint, Identity, Json, Query, SharedKind};
 
@@ -292,7 +292,9 @@ impl Exchange {
     }
 
     fn establish(&self, query: &Query, key: u64, epoll: &Epoll) -> io::Result<(Meta, Service)> {
+        failpoint::check("dispatch.node.bind")?;
         let bound = bind::bind(query)?;
+        failpoint::hit("dispatch.node.bound");
         let file = bound.file.clone();
         let established = self.serve(bound, query, key, epoll);
         if established.is_err() {
@@ -330,6 +332,7 @@ impl Exchange {
         }
         // Before anybody is told of it: the next master shall have it, too.
         self.vault.store(&Key::node(key), socket.as_fd(), 0)?;
+        failpoint::hit("dispatch.node.stored");
         let service = if is_shared {
             Service::Shared { socket, kind }
         } else {

@@ -11,7 +11,7 @@ use herder_core::spec::{DispatchSpec, Recall};
 use herder_core::{ConnId, Incarnation, Tick, WorkerId};
 use herder_sys::epoll::{self, Epoll, Events, Interest};
 use herder_sys::listener::Listener;
-use herder_sys::{clock, sched};
+use herder_sys::{clock, failpoint, sched};
 use herder_wire::node::{Framing, ToNode, UserValue};
 
 use super::board::{Estate, Ledger, first_number};
@@ -434,6 +434,7 @@ impl Switchboard {
                 return None;
             }
         };
+        failpoint::hit("dispatch.node.heard");
         if peer.channel.has_arrival() {
             peer.mark.note_debt(true);
         }
@@ -450,6 +451,7 @@ impl Switchboard {
         }
         // What follows from it was done; what was told of it was written down.
         self.write_down();
+        failpoint::hit("dispatch.node.heeded");
         let peer = self.peers.get_mut(&life)?;
         peer.channel.done(&mut self.room);
         peer.mark.note_standpoint(peer.channel.standpoint());
