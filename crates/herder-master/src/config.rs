@@ -46,6 +46,9 @@ pub struct Config {
     /// A master whose loop stands still for this long is ended by the keeper, and another one takes
     /// over; `None` = never.
     pub watchdog: Option<Duration>,
+    /// What this build of the program calls itself; empty when it has no name. It is said in an
+    /// upgrade.
+    pub version: String,
     /// Where the verdict of the last reload or upgrade is written to, as JSON.
     pub verdict_file: Option<PathBuf>,
 }

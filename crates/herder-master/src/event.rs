@@ -183,6 +183,14 @@ pub enum HerdEvent {
     },
     /// Planned replacements go on again after a reload that was rolled back.
     Unlatched,
+    /// The master has become another build of the program; nothing else has changed. Who they are, as
+    /// far as they have told: what they call themselves.
+    Upgraded {
+        from: String,
+        to: String,
+        generation: Generation,
+        took: Duration,
+    },
     /// Something that needs the operator's eye and has no kind of its own.
     Warning { text: String },
 }

@@ -53,10 +53,15 @@ pub enum Ruling {
 }
 
 impl Verdict {
-    /// A reload that went as it was to go.
-    pub(crate) fn done(generation: Generation, took: Duration, at: String) -> Verdict {
+    /// One that went as it was to go.
+    pub(crate) fn done(
+        operation: Operation,
+        generation: Generation,
+        took: Duration,
+        at: String,
+    ) -> Verdict {
         Verdict {
-            operation: Operation::Reload,
+            operation,
             outcome: Ruling::Done,
             generation,
             reason: String::new(),

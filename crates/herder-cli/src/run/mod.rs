@@ -199,6 +199,7 @@ fn assemble(args: &RunArgs, spec: AppSpec, program: Program, reason: &str) -> Co
             OrNever::Never => None,
             OrNever::After(Seconds(time)) => Some(time),
         },
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         verdict_file: args.reload.verdict_file.clone(),
     }
 }

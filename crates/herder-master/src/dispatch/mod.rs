@@ -33,7 +33,8 @@ pub(crate) use counters::Counters;
 pub(crate) use inheritance::{Board, Inheritance, Left, Line, Remains};
 pub(crate) use link::Link;
 pub(crate) use node::{
-    Afterlife, Counting, Mail, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Way, Word,
+    Afterlife, BOARD_FORMAT, Counting, Mail, NodeNews, NodeTrade, Order, Scheduling, SocketFile,
+    Way, Word,
 };
 
 /// From the main thread to the dispatch thread.
@@ -94,6 +95,14 @@ pub(crate) struct Dispatch {
     news_wake: Arc<Wake>,
     counters: Counters,
     thread: Option<JoinHandle<Option<Remains>>>,
+    manner: Manner,
+}
+
+/// How a thread is started.
+struct Manner {
+    spec: DispatchSpec,
+    trade: Trade,
+    vault: Vault,
 }
 
 /// The dispatch thread's end of the two queues.
@@ -114,6 +123,11 @@ impl Dispatch {
         vault: &Vault,
         counters: Counters,
     ) -> io::Result<Dispatch> {
+        let manner = Manner {
+            spec: spec.clone(),
+            trade: trade.clone(),
+            vault: vault.clone(),
+        };
         let (commands, command_queue) = channel();
         let (news_sender, news) = channel();
         let witness = news_sender.clone();
@@ -155,7 +169,20 @@ impl Dispatch {
             news_wake,
             counters,
             thread: Some(thread),
+            manner,
         })
+    }
+
+    /// Goes on, in a new thread, with what the thread has [given back](Dispatch::surrender). Everybody
+    /// is to be admitted again.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started. What was given back is lost then.
+    pub(crate) fn go_on(&self, remains: Remains) -> io::Result<Dispatch> {
+        let Manner { spec, trade, vault } = &self.manner;
+        let counters = self.counters.clone();
+        Dispatch::start(spec, remains, trade.clone(), vault, counters)
     }
 
     /// Tells the thread something. Never blocks.
@@ -241,6 +268,7 @@ impl Witness {
 }
 
 /// What the thread deals in.
+#[derive(Clone)]
 pub(crate) enum Trade {
     /// What Node's `cluster` speaks of.
     Node(NodeTrade),

@@ -101,8 +101,8 @@ impl StateFile {
             }
         }
         let copy = newest.ok_or(StateError::Nothing)?;
-        let before = format.saturating_sub(1).max(1);
-        if !(u32::from(before)..=u32::from(format)).contains(&copy.format) {
+        let known = u16::try_from(copy.format).is_ok_and(|it| StateFile::understands(it, format));
+        if !known {
             let found = copy.format;
             return Err(StateError::Format {
                 found,
@@ -116,6 +116,22 @@ impl StateFile {
             sequence: copy.sequence,
         };
         Ok((file, state))
+    }
+
+    /// Whether who writes one format reads another: it, and the one before.
+    pub(crate) fn understands(found: u16, ours: u16) -> bool {
+        (ours.saturating_sub(1).max(1)..=ours).contains(&found)
+    }
+
+    /// The state that was written last, as it was written.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be read.
+    pub(crate) fn last(&self) -> Result<Vec<u8>, StateError> {
+        let copy = read_copy(&self.memory, self.sequence % 2)?;
+        let copy = copy.filter(|copy| copy.sequence == self.sequence);
+        copy.map(|copy| copy.body).ok_or(StateError::Nothing)
     }
 
     /// Writes a state. The one before stays whole until it is written, and for a while after that.

@@ -33,7 +33,7 @@ impl Treasury {
     /// # Errors
     ///
     /// When it does not, or speaks what nobody here understands.
-    pub(crate) fn receive(keeper: &OwnedFd) -> io::Result<Treasury> {
+    pub(crate) fn receive(keeper: &impl AsFd) -> io::Result<Treasury> {
         let epoll = Epoll::new()?;
         epoll.add(keeper.as_fd(), 0, Interest::READABLE)?;
         let (mut events, give_up) = (Events::with_capacity(1), Instant::now() + PATIENCE);

@@ -10,7 +10,7 @@ use herder_wire::keeper::{Key, Prefix};
 use super::gateway::Reception;
 use super::token::Source;
 use super::{Master, Stopping};
-use crate::dispatch::{Command, Dispatch, Line, News, Order};
+use crate::dispatch::{Command, Dispatch, Line, News, Order, Remains};
 use crate::event::HerdEvent;
 use crate::part::Part;
 
@@ -54,6 +54,30 @@ impl Delivery {
             Delivery::Gateway(_) => {}
             Delivery::Thread(dispatch, _) => dispatch.stop(),
         }
+    }
+
+    /// Has whoever holds connections give them back, so that another can go on.
+    ///
+    /// # Errors
+    /// When nothing can be given back: nobody is served any more.
+    pub(super) fn surrender(&mut self) -> io::Result<Remains> {
+        match self {
+            // It holds them itself.
+            Delivery::Gateway(_) => Ok(Remains::default()),
+            Delivery::Thread(dispatch, _) => dispatch.surrender(),
+        }
+    }
+
+    /// Goes on with what was given back.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub(super) fn go_on(&mut self, remains: Remains, epoll: &Epoll) -> io::Result<()> {
+        if let Delivery::Thread(dispatch, _) = self {
+            *dispatch = dispatch.go_on(remains)?;
+            self.watch(epoll)?;
+        }
+        Ok(())
     }
 
     /// When there may be nobody yet who could do anything, work is let in by then at the latest.

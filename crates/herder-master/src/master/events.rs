@@ -18,6 +18,7 @@ use super::token::Source;
 use super::{Heir, Master, Stopping, now};
 use crate::event::HerdEvent;
 use crate::part::Part;
+use crate::upgrade::Inquiry;
 
 impl Master {
     pub(super) fn on_ready(&mut self, event: &epoll::Event) -> io::Result<()> {
@@ -39,6 +40,7 @@ impl Master {
                     self.on_notification(part, life);
                 }
             }
+            Some(Source::Probe) => self.on_probe(),
             Some(Source::Signal) => self.on_signals()?,
             None => {}
         }
@@ -57,6 +59,7 @@ impl Master {
         self.resume_throttled(now);
         self.press_lingering(now);
         self.bury_unexplained(now);
+        self.press_probe(now);
     }
 
     /// How long nothing is due.
@@ -67,6 +70,7 @@ impl Master {
             self.delivery.poll_timeout(),
             sample,
             self.book.beat_at(),
+            self.inquiry.as_ref().map(Inquiry::deadline),
         ];
         let now = now();
         wishes.into_iter().flatten().min().map(|at| at.since(now))

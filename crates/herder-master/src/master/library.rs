@@ -287,7 +287,7 @@ fn recipe(spec: &AppSpec, library: &Library, found: &[Variable]) -> LibraryRecip
         listener: None,
         identity: None,
         environment: environment::with(found),
-        open_files: limits::open_files(),
+        open_files: limits::inherited_open_files(),
     }
 }
 

@@ -25,6 +25,7 @@ mod runtime;
 mod setup;
 mod signals;
 mod token;
+mod upgrade;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -46,11 +47,12 @@ use crate::output::Output;
 use crate::part::Part;
 use crate::role::Charge;
 use crate::status;
+use crate::upgrade::Inquiry;
 use crew::Crews;
 use delivery::Delivery;
 use environment::Variable;
 pub(crate) use events::exit_of;
-use legacy::Book;
+use legacy::{Book, UpgradeState};
 use library::Awaited;
 use memory::MemoryWatch;
 use nursery::Nursery;
@@ -58,6 +60,7 @@ use reload::{Editions, Reloads};
 use runtime::Runtime;
 use setup::Setup;
 use signals::Ending;
+use upgrade::{Leap, NextBuild};
 
 /// How many events one turn takes from the kernel.
 const EVENTS: usize = 64;
@@ -75,7 +78,11 @@ pub(crate) fn run(config: Config, charge: Charge) -> u8 {
 
 fn live(setup: Setup) -> u8 {
     let mut master = setup.begin();
-    let outcome = master.live();
+    let outcome = match master.live() {
+        Ok(End::Leap(leap)) => return master.leap(*leap),
+        Ok(End::Herd(outcome)) => Ok(outcome),
+        Err(error) => Err(error),
+    };
     if outcome.is_ok() {
         master.book.vault.say(&ToKeeper::Leaving);
     }
@@ -110,6 +117,15 @@ fn live(setup: Setup) -> u8 {
     status
 }
 
+/// Whether a herd of these settings could go on with what the living master has written down.
+///
+/// # Errors
+/// When not, for this reason.
+pub(crate) fn examine(testimony: &[u8], config: &Config) -> Result<(), String> {
+    setup::check(config).map_err(|error| error.to_string())?;
+    legacy::examine(testimony, config).map_err(|error| error.to_string())
+}
+
 /// Everything that the main thread owns.
 struct Master {
     epoll: Epoll,
@@ -138,6 +154,14 @@ struct Master {
     stopping: Stopping,
     ended_by: Option<Ending>,
     heir: Heir,
+    /// What this build of the program calls itself.
+    version: String,
+    /// A new build that is asked whether it could be the master.
+    inquiry: Option<Inquiry>,
+    /// A new build that could be it.
+    next_build: Option<NextBuild>,
+    /// The upgrade that goes on.
+    upgrade: Option<UpgradeState<'static>>,
 }
 
 /// Who cleans up after the herd.
@@ -156,9 +180,17 @@ enum Stopping {
     AtOnce,
 }
 
+/// Why the master's work is over.
+enum End {
+    /// The herd has ended.
+    Herd(Outcome),
+    /// Another build goes on with it.
+    Leap(Box<Leap>),
+}
+
 impl Master {
     /// One turn per wake-up, until nothing is left to supervise.
-    fn live(&mut self) -> io::Result<Outcome> {
+    fn live(&mut self) -> io::Result<End> {
         let mut events = Events::with_capacity(EVENTS);
         loop {
             self.act();
@@ -166,7 +198,10 @@ impl Master {
             self.open_doors();
             self.keep_books();
             if let Some(outcome) = self.outcome() {
-                return Ok(outcome);
+                return Ok(End::Herd(outcome));
+            }
+            if let Some(leap) = self.prepare_leap()? {
+                return Ok(End::Leap(Box::new(leap)));
             }
             self.epoll.wait(&mut events, self.timeout())?;
             let ready: Vec<_> = events.iter().collect();

@@ -51,7 +51,7 @@ pub(super) struct Setup {
 struct Legacy {
     restored: Restored,
     /// How many connections died with that master.
-    cut: u64,
+    cut: Option<u64>,
     /// When this one began.
     since: Instant,
 }
@@ -106,8 +106,9 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
     let since = Instant::now();
     let signals = SignalFd::block(&operator::SIGNALS)?;
     name_process(&config);
-    listen::check(listen::addresses(&config))?;
-    library::check(&config.libraries)?;
+    // The master holds for all of its workers. (They keep the limit that it was started with.)
+    limits::raise_open_files()?;
+    check(&config)?;
     let prepared = gateway::prepare(&config)?;
     let mut estate = Estate::open(charge, &config)?;
     let listeners = estate.listen(&config)?;
@@ -124,8 +125,6 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
     let (editions, reloads) = estate.generations(&config)?;
     let shared = listen::shared(&listeners, spec.dispatch.mode, &config.program)?;
     let trade = node::trade(&config);
-    // The workers keep the limit that they were born to, so that it is asked for before it is raised;
-    // the master holds for all of them.
     let recipe = WorkerRecipe::new(
         &spec,
         config.program,
@@ -133,7 +132,6 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
         shared,
         &libraries.environment,
     );
-    limits::raise_open_files()?;
     let supervisor = Supervisor::new(spec.clone(), random::seed());
     let awaited = estate.awaited(&libraries.crews);
     let mut crews = libraries.crews;
@@ -156,7 +154,8 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
             let (crew, reception) = prepared.found(&spec, listeners, &output, known)?;
             crews.push((Part::Gateway, crew));
             estate.hand_out(&mut crews)?;
-            (Delivery::Gateway(reception), 0)
+            let cut = estate.is_inherited().then_some(0);
+            (Delivery::Gateway(reception), cut)
         }
     };
     let epoll = Epoll::new()?;
@@ -187,6 +186,10 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
         stopping,
         ended_by,
         heir: Heir::Keeper,
+        version: config.version,
+        inquiry: None,
+        next_build: None,
+        upgrade: known.and_then(|it| it.upgrade.clone()),
         book,
         spec,
     };
@@ -196,6 +199,16 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
         since,
     });
     Ok(Setup { master, legacy })
+}
+
+/// Finds what cannot be.
+///
+/// # Errors
+/// When a setting is wrong.
+pub(super) fn check(config: &Config) -> Result<(), SetupError> {
+    listen::check(listen::addresses(config))?;
+    library::check(&config.libraries)?;
+    Ok(())
 }
 
 /// Says why there is no master. There is no output thread yet.

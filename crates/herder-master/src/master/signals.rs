@@ -31,7 +31,7 @@ impl Master {
         } else if signal == Signal::Hangup {
             self.reload();
         } else if signal == Signal::User2 {
-            self.cannot(signal, "upgrade itself");
+            self.ask_new_build();
         }
     }
 
@@ -79,14 +79,6 @@ impl Master {
                 text: error.to_string(),
             }),
         }
-    }
-
-    fn cannot(&mut self, signal: Signal, what: &str) {
-        let text = format!(
-            "{}: this version cannot {what}; restart the herd instead",
-            signal.name()
-        );
-        self.tell(HerdEvent::Warning { text });
     }
 }
 

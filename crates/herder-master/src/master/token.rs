@@ -17,6 +17,8 @@ pub(super) enum Source {
     Keeper,
     /// A member's notify socket.
     Notify(PartNumber, Incarnation),
+    /// The end of a probe, or something that it prints.
+    Probe,
     /// A signal.
     Signal,
 }
@@ -37,6 +39,7 @@ impl Source {
             Source::Exit(part, life) => (3, member(part, life)),
             Source::Control(part, life) => (4, member(part, life)),
             Source::Notify(part, life) => (5, member(part, life)),
+            Source::Probe => (6, 0),
         };
         (kind << KIND_SHIFT) | member
     }
@@ -52,6 +55,7 @@ impl Source {
             3 => Some(Source::Exit(part, life)),
             4 => Some(Source::Control(part, life)),
             5 => Some(Source::Notify(part, life)),
+            6 => Some(Source::Probe),
             _ => None,
         }
     }
@@ -77,6 +81,7 @@ mod tests {
             Source::Exit(PartNumber(1), Incarnation(1)),
             Source::Keeper,
             Source::Notify(PartNumber(0), Incarnation(1)),
+            Source::Probe,
             Source::Signal,
         ] {
             assert_eq!(Source::of(source.token()), Some(source));

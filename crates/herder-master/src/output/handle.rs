@@ -142,6 +142,11 @@ impl Output {
     /// Reads what is left in the pipes, tells everything and ends the threads. After `deadline` it
     /// gives up: whoever reads the output is stuck, and the end of the process ends the rest.
     pub(crate) fn finish(mut self, deadline: Duration) {
+        self.settle(deadline);
+    }
+
+    /// As [`finish`](Output::finish), for a process that is about to become another.
+    pub(crate) fn settle(&mut self, deadline: Duration) {
         let begin = Instant::now();
         self.pipes.end();
         self.reading.wait(deadline);

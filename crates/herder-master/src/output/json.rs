@@ -99,6 +99,7 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::Suspected { .. } => "suspected",
         Is::TookOver { .. } => "took_over",
         Is::Unlatched => "unlatched",
+        Is::Upgraded { .. } => "upgraded",
         Is::Warning { .. } => "warning",
     }
 }
@@ -174,6 +175,11 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
             .field("cut", *cut)
             .milliseconds("after_ms", *after),
         Is::Unlatched => o,
+        Is::Upgraded { from, to, generation, took } => o
+            .text("from", from)
+            .text("to", to)
+            .field("generation", generation.0)
+            .milliseconds("took_ms", *took),
         Is::Warning { text } => o.text("text", text),
     };
 }

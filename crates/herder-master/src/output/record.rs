@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::event::HerdEvent;
-use crate::verdict::Verdict;
+use crate::verdict::{Operation, Verdict};
 
 /// Its owner alone reads it: what a program prints last is in it.
 const MODE: u32 = 0o600;
@@ -22,10 +22,16 @@ impl VerdictFile {
     /// Writes the verdict down that the event is, if it is one. Whoever reads the file finds this one
     /// or the one before it, whole. Gives what went wrong.
     pub(super) fn note(&self, event: &HerdEvent, at: impl ToString) -> Option<HerdEvent> {
+        let done = |operation, generation, took| {
+            Verdict::done(operation, generation, took, at.to_string())
+        };
         let written = match event {
             HerdEvent::Reloaded {
                 generation, took, ..
-            } => self.write(&Verdict::done(*generation, *took, at.to_string())),
+            } => self.write(&done(Operation::Reload, *generation, *took)),
+            HerdEvent::Upgraded {
+                generation, took, ..
+            } => self.write(&done(Operation::Upgrade, *generation, *took)),
             HerdEvent::Refused { verdict } | HerdEvent::RolledBack { verdict, .. } => {
                 self.write(verdict)
             }

@@ -38,6 +38,15 @@ pub(super) fn refused(verdict: &Verdict) -> String {
     }
 }
 
+pub(super) fn upgraded(from: &str, to: &str, took: Duration) -> String {
+    let name = |version: &str| match version {
+        "" => "a build without a version".to_owned(),
+        version => version.to_owned(),
+    };
+    let (from, to, took) = (name(from), name(to), Span(took));
+    format!("upgrade: the master goes on as {to} after {took}; it was {from}")
+}
+
 pub(super) fn latched(generation: Generation, rest: Duration) -> String {
     format!(
         "planned replacements rest for {} or until a reload succeeds: generation {generation} was \
@@ -117,6 +126,12 @@ pub(super) fn samples() -> Vec<crate::event::HerdEvent> {
             rest: Duration::from_secs(600),
         },
         HerdEvent::Unlatched,
+        HerdEvent::Upgraded {
+            from: "1.0.0".to_owned(),
+            to: String::new(),
+            generation: second,
+            took: Duration::from_millis(80),
+        },
         HerdEvent::GenerationsCut {
             generation: first,
             workers: 1,

@@ -50,7 +50,8 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         | HerdEvent::Scaled { .. }
         | HerdEvent::ShuttingDown { .. }
         | HerdEvent::Stopping { .. }
-        | HerdEvent::Unlatched => Level::Info,
+        | HerdEvent::Unlatched
+        | HerdEvent::Upgraded { .. } => Level::Info,
         HerdEvent::AcceptPaused { .. }
         | HerdEvent::BootTimedOut { .. }
         | HerdEvent::ConnectionsClosed { .. }
@@ -197,6 +198,7 @@ fn of(part: Part, event: &HerdEvent) -> String {
             ..
         } => reloading::took_over(*workers, *libraries, *cut),
         Is::Unlatched => reloading::unlatched(),
+        Is::Upgraded { from, to, took, .. } => reloading::upgraded(from, to, *took),
         Is::Warning { text } => text.clone(),
     }
 }

@@ -46,6 +46,13 @@ impl Cluster {
         self
     }
 
+    /// What this build of the program calls itself; `env!("CARGO_PKG_VERSION")` will do. It is said
+    /// when SIGUSR2 has the master go on as the build that is installed then.
+    pub fn version(mut self, version: impl Into<String>) -> Cluster {
+        self.settings.version = version.into();
+        self
+    }
+
     /// Writes to this file, as JSON, what became of the last reload or upgrade.
     pub fn verdict_file(mut self, path: impl Into<PathBuf>) -> Cluster {
         self.settings.verdict_file = Some(path.into());

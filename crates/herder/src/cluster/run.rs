@@ -207,6 +207,7 @@ impl Cluster {
             dispatch_reason: checked.dispatch_reason,
             hints: Vec::new(),
             watchdog: self.settings.watchdog,
+            version: self.settings.version,
             verdict_file: self.settings.verdict_file,
         }
     }

@@ -88,6 +88,7 @@ pub(crate) struct Settings {
     pub(crate) place: Place,
     pub(crate) reload: ReloadPolicy,
     pub(crate) watchdog: Option<Duration>,
+    pub(crate) version: String,
     pub(crate) verdict_file: Option<PathBuf>,
     #[cfg(feature = "tokio")]
     pub(crate) threads: Option<usize>,
@@ -129,6 +130,7 @@ impl Default for Settings {
             place: Place::default(),
             reload: ReloadPolicy::default(),
             watchdog: Some(WATCHDOG),
+            version: String::new(),
             verdict_file: None,
             #[cfg(feature = "tokio")]
             threads: None,

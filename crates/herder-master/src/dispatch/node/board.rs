@@ -22,7 +22,7 @@ use crate::dispatch::{Board, Left, Line, News, Remains};
 use crate::estate::{StateFile, Vault};
 
 /// The format of what is written down.
-const FORMAT: u16 = 1;
+pub(crate) const FORMAT: u16 = 1;
 
 /// Numbers of messages begin here times the number of masters that died: an answer to one of theirs is
 /// then never taken for an answer to one of ours. JavaScript has whole numbers up to 2^53.

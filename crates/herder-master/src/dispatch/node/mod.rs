@@ -21,6 +21,7 @@ use herder_wire::node::UserValue;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use bind::SocketFile;
+pub(crate) use board::FORMAT as BOARD_FORMAT;
 pub(crate) use mail::Mail;
 pub(super) use switchboard::Switchboard;
 
@@ -109,6 +110,7 @@ pub(crate) enum Scheduling {
 }
 
 /// What a switchboard has to know beside the policy.
+#[derive(Clone)]
 pub(crate) struct NodeTrade {
     /// Who accepts.
     pub(crate) scheduling: Scheduling,

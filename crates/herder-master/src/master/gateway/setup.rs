@@ -210,6 +210,7 @@ mod tests {
             dispatch_reason: String::new(),
             hints: Vec::new(),
             watchdog: None,
+            version: String::new(),
             verdict_file: None,
         }
     }

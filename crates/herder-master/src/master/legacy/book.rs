@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use herder_sys::failpoint;
 use herder_wire::keeper::{FromKeeper, Key, ToKeeper};
 
 use super::state::{MemberState, PartState, PlacesState, ReceptionState, State};
-use crate::estate::{Heard, StateFile, Vault, hear};
+use crate::estate::{Heard, StateError, StateFile, Vault, hear};
 use crate::event::HerdEvent;
 use crate::master::crew::Crew;
 use crate::master::delivery::Delivery;
@@ -117,6 +118,13 @@ impl Master {
         vault.say(&ToKeeper::Watchdog { millis: watchdog });
         vault.say(&ToKeeper::InCharge);
         failpoint::hit("master.adopt.in_charge");
+        // From now on a successor is this build, and not the one that the keeper began with. One that does
+        // not come so far is not tried again.
+        let (key, build) = (Key::executable(), self.nursery.launchpad().executable());
+        if let Err(error) = vault.store(&key, build.as_fd(), 0) {
+            let text = format!("the keeper cannot be given this executable: {error}");
+            self.tell(HerdEvent::Warning { text });
+        }
     }
 
     /// What is done at the end of each turn.
@@ -171,6 +179,8 @@ impl Master {
             libraries: Cow::Borrowed(&self.found_by),
             cautions: Cow::Borrowed(&self.cautions),
             announced: Cow::Borrowed(&self.announced),
+            version: Cow::Borrowed(&self.version),
+            upgrade: self.upgrade.clone(),
         };
         let checked = failpoint::check("master.save");
         if let Err(error) = checked.and_then(|()| self.book.file.write(&state)) {
@@ -179,6 +189,11 @@ impl Master {
                 "what the next master has to know cannot be written down: {error}"
             ));
         }
+    }
+
+    /// What was written down last.
+    pub(super) fn written(&self) -> Result<Vec<u8>, StateError> {
+        self.book.file.last()
     }
 
     /// The keeper says something, or is gone.

@@ -13,7 +13,7 @@ use super::book::Book;
 use super::restored::{LegacyError, Restored};
 use super::state::{FORMAT, ReceptionState};
 use crate::config::Config;
-use crate::dispatch::{Board, Counters, Inheritance};
+use crate::dispatch::{Board, Counters, Inheritance, Left};
 use crate::estate::{StateFile, Treasury, Vault};
 use crate::master::crew::Crew;
 use crate::master::library::{self, Awaited, Libraries};
@@ -23,11 +23,14 @@ use crate::master::reload::{Editions, Reloads};
 use crate::master::runtime::Runtime;
 use crate::part::Part;
 use crate::role::Charge;
+use crate::upgrade::unpack;
 
 /// What there is, taken out piece by piece.
 pub(in crate::master) struct Estate {
     vault: Vault,
     treasury: Treasury,
+    /// What this process held before it was upgraded, if it was.
+    hand: Option<Vec<Left>>,
     file: StateFile,
     pub(in crate::master) restored: Option<Restored>,
 }
@@ -39,7 +42,16 @@ impl Estate {
     ///
     /// When it cannot be taken over. Nothing was changed then.
     pub(in crate::master) fn open(charge: Charge, config: &Config) -> Result<Estate, LegacyError> {
-        let mut treasury = Treasury::receive(&charge.keeper).map_err(LegacyError::Store)?;
+        let vault = Vault::new(charge.keeper);
+        let hand = match charge.parcels {
+            None => None,
+            Some(parcels) => {
+                let hand = unpack(parcels).map_err(LegacyError::Store)?;
+                let asked = vault.send(&ToKeeper::HandOver, None);
+                asked.map(|()| Some(hand)).map_err(LegacyError::Store)?
+            }
+        };
+        let mut treasury = Treasury::receive(&vault.socket()).map_err(LegacyError::Store)?;
         let (restored, file) = match Restored::read(&mut treasury, config)? {
             Some((restored, file)) => (Some(restored), file),
             None => {
@@ -48,8 +60,9 @@ impl Estate {
             }
         };
         Ok(Estate {
-            vault: Vault::new(charge.keeper),
+            vault,
             treasury,
+            hand,
             file,
             restored,
         })
@@ -160,9 +173,17 @@ impl Estate {
         Ok(Counters::in_page(Arc::new(page)))
     }
 
-    /// How many connections died with the last master.
-    pub(in crate::master) fn settle(&self, counters: &Counters) -> u64 {
-        self.restored.as_ref().map_or(0, |_| counters.settle())
+    /// How many connections died with the last master, if it died.
+    pub(in crate::master) fn settle(&self, counters: &Counters) -> Option<u64> {
+        match (&self.restored, &self.hand) {
+            (Some(_), None) => Some(counters.settle()),
+            (None, _) | (_, Some(_)) => None,
+        }
+    }
+
+    /// Whether the last master died.
+    pub(in crate::master) fn is_inherited(&self) -> bool {
+        self.hand.is_none()
     }
 
     /// What the dispatch thread begins with.
@@ -182,7 +203,7 @@ impl Estate {
         Inheritance {
             listeners,
             lines: lines.unwrap_or_default(),
-            hand: Vec::new(),
+            hand: self.hand.take().unwrap_or_default(),
             board,
             masters_died: self.treasury.masters_died(),
         }

@@ -9,6 +9,7 @@
 mod adoption;
 mod book;
 mod estate;
+mod examination;
 mod restored;
 mod resuming;
 mod state;
@@ -16,6 +17,7 @@ mod state;
 pub(super) use adoption::{member_key, member_prefix};
 pub(super) use book::Book;
 pub(super) use estate::Estate;
+pub(crate) use examination::examine;
 pub(super) use restored::{LegacyError, Restored};
 pub(super) use resuming::Statement;
-pub(super) use state::{PlacesState, Progress, ReceptionState};
+pub(super) use state::{PlacesState, Progress, ReceptionState, UpgradeState};

@@ -103,10 +103,7 @@ impl Restored {
             .map(|(part, _)| (part.number().0, part.to_string()));
         let theirs = parts.iter().map(|it| (it.number, it.name.to_string()));
         let (ours, theirs): (BTreeMap<_, _>, BTreeMap<_, _>) = (ours.collect(), theirs.collect());
-        if ours != theirs {
-            let (ours, theirs) = (named(ours), named(theirs));
-            return Err(LegacyError::Parts { ours, theirs });
-        }
+        compare(ours, theirs)?;
         for state in parts {
             let found = crews
                 .iter_mut()
@@ -156,7 +153,7 @@ impl Restored {
 }
 
 /// Whether these settings are for the herd that was left.
-fn check(state: &State<'_>, config: &Config) -> Result<(), LegacyError> {
+pub(super) fn check(state: &State<'_>, config: &Config) -> Result<(), LegacyError> {
     let ours = config.spec.name.as_str();
     if state.app != ours {
         return Err(LegacyError::App {
@@ -169,6 +166,18 @@ fn check(state: &State<'_>, config: &Config) -> Result<(), LegacyError> {
         return Err(LegacyError::Mode { ours, theirs });
     }
     Ok(())
+}
+
+/// Whether a herd has the parts that it had.
+pub(super) fn compare(
+    ours: BTreeMap<u8, String>,
+    theirs: BTreeMap<u8, String>,
+) -> Result<(), LegacyError> {
+    if ours == theirs {
+        return Ok(());
+    }
+    let (ours, theirs) = (named(ours), named(theirs));
+    Err(LegacyError::Parts { ours, theirs })
 }
 
 fn named(parts: BTreeMap<u8, String>) -> String {

@@ -26,18 +26,17 @@ pub(in crate::master) struct Statement {
 
 impl Master {
     /// Goes on with a herd. `cut`: how many connections died with the last master.
-    pub(in crate::master) fn resume(&mut self, mut restored: Restored, cut: u64, after: Duration) {
+    pub(in crate::master) fn resume(
+        &mut self,
+        mut restored: Restored,
+        cut: Option<u64>,
+        after: Duration,
+    ) {
         self.read_on(&mut restored);
-        let count = |part: fn(&Part) -> bool| {
-            let living = self.crews.members();
-            living.filter(|(id, _)| part(&id.part)).count()
-        };
-        self.tell(HerdEvent::TookOver {
-            workers: count(|part| *part == Part::Workers),
-            libraries: count(|part| matches!(part, Part::Library(_))),
-            cut,
-            after,
-        });
+        match cut {
+            Some(cut) => self.tell_of_takeover(cut, after),
+            None => self.tell_of_upgrade(&restored.state.version),
+        }
         self.take_up_actions();
         for id in restored.unborn {
             self.end_unborn(id);
@@ -71,6 +70,21 @@ impl Master {
                 _ => self.output.go_on(process, stdout, stderr),
             }
         }
+    }
+
+    fn tell_of_takeover(&mut self, cut: u64, after: Duration) {
+        // It died with the image that had begun it.
+        self.upgrade = None;
+        let count = |part: fn(&Part) -> bool| {
+            let living = self.crews.members();
+            living.filter(|(id, _)| part(&id.part)).count()
+        };
+        self.tell(HerdEvent::TookOver {
+            workers: count(|part| *part == Part::Workers),
+            libraries: count(|part| matches!(part, Part::Library(_))),
+            cut,
+            after,
+        });
     }
 
     /// What the supervisors had asked for and was not done. Orders to processes follow from their phases.
@@ -122,7 +136,7 @@ impl Master {
     }
 
     /// Everybody is told once more what follows from where they are.
-    fn order_again(&mut self) {
+    pub(in crate::master) fn order_again(&mut self) {
         for (id, phase) in self.everybody() {
             let Some(member) = self.crews.member(id) else {
                 continue;

@@ -41,6 +41,20 @@ pub(in crate::master) struct State<'a> {
     pub(in crate::master) libraries: Cow<'a, [Variable]>,
     pub(in crate::master) cautions: Cow<'a, BTreeSet<String>>,
     pub(in crate::master) announced: Cow<'a, BTreeSet<String>>,
+    /// What the build that wrote this calls itself.
+    #[serde(default)]
+    pub(in crate::master) version: Cow<'a, str>,
+    /// The upgrade that goes on.
+    #[serde(default)]
+    pub(in crate::master) upgrade: Option<UpgradeState<'a>>,
+}
+
+/// An upgrade of the master, from its beginning until the next image has told of it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(in crate::master) struct UpgradeState<'a> {
+    pub(in crate::master) began: Tick,
+    /// Why the new build could not be executed: then this one goes on.
+    pub(in crate::master) failure: Option<Cow<'a, str>>,
 }
 
 /// A part of it.

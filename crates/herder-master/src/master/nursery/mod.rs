@@ -89,6 +89,11 @@ impl Nursery {
         })
     }
 
+    /// What the master itself was started from.
+    pub(super) fn launchpad(&self) -> &Launchpad {
+        &self.launchpad
+    }
+
     /// Starts a process. What fails leaves nothing behind: a process without its plan ends.
     pub(super) fn start(
         &self,

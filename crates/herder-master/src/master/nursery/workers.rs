@@ -51,7 +51,7 @@ impl WorkerRecipe {
             title,
             environment: environment::with(libraries),
             listeners,
-            open_files: limits::open_files(),
+            open_files: limits::inherited_open_files(),
         }
     }
 

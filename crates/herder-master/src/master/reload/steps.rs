@@ -15,7 +15,7 @@ impl Master {
             let text = "the herd stops: there is no reload any more".to_owned();
             return self.tell(HerdEvent::Warning { text });
         }
-        if !self.is_reloading() {
+        if !self.is_reloading() && !self.is_upgrading() {
             return self.begin_reload();
         }
         if let Some(generation) = self.reloads.remember() {
@@ -25,7 +25,7 @@ impl Master {
 
     /// Begins what was asked for while another reload went on.
     pub(in crate::master) fn go_on_reloading(&mut self) {
-        if !self.reloads.wants_another() || self.is_reloading() {
+        if !self.reloads.wants_another() || self.is_reloading() || self.is_upgrading() {
             return;
         }
         self.reloads.recall();
@@ -81,7 +81,7 @@ impl Master {
     }
 
     /// The generation in service.
-    pub(super) fn generation(&self) -> Generation {
+    pub(in crate::master) fn generation(&self) -> Generation {
         let workers = self.crews.get(Part::Workers);
         workers.map_or(Generation::FIRST, |crew| crew.supervisor.generation())
     }

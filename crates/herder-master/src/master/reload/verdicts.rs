@@ -54,8 +54,12 @@ impl Master {
             took,
         });
         self.tell_service(&format!("READY=1\nSTATUS=generation {generation} serves"));
-        self.reloads
-            .keep(Verdict::done(generation, took, wall_clock()));
+        self.reloads.keep(Verdict::done(
+            Operation::Reload,
+            generation,
+            took,
+            wall_clock(),
+        ));
         self.sweep();
     }
 
@@ -97,12 +101,17 @@ impl Master {
         }
     }
 
+    /// Keeps what became of an operation.
+    pub(in crate::master) fn keep_verdict(&mut self, verdict: Verdict) {
+        self.reloads.keep(verdict);
+    }
+
     /// There will be no such generation.
     pub(super) fn refuse_reload(&mut self, generation: Generation, reason: String) {
         let verdict = Verdict {
             outcome: Ruling::Refused,
             reason,
-            ..Verdict::done(generation, Duration::ZERO, wall_clock())
+            ..Verdict::done(Operation::Reload, generation, Duration::ZERO, wall_clock())
         };
         // The service manager waits for an answer to its signal.
         self.tell_service("RELOADING=1\nSTATUS=reload refused");
