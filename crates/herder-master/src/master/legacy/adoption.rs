@@ -57,10 +57,15 @@ pub(super) fn adopt(
     };
     let pipes = take(MemberItem::Stdout).zip(take(MemberItem::Stderr));
     let pid = state.pid;
+    // After an upgrade it is still a child of this process.
+    let origin = match pidfd.has_ended() {
+        Ok(_) => Origin::Child,
+        Err(_) => Origin::Adopted { patience: None },
+    };
     let member = Member {
         id,
         child: Child { pid, pidfd },
-        origin: Origin::Adopted { patience: None },
+        origin,
         progress: state.progress,
         fate: Fate::Exited,
         plan_socket: None,
