@@ -55,6 +55,16 @@ pub fn arguments(pid: i32) -> Vec<OsString> {
         .collect()
 }
 
+/// Whether the process `pid` stands still, by a signal or a debugger: it heeds none but SIGKILL.
+#[must_use]
+pub fn is_stopped(pid: i32) -> bool {
+    // The second field is a name that may contain anything.
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let name_end = stat.iter().rposition(|byte| *byte == b')');
+    let state = name_end.and_then(|end| stat.get(end + 2));
+    matches!(state, Some(b'T' | b't'))
+}
+
 fn children_of(pid: i32) -> Vec<i32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.into_iter().flatten().flatten();

@@ -3,6 +3,7 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -52,6 +53,17 @@ impl Executable {
     #[must_use]
     pub fn held(file: OwnedFd, path: PathBuf) -> Executable {
         Executable { file, path }
+    }
+
+    /// The program that `file` is a descriptor of, for instance one that was passed.
+    ///
+    /// # Errors
+    /// When `/proc` is not mounted, or no descriptor is left.
+    pub fn from_descriptor(file: OwnedFd) -> io::Result<Executable> {
+        let file = above_stdio(file)?;
+        let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let path = without_deleted(fs::read_link(link)?);
+        Ok(Executable { file, path })
     }
 
     /// Where the program was when it was opened.
@@ -248,6 +260,34 @@ pub fn dead_child() -> io::Result<Option<i32>> {
     Ok(None)
 }
 
+/// The number of a dead child that waits to be reaped, without reaping it; needs neither a descriptor
+/// nor memory.
+///
+/// # Errors
+/// None that a caller could do something about.
+pub fn peek_dead() -> io::Result<Option<i32>> {
+    let mut found = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    loop {
+        // SAFETY: `found` is writable and as large as the kernel expects.
+        let failed = unsafe { libc::waitid(libc::P_ALL, 0, found.as_mut_ptr(), options) } != 0;
+        if !failed {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::ECHILD) => return Ok(None),
+            _ => return Err(error),
+        }
+    }
+    // SAFETY: all-zero bytes are a valid value of this plain structure, and stay when nobody is dead.
+    let found = unsafe { found.assume_init() };
+    // SAFETY: what `waitid` fills has a number, and all zeros have the number 0.
+    let pid = unsafe { found.si_pid() };
+    Ok((pid > 0).then_some(pid))
+}
+
 /// Takes the exit status of the child `pid` if it is dead; `None` while it lives.
 ///
 /// # Errors
@@ -328,9 +368,14 @@ fn set_comm_bytes(name: &[u8]) -> io::Result<()> {
 
 /// Opens a program so that it can be executed, above the numbers that a child's stdio takes.
 fn open_program(path: &Path) -> io::Result<OwnedFd> {
-    const FIRST_FREE: i32 = 3;
     // A path descriptor needs only the right to execute and never makes the file "busy".
     let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    above_stdio(file)
+}
+
+/// The same file, above the numbers that a child's stdio takes.
+fn above_stdio(file: OwnedFd) -> io::Result<OwnedFd> {
+    const FIRST_FREE: i32 = 3;
     if file.as_raw_fd() >= FIRST_FREE {
         return Ok(file);
     }

@@ -33,12 +33,21 @@ impl Leftovers {
             return;
         }
         match frame {
-            ToKeeper::Cgroup(path) => self.cgroups.push(to_path(&path)),
-            ToKeeper::Directory(path) => self.directories.push(to_path(&path)),
+            ToKeeper::Cgroup(path) => push_new(&mut self.cgroups, to_path(&path)),
+            ToKeeper::Directory(path) => push_new(&mut self.directories, to_path(&path)),
             ToKeeper::SocketFile { path, dev, inode } => {
                 self.socket_files.insert(to_path(&path), (dev, inode));
             }
-            ToKeeper::Grace { .. } => {}
+            ToKeeper::Beat
+            | ToKeeper::Forget { .. }
+            | ToKeeper::ForgetAll { .. }
+            | ToKeeper::Grace { .. }
+            | ToKeeper::HandOver
+            | ToKeeper::InCharge
+            | ToKeeper::Leaving
+            | ToKeeper::Notify { .. }
+            | ToKeeper::Store { .. }
+            | ToKeeper::Watchdog { .. } => {}
         }
     }
 
@@ -58,6 +67,13 @@ impl Leftovers {
         for (path, (device, inode)) in &self.socket_files {
             say(path, remove_socket(path, *device, *inode));
         }
+    }
+}
+
+/// A master that takes over says again what the one before has said.
+fn push_new(paths: &mut Vec<PathBuf>, path: PathBuf) {
+    if !paths.contains(&path) {
+        paths.push(path);
     }
 }
 

@@ -1,9 +1,14 @@
-//! The entry process: it starts the master, forwards signals to it, adopts what the master leaves
-//! behind, and cleans up. It parses nothing that a worker or a client can write, and has no
-//! threads.
+//! The entry process: it starts the master, forwards signals to it, keeps what the next one needs, starts
+//! that when one has died, adopts what the last one leaves behind, and cleans up. It parses nothing that a
+//! worker or a client can write, and has no threads.
 
 pub(crate) mod cleanup;
+mod hearing;
 pub(crate) mod orphans;
+mod reign;
+mod shelf;
+mod succession;
+mod throne;
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,18 +18,17 @@ use std::time::{Duration, Instant};
 
 use herder_core::spec::AppSpec;
 use herder_sys::epoll::{Epoll, Events, Interest};
-use herder_sys::fd;
-use herder_sys::process::{self, Child};
 use herder_sys::signal::{Signal, SignalFd};
-use herder_sys::socket::{self, Wait};
-use herder_sys::title;
-use herder_wire::keeper::{MAX_FRAME, ToKeeper};
-use herder_wire::plan::{DescriptorUse, LaunchPlan, Role};
+use herder_sys::{failpoint, fd, limits, process, title};
 
-use crate::launch::{self, Launchpad, Stdio};
+use crate::launch::Launchpad;
 use crate::operator;
 use crate::status;
 use cleanup::Leftovers;
+use reign::{Dynasty, Reign};
+use shelf::Shelf;
+use succession::Progress;
+use throne::Throne;
 
 /// How much longer than its workers a master may take to end before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,7 +41,7 @@ const SIGNALS: u64 = 0;
 const MASTER: u64 = 1;
 const CHANNEL: u64 = 2;
 
-/// Keeps a master until it ends, and returns its exit status.
+/// Keeps masters until the last one ends, and returns its exit status.
 pub(crate) fn keep(spec: &AppSpec) -> u8 {
     match Keeper::start(spec).and_then(Keeper::watch) {
         Ok(status) => status,
@@ -51,8 +55,20 @@ pub(crate) fn keep(spec: &AppSpec) -> u8 {
 struct Keeper {
     epoll: Epoll,
     signals: SignalFd,
-    channel: OwnedFd,
-    master: Child,
+    /// What masters are started from, unless one has stored something else.
+    launchpad: Launchpad,
+    name: String,
+    throne: Throne,
+    dynasty: Dynasty,
+    shelf: Shelf,
+    /// How the last attempt to say something to the master ended.
+    progress: Progress,
+    /// When the next attempt is to be made, if nothing else tells.
+    resume_at: Option<Instant>,
+    /// Signals for the next master that is in charge, each at its place in [`operator::SIGNALS`].
+    waiting: [Option<Signal>; operator::SIGNALS.len()],
+    /// Where a descriptor arrives.
+    arrived: Vec<OwnedFd>,
     leftovers: Leftovers,
     grace: Duration,
     stop: Stop,
@@ -73,65 +89,85 @@ enum Stop {
 
 impl Keeper {
     fn start(spec: &AppSpec) -> io::Result<Keeper> {
+        failpoint::hit("keeper.start");
         let mut watched = operator::SIGNALS.to_vec();
         watched.push(Signal::Child);
         let signals = SignalFd::block(&watched)?;
         process::become_subreaper()?;
         let strangers = process::children()?;
+        limits::raise_open_files()?;
         let (name, launchpad) = (spec.name.as_str(), Launchpad::current()?);
         // Without a title the herd still runs.
         let _untitled =
             title::prepare().and_then(|()| title::set(&format!("herder: keeper {name}")));
-        let (channel, theirs) = socket::seqpacket_pair()?;
-        let launched = launchpad.start(Role::Master, name, Stdio::default())?;
-        let plan = LaunchPlan {
-            descriptors: vec![DescriptorUse::Keeper],
-            ..launch::bare_plan(Role::Master, name)
-        };
-        launched.plan_socket.send(&plan, &[theirs.as_fd()])?;
         let epoll = Epoll::new()?;
         epoll.add(signals.as_fd(), SIGNALS, Interest::READABLE)?;
-        epoll.add(launched.child.pidfd.as_fd(), MASTER, Interest::READABLE)?;
-        epoll.add(channel.as_fd(), CHANNEL, Interest::READABLE)?;
-        Ok(Keeper {
+        let mut keeper = Keeper {
             epoll,
             signals,
-            channel,
-            master: launched.child,
+            launchpad,
+            name: name.to_owned(),
+            throne: Throne::Empty(Instant::now()),
+            dynasty: Dynasty::default(),
+            shelf: Shelf::new(),
+            progress: Progress::Done,
+            resume_at: None,
+            waiting: [None; operator::SIGNALS.len()],
+            arrived: Vec::with_capacity(1),
             leftovers: Leftovers::default(),
             grace: spec.life.grace,
             stop: Stop::Unasked,
             strangers,
-        })
+        };
+        keeper.enthrone()?;
+        Ok(keeper)
     }
 
     fn watch(mut self) -> io::Result<u8> {
         let mut events = Events::with_capacity(4);
         loop {
+            self.hand_on()?;
+            self.pass_on_signals()?;
             self.epoll.wait(&mut events, self.timeout())?;
             for event in events.iter() {
                 match event.token {
-                    SIGNALS => self.forward()?,
+                    SIGNALS => self.take_signals()?,
                     CHANNEL => self.listen()?,
                     _ => {}
                 }
             }
-            if let Some(exit) = self.reap()? {
-                return Ok(self.end(exit));
+            if let Some(status) = self.reap()? {
+                return Ok(status);
             }
-            self.end_hung_master()?;
+            if let Some(status) = self.keep_time()? {
+                return Ok(status);
+            }
         }
     }
 
-    fn forward(&mut self) -> io::Result<()> {
+    fn take_signals(&mut self) -> io::Result<()> {
         while let Some(signal) = self.signals.read()? {
-            if signal == Signal::Child {
-                continue;
-            }
             if operator::is_end(signal) && !self.is_new_wish(signal) {
                 continue;
             }
-            self.master.pidfd.signal(signal)?;
+            let place = operator::SIGNALS.iter().position(|known| *known == signal);
+            if let Some(place) = place {
+                self.waiting[place] = Some(signal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes on what a master can obey: that the herd is to end, always; other things if it is in charge.
+    fn pass_on_signals(&mut self) -> io::Result<()> {
+        let Some(reign) = self.throne.reign() else {
+            return Ok(());
+        };
+        for place in &mut self.waiting {
+            let ripe = |signal: &mut Signal| reign.takes_orders() || operator::is_end(*signal);
+            if let Some(signal) = place.take_if(ripe) {
+                reign.child.pidfd.signal(signal)?;
+            }
         }
         Ok(())
     }
@@ -149,38 +185,28 @@ impl Keeper {
         is_new
     }
 
-    /// Reads what the master wants to be cleaned up after it.
-    fn listen(&mut self) -> io::Result<()> {
-        let mut bytes = vec![0; MAX_FRAME];
-        loop {
-            let wait = Wait::DontWait;
-            match socket::receive(self.channel.as_fd(), &mut bytes, &mut Vec::new(), 0, wait) {
-                Ok(received) if received.len == 0 => {
-                    return self
-                        .epoll
-                        .remove(self.channel.as_fd())
-                        .or_else(ignore_missing);
-                }
-                Ok(received) => match ToKeeper::decode(&bytes[..received.len]) {
-                    Ok(Some(ToKeeper::Grace { millis })) => {
-                        self.grace = Duration::from_millis(u64::from(millis));
-                    }
-                    Ok(Some(frame)) => self.leftovers.note(frame),
-                    Ok(None) => {}
-                    Err(error) => complain(&format!("the master sent nonsense: {error}")),
-                },
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
+    /// Reaps the master, what a dead one has left, and strangers. Returns the herd's exit status when
+    /// the master's death is its end. (Needs no descriptor, so that it works also when the machine has
+    /// none left.)
+    fn reap(&mut self) -> io::Result<Option<u8>> {
+        while let Some(pid) = process::peek_dead()? {
+            // What a dead master said last has arrived: its children become ours after that.
+            self.listen()?;
+            let is_master = self.throne.reign().is_some_and(|it| it.child.pid == pid);
+            let is_kept = !is_master && self.shelf.awaits_end_of(pid);
+            if is_kept {
+                failpoint::hit("keeper.exited");
+                // What it has started goes with it. Until it is reaped, the number is its own.
+                let _nobody = process::signal_group(pid, Signal::Kill);
             }
-        }
-    }
-
-    /// Reaps adopted orphans and the master, whose exit status it returns. (Needs no descriptor, so that it
-    /// works also when the machine has none left.)
-    fn reap(&mut self) -> io::Result<Option<ExitStatus>> {
-        while let Some((pid, status)) = process::reap()? {
-            if pid == self.master.pid {
+            let Some(exit) = process::reap_child(pid)? else {
+                return Ok(None);
+            };
+            if is_master && let Some(status) = self.bury(exit) {
                 return Ok(Some(status));
+            }
+            if is_kept {
+                self.shelf.note_end(pid, exit.into_raw());
             }
             self.strangers.retain(|known| *known != pid);
         }
@@ -197,8 +223,13 @@ impl Keeper {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        self.hung_at()
-            .map(|at| at.saturating_duration_since(Instant::now()))
+        let next = match &self.throne {
+            Throne::Empty(at) => Some(*at),
+            Throne::Taken(reign) => reign.deadline(),
+        };
+        let times = [self.hung_at(), next, self.resume_at];
+        let first = times.into_iter().flatten().min();
+        first.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Its death ends the herd by the other way: what it leaves is ended here.
@@ -206,13 +237,17 @@ impl Keeper {
         if self.hung_at().is_none_or(|at| at > Instant::now()) {
             return Ok(());
         }
+        let Some(reign) = self.throne.reign_mut() else {
+            return Ok(());
+        };
         complain(&format!(
             "the master [{}] does not end and is killed",
-            self.master.pid
+            reign.child.pid
         ));
         // Once: from now on the kernel is at it.
         self.stop = Stop::AtOnce(Instant::now());
-        self.master.pidfd.signal(Signal::Kill)
+        reign.was_killed();
+        reign.child.pidfd.signal(Signal::Kill)
     }
 
     /// When what the master has left is killed. What is told to stop has one grace for all of it: the
@@ -225,26 +260,28 @@ impl Keeper {
         }
     }
 
-    /// The master is gone: end what it left, clean up. No failure of the one must prevent the other.
-    fn end(mut self, exit: ExitStatus) -> u8 {
-        if let Err(error) = self.listen() {
-            complain(&format!("the master's last words are lost: {error}"));
-        }
+    /// The last master is gone: end what it left, clean up.
+    fn end(&mut self, reign: &Reign, exit: ExitStatus) -> u8 {
         if let Some(signal) = exit.signal() {
             let name = Signal::from_number(signal).map_or("a signal", Signal::name);
             complain(&format!(
                 "the master [{}] died: {name}; its workers are told to leave, and killed after {} s",
-                self.master.pid,
+                reign.child.pid,
                 self.grace.as_secs_f32()
             ));
         }
+        let code = exit.code().and_then(|code| u8::try_from(code).ok());
+        self.end_without_master(code.unwrap_or(status::INTERNAL))
+    }
+
+    /// Ends what masters have left and cleans up. No failure of the one must prevent the other.
+    fn end_without_master(&mut self, status: u8) -> u8 {
         let kill_at = self.kill_at();
         if let Err(error) = orphans::end_all(&self.signals, kill_at, &mut self.strangers) {
             complain(&format!("what the master left cannot be ended: {error}"));
         }
         self.leftovers.remove();
-        let code = exit.code().and_then(|code| u8::try_from(code).ok());
-        code.unwrap_or(status::INTERNAL)
+        status
     }
 }
 
