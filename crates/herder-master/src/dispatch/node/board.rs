@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::channel::Goods;
 use super::exchange::ExchangeState;
 use super::marks::Marks;
-use super::peer::{Extent, Peer, PeerState};
+use super::peer::{Course, Extent, Peer, PeerState};
 use super::switchboard::{FIRST_PEER, Held, Switchboard};
 use super::{NodeNews, Word};
 use crate::dispatch::acceptor::origin_of;
@@ -28,6 +28,9 @@ pub(crate) const FORMAT: u16 = 1;
 /// then never taken for an answer to one of ours. JavaScript has whole numbers up to 2^53.
 const NUMBERS: u64 = 1 << 40;
 const RANGES: u64 = 1 << 12;
+
+/// What is said of a worker whose death was awaited when the last master died.
+const BROKEN: &str = "it broke the protocol under the last master";
 
 /// All that is written down.
 #[derive(Default, Serialize, Deserialize)]
@@ -207,6 +210,10 @@ impl Switchboard {
         for word in peer.told.iter().filter(|word| may_be_repeated(word)) {
             let news = NodeNews::Word(worker, word.clone());
             self.desk.tell(News::Node(news));
+        }
+        if peer.course == Course::Severed {
+            let word = Word::Broken(BROKEN.to_owned());
+            self.desk.tell(News::Node(NodeNews::Word(worker, word)));
         }
         self.peers.insert(life, peer);
         Ok(())

@@ -280,6 +280,23 @@ fn r27_what_a_worker_had_said_is_said_again_to_the_main_thread() {
 }
 
 #[test]
+fn r27_a_worker_that_had_broken_the_protocol_is_not_listened_to_again() {
+    let mut bench = bench();
+    let (mut one, _) = bench.listening(1);
+    one.say("nonsense");
+    let is_broken = |news: &News| {
+        let word = match news {
+            News::Node(NodeNews::Word(_, word)) => word,
+            _ => return None,
+        };
+        matches!(word, Word::Broken(_)).then_some(())
+    };
+    bench.wait("broken", is_broken);
+    bench.succeed(&[&one]);
+    bench.wait("broken", is_broken);
+}
+
+#[test]
 fn r27_whoever_left_under_the_dead_master_is_not_told_again() {
     let mut bench = bench();
     let (mut one, address) = bench.listening(1);
