@@ -13,29 +13,62 @@ use world::{Budget, Dealing, Lives, Releases, Tally, run, seeds, trace};
 const BASE_SEED: u64 = 0x6865_7264_6572;
 
 /// Seeds that found something once.
-const REGRESSIONS: &[(u64, Budget, Lives)] = &[
+const REGRESSIONS: &[(u64, Budget, Lives, Releases)] = &[
     // A connection was received late, by a worker that nobody else could relieve, and nobody noticed.
-    (1_659_823_828_650_248_141, Budget::Unbounded, Lives::Endless),
+    (
+        1_659_823_828_650_248_141,
+        Budget::Unbounded,
+        Lives::Endless,
+        Releases::Never,
+    ),
     // The dispatcher asked to unwatch the channel of a worker that had died while it was withdrawn.
-    (1_959_976_635_125_189_352, Budget::Unbounded, Lives::Endless),
+    (
+        1_959_976_635_125_189_352,
+        Budget::Unbounded,
+        Lives::Endless,
+        Releases::Never,
+    ),
     // The second calculation of the restarts was wrong, about slots that were scaled away and back.
     (
         11_933_428_531_466_617_158,
         Budget::Unbounded,
         Lives::Endless,
+        Releases::Never,
     ),
     (
         12_408_807_790_193_280_005,
         Budget::Unbounded,
         Lives::Endless,
+        Releases::Never,
     ),
     // It was wrong about a worker that hung while its replacement started.
-    (8_824_097_350_291_123_395, Budget::Unbounded, Lives::Endless),
+    (
+        8_824_097_350_291_123_395,
+        Budget::Unbounded,
+        Lives::Endless,
+        Releases::Never,
+    ),
     // It took the planned end of a worker for a death that a connection had met.
     (
         13_419_077_396_142_953_303,
         Budget::Unbounded,
         Lives::Exhaustible,
+        Releases::Never,
+    ),
+    // Two starts of a slot overlapped: its back-off was over, and the worker that a rollback had sent
+    // away was not known to exist.
+    (
+        15_122_169_952_365_210_834,
+        Budget::Unbounded,
+        Lives::Exhaustible,
+        Releases::Many,
+    ),
+    // The audit did not know that an app gives up before it says so.
+    (
+        2_552_266_123_831_648_477,
+        Budget::Unbounded,
+        Lives::Endless,
+        Releases::Many,
     ),
 ];
 
@@ -109,9 +142,11 @@ fn simulation_million_steps() {
 
 #[test]
 fn regressions() {
-    for (seed, budget, lives) in REGRESSIONS {
-        if let Err(failure) = run(*seed, *budget, *lives, Dealing::Plain, Releases::Never) {
-            panic!("{failure} ({budget:?}, {lives:?})");
+    for (seed, budget, lives, releases) in REGRESSIONS {
+        for dealing in [Dealing::Plain, Dealing::AnyPolicy] {
+            if let Err(failure) = run(*seed, *budget, *lives, dealing, *releases) {
+                panic!("{failure} ({budget:?}, {lives:?}, {dealing:?}, {releases:?})");
+            }
         }
     }
 }

@@ -228,10 +228,7 @@ impl Audit {
                 self.deploys.announced(notice, now)?;
                 self.announced(notice, now)
             }
-            Action::Discard { generation } => {
-                let living = self.live.values().map(|seen| seen.generation);
-                self.deploys.discarded(generation, living)
-            }
+            Action::Discard { generation } => self.discarded(generation),
             Action::Drain { worker, .. } => self.drained(worker, now),
             Action::Finish(outcome) => self.finished(outcome),
             Action::Hold { worker } => self.seen(worker, "a hold is for the living").map(|_| ()),

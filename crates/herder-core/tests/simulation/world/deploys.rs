@@ -90,6 +90,11 @@ impl Deploys {
         self.waiting = None;
     }
 
+    /// The wish for it may have come when the app was ending already.
+    pub(super) fn may_be_too_late(&mut self, generation: Generation) {
+        self.waiting.take_if(|waiting| *waiting == generation);
+    }
+
     pub(super) fn born(&self, worker: WorkerId, generation: Generation) -> Verdict {
         ensure(
             self.is_present(generation) && !self.discarded.contains(&generation),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use herder_core::spec::BootFailure;
 use herder_core::supervisor::{DrainReason, Notice, RecycleReason};
 use herder_core::{Generation, Slot, Tick, WorkerId};
 
@@ -120,6 +121,16 @@ impl Audit {
             self.live.remove(&worker);
             self.restarts.expect_planned(at);
         }
+    }
+
+    pub(super) fn discarded(&mut self, generation: Generation) -> Verdict {
+        // An app whose first start failed may have given up, which is told only at its end.
+        let may_give_up = self.spec.life.boot_failure == BootFailure::Exit;
+        if may_give_up && !self.was_ever_ready {
+            self.deploys.may_be_too_late(generation);
+        }
+        let living = self.live.values().map(|seen| seen.generation);
+        self.deploys.discarded(generation, living)
     }
 
     fn recycling(&mut self, worker: WorkerId, reason: RecycleReason) -> Verdict {
