@@ -80,14 +80,25 @@ fn r38_a_library_is_replaced_first_and_put_back_when_it_does_not_come_up() {
     assert!(answer.contains("version:2 epoch:2 "), "{answer}");
     let lines = herd.lines();
     let place = |text: &str| lines.iter().position(|line| line.text.contains(text));
-    let ended = lines.iter().position(|line| told(&line.text, "ended").is_some());
+    let ended = lines
+        .iter()
+        .position(|line| told(&line.text, "ended").is_some());
     let (next, workers) = (place("library core #2"), place("worker 0 #3"));
-    assert!(ended.is_some() && ended < next && next < workers, "{lines:?}");
-    let stops = lines.iter().any(|line| line.text.contains("the herd stops"));
+    assert!(
+        ended.is_some() && ended < next && next < workers,
+        "{lines:?}"
+    );
+    let stops = lines
+        .iter()
+        .any(|line| line.text.contains("the herd stops"));
     assert!(!stops, "{lines:?}");
 
     let before = herd.mark();
-    write(&scene, "core.js", &format!("{ONCE}{CORE}").replace("VERSION", "3"));
+    write(
+        &scene,
+        "core.js",
+        &format!("{ONCE}{CORE}").replace("VERSION", "3"),
+    );
     let line = reload(&herd, "generation 3 was rolled back to 2: library core #3");
     assert!(line.contains("ended before it was ready"), "{line}");
     let back = wait_for(&herd, before, 1, "ready", BOOT).remove(0);

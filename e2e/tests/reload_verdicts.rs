@@ -75,7 +75,10 @@ fn is_rolled_back(program: Program, bad: &Bad) {
     assert_eq!(found["outcome"], "rolled_back", "{found}");
     assert_eq!(found["operation"], "reload", "{found}");
     let told = found["reason"].as_str().expect("a text");
-    assert!(reason.starts_with(told), "{told:?}, and in the log {reason:?}");
+    assert!(
+        reason.starts_with(told),
+        "{told:?}, and in the log {reason:?}"
+    );
     let mode = fs::metadata(&file).expect("it is there").permissions();
     assert_eq!(mode.mode() & 0o777, 0o600);
     if let Version::Throws(_) = bad.version {
@@ -86,7 +89,10 @@ fn is_rolled_back(program: Program, bad: &Bad) {
     mix.wait_for_answers(10, BOOT);
     assert!(before.is_subset(&deployed.workers()), "who served, serves");
     let good = deployed.deploy(Version::Good(3), LONG);
-    assert!(matches!(good, Verdict::Done { generation: 3, .. }), "{good:?}");
+    assert!(
+        matches!(good, Verdict::Done { generation: 3, .. }),
+        "{good:?}"
+    );
     assert_eq!(verdict_on(&file, 3)["outcome"], "done");
     mix.wait_for_answers(10, BOOT);
     let books = mix.finish();
@@ -190,7 +196,10 @@ fn r38_another_version_of_the_protocol_is_named_with_its_cure() {
     assert!(reason.contains("USR2"), "{reason}");
     assert_eq!(deployed.workers(), before);
     let good = deployed.deploy(Version::Good(3), LONG);
-    assert!(matches!(good, Verdict::Done { generation: 3, .. }), "{good:?}");
+    assert!(
+        matches!(good, Verdict::Done { generation: 3, .. }),
+        "{good:?}"
+    );
     assert!(deployed.herd.end().success());
 }
 
@@ -219,10 +228,15 @@ fn r34_r39_of_a_hundred_reloads_at_once_two_are_done_and_the_last_wins() {
         std::thread::yield_now();
     }
     let done = deployed.verdict_after(mark, LONG);
-    assert!(matches!(done, Verdict::Done { generation: 2, .. }), "{done:?}");
+    assert!(
+        matches!(done, Verdict::Done { generation: 2, .. }),
+        "{done:?}"
+    );
     let second = "generation 3 is in service";
     let herd = &deployed.herd;
-    herd.wait_for_line_after(mark, second, LONG, |line| line.contains(second).then_some(()));
+    herd.wait_for_line_after(mark, second, LONG, |line| {
+        line.contains(second).then_some(())
+    });
     assert_eq!(begun(&deployed), 2);
     wait::until(LONG, "only the last version serves", || {
         let versions: BTreeSet<u32> = (0..4).map(|_| version_of(&deployed)).collect();
@@ -249,7 +263,15 @@ fn r38_the_program_is_looked_for_again_where_path_leads() {
     let path = std::env::var("PATH").expect("there is one");
     let herd = scene
         .herd(Binary::HERDER)
-        .args(["run", "-i", "1", "--ready-after", "100ms", "--soak", "100ms"])
+        .args([
+            "run",
+            "-i",
+            "1",
+            "--ready-after",
+            "100ms",
+            "--soak",
+            "100ms",
+        ])
         .args(["--", "serve-it"])
         .env("PATH", format!("{}:{path}", place.display()))
         .start();
@@ -260,7 +282,10 @@ fn r38_the_program_is_looked_for_again_where_path_leads() {
     let reason = herd.wait_for_line_after(mark, "it is refused", BOOT, |line| {
         Some(line.split_once("generation 2 was refused: ")?.1.to_owned())
     });
-    assert!(reason.contains("no program \"serve-it\" in PATH"), "{reason}");
+    assert!(
+        reason.contains("no program \"serve-it\" in PATH"),
+        "{reason}"
+    );
     fs::write(&tool, script).expect("a file");
     fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).expect("ours");
     herd.signal(Signal::HUP);
@@ -274,7 +299,16 @@ fn a_service_manager_hears_of_a_reload_and_of_its_end() {
     let scene = Scene::new("managed_reload");
     let mut manager = Manager::new(&scene);
     let arguments = [
-        "run", "-i", "2", "--ready-after", "100ms", "--soak", "300ms", "--", "sleep", "600",
+        "run",
+        "-i",
+        "2",
+        "--ready-after",
+        "100ms",
+        "--soak",
+        "300ms",
+        "--",
+        "sleep",
+        "600",
     ];
     let setup = manager.service(&scene, Binary::HERDER.path(), &arguments);
     let herd = setup.start();
