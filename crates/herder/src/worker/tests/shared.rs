@@ -130,14 +130,13 @@ fn r26_a_worker_that_rests_leaves_the_queue_to_others_until_it_is_wanted_again()
     });
     connect(&listener).read_exact(&mut [0]).unwrap();
     master.tell(&ToWorker::Pause);
-    // What the kernel had told the worker of, it takes.
+    // What the kernel had told the worker of, it takes, however late.
     let (mut answered, mut left) = (1, connect(&listener));
-    while is_answered(&mut left, SHORT) {
+    while is_answered(&mut left, SHORT) || !listener.has_waiting() {
         answered += 1;
         assert!(answered < 66, "it does not rest");
         left = connect(&listener);
     }
-    assert!(listener.has_waiting());
     // Another that died does not change that.
     master.tell(&ToWorker::Nudge);
     assert!(!is_answered(&mut left, SHORT));
@@ -147,7 +146,7 @@ fn r26_a_worker_that_rests_leaves_the_queue_to_others_until_it_is_wanted_again()
     assert_eq!(accepting.join().unwrap(), answered + 1);
 }
 
-const SHORT: Duration = Duration::from_millis(100);
+const SHORT: Duration = Duration::from_millis(300);
 
 fn is_answered(client: &mut TcpStream, within: Duration) -> bool {
     client.set_read_timeout(Some(within)).unwrap();
