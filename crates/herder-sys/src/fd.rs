@@ -90,6 +90,16 @@ pub fn has_room(fd: BorrowedFd<'_>) -> bool {
         && asked[0].revents().contains(PollFlags::OUT)
 }
 
+/// Whether both are the same file: for sockets, the same socket.
+///
+/// # Errors
+///
+/// None for valid descriptors.
+pub fn is_same_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> io::Result<bool> {
+    let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+}
+
 /// `/dev/null`, open for reading and writing.
 ///
 /// # Errors
@@ -204,6 +214,14 @@ mod tests {
         set_blocking(writer.as_fd(), Blocking::No).unwrap();
         while rustix::io::write(&writer, &[0; 4096]).is_ok() {}
         assert!(!has_room(writer.as_fd()));
+    }
+
+    #[test]
+    fn a_duplicate_is_the_same_file_and_another_socket_is_not() {
+        let (one, other) = crate::socket::stream_pair().unwrap();
+        let copy = duplicate(one.as_fd()).unwrap();
+        assert!(is_same_file(one.as_fd(), copy.as_fd()).unwrap());
+        assert!(!is_same_file(one.as_fd(), other.as_fd()).unwrap());
     }
 
     #[test]

@@ -58,8 +58,14 @@ impl Keeper {
             ToKeeper::Cgroup(_) | ToKeeper::Directory(_) | ToKeeper::SocketFile { .. } => {
                 self.leftovers.note(frame);
             }
-            ToKeeper::Forget { key } => self.shelf.forget(&key),
-            ToKeeper::ForgetAll { prefix } => self.shelf.forget_all(&prefix),
+            ToKeeper::Forget { key } => {
+                self.service.forget(&key, &self.shelf);
+                self.shelf.forget(&key);
+            }
+            ToKeeper::ForgetAll { prefix } => {
+                self.service.forget_all(&prefix, &self.shelf);
+                self.shelf.forget_all(&prefix);
+            }
             ToKeeper::Grace { millis } => self.grace = duration(millis),
             ToKeeper::HandOver => {
                 let succession = self.succession();
@@ -71,7 +77,7 @@ impl Keeper {
                 self.note(|reign| reign.take_charge(now));
             }
             ToKeeper::Leaving => self.note(Reign::leave),
-            ToKeeper::Notify { .. } => {}
+            ToKeeper::Notify { text } => self.service.pass_on(text),
             ToKeeper::Store { key, pid } => self.store(key, fd, pid),
             ToKeeper::Watchdog { millis } => self.note(|it| it.set_watchdog(duration(millis))),
         }
@@ -89,6 +95,7 @@ impl Keeper {
             complain(&format!("the master sent {key} without its descriptor"));
             return;
         };
+        self.service.give(&key, fd.as_fd(), self.shelf.get(&key));
         match self.shelf.store(key, fd, pid) {
             Ok(()) | Err(Refusal::Again) => {}
             Err(Refusal::First) => complain(&format!(

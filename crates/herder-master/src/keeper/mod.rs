@@ -6,6 +6,7 @@ pub(crate) mod cleanup;
 mod hearing;
 pub(crate) mod orphans;
 mod reign;
+mod service;
 mod shelf;
 mod succession;
 mod throne;
@@ -26,6 +27,7 @@ use crate::operator;
 use crate::status;
 use cleanup::Leftovers;
 use reign::{Dynasty, Reign};
+use service::Service;
 use shelf::Shelf;
 use succession::Progress;
 use throne::Throne;
@@ -61,6 +63,7 @@ struct Keeper {
     throne: Throne,
     dynasty: Dynasty,
     shelf: Shelf,
+    service: Service,
     /// How the last attempt to say something to the master ended.
     progress: Progress,
     /// When the next attempt is to be made, if nothing else tells.
@@ -100,6 +103,8 @@ impl Keeper {
         // Without a title the herd still runs.
         let _untitled =
             title::prepare().and_then(|()| title::set(&format!("herder: keeper {name}")));
+        let mut shelf = Shelf::new();
+        let service = Service::take(&mut shelf);
         let epoll = Epoll::new()?;
         epoll.add(signals.as_fd(), SIGNALS, Interest::READABLE)?;
         let mut keeper = Keeper {
@@ -109,7 +114,8 @@ impl Keeper {
             name: name.to_owned(),
             throne: Throne::Empty(Instant::now()),
             dynasty: Dynasty::default(),
-            shelf: Shelf::new(),
+            shelf,
+            service,
             progress: Progress::Done,
             resume_at: None,
             waiting: [None; operator::SIGNALS.len()],
@@ -227,7 +233,12 @@ impl Keeper {
             Throne::Empty(at) => Some(*at),
             Throne::Taken(reign) => reign.deadline(),
         };
-        let times = [self.hung_at(), next, self.resume_at];
+        let times = [
+            self.hung_at(),
+            next,
+            self.resume_at,
+            self.service.deadline(),
+        ];
         let first = times.into_iter().flatten().min();
         first.map(|at| at.saturating_duration_since(Instant::now()))
     }
@@ -277,6 +288,7 @@ impl Keeper {
     /// Ends what masters have left and cleans up. No failure of the one must prevent the other.
     fn end_without_master(&mut self, status: u8) -> u8 {
         let kill_at = self.kill_at();
+        self.service.announce_end();
         if let Err(error) = orphans::end_all(&self.signals, kill_at, &mut self.strangers) {
             complain(&format!("what the master left cannot be ended: {error}"));
         }

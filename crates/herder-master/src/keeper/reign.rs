@@ -125,6 +125,16 @@ impl Reign {
         matches!(self.stage, Stage::InCharge { .. } | Stage::Leaving)
     }
 
+    /// Whether nothing speaks against that it lives.
+    pub(super) fn is_well(&self, now: Instant) -> bool {
+        match self.stage {
+            Stage::Aborted { .. } | Stage::Killed => false,
+            Stage::InCharge { .. } | Stage::Leaving | Stage::Starting { .. } => {
+                self.deadline().is_none_or(|at| now < at)
+            }
+        }
+    }
+
     /// When it counts as hung.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.stage {

@@ -163,10 +163,7 @@ mod tests {
         let complete = FromKeeper::Complete { masters_died: 2 };
         assert_eq!(heard(&theirs), Some((complete, 0)));
         shelf.note_end(104, 0);
-        assert_eq!(
-            succession.advance(ours.as_fd(), &mut shelf),
-            Progress::Done
-        );
+        assert_eq!(succession.advance(ours.as_fd(), &mut shelf), Progress::Done);
         let news = FromKeeper::Exited {
             pid: 104,
             status: 0,
@@ -184,10 +181,7 @@ mod tests {
         succession.advance(ours.as_fd(), &mut shelf);
         drop(theirs);
         shelf.note_end(102, 0);
-        assert_eq!(
-            succession.advance(ours.as_fd(), &mut shelf),
-            Progress::Done
-        );
+        assert_eq!(succession.advance(ours.as_fd(), &mut shelf), Progress::Done);
         let (ours, theirs) = socket::seqpacket_pair().expect("a pair");
         let mut succession = Succession::new(&mut shelf, 1);
         succession.advance(ours.as_fd(), &mut shelf);

@@ -157,6 +157,11 @@ impl Keeper {
     pub(super) fn keep_time(&mut self) -> io::Result<Option<u8>> {
         self.end_hung_master()?;
         let now = Instant::now();
+        self.service.retry(now);
+        match self.throne.reign() {
+            Some(reign) if !reign.is_well(now) => self.service.skip_beat(now),
+            _ => self.service.beat(now),
+        }
         match &mut self.throne {
             Throne::Empty(_) if !matches!(self.stop, Stop::Unasked) => {
                 Ok(Some(self.end_without_master(status::STOPPED)))
