@@ -11,6 +11,7 @@
 
 pub mod baseline;
 pub mod binary;
+pub mod build;
 pub mod client;
 pub mod deploy;
 pub mod dice;

@@ -58,6 +58,28 @@ impl Setup {
         }
     }
 
+    /// Starts this file instead, with all that was said so far.
+    pub fn executable(self, path: impl AsRef<Path>) -> Setup {
+        let said = &self.command;
+        let mut command = Command::new(path.as_ref());
+        command.args(said.get_args());
+        for (name, value) in said.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(directory) = said.get_current_dir() {
+            command.current_dir(directory);
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        Setup { command, ..self }
+    }
+
     /// Adds one argument.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Setup {
         self.command.arg(argument);

@@ -38,8 +38,14 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn cluster(&self) -> Cluster {
+        let build = herder_e2e::build::own_name();
         let cluster = Cluster::new()
-            .name("test-web")
+            .name(match build.as_str() {
+                // A build that is somebody else's.
+                "stranger" => "stranger",
+                _ => "test-web",
+            })
+            .version(&build)
             .listen(&self.listen)
             .workers(self.workers)
             .dispatch(if self.shared {

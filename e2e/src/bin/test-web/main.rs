@@ -7,6 +7,8 @@
 //! | `mute` | never says that it is ready |
 //! | `dies MS` | ends so many milliseconds after it is ready |
 //!
+//! A build named `hangs` or `crashes` does so before it is a herd, and `stranger` is another app.
+//!
 //! | request | answer |
 //! |---|---|
 //! | `/` | `pid:P worker:N version:V` |
@@ -28,6 +30,13 @@ use args::Args;
 fn main() -> Result<ExitCode, ClusterError> {
     herder::init();
     let args = Args::parse();
+    match herder_e2e::build::own_name().as_str() {
+        "hangs" => loop {
+            std::thread::park();
+        },
+        "crashes" => std::process::abort(),
+        _ => {}
+    }
     args.cluster()
         .run_async(move |worker| serve::serve(worker, args.clone()))
 }
