@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 /// How long a request may take before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Mixes made by this process.
-static MADE: AtomicU64 = AtomicU64::new(0);
+/// The number of the next mix of this process. (Requests numbered from 0 are nobody's: single ones.)
+static MADE: AtomicU64 = AtomicU64::new(1);
 
 /// Traffic being made. Dropped, it stops without books.
 pub struct Mix {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use herder_sys::epoll::{Epoll, Interest};
+use herder_sys::failpoint;
 use herder_sys::fd::Reserve;
 use herder_sys::socket::{self, Wait};
 use herder_wire::record::{MAX_BATCH, MAX_MESSAGE, Record, RecordKind};
@@ -126,7 +127,10 @@ impl Conns {
         self.reserve.refill();
         match got?.len {
             0 => self.state = State::Withdrawn,
-            len => self.sort(&message[..len])?,
+            len => {
+                failpoint::hit("worker.received");
+                self.sort(&message[..len])?;
+            }
         }
         Ok(())
     }

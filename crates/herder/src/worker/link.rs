@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use herder_core::spec::LifePolicy;
 use herder_sys::epoll::{Epoll, Events, Interest};
+use herder_sys::failpoint;
 use herder_sys::signal::SignalFd;
 use herder_sys::wake::Wake;
 use herder_wire::control::{ToMaster, VERSION};
@@ -230,6 +231,7 @@ impl Link {
     /// Tells the master, once, that connections can be taken.
     pub(crate) fn ready(&self) {
         if !self.said_ready.swap(true, Ordering::AcqRel) {
+            failpoint::hit("worker.ready");
             self.send(ToMaster::Ready);
         }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 #[cfg(feature = "tokio")]
 use std::time::{Duration, Instant};
 
+use herder_sys::failpoint;
 use herder_wire::control::{Course, DrainReason, ToMaster, ToWorker, VERSION};
 
 #[cfg(feature = "tokio")]
@@ -40,6 +41,7 @@ impl Link {
     }
 
     fn obey(&self, message: &ToWorker, descriptors: &mut Vec<OwnedFd>) {
+        failpoint::hit("worker.told");
         match message {
             ToWorker::Drain {
                 reason,
