@@ -241,10 +241,6 @@ impl Acceptor {
     /// What waits at a watched source that cannot be taken would wake us without end.
     fn pause(&mut self) -> io::Result<()> {
         self.pause_until = Some(Instant::now() + PAUSE);
-        if self.leftover.is_some() {
-            // It is not watched.
-            return Ok(());
-        }
         match &mut self.source {
             Source::Pass(conns) => conns.unwatch(&self.epoll),
             Source::Shared(listeners) => listeners.unwatch(&self.epoll),

@@ -23,6 +23,14 @@ pub(crate) struct Listeners {
     /// The kernel wakes one worker for a connection. If that one has no descriptor left, nobody
     /// else hears of it: so a place is kept for it, and without one no listener is watched.
     reserve: Reserve,
+    watching: Watching,
+}
+
+/// Whether the kernel wakes this worker for new connections.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Watching {
+    Yes,
+    No,
 }
 
 struct Shared {
@@ -48,14 +56,23 @@ impl Listeners {
             promising: VecDeque::new(),
             first_token,
             reserve: Reserve::new(1)?,
+            watching: Watching::No,
         })
     }
 
-    pub(crate) fn watch(&self, epoll: &Epoll) -> io::Result<()> {
+    pub(crate) fn watch(&mut self, epoll: &Epoll) -> io::Result<()> {
+        if self.watching == Watching::Yes {
+            return Ok(());
+        }
+        self.watching = Watching::Yes;
         (0..self.all.len()).try_for_each(|place| self.watch_one(place, epoll))
     }
 
-    pub(crate) fn unwatch(&self, epoll: &Epoll) -> io::Result<()> {
+    pub(crate) fn unwatch(&mut self, epoll: &Epoll) -> io::Result<()> {
+        if self.watching == Watching::No {
+            return Ok(());
+        }
+        self.watching = Watching::No;
         self.all
             .iter()
             .try_for_each(|shared| epoll.remove(shared.socket.as_fd()))
@@ -129,7 +146,7 @@ impl Listeners {
     fn count(&mut self, place: usize, epoll: &Epoll) -> io::Result<()> {
         let shared = &mut self.all[place];
         shared.accepted = shared.accepted.wrapping_add(1);
-        if shared.accepted.is_multiple_of(TURN) {
+        if self.watching == Watching::Yes && shared.accepted.is_multiple_of(TURN) {
             epoll.remove(shared.socket.as_fd())?;
             self.watch_one(place, epoll)?;
         }
