@@ -98,6 +98,7 @@ mod exit {
         Unknown,
     }
 
+    #[expect(clippy::ref_option, reason = "serde lends a field as it is")]
     pub(super) fn serialize<S: Serializer>(exit: &Option<Exit>, to: S) -> Result<S::Ok, S::Error> {
         let written = exit.map(|exit| match exit {
             Exit::Code(code) => Written::Code(code),

@@ -25,17 +25,21 @@ impl VerdictFile {
         let done = |operation, generation, took| {
             Verdict::done(operation, generation, took, at.to_string())
         };
-        let written = match event {
-            HerdEvent::Reloaded {
-                generation, took, ..
-            } => self.write(&done(Operation::Reload, *generation, *took)),
-            HerdEvent::Upgraded {
-                generation, took, ..
-            } => self.write(&done(Operation::Upgrade, *generation, *took)),
-            HerdEvent::Refused { verdict } | HerdEvent::RolledBack { verdict, .. } => {
-                self.write(verdict)
-            }
-            _ => return None,
+        let written = if let HerdEvent::Reloaded {
+            generation, took, ..
+        } = event
+        {
+            self.write(&done(Operation::Reload, *generation, *took))
+        } else if let HerdEvent::Upgraded {
+            generation, took, ..
+        } = event
+        {
+            self.write(&done(Operation::Upgrade, *generation, *took))
+        } else if let HerdEvent::Refused { verdict } | HerdEvent::RolledBack { verdict, .. } = event
+        {
+            self.write(verdict)
+        } else {
+            return None;
         };
         let error = written.err()?;
         let path = self.0.display();

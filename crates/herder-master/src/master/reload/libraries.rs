@@ -80,23 +80,24 @@ impl Master {
         if !is_new || self.reloads.replacing() != Some((part.number(), Step::Starting)) {
             return;
         }
-        let (worker, kind) = match *notice {
-            Notice::Exited {
-                worker,
-                exit,
-                cause,
-            } => {
-                let kind = match cause {
-                    Cause::BootTimeout => FailureKind::NotReadyInTime(self.boot_timeout(part)),
-                    Cause::Protocol => FailureKind::Protocol,
-                    Cause::Crash | Cause::Hang | Cause::Planned(_) => {
-                        FailureKind::ExitedBeforeReady(exit)
-                    }
-                };
-                (worker, kind)
-            }
-            Notice::SpawnFailed { worker, errno } => (worker, FailureKind::NotStarted { errno }),
-            _ => return,
+        let (worker, kind) = if let Notice::Exited {
+            worker,
+            exit,
+            cause,
+        } = *notice
+        {
+            let kind = match cause {
+                Cause::BootTimeout => FailureKind::NotReadyInTime(self.boot_timeout(part)),
+                Cause::Protocol => FailureKind::Protocol,
+                Cause::Crash | Cause::Hang | Cause::Planned(_) => {
+                    FailureKind::ExitedBeforeReady(exit)
+                }
+            };
+            (worker, kind)
+        } else if let Notice::SpawnFailed { worker, errno } = *notice {
+            (worker, FailureKind::NotStarted { errno })
+        } else {
+            return;
         };
         let Some((from, to)) = self.reloads.course().map(|it| (it.from, it.to)) else {
             return;

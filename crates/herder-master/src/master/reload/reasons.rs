@@ -1,6 +1,7 @@
 //! Why a generation has failed, as a sentence.
 
 use std::io;
+use std::time::Duration;
 
 use herder_core::Exit;
 use herder_core::supervisor::{Cause, FailureKind};
@@ -26,13 +27,13 @@ pub(super) fn reason(who: Option<Process>, problem: Option<&str>, kind: FailureK
             format!("{who} ended before it was ready: {}", how(exit))
         }
         (FailureKind::NotReadyInTime(limit), _) => {
-            format!("{who} was not ready within {}", Span(limit))
+            format!("{who} was not ready within {}", Span(roughly(limit)))
         }
         (FailureKind::Died { exit, cause, after }, _) => {
             format!(
                 "{who} {} {} after it was ready",
                 end(exit, cause),
-                Span(after)
+                Span(roughly(after))
             )
         }
         (FailureKind::Protocol, Some(problem)) => {
@@ -55,6 +56,16 @@ pub(super) fn exit(kind: FailureKind) -> Option<Exit> {
     }
 }
 
+/// As people say it: in tenths of a second, if it was seconds.
+fn roughly(time: Duration) -> Duration {
+    const TENTH: u128 = 100;
+    if time < Duration::from_secs(1) {
+        return time;
+    }
+    let tenths = u64::try_from(time.as_millis() / TENTH).unwrap_or(u64::MAX / 100);
+    Duration::from_millis(tenths * 100)
+}
+
 fn end(exit: Option<Exit>, cause: Cause) -> String {
     match (exit, cause) {
         (_, Cause::Hang) => "hung".to_owned(),
@@ -65,8 +76,6 @@ fn end(exit: Option<Exit>, cause: Cause) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::event::WorkerInfo;
     use crate::part::Part;
@@ -86,7 +95,7 @@ mod tests {
             cause,
             after: Duration::from_secs(3),
         };
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_millis(60_001);
         for (kind, problem, expected) in [
             (
                 FailureKind::ExitedBeforeReady(Exit::Code(1)),
