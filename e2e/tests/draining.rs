@@ -2,12 +2,13 @@
 //! end; and a master that is away.
 
 use herder_e2e::binary::Binary;
-use herder_e2e::client::Load;
-use herder_e2e::deploy::{Deployed, Program};
+use herder_e2e::client::{Load, get};
+use herder_e2e::deploy::{Deployed, Program, Version};
 use herder_e2e::foreign::{BOOT, address, wait_for};
 use herder_e2e::herd::{Herd, Signal};
 use herder_e2e::interpreter::Node;
 use herder_e2e::scene::Scene;
+use herder_e2e::wait;
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -248,5 +249,28 @@ fn r32_workers_survive_a_master_that_does_not_read() {
     let lines = herd.lines();
     let troubled = lines.iter().skip(mark).find(|line| trouble(&line.text));
     assert!(troubled.is_none(), "{troubled:?}");
+    assert!(deployed.herd.end().success());
+}
+
+/// Workers that race on one listener: who has been replaced, and stands by, takes no connection any more.
+#[test]
+fn r26_who_stands_by_leaves_the_listener_to_its_successor() {
+    let scene = Scene::new("draining_standby");
+    let options = ["--soak", "4s", "--grace", "5s"];
+    let deployed = Deployed::start(&scene, Program::NativeShared, &options);
+    deployed.install(Version::Good(2));
+    let mark = deployed.herd.mark();
+    deployed.herd.signal(Signal::HUP);
+    wait_for(&deployed.herd, mark, 2, "ready", BOOT);
+    let is_new = || get(deployed.address, "/").is_ok_and(|body| body.ends_with("version:2"));
+    wait::until(BOOT, "the old ones have heard of it", || {
+        (0..10).all(|_| is_new()).then_some(())
+    });
+    assert!((0..100).all(|_| is_new()));
+    // They were there all the time.
+    assert_eq!(deployed.herd.workers().len(), 4);
+    let lines = deployed.herd.lines();
+    let over = |text: &str| text.contains("is in service");
+    assert!(!lines.iter().any(|line| over(&line.text)), "too late");
     assert!(deployed.herd.end().success());
 }

@@ -52,8 +52,9 @@ impl Master {
             Action::Discard { generation } => self.discard(part, generation),
             Action::Drain { worker, reason } => self.drain(member(worker), reason),
             Action::Finish(outcome) => self.finish(part, outcome),
-            Action::Hold { worker } | Action::Rest { worker } => self.hold(member(worker)),
+            Action::Hold { worker } => self.hold(member(worker)),
             Action::Kill { worker } => self.kill(member(worker)),
+            Action::Rest { worker } => self.rest(member(worker)),
             Action::Spawn { worker, generation } => self.spawn(member(worker), generation),
             Action::Withdraw { worker } => self.withdraw(member(worker)),
         }
@@ -171,7 +172,12 @@ impl Master {
                 self.library_is_ready(id.part);
                 self.library_took_over(id.part);
             }
-            Part::Workers => self.admit_worker(id.worker),
+            Part::Workers => {
+                self.admit_worker(id.worker);
+                if self.accepts_by_itself(id) {
+                    self.say(id, &ToWorker::Resume);
+                }
+            }
         }
     }
 
@@ -181,6 +187,18 @@ impl Master {
             Part::Gateway | Part::Library(_) => {}
             Part::Workers => self.hold_worker(id.worker),
         }
+    }
+
+    /// As `hold`, and whoever takes connections by itself is told to leave them to its successor.
+    pub(super) fn rest(&mut self, id: MemberId) {
+        self.hold(id);
+        if self.accepts_by_itself(id) {
+            self.say(id, &ToWorker::Pause);
+        }
+    }
+
+    fn accepts_by_itself(&self, id: MemberId) -> bool {
+        id.part == Part::Workers && self.spec.dispatch.mode == DispatchMode::Shared
     }
 
     pub(super) fn withdraw(&mut self, id: MemberId) {
@@ -372,8 +390,8 @@ fn wire_reason(reason: DrainReason) -> control::DrainReason {
         DrainReason::Recycle(
             RecycleReason::Lifetime | RecycleReason::Memory | RecycleReason::Requests,
         ) => control::DrainReason::Recycle,
-        // To a worker both are a planned replacement.
-        DrainReason::Replaced | DrainReason::RolledBack => control::DrainReason::Recycle,
+        DrainReason::Replaced => control::DrainReason::Replaced,
+        DrainReason::RolledBack => control::DrainReason::RolledBack,
         DrainReason::Retired => control::DrainReason::Retired,
         DrainReason::ScaledDown => control::DrainReason::ScaledDown,
         DrainReason::Stop => control::DrainReason::Stop,

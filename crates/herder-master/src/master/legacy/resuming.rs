@@ -156,7 +156,8 @@ impl Master {
                 Phase::Recalled { .. } | Phase::Spawning { .. } => {
                     self.feed(id.part, Event::Spawned { worker });
                 }
-                Phase::Standby { .. } | Phase::Suspect { .. } => self.hold(id),
+                Phase::Standby { .. } => self.rest(id),
+                Phase::Suspect { .. } => self.hold(id),
                 Phase::Withdrawing { .. } => self.withdraw(id),
             }
         }
