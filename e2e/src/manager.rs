@@ -72,7 +72,8 @@ impl Manager {
             ));
         }
         script.push_str("exec \"$@\"");
-        let setup = scene.program("sh").args(["-c", &script, "sh"]);
+        // Not every `sh` can name a descriptor of two digits.
+        let setup = scene.program("bash").args(["-c", &script, "bash"]);
         let setup = setup.arg(program).args(arguments);
         setup.env("NOTIFY_SOCKET", &self.path).env("FDSTORE", "64")
     }
