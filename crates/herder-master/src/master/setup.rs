@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use herder_core::spec::DispatchMode;
+use herder_core::spec::{AppSpec, DispatchMode};
 use herder_core::supervisor::Supervisor;
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::listener::{ListenError, Listener};
@@ -14,19 +14,21 @@ use herder_sys::{limits, random, title, user};
 use herder_wire::control::MAX_FRAME;
 
 use super::crew::{Crew, Crews};
-use super::delivery::{Delivery, Dispatching};
+use super::delivery::Delivery;
+use super::environment::Variable;
 use super::gateway::{self, MessageError};
 use super::legacy::{Book, Estate, LegacyError, Restored};
-use super::library::{self, LibrariesError};
+use super::library::{self, Awaited, LibrariesError};
 use super::listen::{self, AddressesError};
 use super::memory::MemoryWatch;
 use super::node;
 use super::nursery::{Nursery, Recipe, WorkerRecipe};
+use super::reload::{Editions, Reloads};
+use super::runtime::Runtime;
 use super::signals::Ending;
 use super::token::Source;
 use super::{Heir, Master, Stopping, now};
 use crate::config::{Config, NodeProgram, Program};
-use crate::dispatch::Dispatch;
 use crate::event::HerdEvent;
 use crate::keeper;
 use crate::operator;
@@ -123,32 +125,14 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
     }
     let nursery = Nursery::new(&spec.name)?;
     let (editions, reloads) = estate.generations(&config)?;
-    let shared = listen::shared(&listeners, spec.dispatch.mode, &config.program)?;
     let trade = node::trade(&config);
-    let recipe = WorkerRecipe::new(
-        &spec,
-        config.program,
-        config.titles.worker,
-        shared,
-        &libraries.environment,
-    );
-    let supervisor = Supervisor::new(spec.clone(), random::seed());
+    let (watchdog, version) = (config.watchdog, config.version.clone());
+    let workers = workers(config, &spec, &listeners, &libraries.environment)?;
     let awaited = estate.awaited(&libraries.crews);
     let mut crews = libraries.crews;
-    crews.push((
-        Part::Workers,
-        Crew::new(supervisor, Recipe::Workers(Box::new(recipe))),
-    ));
+    crews.push((Part::Workers, workers));
     let (delivery, cut) = match prepared {
-        None => {
-            estate.hand_out(&mut crews)?;
-            let counters = estate.counters()?;
-            let cut = estate.settle(&counters);
-            let inheritance = estate.inheritance(listeners);
-            let vault = runtime.vault();
-            let dispatch = Dispatch::start(&spec.dispatch, inheritance, trade, vault, counters)?;
-            (Delivery::Thread(dispatch, Dispatching::Works), cut)
-        }
+        None => estate.dispatch(&spec, listeners, trade, &mut crews)?,
         Some(prepared) => {
             let known = estate.reception();
             let (crew, reception) = prepared.found(&spec, listeners, &output, known)?;
@@ -158,47 +142,99 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
             (Delivery::Gateway(reception), cut)
         }
     };
-    let epoll = Epoll::new()?;
-    let (book, restored) = estate.close(config.watchdog);
-    watch_all(&epoll, &signals, &book, &delivery)?;
-    for (_, crew) in &mut crews {
-        crew.watch(&epoll)?;
-    }
-    let known = restored.as_ref().map(|it| &it.state);
-    let stopping = known.map_or(Stopping::No, |known| known.stopping);
-    let ended_by = (stopping != Stopping::No).then(|| Ending::before(now()));
-    let master = Master {
-        epoll,
+    let (book, restored) = estate.close(watchdog);
+    let pieces = Pieces {
         signals,
         output,
         delivery,
-        crews: Crews::new(crews),
+        crews,
         awaited,
-        room: vec![0; MAX_FRAME].into_boxed_slice(),
         nursery,
         editions,
         reloads,
         runtime,
         found_by: libraries.environment,
-        memory: spec.recycle.max_memory.map(|_| MemoryWatch::new(now())),
-        cautions: known.map_or_else(BTreeSet::new, |it| it.cautions.clone().into_owned()),
-        announced: known.map_or_else(BTreeSet::new, |it| it.announced.clone().into_owned()),
-        stopping,
-        ended_by,
-        heir: Heir::Keeper,
-        version: config.version,
-        inquiry: None,
-        next_build: None,
-        upgrade: known.and_then(|it| it.upgrade.clone()),
+        version,
         book,
         spec,
     };
+    let master = pieces.assemble(restored.as_ref())?;
     let legacy = restored.map(|restored| Legacy {
         restored,
         cut,
         since,
     });
     Ok(Setup { master, legacy })
+}
+
+/// What a master is put together from.
+struct Pieces {
+    signals: SignalFd,
+    output: Output,
+    delivery: Delivery,
+    crews: Vec<(Part, Crew)>,
+    awaited: Awaited,
+    nursery: Nursery,
+    editions: Editions,
+    reloads: Reloads,
+    runtime: Runtime,
+    found_by: Vec<Variable>,
+    version: String,
+    book: Book,
+    spec: AppSpec,
+}
+
+impl Pieces {
+    fn assemble(mut self, restored: Option<&Restored>) -> io::Result<Master> {
+        let epoll = Epoll::new()?;
+        watch_all(&epoll, &self.signals, &self.book, &self.delivery)?;
+        for (_, crew) in &mut self.crews {
+            crew.watch(&epoll)?;
+        }
+        let known = restored.map(|it| &it.state);
+        let stopping = known.map_or(Stopping::No, |known| known.stopping);
+        let max_memory = self.spec.recycle.max_memory;
+        Ok(Master {
+            epoll,
+            signals: self.signals,
+            output: self.output,
+            delivery: self.delivery,
+            crews: Crews::new(self.crews),
+            awaited: self.awaited,
+            room: vec![0; MAX_FRAME].into_boxed_slice(),
+            nursery: self.nursery,
+            editions: self.editions,
+            reloads: self.reloads,
+            runtime: self.runtime,
+            found_by: self.found_by,
+            memory: max_memory.map(|_| MemoryWatch::new(now())),
+            cautions: known.map_or_else(BTreeSet::new, |it| it.cautions.clone().into_owned()),
+            announced: known.map_or_else(BTreeSet::new, |it| it.announced.clone().into_owned()),
+            stopping,
+            ended_by: (stopping != Stopping::No).then(|| Ending::before(now())),
+            heir: Heir::Keeper,
+            version: self.version,
+            inquiry: None,
+            next_build: None,
+            upgrade: known.and_then(|it| it.upgrade.clone()),
+            book: self.book,
+            spec: self.spec,
+        })
+    }
+}
+
+/// The workers, before they are started.
+fn workers(
+    config: Config,
+    spec: &AppSpec,
+    listeners: &[Listener],
+    libraries: &[Variable],
+) -> io::Result<Crew> {
+    let shared = listen::shared(listeners, spec.dispatch.mode, &config.program)?;
+    let title = config.titles.worker;
+    let recipe = WorkerRecipe::new(spec, config.program, title, shared, libraries);
+    let supervisor = Supervisor::new(spec.clone(), random::seed());
+    Ok(Crew::new(supervisor, Recipe::Workers(Box::new(recipe))))
 }
 
 /// Finds what cannot be.

@@ -56,7 +56,7 @@ pub(crate) fn become_a_shell() {
     // Nobody holds a second thread against it.
     std::thread::spawn(|| {
         loop {
-            std::thread::park()
+            std::thread::park();
         }
     });
     let text = "echo $$; cat; echo; echo $HERDER_SYS_ADDED; ls /proc/$$/fd | wc -l";

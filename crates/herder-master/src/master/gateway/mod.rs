@@ -2,6 +2,8 @@
 
 mod nobody;
 mod roster;
+#[cfg(test)]
+mod roster_tests;
 mod setup;
 
 use std::io;

@@ -13,14 +13,16 @@ use super::book::Book;
 use super::restored::{LegacyError, Restored};
 use super::state::{FORMAT, ReceptionState};
 use crate::config::Config;
-use crate::dispatch::{Board, Counters, Inheritance, Left};
+use crate::dispatch::{Board, Counters, Dispatch, Inheritance, Left, Trade};
 use crate::estate::{StateFile, Treasury, Vault};
 use crate::master::crew::Crew;
+use crate::master::delivery::{Delivery, Dispatching};
 use crate::master::library::{self, Awaited, Libraries};
 use crate::master::listen::{self, Doors};
 use crate::master::millis;
 use crate::master::reload::{Editions, Reloads};
 use crate::master::runtime::Runtime;
+use crate::master::setup::SetupError;
 use crate::part::Part;
 use crate::role::Charge;
 use crate::upgrade::unpack;
@@ -168,13 +170,13 @@ impl Estate {
     }
 
     /// The counters, which go on from master to master.
-    pub(in crate::master) fn counters(&self) -> io::Result<Counters> {
+    fn counters(&self) -> io::Result<Counters> {
         let page = SharedPage::map(self.file.memory())?;
         Ok(Counters::in_page(Arc::new(page)))
     }
 
     /// How many connections died with the last master, if it died.
-    pub(in crate::master) fn settle(&self, counters: &Counters) -> Option<u64> {
+    fn settle(&self, counters: &Counters) -> Option<u64> {
         match (&self.restored, &self.hand) {
             (Some(_), None) => Some(counters.settle()),
             (None, _) | (_, Some(_)) => None,
@@ -187,7 +189,7 @@ impl Estate {
     }
 
     /// What the dispatch thread begins with.
-    pub(in crate::master) fn inheritance(&mut self, listeners: Vec<Listener>) -> Inheritance {
+    fn inheritance(&mut self, listeners: Vec<Listener>) -> Inheritance {
         let restored = self.restored.as_mut();
         let lines = restored.map(|it| std::mem::take(&mut it.lines));
         let keys: Vec<_> = self.treasury.keys().copied().collect();
@@ -207,6 +209,23 @@ impl Estate {
             board,
             masters_died: self.treasury.masters_died(),
         }
+    }
+
+    /// The dispatch thread, which goes on with what the last one had. Says how many connections died with
+    /// that, if there was one.
+    pub(in crate::master) fn dispatch(
+        &mut self,
+        spec: &AppSpec,
+        listeners: Vec<Listener>,
+        trade: Trade,
+        crews: &mut [(Part, Crew)],
+    ) -> Result<(Delivery, Option<u64>), SetupError> {
+        self.hand_out(crews)?;
+        let counters = self.counters()?;
+        let cut = self.settle(&counters);
+        let inheritance = self.inheritance(listeners);
+        let dispatch = Dispatch::start(&spec.dispatch, inheritance, trade, &self.vault, counters)?;
+        Ok((Delivery::Thread(dispatch, Dispatching::Works), cut))
     }
 
     /// Everything was taken. Processes that nobody knows are ended, and the rest is forgotten.
