@@ -120,13 +120,12 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
     let verdicts = config.verdict_file.take();
     let output = Output::start(&spec.name, config.format, config.observer.take(), verdicts)?;
     if estate.restored.is_none() {
-        announce(&output, &listeners, &config);
-        listen::prepare(&listeners, spec.dispatch.mode, &config.program)?;
+        begin_listening(&output, &listeners, &config)?;
     }
     let nursery = Nursery::new(&spec.name)?;
     let (editions, reloads) = estate.generations(&config)?;
-    let trade = node::trade(&config);
-    let (watchdog, version) = (config.watchdog, config.version.clone());
+    let (trade, watchdog) = (node::trade(&config), config.watchdog);
+    let version = config.version.clone();
     let workers = workers(config, &spec, &listeners, &libraries.environment)?;
     let awaited = estate.awaited(&libraries.crews);
     let mut crews = libraries.crews;
@@ -138,8 +137,10 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
             let (crew, reception) = prepared.found(&spec, listeners, &output, known)?;
             crews.push((Part::Gateway, crew));
             estate.hand_out(&mut crews)?;
-            let cut = estate.is_inherited().then_some(0);
-            (Delivery::Gateway(reception), cut)
+            (
+                Delivery::Gateway(reception),
+                estate.is_inherited().then_some(0),
+            )
         }
     };
     let (book, restored) = estate.close(watchdog);
@@ -257,6 +258,12 @@ fn name_process(config: &Config) {
     let title = name.unwrap_or_else(|| format!("herder: master {}", config.spec.name));
     // Without a title the herd still runs.
     let _untitled = title::set(&title);
+}
+
+/// The listeners are this herd's first.
+fn begin_listening(output: &Output, listeners: &[Listener], config: &Config) -> io::Result<()> {
+    announce(output, listeners, config);
+    listen::prepare(listeners, config.spec.dispatch.mode, &config.program)
 }
 
 fn announce(output: &Output, listeners: &[Listener], config: &Config) {
