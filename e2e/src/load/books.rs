@@ -54,16 +54,19 @@ impl Books {
         self.pages.iter().flat_map(|page| page.ledger.failures())
     }
 
-    /// The versions of the answers to requests that these clients made at `moment` or later.
-    pub fn versions_since(&self, kinds: &[Kind], moment: Instant) -> BTreeSet<u32> {
+    /// The requests that these clients made at `moment` or later and an older version than `version` has answered:
+    /// how long after, and which version.
+    pub fn outdated(&self, kinds: &[Kind], moment: Instant, version: u32) -> Vec<(Duration, u32)> {
         let from = moment.saturating_duration_since(self.begun);
         let pages = self.pages.iter().filter(|page| kinds.contains(&page.kind));
-        let late = pages.flat_map(|page| {
-            let entries = page.ledger.entries.iter();
-            entries.filter(move |entry| page.offset + entry.due >= from)
+        let answers = pages.flat_map(|page| {
+            page.ledger.entries.iter().filter_map(|entry| {
+                let after = (page.offset + entry.due).checked_sub(from)?;
+                let answer = Answer::of_body(entry.body.as_deref()?)?;
+                Some((after, answer.version))
+            })
         });
-        let answers = late.filter_map(|entry| Answer::of_body(entry.body.as_deref()?));
-        answers.map(|answer| answer.version).collect()
+        answers.filter(|(_, by)| *by < version).collect()
     }
 
     /// Fails the test when a request has failed, or a connection was not closed as it should.
@@ -212,9 +215,10 @@ mod tests {
         assert_eq!(books.sent(), 3);
         let late = books.begun + Duration::from_millis(2);
         assert_eq!(
-            books.versions_since(&[Kind::Fresh], late),
-            BTreeSet::from([2, 3])
+            books.outdated(&[Kind::Fresh], late, 3),
+            [(Duration::ZERO, 2)]
         );
+        assert_eq!(books.outdated(&[Kind::Fresh], late, 2), []);
     }
 
     #[test]
