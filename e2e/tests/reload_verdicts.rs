@@ -203,6 +203,33 @@ fn r38_another_version_of_the_protocol_is_named_with_its_cure() {
     assert!(deployed.herd.end().success());
 }
 
+#[test]
+fn r34_a_reload_goes_on_when_the_master_dies_and_has_one_verdict() {
+    for program in PROGRAMS {
+        let scene = Scene::new("orphaned");
+        let deployed = Deployed::start(&scene, program, &["--soak", "3s"]);
+        deployed.install(Version::Good(2));
+        let mark = deployed.herd.mark();
+        deployed.herd.signal(Signal::HUP);
+        wait_for(&deployed.herd, mark, 1, "ready", BOOT);
+        let master = deployed.master().pid;
+        deployed.herd.signal_to(master, Signal::KILL);
+        let verdict = deployed.verdict_after(mark, LONG);
+        let is_done = matches!(verdict, Verdict::Done { generation: 2, .. });
+        assert!(is_done, "{}: {verdict:?}", program.name());
+        let next = deployed.deploy(Version::Good(3), LONG);
+        let is_done = matches!(next, Verdict::Done { generation: 3, .. });
+        assert!(is_done, "{}: {next:?}", program.name());
+        let lines = deployed.herd.lines();
+        let verdicts = lines.iter().filter(|line| {
+            let text = &line.text;
+            text.contains("generation 2 is in service") || text.contains("was rolled back")
+        });
+        assert_eq!(verdicts.count(), 1, "{}", program.name());
+        assert!(deployed.herd.end().success());
+    }
+}
+
 /// How many reloads were begun so far.
 fn begun(deployed: &Deployed<'_>) -> usize {
     let lines = deployed.herd.lines();
