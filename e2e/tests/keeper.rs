@@ -62,7 +62,10 @@ fn r28_the_keeper_ends_the_workers_although_nobody_can_read_its_log() {
         let scene = Scene::new("unheard");
         let herd = started_by_shell(&scene, stderr).start();
         sleepers(&herd);
+        // Without an end that was asked for, another master would follow.
         let master = herd.master().expect("a master");
+        herd.signal_to(master.pid, Signal::STOP);
+        herd.signal(Signal::TERM);
         herd.signal_to(master.pid, Signal::KILL);
         assert_eq!(herd.wait_for_exit(BOOT).code(), Some(70), "{stderr}");
         assert_eq!(herd.descendants(), [], "{stderr}");

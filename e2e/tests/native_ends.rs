@@ -28,6 +28,14 @@ fn says(herd: &Herd, text: &str) {
     herd.wait_for_line(text, BOOT, |line| line.contains(text).then_some(()));
 }
 
+/// Kills the master when an end was asked for of which it has not heard: no other follows it.
+fn kill_master_for_good(herd: &Herd) {
+    let master = herd.master().expect("a master");
+    herd.signal_to(master.pid, Signal::STOP);
+    herd.signal(Signal::TERM);
+    herd.signal_to(master.pid, Signal::KILL);
+}
+
 fn is_gone(herd: &Herd, within: Duration) {
     wait::until(within, "all of it is gone", || {
         herd.descendants().is_empty().then_some(())
@@ -100,8 +108,7 @@ fn r28_without_their_master_workers_finish_and_leave() {
     let address = address(&herd);
     wait_for(&herd, 0, 2, "ready", BOOT);
     let slow = in_flight(&herd, address, 700);
-    let master = herd.master().unwrap();
-    herd.signal_to(master.pid, Signal::KILL);
+    kill_master_for_good(&herd);
     slow.finish().assert_no_failure();
     assert_eq!(herd.wait_for_exit(BOOT).code(), Some(70));
     is_gone(&herd, Duration::from_secs(1));
@@ -120,7 +127,7 @@ fn r28_timed_without_their_master_workers_that_do_not_leave_are_killed_after_the
     let hung = herd.workers()[0].pid;
     herd.signal_to(hung, Signal::STOP);
     let begun = Instant::now();
-    herd.signal_to(herd.master().unwrap().pid, Signal::KILL);
+    kill_master_for_good(&herd);
     is_gone(&herd, GRACE + Duration::from_secs(1));
     println!("all gone after {:?}, grace {GRACE:?}", begun.elapsed());
     assert_eq!(herd.wait_for_exit(BOOT).code(), Some(70));

@@ -136,11 +136,7 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
             let known = estate.reception();
             let (crew, reception) = prepared.found(&spec, listeners, &output, known)?;
             crews.push((Part::Gateway, crew));
-            estate.hand_out(&mut crews)?;
-            (
-                Delivery::Gateway(reception),
-                estate.is_inherited().then_some(0),
-            )
+            estate.receive(reception, &mut crews)?
         }
     };
     let (book, restored) = estate.close(watchdog);

@@ -17,6 +17,7 @@ use crate::dispatch::{Board, Counters, Dispatch, Inheritance, Left, Trade};
 use crate::estate::{StateFile, Treasury, Vault};
 use crate::master::crew::Crew;
 use crate::master::delivery::{Delivery, Dispatching};
+use crate::master::gateway::Reception;
 use crate::master::library::{self, Awaited, Libraries};
 use crate::master::listen::{self, Doors};
 use crate::master::millis;
@@ -226,6 +227,17 @@ impl Estate {
         let inheritance = self.inheritance(listeners);
         let dispatch = Dispatch::start(&spec.dispatch, inheritance, trade, &self.vault, counters)?;
         Ok((Delivery::Thread(dispatch, Dispatching::Works), cut))
+    }
+
+    /// As [`dispatch`](Estate::dispatch), where a gateway takes messages. It holds all clients itself.
+    pub(in crate::master) fn receive(
+        &mut self,
+        reception: Reception,
+        crews: &mut [(Part, Crew)],
+    ) -> Result<(Delivery, Option<u64>), SetupError> {
+        self.hand_out(crews)?;
+        let cut = self.is_inherited().then_some(0);
+        Ok((Delivery::Gateway(reception), cut))
     }
 
     /// Everything was taken. Processes that nobody knows are ended, and the rest is forgotten.
