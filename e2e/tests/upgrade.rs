@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// In every run of the tests, and in the long one.
-const FEW: usize = 4;
+const FEW: usize = 2;
 const MANY: usize = 20;
 
 const ALL: [(&str, Program); 4] = [
