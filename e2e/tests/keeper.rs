@@ -52,7 +52,7 @@ fn r28_a_child_whose_parent_has_ended_does_not_begin_a_herd_of_its_own() {
 }
 
 #[test]
-fn r28_the_keeper_ends_the_workers_although_nobody_can_read_its_log() {
+fn r28_the_keeper_does_its_work_although_nobody_can_read_its_log() {
     for stderr in [
         // A pipe whose reader has gone.
         "mkfifo log; exec 3<>log 2>log 3>&-; rm log",
@@ -67,6 +67,13 @@ fn r28_the_keeper_ends_the_workers_although_nobody_can_read_its_log() {
         herd.signal_to(master.pid, Signal::STOP);
         herd.signal(Signal::TERM);
         herd.signal_to(master.pid, Signal::KILL);
+        let next = wait::until(BOOT, "another master", || {
+            herd.master().filter(|next| next.pid != master.pid)
+        });
+        // It does not obey any more: its death is the herd's end.
+        herd.signal_to(next.pid, Signal::STOP);
+        herd.signal(Signal::TERM);
+        herd.signal_to(next.pid, Signal::KILL);
         assert_eq!(herd.wait_for_exit(BOOT).code(), Some(70), "{stderr}");
         assert_eq!(herd.descendants(), [], "{stderr}");
     }
