@@ -14,8 +14,8 @@ use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use std::time::{Duration, Instant};
 
-/// What the workers have to finish.
-const GRACE: Duration = Duration::from_secs(2);
+/// What the workers have to finish. (A Node program is pressed after half of it.)
+const GRACE: Duration = Duration::from_secs(4);
 
 #[test]
 fn r28_r29_nobody_outlives_a_killed_keeper_by_more_than_the_grace() {
@@ -25,7 +25,7 @@ fn r28_r29_nobody_outlives_a_killed_keeper_by_more_than_the_grace() {
         Program::Python,
     ] {
         let scene = Scene::new("keeper_killed");
-        let deployed = Deployed::start(&scene, program, &["--grace", "2s"]);
+        let deployed = Deployed::start(&scene, program, &["--grace", "4s"]);
         let slow = Load::http(deployed.address, "/slow/1000");
         let slow = slow.count(4).clients(4).timeout(BOOT).start();
         let book = || deployed.book().saw.len();

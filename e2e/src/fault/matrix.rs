@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// More steps than any operation has: beyond, something never ends.
 const MOST_STEPS: u64 = 200;
 
+/// What comes so often in a row goes on by itself, and belongs to no operation.
+const MOST_ALIKE: usize = 8;
+
 /// What was played.
 #[derive(Debug, Default)]
 pub struct Matrix {
@@ -68,6 +71,9 @@ impl Matrix {
             let is_over = result.broken.is_some() || cell.deed.ends_the_herd(cell.steps);
             self.results.push(result);
             cell.nth += stride;
+            if self.goes_on_for_ever() {
+                break;
+            }
             if is_over {
                 next = (cell.nth < MOST_STEPS).then_some(cell);
                 break;
@@ -79,6 +85,17 @@ impl Matrix {
             last.broken.get_or_insert_with(|| text(panic.as_ref()));
         }
         next
+    }
+
+    /// Whether the last cells of this row all came at the same step.
+    fn goes_on_for_ever(&self) -> bool {
+        let Some(last) = self.results.last() else {
+            return false;
+        };
+        let alike = self.results.iter().rev().take_while(|result| {
+            is_of(&result.cell, &last.cell) && result.step == last.step && !last.step.is_empty()
+        });
+        alike.count() >= MOST_ALIKE
     }
 
     /// Plays one cell in a herd of its own. `false`: the operation had ended before that step.

@@ -18,7 +18,13 @@ const VARIABLE: &str = "HERDER_FAILPOINT";
 
 static SOURCE: OnceLock<Source> = OnceLock::new();
 /// How often this process came by what each order means, by the order's file and place in it.
-static PASSED: Mutex<BTreeMap<(u64, usize), u64>> = Mutex::new(BTreeMap::new());
+static PASSED: Mutex<BTreeMap<(Identity, usize), u64>> = Mutex::new(BTreeMap::new());
+
+/// Which file: its inode is soon another one's, so that when it was written is a part of it.
+type Identity = (u64, i64, i64);
+
+/// Of orders that stand in the environment.
+const FIXED: Identity = (0, 0, 0);
 
 enum Source {
     Fixed(Vec<Order>),
@@ -46,11 +52,12 @@ pub fn check(name: &str) -> io::Result<()> {
 fn due(name: &str, passer: Passer) -> Option<Order> {
     match SOURCE.get_or_init(source) {
         Source::Nothing => None,
-        Source::Fixed(orders) => count(orders, 0, name, passer),
+        Source::Fixed(orders) => count(orders, FIXED, name, passer),
         Source::File(path) => {
-            let inode = fs::metadata(path).ok()?.ino();
+            let file = fs::metadata(path).ok()?;
+            let file = (file.ino(), file.mtime(), file.mtime_nsec());
             let orders = Order::parse_all(&fs::read_to_string(path).ok()?);
-            count(&orders, inode, name, passer).filter(|_| claim(path, name))
+            count(&orders, file, name, passer).filter(|_| claim(path, name))
         }
     }
 }
@@ -66,7 +73,7 @@ fn source() -> Source {
 }
 
 /// Counts this passage, and returns the order whose turn it is.
-fn count(orders: &[Order], file: u64, name: &str, passer: Passer) -> Option<Order> {
+fn count(orders: &[Order], file: Identity, name: &str, passer: Passer) -> Option<Order> {
     let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
     let mut due = None;
     for (place, order) in orders.iter().enumerate() {
@@ -118,7 +125,8 @@ mod tests {
     #[test]
     fn the_nth_passage_is_due_once() {
         let orders = Order::parse_all("here:kill:2");
-        let due = |name| count(&orders, u64::MAX, name, Passer::Step).is_some();
+        let file = (u64::MAX, 0, 0);
+        let due = |name| count(&orders, file, name, Passer::Step).is_some();
         assert!(!due("here"));
         assert!(!due("there"));
         assert!(due("here"));
