@@ -12,6 +12,7 @@ use herder_e2e::herd::Signal;
 use herder_e2e::interpreter::Node;
 use herder_e2e::load::Mix;
 use herder_e2e::scene::Scene;
+use herder_e2e::wait;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -241,5 +242,28 @@ fn r34_one_operation_at_a_time() {
     assert!(matches!(verdict, Verdict::Done { .. }), "{verdict:?}");
     let told = upgrade(&deployed);
     assert!(told.starts_with("the master goes on as build-a"), "{told}");
+    assert!(deployed.herd.end().success());
+}
+
+#[test]
+fn r36_after_an_upgrade_and_a_reload_nobody_runs_the_old_build() {
+    let scene = Scene::new("nobody-old");
+    let installed = Installed::of(Program::Native, &scene);
+    let options = ["--soak", "300ms", "--grace", "5s"];
+    let deployed = installed.start(&scene, Program::Native, &options);
+    let workers = deployed.workers();
+    installed.install("build-b");
+    let told = upgrade(&deployed);
+    assert!(told.starts_with("the master goes on as build-b"), "{told}");
+    let verdict = deployed.reload(BOOT);
+    assert!(matches!(verdict, Verdict::Done { .. }), "{verdict:?}");
+    let new = build::identity(&installed.path);
+    wait::until(BOOT, "nobody but the keeper runs the old build", || {
+        let mut alive = deployed.herd.descendants();
+        alive.retain(|it| !it.title.starts_with("herder: keeper"));
+        let is_new = alive.iter().all(|it| build::file_of(it.pid) == new);
+        (alive.len() == 3 && is_new).then_some(())
+    });
+    assert!(deployed.workers().is_disjoint(&workers));
     assert!(deployed.herd.end().success());
 }
