@@ -45,6 +45,14 @@ fn master(herd: &Herd) -> Process {
     wait::until(BOOT, "the master has its title", || herd.master())
 }
 
+/// Kills the master when an end was asked for of which it has not heard: no other follows it.
+fn kill_master_for_good(herd: &Herd) {
+    let master = master(herd).pid;
+    herd.signal_to(master, Signal::STOP);
+    herd.signal(Signal::TERM);
+    herd.signal_to(master, Signal::KILL);
+}
+
 /// Fails the test when something is left. Herds of other tests on the same machine are never more than a moment
 /// without a living master and not yet cleaned up; ours is gone already.
 #[track_caller]
@@ -68,9 +76,8 @@ fn r28_timed_a_killed_master_leaves_nothing_behind() {
         Baseline::of(&scene),
         "the baseline sees what a herd makes"
     );
-    let master = master(&herd).pid;
     let begun = Instant::now();
-    herd.signal_to(master, Signal::KILL);
+    kill_master_for_good(&herd);
     let status = herd.wait_for_exit(BOOT);
     let took = begun.elapsed();
     assert!(took <= GRACE + Duration::from_secs(1), "{took:?}");
@@ -86,7 +93,7 @@ fn r28_timed_a_killed_master_leaves_nothing_behind() {
 fn r28_workers_of_a_killed_master_finish_what_they_have() {
     let scene = Scene::new("master_grace");
     let (herd, load) = busy_herd(&scene);
-    herd.signal_to(master(&herd).pid, Signal::KILL);
+    kill_master_for_good(&herd);
     load.finish().assert_no_failure();
     assert_eq!(herd.wait_for_exit(BOOT).code(), Some(70));
     assert_eq!(herd.descendants(), []);
@@ -99,7 +106,7 @@ fn r28_a_signal_cuts_the_grace_of_a_killed_masters_workers_short() {
     let options = ["-i", "2", "--grace", "60s", "--ready-after", "100ms"];
     let herd = run(&scene, &options, &program).start();
     wait_for(&herd, 0, 2, "ready", BOOT);
-    herd.signal_to(master(&herd).pid, Signal::KILL);
+    kill_master_for_good(&herd);
     herd.wait_for_line("the keeper has seen it", BOOT, |line| {
         line.contains("died: SIGKILL").then_some(())
     });

@@ -153,6 +153,9 @@ fn r28_nothing_outlives_a_killed_master() {
     wait_for(&herd, 0, 2, "ready", BOOT);
     let mut talkers = talkers(&door, 4, 2, "slow/600000");
     let master = herd.master().expect("a master");
+    // Without an end that was asked for, another master would follow.
+    herd.signal_to(master.pid, Signal::STOP);
+    herd.signal(Signal::TERM);
     herd.signal_to(master.pid, Signal::KILL);
     assert_eq!(herd.wait_for_exit(BOOT).code(), Some(70));
     assert_eq!(herd.descendants(), []);
