@@ -40,6 +40,18 @@ pub struct Result {
     pub broken: Option<String>,
 }
 
+/// How many steps of an operation are played. To pass connections on has no end, and few kinds of steps.
+fn most_steps(operation: Operation) -> u64 {
+    match operation {
+        Operation::Dispatch => 25,
+        Operation::Reload
+        | Operation::Rollback
+        | Operation::Spawn
+        | Operation::Takeover
+        | Operation::Upgrade => MOST_STEPS,
+    }
+}
+
 impl Matrix {
     /// Plays a deed at the steps of an operation, one after the other, until the operation has no more: at step
     /// `row.nth` first, and then at each `stride`-th. `say` gets each result.
@@ -61,7 +73,7 @@ impl Matrix {
         let scene = Scene::new("faults");
         let mut stage = Stage::set(&scene, cell.program);
         let mut next = None;
-        while cell.nth < MOST_STEPS {
+        while cell.nth < most_steps(cell.operation) {
             let begun = Instant::now();
             let played = catch_unwind(AssertUnwindSafe(|| stage.play(&cell)));
             let Some(result) = ruled(cell, played, begun.elapsed()) else {
@@ -75,7 +87,7 @@ impl Matrix {
                 break;
             }
             if is_over {
-                next = (cell.nth < MOST_STEPS).then_some(cell);
+                next = (cell.nth < most_steps(cell.operation)).then_some(cell);
                 break;
             }
         }
