@@ -16,6 +16,8 @@ impl Master {
     pub(super) fn on_signals(&mut self) -> io::Result<()> {
         while let Some(signal) = self.signals.read()? {
             self.on_signal(signal);
+            // The operator says it once: what was begun must not die with this master.
+            self.save_ahead();
         }
         Ok(())
     }

@@ -62,6 +62,7 @@ impl Master {
 
     pub(super) fn reload_workers(&mut self, generation: Generation) {
         self.feed(Part::Workers, Event::Reload { generation });
+        self.save_ahead();
     }
 
     /// Nobody is started from a generation any more.
