@@ -285,11 +285,8 @@ fn r27_a_worker_that_had_broken_the_protocol_is_not_listened_to_again() {
     let (mut one, _) = bench.listening(1);
     one.say("nonsense");
     let is_broken = |news: &News| {
-        let word = match news {
-            News::Node(NodeNews::Word(_, word)) => word,
-            _ => return None,
-        };
-        matches!(word, Word::Broken(_)).then_some(())
+        let is_it = matches!(news, News::Node(NodeNews::Word(_, Word::Broken(_))));
+        is_it.then_some(())
     };
     bench.wait("broken", is_broken);
     bench.succeed(&[&one]);
