@@ -23,7 +23,7 @@ test-all: ## As test, with the long matrices and a long simulation
 	@scripts/setup test-all
 	@scripts/test all
 
-faults: ## A fault at every step of every operation, with a report of every cell; takes an hour
+faults: ## A fault at every step of every operation, with a report of every cell; takes hours
 	@scripts/setup test
 	$(CARGO) run -p herder-e2e --bin faults -- --report $${CARGO_TARGET_DIR:-target}/faults.md
 
