@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 /// More steps than any operation has: beyond, something never ends.
 const MOST_STEPS: u64 = 200;
 
-/// What comes so often in a row goes on by itself, and belongs to no operation.
-const MOST_ALIKE: usize = 8;
+/// So many cells in a row without a step that is new: what comes goes on by itself, and belongs to no operation.
+const MOST_STALE: usize = 12;
 
 /// What was played.
 #[derive(Debug, Default)]
@@ -99,15 +99,18 @@ impl Matrix {
         next
     }
 
-    /// Whether the last cells of this row all came at the same step.
+    /// Whether the last cells of this row came only at steps that earlier ones had come at.
     fn goes_on_for_ever(&self) -> bool {
         let Some(last) = self.results.last() else {
             return false;
         };
-        let alike = self.results.iter().rev().take_while(|result| {
-            is_of(&result.cell, &last.cell) && result.step == last.step && !last.step.is_empty()
-        });
-        alike.count() >= MOST_ALIKE
+        let row = self.results.iter().rev();
+        let row: Vec<&str> = row
+            .take_while(|result| is_of(&result.cell, &last.cell))
+            .map(|result| result.step.as_str())
+            .collect();
+        let known = row.get(MOST_STALE..).unwrap_or_default();
+        !known.is_empty() && row[..MOST_STALE].iter().all(|step| known.contains(step))
     }
 
     /// Plays one cell in a herd of its own. `false`: the operation had ended before that step.
