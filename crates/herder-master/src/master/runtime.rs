@@ -83,11 +83,15 @@ impl Runtime {
         &self.vault
     }
 
-    /// Tells the keeper what to clean up, before it is needed.
+    /// Tells the keeper what to clean up, before it is needed. (If it is dead, this master is going to hear of
+    /// it, and does its work.)
     pub(super) fn entrust(&mut self, what: ToKeeper) -> io::Result<()> {
-        self.vault.send(&what, None)?;
+        let sent = self.vault.send(&what, None);
         self.entrusted.note(what);
-        Ok(())
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            sent => sent,
+        }
     }
 
     /// What the keeper was asked to remove. It is for a master that has outlived its keeper.
