@@ -104,11 +104,10 @@ impl Books {
         for entry in self.pages.iter().flat_map(|page| &page.ledger.entries) {
             sent.insert(entry.id);
             let seen = book.saw.get(&entry.id).map_or(&[][..], Vec::as_slice);
-            let balances = match entry.outcome {
-                Outcome::Complete { worker } => {
-                    seen.len() == 1 && worker.is_none_or(|pid| seen == [pid])
-                }
-                _ => seen.len() <= 1,
+            let balances = if let Outcome::Complete { worker } = entry.outcome {
+                seen.len() == 1 && worker.is_none_or(|pid| seen == [pid])
+            } else {
+                seen.len() <= 1
             };
             if !balances {
                 wrong.push(format!("{}, seen by {seen:?}", self.describe(entry)));

@@ -174,9 +174,10 @@ impl Shared {
 
     fn send(&self, connection: &mut TcpStream, id: u64) -> io::Result<()> {
         let length = PIECES * PIECE;
-        let keep = match self.kind {
-            Kind::UploadKept => "keep-alive",
-            _ => "close",
+        let keep = if self.kind == Kind::UploadKept {
+            "keep-alive"
+        } else {
+            "close"
         };
         write!(
             connection,
@@ -220,10 +221,13 @@ fn verdict(body: &[u8]) -> Outcome {
 }
 
 fn refused(error: &io::Error) -> Outcome {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => Outcome::Refused,
-        ErrorKind::TimedOut => Outcome::TimedOut,
-        _ => Outcome::ConnectFailed(error.raw_os_error().unwrap_or(0)),
+    let kind = error.kind();
+    if kind == ErrorKind::ConnectionRefused {
+        Outcome::Refused
+    } else if kind == ErrorKind::TimedOut {
+        Outcome::TimedOut
+    } else {
+        Outcome::ConnectFailed(error.raw_os_error().unwrap_or(0))
     }
 }
 
