@@ -50,14 +50,16 @@ impl Master {
         }
         let libraries = self.editions.replaceable().collect();
         self.reloads.begin(from, libraries, now());
-        self.tell(HerdEvent::ReloadBegan { from, to });
-        self.tell_service(&format!(
-            "RELOADING=1\nSTATUS=generation {to} takes over from {from}"
-        ));
         match self.reloads.replacing() {
             Some((library, _)) => self.replace_library(library),
             None => self.reload_workers(to),
         }
+        // What was told has a verdict, whichever master gives it: the next one is to know of it before.
+        self.save_ahead();
+        self.tell(HerdEvent::ReloadBegan { from, to });
+        self.tell_service(&format!(
+            "RELOADING=1\nSTATUS=generation {to} takes over from {from}"
+        ));
     }
 
     pub(super) fn reload_workers(&mut self, generation: Generation) {
