@@ -21,13 +21,14 @@ pub(super) fn judge(cell: &Cell, act: &Act) -> Ruling {
     if act.sprung.is_none() {
         return match act.books.failures().count() {
             _ if cell.operation == Operation::Takeover => within_told(act),
-            _ if cell.operation == Operation::Spawn => only_cut(act),
+            // A worker dies in any case.
+            _ if kills_a_worker(cell.operation) => only_cut(act),
             0 => Ruling::Beyond,
             _ => broken(act, "without any fault"),
         };
     }
     let ends_worker = cell.deed == Deed::KillWorker
-        || cell.operation == Operation::Spawn
+        || kills_a_worker(cell.operation)
         || (cell.deed == Deed::Kill && cell.steps.starts_with("worker"));
     let ends_master = cell.operation == Operation::Takeover
         || (cell.deed == Deed::Kill
@@ -44,6 +45,10 @@ pub(super) fn judge(cell: &Cell, act: &Act) -> Ruling {
     } else {
         Ruling::Kept
     }
+}
+
+fn kills_a_worker(operation: Operation) -> bool {
+    matches!(operation, Operation::Rollback | Operation::Spawn)
 }
 
 /// A worker died: what it had received is cut, and nothing else happens.

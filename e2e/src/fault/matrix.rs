@@ -76,9 +76,12 @@ impl Matrix {
         while cell.nth < most_steps(cell.operation) {
             let begun = Instant::now();
             let played = catch_unwind(AssertUnwindSafe(|| stage.play(&cell)));
-            let Some(result) = ruled(cell, played, begun.elapsed()) else {
+            let Some(mut result) = ruled(cell, played, begun.elapsed()) else {
                 break; // The operation has no such step.
             };
+            if let Some(broken) = &mut result.broken {
+                let _infallible = write!(broken, "\n  {}", stage.last_lines());
+            }
             say(&result);
             let is_over = result.broken.is_some() || cell.deed.ends_the_herd(cell.steps);
             self.results.push(result);

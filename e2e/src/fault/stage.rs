@@ -66,6 +66,18 @@ impl<'a> Stage<'a> {
         }
     }
 
+    /// The last lines of the log, for who judges a cell that broke.
+    pub(super) fn last_lines(&self) -> String {
+        const SHOWN: usize = 30;
+        let lines = self.deployed.herd.lines();
+        let from = lines.len().saturating_sub(SHOWN);
+        let texts: Vec<&str> = lines[from..]
+            .iter()
+            .map(|line| line.text.as_str())
+            .collect();
+        texts.join("\n  ")
+    }
+
     /// Plays a cell: load, fault, recovery, and a reload that works.
     pub(super) fn play(&mut self, cell: &Cell) -> Act {
         let mark = self.deployed.herd.mark();
@@ -135,6 +147,24 @@ impl<'a> Stage<'a> {
         })
     }
 
+    /// Whether it is to come to an end. A wish that the master had not even told of may have died with it.
+    fn has_begun(&self, operation: Operation, mark: usize) -> bool {
+        match operation {
+            Operation::Dispatch => false,
+            Operation::Spawn | Operation::Takeover => true,
+            Operation::Reload | Operation::Rollback => {
+                let lines = self.deployed.herd.lines();
+                let mut lines = lines[mark.min(lines.len())..].iter();
+                lines.any(|line| line.text.contains("reload: generation "))
+            }
+            Operation::Upgrade => {
+                let lines = self.deployed.herd.lines();
+                let mut lines = lines[mark.min(lines.len())..].iter();
+                lines.any(|line| line.text.contains("upgrade: "))
+            }
+        }
+    }
+
     /// Does to another what the cell wants, and lets whoever waits at the step go on.
     fn misbehave(&self, deed: Deed, sprung: &Sprung) {
         let herd = &self.deployed.herd;
@@ -180,7 +210,7 @@ impl<'a> Stage<'a> {
         wait::until(LONG, "two workers", || {
             (self.deployed.workers().len() >= 2).then_some(())
         });
-        if operation != Operation::Dispatch {
+        if self.has_begun(operation, begun) {
             wait::until(LONG, "the end of the operation", || {
                 self.is_over(operation, begun).then_some(())
             });

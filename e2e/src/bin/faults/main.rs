@@ -54,6 +54,10 @@ fn main() -> io::Result<ExitCode> {
     let mut say = |result: &Result| {
         // Who does not want to see it closes the pipe; the report is written all the same.
         let _unseen = writeln!(io::stdout(), "{}", result.fields().join("  "));
+        let broken = result.broken.as_deref().and_then(|it| it.split_once('\n'));
+        if let Some((_, lines)) = broken {
+            let _unseen = writeln!(io::stdout(), "{lines}");
+        }
     };
     for (name, program) in PROGRAMS {
         for row in rows_of(program) {
