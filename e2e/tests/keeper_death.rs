@@ -1,8 +1,6 @@
 //! The keeper is killed: master and workers finish what they have and leave; a service manager that holds the
 //! listeners starts the next herd, and nobody is refused.
 
-#![expect(clippy::print_stdout, reason = "what a failure is judged by")]
-
 use herder_e2e::binary::Binary;
 use herder_e2e::client::{Load, Outcome};
 use herder_e2e::deploy::{Deployed, Program};
