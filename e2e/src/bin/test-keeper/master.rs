@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::pidfd::PidFd;
 use herder_sys::process::{self, Executable};
 use herder_sys::signal::{self, Signal, SignalFd};
@@ -146,7 +147,15 @@ impl Master {
 
     fn obey_signals(&self) -> io::Result<u8> {
         let signals = SignalFd::block(&SIGNALS)?;
+        let epoll = Epoll::new()?;
+        epoll.add(signals.as_fd(), 0, Interest::READABLE)?;
+        epoll.add(self.keeper.as_fd(), 1, Interest::READABLE)?;
+        let mut events = Events::with_capacity(2);
         loop {
+            epoll.wait(&mut events, None)?;
+            if events.iter().any(|event| event.token == 1) {
+                self.hear()?;
+            }
             while let Some(signal) = signals.read()? {
                 say(&format!("signal {signal}"));
                 if signal == Signal::Terminate {
@@ -154,7 +163,6 @@ impl Master {
                     return Ok(0);
                 }
             }
-            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
