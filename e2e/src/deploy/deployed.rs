@@ -116,6 +116,11 @@ impl<'a> Deployed<'a> {
             .wait_for_line_after(mark, "the verdict on the reload", within, Verdict::of_line)
     }
 
+    /// Whether its workers share the listener, so that those of before accept until they are told to leave.
+    pub fn accepts_for_itself(&self) -> bool {
+        matches!(self.program, Program::NativeShared | Program::Python)
+    }
+
     /// The processes of the workers that serve or might, by pid.
     pub fn workers(&self) -> BTreeSet<i32> {
         let ready: BTreeSet<i32> = self.seats("ready").iter().map(|seat| seat.pid).collect();

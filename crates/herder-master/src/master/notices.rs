@@ -10,6 +10,15 @@ use crate::part::Part;
 
 impl Master {
     pub(super) fn announce(&mut self, part: Part, notice: Notice) {
+        // What was told once must be known to whoever comes next: that a program is ready cannot be asked
+        // again, and a verdict is given once.
+        let is_final = matches!(
+            notice,
+            Notice::Ready { .. } | Notice::Reloaded { .. } | Notice::RolledBack { .. }
+        );
+        if is_final {
+            self.save_ahead();
+        }
         let waited_for = if let Notice::BootTimedOut { worker }
         | Notice::Ready {
             worker,
