@@ -10,6 +10,7 @@ use herder_e2e::interpreter::Node;
 use herder_e2e::jobs::{self, gateway};
 use herder_e2e::load::{Answer, Kind, Mix};
 use herder_e2e::message::Crowd;
+use herder_e2e::native::is_cut;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use rustix::process::Signal;
@@ -112,6 +113,55 @@ fn twenty_reloads_lose_nothing() {
     ] {
         println!("{name}");
         loses_nothing(name, program, MANY);
+    }
+}
+
+/// Deploys so many versions that die soon after they are ready; then one that does not.
+fn survives_bad_versions(name: &str, program: Program, times: u32) {
+    let scene = Scene::new(name);
+    let options = ["--soak", "300ms", "--grace", "10s"];
+    let deployed = Deployed::start(&scene, program, &options);
+    let mix = Mix::of_all(deployed.address);
+    for number in 2..=times + 1 {
+        mix.wait_for_answers_of_all(1, BOOT);
+        let verdict = deployed.deploy(Version::Dies(number, 50), LONG);
+        let is_back =
+            matches!(&verdict, Verdict::RolledBack { reason, .. } if reason.contains("3"));
+        assert!(is_back, "version {number}: {verdict:?}");
+    }
+    mix.wait_for_answers_of_all(1, BOOT);
+    replaced(&deployed, times + 2);
+    mix.wait_for_answers_of_all(1, BOOT);
+    let books = mix.finish();
+    println!("{books}");
+    books.assert_balanced(&deployed.book());
+    // What the bad ones had received when they died, and nothing else.
+    let wrong: Vec<_> = books
+        .failures()
+        .filter(|entry| !is_cut(entry.outcome))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}\n{books}");
+    assert!(deployed.herd.end().success());
+}
+
+#[test]
+fn r38_a_version_that_dies_is_rolled_back_under_load() {
+    survives_bad_versions("rollback_native", Program::Native, FEW);
+    let node = Program::Node(Node::Version(20));
+    survives_bad_versions("rollback_node", node, 1);
+}
+
+#[test]
+#[ignore = "twenty rollbacks of each program"]
+fn r38_twenty_versions_that_die_are_rolled_back_under_load() {
+    for (name, program) in [
+        ("rollbacks_native", Program::Native),
+        ("rollbacks_shared", Program::NativeShared),
+        ("rollbacks_node", Program::Node(Node::Version(20))),
+        ("rollbacks_python", Program::Python),
+    ] {
+        println!("{name}");
+        survives_bad_versions(name, program, MANY);
     }
 }
 

@@ -38,7 +38,12 @@ pub struct Result {
     pub took: Duration,
     /// What was broken; `None` = nothing.
     pub broken: Option<String>,
+    /// What else there is to say.
+    pub remark: &'static str,
 }
+
+/// When the keeper dies while no master lives, nobody is left who could remove what the herd has made.
+const LEFT: &str = " (its private directory stayed: nobody was left)";
 
 /// How many steps of an operation are played. To pass connections on has no end, and few kinds of steps.
 fn most_steps(operation: Operation) -> u64 {
@@ -97,7 +102,15 @@ impl Matrix {
         let ended = catch_unwind(AssertUnwindSafe(|| stage.strike()))
             .and_then(|()| catch_unwind(AssertUnwindSafe(|| drop(scene))));
         if let (Err(panic), Some(last)) = (ended, self.results.last_mut()) {
-            last.broken.get_or_insert_with(|| text(panic.as_ref()));
+            let text = text(panic.as_ref());
+            let is_masterless =
+                last.step == "keeper.restart" && last.cell.deed.ends_the_herd(last.cell.steps);
+            let lines = text.lines().skip(1).map(str::trim_start);
+            if is_masterless && lines.into_iter().all(|line| line.starts_with("file ")) {
+                last.remark = LEFT;
+            } else {
+                last.broken.get_or_insert(text);
+            }
         }
         next
     }
@@ -187,7 +200,7 @@ impl Result {
             self.told.to_string(),
             format!("{:.1}", self.took.as_secs_f64()),
             match &self.broken {
-                None => "kept".to_owned(),
+                None => format!("kept{}", self.remark),
                 Some(what) => format!("BROKEN: {}", what.lines().next().unwrap_or_default()),
             },
         ]
@@ -212,6 +225,7 @@ fn ruled(
         told: 0,
         took,
         broken: None,
+        remark: "",
     };
     let act = match played {
         Ok(act) => act,
