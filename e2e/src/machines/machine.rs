@@ -70,13 +70,15 @@ impl Machine {
         self.herd.titled(title).into_iter().next()
     }
 
-    /// Kills the master; nothing of the herd is left.
+    /// Kills the master while an end was asked for, so that no other follows; nothing of the herd is left.
     ///
     /// # Panics
     /// When something is.
     #[track_caller]
     pub fn kill(self) {
         let master = self.herd.master().expect("it lives");
+        self.herd.signal_to(master.pid, Signal::STOP);
+        self.herd.signal(Signal::TERM);
         self.herd.signal_to(master.pid, Signal::KILL);
         self.herd.wait_for_exit(BOOT);
         self.herd.end();
