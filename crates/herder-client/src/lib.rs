@@ -1,0 +1,2 @@
+//! A client of the daemon.
+#![forbid(unsafe_code)]

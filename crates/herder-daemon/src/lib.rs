@@ -1,0 +1,2 @@
+//! The daemon: keeps the list of apps, and has a herd for each.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Log files: written, put away, read and followed.
+#![forbid(unsafe_code)]
