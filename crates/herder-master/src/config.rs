@@ -51,6 +51,21 @@ pub struct Config {
     pub version: String,
     /// Where the verdict of the last reload or upgrade is written to, as JSON.
     pub verdict_file: Option<PathBuf>,
+    /// Where the herd's socket is to be, in a directory that is the herd's user's alone: who asks
+    /// there is told how the herd stands, and obeyed (see `herder_api::herd`). `None` = there is none.
+    pub control: Option<PathBuf>,
+    /// What workers that are a program of their own find as their stdin.
+    pub stdin: Stdin,
+}
+
+/// What workers that are a program of their own find as their stdin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Stdin {
+    /// `/dev/null`.
+    #[default]
+    Null,
+    /// A pipe, into which lines can be written by way of the herd's socket.
+    Pipe,
 }
 
 /// How long a master may stand still when nothing else is said.

@@ -220,6 +220,10 @@ pub struct App {
     #[serde(skip_serializing_if = "is_false")]
     pub bus: bool,
 
+    /// What the workers find as their stdin.
+    #[serde(skip_serializing_if = "is_default")]
+    pub stdin: Stdin,
+
     /// Apps that are ready before this one is started.
     #[serde(
         skip_serializing_if = "Vec::is_empty",
@@ -297,6 +301,7 @@ impl Default for App {
             jobs: BTreeMap::new(),
             jobs_file: None,
             bus: false,
+            stdin: Stdin::default(),
             depends_on: Vec::new(),
             autostart: true,
             logs: Logs::default(),
@@ -383,6 +388,18 @@ pub enum Dispatch {
     Pass,
     /// The workers accept from a shared listener.
     Shared,
+}
+
+/// What the workers find as their stdin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Stdin {
+    /// Nothing: /dev/null.
+    #[default]
+    Null,
+    /// A pipe, into which `herder send` writes.
+    Pipe,
 }
 
 /// How a worker is known to be ready.

@@ -17,7 +17,7 @@ use herder_core::spec::{
     AppName, AppSpec, DispatchMode, LifePolicy, NameError, PickerKind, Readiness, RecyclePolicy,
     ReloadPolicy, RestartPolicy, WorkerCount, WorkerCountError,
 };
-use herder_master::config::{Command, Config, Format, Program, Titles};
+use herder_master::config::{Command, Config, Format, Program, Stdin, Titles};
 use herder_sys::user;
 
 use crate::launcher;
@@ -201,6 +201,8 @@ fn assemble(args: &RunArgs, spec: AppSpec, program: Program, reason: &str) -> Co
         },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         verdict_file: args.reload.verdict_file.clone(),
+        control: None,
+        stdin: Stdin::Null,
     }
 }
 

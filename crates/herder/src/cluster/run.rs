@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use herder_master::config::{Config, Observer, Program};
+use herder_master::config::{Config, Observer, Program, Stdin};
 use herder_master::role::WorkerSeat;
 use herder_sys::process;
 use herder_sys::signal::SignalFd;
@@ -209,6 +209,8 @@ impl Cluster {
             watchdog: self.settings.watchdog,
             version: self.settings.version,
             verdict_file: self.settings.verdict_file,
+            control: None,
+            stdin: Stdin::Null,
         }
     }
 }

@@ -212,6 +212,8 @@ mod tests {
             watchdog: None,
             version: String::new(),
             verdict_file: None,
+            control: None,
+            stdin: crate::config::Stdin::Null,
         }
     }
 
