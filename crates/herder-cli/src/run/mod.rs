@@ -203,6 +203,8 @@ fn assemble(args: &RunArgs, spec: AppSpec, program: Program, reason: &str) -> Co
         verdict_file: args.reload.verdict_file.clone(),
         control: None,
         stdin: Stdin::Null,
+        logs: None,
+        event_log: None,
     }
 }
 

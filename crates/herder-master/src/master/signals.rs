@@ -22,7 +22,6 @@ impl Master {
         Ok(())
     }
 
-    /// (USR1 asks for log files to be opened again. There are none: the log goes to stderr.)
     fn on_signal(&mut self, signal: Signal) {
         if operator::is_end(signal) {
             self.stop(Some(signal));
@@ -32,6 +31,8 @@ impl Master {
             self.scale(Direction::Down);
         } else if signal == Signal::Hangup {
             self.reload();
+        } else if signal == Signal::User1 {
+            self.output.reopen_logs();
         } else if signal == Signal::User2 {
             self.ask_new_build();
         }

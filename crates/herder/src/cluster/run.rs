@@ -211,6 +211,8 @@ impl Cluster {
             verdict_file: self.settings.verdict_file,
             control: None,
             stdin: Stdin::Null,
+            logs: None,
+            event_log: None,
         }
     }
 }

@@ -214,6 +214,8 @@ mod tests {
             verdict_file: None,
             control: None,
             stdin: crate::config::Stdin::Null,
+            logs: None,
+            event_log: None,
         }
     }
 
