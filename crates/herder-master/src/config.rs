@@ -56,6 +56,11 @@ pub struct Config {
     pub control: Option<PathBuf>,
     /// What workers that are a program of their own find as their stdin.
     pub stdin: Stdin,
+    /// The files for what the workers print; `None` = our stdout and stderr.
+    pub logs: Option<herder_logs::Settings>,
+    /// The file for the herd's events, one JSON object a line, whatever `format` says. (Reports of
+    /// single jobs and messages of programs are not written there.)
+    pub event_log: Option<PathBuf>,
 }
 
 /// What workers that are a program of their own find as their stdin.
@@ -66,11 +71,6 @@ pub enum Stdin {
     Null,
     /// A pipe, into which lines can be written by way of the herd's socket.
     Pipe,
-    /// The files for what the workers print; `None` = our stdout and stderr.
-    pub logs: Option<herder_logs::Settings>,
-    /// The file for the herd's events, one JSON object a line, whatever `format` says. (Reports of
-    /// single jobs and messages of programs are not written there.)
-    pub event_log: Option<PathBuf>,
 }
 
 /// How long a master may stand still when nothing else is said.
