@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::run::RunArgs;
+use crate::run::herd::HerdArgs;
 use crate::sig::SigArgs;
 
 /// Runs network programs as a herd: one master that listens and supervises, many workers that
@@ -18,6 +19,10 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Run a program in the foreground, several times, behind one address.
     Run(Box<RunArgs>),
+
+    /// Run the herd of an app for the daemon.
+    #[command(hide = true)]
+    Herd(HerdArgs),
 
     /// Print what a library that runs offers: as JSON, or as types for TypeScript.
     Sig(SigArgs),

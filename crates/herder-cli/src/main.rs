@@ -14,7 +14,7 @@ use herder_master::role::{self, Assumed, LibrarySeat, MasterSeat};
 use herder_master::status;
 
 use cli::{Cli, Verb};
-use run::RunArgs;
+use run::{Description, RunError};
 
 fn main() -> ExitCode {
     // First of all: a child of a herd finds out here what it is. A launcher does not come back.
@@ -32,7 +32,8 @@ fn main() -> ExitCode {
         return ExitCode::from(status::USAGE);
     }
     match Cli::parse().verb {
-        Verb::Run(args) => run(*args, seat),
+        Verb::Run(args) => run(Description::of_args(&args), seat),
+        Verb::Herd(args) => run(args.description(), seat),
         Verb::Sig(args) => match sig::print(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -43,8 +44,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: RunArgs, seat: Option<MasterSeat>) -> ExitCode {
-    match run::config(args) {
+fn run(description: Result<Description, RunError>, seat: Option<MasterSeat>) -> ExitCode {
+    match description.and_then(|description| run::config(&description)) {
         Ok(config) => ExitCode::from(herder_master::run(config, seat)),
         Err(error) => {
             render::error(&error.to_string());
@@ -55,10 +56,15 @@ fn run(args: RunArgs, seat: Option<MasterSeat>) -> ExitCode {
 
 /// The library that is built in: the master started this executable with its own arguments.
 fn library(seat: LibrarySeat) -> ExitCode {
-    let Verb::Run(args) = Cli::parse().verb else {
-        return failed("a library belongs to herder run");
+    let description = match Cli::parse().verb {
+        Verb::Run(args) => Description::of_args(&args),
+        Verb::Herd(args) => args.description(),
+        Verb::Sig(_) => return failed("a library belongs to herder run"),
     };
-    run::services::live(&args, seat).unwrap_or_else(|error| failed(&error.to_string()))
+    let lived = description
+        .map_err(|error| error.to_string())
+        .and_then(|description| run::services::live(&description, seat));
+    lived.unwrap_or_else(|error| failed(&error))
 }
 
 fn failed(text: &str) -> ExitCode {

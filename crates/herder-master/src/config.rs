@@ -33,6 +33,10 @@ pub struct Config {
     pub unix_mode: u32,
     /// What a worker is.
     pub program: Program,
+    /// What the processes of the herd inherit; `None` = the master's own environment.
+    pub environment: Option<Vec<(OsString, OsString)>>,
+    /// Variables that tell the workers of a foreign program their slots.
+    pub numbering: Numbering,
     /// How events and the workers' lines are written.
     pub format: Format,
     /// Who else is told.
@@ -71,6 +75,15 @@ pub enum Stdin {
     Null,
     /// A pipe, into which lines can be written by way of the herd's socket.
     Pipe,
+}
+
+/// Variables that tell each worker its slot, beside `HERDER_SLOT` and `NODE_APP_INSTANCE`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Numbering {
+    /// Its value is the slot, from 0.
+    pub slot: Option<String>,
+    /// Its value is this number and the slot.
+    pub added: Option<(String, i64)>,
 }
 
 /// How long a master may stand still when nothing else is said.

@@ -30,6 +30,18 @@ pub enum FindError {
 /// # Errors
 /// When there is none that can be executed.
 pub fn look_up(name: &OsStr, directory: Option<&Path>) -> Result<PathBuf, FindError> {
+    look_up_along(name, directory, std::env::var_os("PATH").as_deref())
+}
+
+/// As [`look_up`], along another `PATH` than this process's; `None` = it is not set.
+///
+/// # Errors
+/// When there is none that can be executed.
+pub fn look_up_along(
+    name: &OsStr,
+    directory: Option<&Path>,
+    path: Option<&OsStr>,
+) -> Result<PathBuf, FindError> {
     if name.as_bytes().contains(&b'/') {
         let path = within(directory, Path::new(name));
         return match check(&path) {
@@ -38,9 +50,9 @@ pub fn look_up(name: &OsStr, directory: Option<&Path>) -> Result<PathBuf, FindEr
             Err(problem) => Err(FindError::NotExecutable { path, problem }),
         };
     }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
     let mut candidates =
-        std::env::split_paths(&path).map(|folder| within(directory, &folder).join(name));
+        std::env::split_paths(path).map(|folder| within(directory, &folder).join(name));
     let found = candidates.find(|candidate| check(candidate).is_ok());
     found
         .map(|path| std::path::absolute(&path).unwrap_or(path))

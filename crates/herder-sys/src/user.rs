@@ -34,6 +34,30 @@ pub fn lookup(name_or_uid: &str) -> io::Result<Option<Identity>> {
     find(&Key::Uid(uid))?.map(Entry::with_groups).transpose()
 }
 
+/// The number of a group, by its name or, when no group has that name, by its number.
+///
+/// `None` when there is no such group. Reads the group database, as [`lookup`] reads that of users.
+///
+/// # Errors
+/// Those of the group database.
+pub fn lookup_group(name_or_gid: &str) -> io::Result<Option<u32>> {
+    let name = CString::new(name_or_gid)?;
+    if let Some(gid) = find_group(&name)? {
+        return Ok(Some(gid));
+    }
+    // A number needs no entry: it is used as it is.
+    Ok(name_or_gid
+        .parse::<u32>()
+        .ok()
+        .filter(|gid| *gid != u32::MAX))
+}
+
+/// The user that this process runs as.
+#[must_use]
+pub fn own() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Whether this process runs as root.
 #[must_use]
 pub fn is_root() -> bool {
@@ -113,6 +137,55 @@ fn find_in(key: &Key<'_>, buffer: &mut [u8]) -> io::Result<Option<Entry>> {
     }))
 }
 
+/// As [`find`], for a group by its name.
+fn find_group(name: &CString) -> io::Result<Option<u32>> {
+    const SMALLEST: usize = 1024;
+    const LARGEST: usize = 1024 * 1024;
+    let mut size = SMALLEST;
+    loop {
+        let mut buffer = vec![0_u8; size];
+        match find_group_in(name, &mut buffer) {
+            Err(error) if error.raw_os_error() == Some(libc::ERANGE) && size < LARGEST => size *= 4,
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
+            // What the manual page lists as ways to say "no such group".
+            Err(error)
+                if [libc::ENOENT, libc::ESRCH, libc::EBADF, libc::EPERM]
+                    .map(Some)
+                    .contains(&error.raw_os_error()) =>
+            {
+                return Ok(None);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn find_group_in(name: &CString, buffer: &mut [u8]) -> io::Result<Option<u32>> {
+    let mut entry = MaybeUninit::<libc::group>::zeroed();
+    let mut found: *mut libc::group = ptr::null_mut();
+    let text = buffer.as_mut_ptr().cast::<c_char>();
+    // SAFETY: the name ends with a zero; the entry, the buffer of this length and the result are
+    // writable and outlive the call.
+    let error = unsafe {
+        libc::getgrnam_r(
+            name.as_ptr(),
+            entry.as_mut_ptr(),
+            text,
+            buffer.len(),
+            &raw mut found,
+        )
+    };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error));
+    }
+    if found.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: zeroed is valid for this plain structure, and the call filled it.
+    let entry = unsafe { entry.assume_init() };
+    Ok(Some(entry.gr_gid))
+}
+
 impl Entry {
     fn with_groups(self) -> io::Result<Identity> {
         const MOST: i32 = 65_536;
@@ -159,6 +232,15 @@ mod tests {
         assert_eq!((root.uid, root.gid), (0, 0));
         assert!(root.groups.contains(&0));
         assert_eq!(lookup("0").unwrap(), Some(root));
+    }
+
+    #[test]
+    fn a_group_is_found_by_name_and_taken_by_number() {
+        assert_eq!(lookup_group("root").unwrap(), Some(0));
+        assert_eq!(lookup_group("4711").unwrap(), Some(4711));
+        assert_eq!(lookup_group("no-such-group-here").unwrap(), None);
+        assert_eq!(lookup_group("4294967295").unwrap(), None, "it means none");
+        assert!(lookup_group("a\0b").is_err());
     }
 
     #[test]

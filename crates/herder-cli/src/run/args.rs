@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use herder_api::app::{Dispatch, Max, Ready, Workers};
 use herder_core::spec::{ListenAddress, PickerKind};
 
 use super::library::LibraryArg;
@@ -35,44 +36,38 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "ADDRESS")]
     pub(crate) listen: Vec<ListenAddress>,
 
-    /// How many workers: a number, or max for one per CPU.
-    #[arg(
-        short = 'i',
-        long,
-        value_name = "N|max",
-        default_value = "max",
-        allow_negative_numbers = true
-    )]
-    pub(crate) workers: WorkersArg,
+    /// How many workers: a number, or max for one per CPU. [default: max]
+    #[arg(short = 'i', long, value_name = "N|max", allow_negative_numbers = true)]
+    pub(crate) workers: Option<WorkersArg>,
 
     /// How the herd is called in logs and titles. [default: the program's name]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
-    /// Who accepts connections.
-    #[arg(long, value_name = "MODE", default_value = "auto")]
-    pub(crate) dispatch: DispatchArg,
+    /// Who accepts connections. [default: auto]
+    #[arg(long, value_name = "MODE")]
+    pub(crate) dispatch: Option<DispatchArg>,
 
     /// Which worker gets a connection (in pass mode): round-robin, least-connections, two-choices or
     /// ip-hash.
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<PickerKind>,
 
-    /// How a worker is known to be ready.
-    #[arg(long, value_name = "HOW", default_value = "alive")]
-    pub(crate) ready: ReadyArg,
+    /// How a worker is known to be ready. [default: alive]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) ready: Option<ReadyArg>,
 
-    /// With --ready alive: how long a worker must live to count as ready.
-    #[arg(long, value_name = "DURATION", default_value = "1s")]
-    pub(crate) ready_after: Seconds,
+    /// With --ready alive: how long a worker must live to count as ready. [default: 1s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) ready_after: Option<Seconds>,
 
-    /// A worker that is not ready by then is killed and counts as failed.
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub(crate) boot_timeout: Seconds,
+    /// A worker that is not ready by then is killed and counts as failed. [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) boot_timeout: Option<Seconds>,
 
-    /// How long a worker may take to finish what it has before it is killed.
-    #[arg(long, value_name = "DURATION", default_value = "30s")]
-    pub(crate) grace: Seconds,
+    /// How long a worker may take to finish what it has before it is killed. [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) grace: Option<Seconds>,
 
     /// Expect WATCHDOG=1 at least this often; a worker that stays silent as long again (10 s at
     /// most) is replaced.
@@ -80,19 +75,13 @@ pub(crate) struct RunArgs {
     pub(crate) watchdog: Option<Seconds>,
 
     /// More restarts of one slot than this within the window put the slot into quarantine; 0 = no
-    /// limit.
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 5,
-        value_parser = units::restarts,
-        allow_negative_numbers = true
-    )]
-    pub(crate) max_restarts: u32,
+    /// limit. [default: 5]
+    #[arg(long, value_name = "N", value_parser = units::restarts, allow_negative_numbers = true)]
+    pub(crate) max_restarts: Option<u32>,
 
-    /// Over which time restarts are counted, and how long a quarantine lasts.
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub(crate) restart_window: Seconds,
+    /// Over which time restarts are counted, and how long a quarantine lasts. [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) restart_window: Option<Seconds>,
 
     /// Replace a worker after so many requests (only where they are counted).
     #[arg(long, value_name = "N", value_parser = units::requests, allow_negative_numbers = true)]
@@ -158,36 +147,38 @@ pub(crate) struct RunArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Reload (HUP), and a master that dies")]
 pub(crate) struct ReloadArgs {
-    /// How many replacements are started at a time, beyond the workers there are.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = units::at_least_one, allow_negative_numbers = true)]
-    pub(crate) surge: NonZeroU16,
+    /// How many replacements are started at a time, beyond the workers there are. [default: 1]
+    #[arg(long, value_name = "N", value_parser = units::at_least_one, allow_negative_numbers = true)]
+    pub(crate) surge: Option<NonZeroU16>,
 
     /// How many more workers may be replaced at a time, at the price of as many fewer that serve.
-    #[arg(long, value_name = "N", default_value = "0", value_parser = units::count, allow_negative_numbers = true)]
-    pub(crate) max_unavailable: u16,
+    /// [default: 0]
+    #[arg(long, value_name = "N", value_parser = units::count, allow_negative_numbers = true)]
+    pub(crate) max_unavailable: Option<u16>,
 
     /// How long the workers of the new version have to prove themselves, all of them ready. If one
-    /// fails by then, those of the old version, which wait so long, serve on.
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
-    pub(crate) soak: OrZero,
+    /// fails by then, those of the old version, which wait so long, serve on. [default: 10s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) soak: Option<OrZero>,
 
     /// After a reload that was rolled back, planned replacements (--max-lifetime and the like) rest for
-    /// so long, or until a reload succeeds.
-    #[arg(long, value_name = "DURATION", default_value = "10m")]
-    pub(crate) reload_latch: OrZero,
+    /// so long, or until a reload succeeds. [default: 10m]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) reload_latch: Option<OrZero>,
 
     /// How many versions may be leaving at a time; of the oldest beyond, the workers are killed.
-    #[arg(long, value_name = "N", default_value = "3", value_parser = units::at_least_one, allow_negative_numbers = true)]
-    pub(crate) max_generations: NonZeroU16,
+    /// [default: 3]
+    #[arg(long, value_name = "N", value_parser = units::at_least_one, allow_negative_numbers = true)]
+    pub(crate) max_generations: Option<NonZeroU16>,
 
     /// Write to this file, as JSON, what became of the last reload or upgrade.
     #[arg(long, value_name = "FILE")]
     pub(crate) verdict_file: Option<PathBuf>,
 
     /// A master that stands still for so long is ended, and another one takes the workers over; or
-    /// never.
-    #[arg(long, value_name = "DURATION|never", default_value = "10s")]
-    pub(crate) master_watchdog: OrNever,
+    /// never. [default: 10s]
+    #[arg(long, value_name = "DURATION|never")]
+    pub(crate) master_watchdog: Option<OrNever>,
 }
 
 /// What the built-in library is asked for.
@@ -238,9 +229,9 @@ pub(crate) struct NodeArgs {
     pub(crate) wait_ready: bool,
 
     /// A worker that has not said that it is ready by then is taken for ready all the same (with
-    /// --ready alive, which is the default).
-    #[arg(long, value_name = "DURATION", default_value = "3s")]
-    pub(crate) listen_timeout: Seconds,
+    /// --ready alive, which is the default). [default: 3s]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) listen_timeout: Option<Seconds>,
 
     /// Listen at --listen, and send the listeners to each worker with the message NAME, as
     /// process.send(NAME, server) does.
@@ -277,8 +268,36 @@ pub(crate) enum ReadyArg {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum WorkersArg {
-    Count(usize),
+    Count(u16),
     Max,
+}
+
+impl WorkersArg {
+    pub(crate) fn wanted(self) -> Workers {
+        match self {
+            WorkersArg::Count(count) => Workers::Count(count),
+            WorkersArg::Max => Workers::Max(Max::Max),
+        }
+    }
+}
+
+impl DispatchArg {
+    pub(crate) fn wanted(self) -> Dispatch {
+        match self {
+            DispatchArg::Auto => Dispatch::Auto,
+            DispatchArg::Pass => Dispatch::Pass,
+            DispatchArg::Shared => Dispatch::Shared,
+        }
+    }
+}
+
+impl ReadyArg {
+    pub(crate) fn wanted(self) -> Ready {
+        match self {
+            ReadyArg::Alive => Ready::Alive,
+            ReadyArg::Notify => Ready::Notify,
+        }
+    }
 }
 
 impl FromStr for WorkersArg {

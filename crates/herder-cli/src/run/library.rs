@@ -8,9 +8,10 @@ use herder_core::spec::{LibraryName, LifePolicy};
 use herder_master::config::{Command, Host, Library, LibraryProgram, OnReload};
 use herder_sys::user::Identity;
 
-use super::args::RunArgs;
 use super::node::{self, Engine, NodeError};
 use super::program::{self, Found, ProgramError};
+use super::words::Setting;
+use super::{Description, RunError};
 
 /// What serves the exports of a script.
 const HOST: Host = Host {
@@ -28,14 +29,11 @@ pub(crate) struct LibraryArg {
 /// Why a library cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LibraryError {
-    #[error("--library {name}: {source}")]
-    Node {
-        name: LibraryName,
-        source: NodeError,
-    },
-    #[error("--library {name}: {source}")]
+    #[error("{setting}: {source}")]
+    Node { setting: Setting, source: NodeError },
+    #[error("{setting}: {source}")]
     Program {
-        name: LibraryName,
+        setting: Setting,
         source: ProgramError,
     },
 }
@@ -60,75 +58,83 @@ impl LibraryArg {
     pub(super) fn name(&self) -> LibraryName {
         self.name
     }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
 }
 
 /// The libraries of the herd. They have the workers' rights and directory.
 pub(super) fn libraries(
-    args: &RunArgs,
+    description: &Description,
     identity: Option<&Identity>,
-) -> Result<Vec<Library>, LibraryError> {
-    let library = |given: &LibraryArg| {
-        let is_hosted = node::interpreter_of(&given.file, args.cwd.as_deref());
-        let (program, hang) = match is_hosted {
+) -> Result<Vec<Library>, RunError> {
+    let (app, usual) = (&description.app, LifePolicy::default());
+    let boot_timeout =
+        description.duration("boot_timeout", app.boot_timeout, usual.boot_timeout)?;
+    let watchdog = description.limit("watchdog", app.watchdog)?;
+    let library = |(name, file): &(LibraryName, PathBuf)| {
+        let maker = Maker {
+            description,
+            identity,
+            setting: description.words.entry("libraries", name.as_str()),
+        };
+        let (program, hang) = match node::interpreter_of(file, description) {
             Ok(interpreter) => {
-                let command = script(given, interpreter, args, identity)?;
-                (
-                    LibraryProgram::Hosted(command, HOST),
-                    LifePolicy::default().hang,
-                )
+                let command = maker.script(file, interpreter)?;
+                (LibraryProgram::Hosted(command, HOST), usual.hang)
             }
-            Err(NodeError::UnknownScript(_)) => {
-                let command = command(given, vec![path_of(&given.file)], args, identity)?;
-                let hang = args.watchdog.map(|watchdog| watchdog.0);
-                (LibraryProgram::Command(command), hang)
+            Err(NodeError::UnknownScript { .. }) => {
+                let command = maker.command(vec![path_of(file)])?;
+                (LibraryProgram::Command(command), watchdog)
             }
             Err(source) => {
-                let name = given.name;
-                return Err(LibraryError::Node { name, source });
+                let setting = maker.setting;
+                return Err(LibraryError::Node { setting, source }.into());
             }
         };
         Ok(Library {
-            name: given.name,
+            name: *name,
             program,
-            boot_timeout: args.boot_timeout.0,
+            boot_timeout,
             hang,
             on_reload: OnReload::Replace,
         })
     };
-    args.library.iter().map(library).collect()
+    description.libraries.iter().map(library).collect()
 }
 
-fn script(
-    given: &LibraryArg,
-    interpreter: &str,
-    args: &RunArgs,
-    identity: Option<&Identity>,
-) -> Result<Command, LibraryError> {
-    let mut argv: Vec<OsString> = vec![interpreter.into()];
-    if node::engine_of(interpreter.as_ref()) == Engine::Deno {
-        argv.extend(["run".into(), "-A".into()]);
+/// Makes the command of one library.
+struct Maker<'a> {
+    description: &'a Description,
+    identity: Option<&'a Identity>,
+    setting: Setting,
+}
+
+impl Maker<'_> {
+    fn script(&self, file: &Path, interpreter: &str) -> Result<Command, LibraryError> {
+        let mut argv: Vec<OsString> = vec![interpreter.into()];
+        if node::engine_of(interpreter.as_ref()) == Engine::Deno {
+            argv.extend(["run".into(), "-A".into()]);
+        }
+        argv.push(path_of(file));
+        self.command(argv)
     }
-    argv.push(path_of(&given.file));
-    command(given, argv, args, identity)
-}
 
-fn command(
-    given: &LibraryArg,
-    argv: Vec<OsString>,
-    args: &RunArgs,
-    identity: Option<&Identity>,
-) -> Result<Command, LibraryError> {
-    let name = given.name;
-    let found = program::find(&argv, args.cwd.as_deref());
-    let Found { path, sought, .. } =
-        found.map_err(|source| LibraryError::Program { name, source })?;
-    Ok(Command {
-        path,
-        sought: Some(sought),
-        argv,
-        directory: args.cwd.clone(),
-        identity: identity.cloned(),
-    })
+    fn command(&self, argv: Vec<OsString>) -> Result<Command, LibraryError> {
+        let found = program::find(&argv, self.description);
+        let Found { path, sought, .. } = found.map_err(|source| LibraryError::Program {
+            setting: self.setting.clone(),
+            source,
+        })?;
+        Ok(Command {
+            path,
+            sought: Some(sought),
+            argv,
+            directory: self.description.app.cwd.clone(),
+            identity: self.identity.cloned(),
+        })
+    }
 }
 
 /// A file is meant, and not a command of that name.

@@ -1,33 +1,37 @@
-//! `herder run`: from arguments to a configuration.
+//! From the description of an app to what a master runs: `herder run`, and the herds of the daemon.
 
 mod args;
+mod description;
 mod entry;
+pub(crate) mod herd;
 mod library;
 mod node;
+mod policies;
 mod program;
 pub(crate) mod services;
 mod typescript;
 mod units;
+mod words;
 
-use std::num::{NonZeroU32, NonZeroU64};
-use std::path::Path;
+use std::ffi::OsString;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use herder_core::spec::{
-    AppName, AppSpec, DispatchMode, LifePolicy, NameError, PickerKind, Readiness, RecyclePolicy,
-    ReloadPolicy, RestartPolicy, WorkerCount, WorkerCountError,
-};
-use herder_master::config::{Command, Config, Format, Program, Stdin, Titles};
-use herder_sys::user;
+use herder_api::Problem;
+use herder_api::app::{Dispatch, Ready, Stdin as AppStdin, Workers};
+use herder_core::spec::{AppName, AppSpec, DispatchMode, ListenAddress, PickerKind};
+use herder_master::config::{Command, Config, Numbering, Program, Stdin, Titles, WATCHDOG};
+use herder_sys::user::{self, Identity};
 
 use crate::launcher;
 pub(crate) use args::RunArgs;
-use args::{DispatchArg, ReadyArg, WorkersArg};
+pub(crate) use description::Description;
 use library::LibraryError;
 use node::NodeError;
 use program::ProgramError;
 use services::ServicesError;
-use units::{OrNever, Seconds};
+use words::Setting;
 
 /// How many connections the kernel queues when nothing else is said.
 const BACKLOG: u32 = 4096;
@@ -35,72 +39,73 @@ const BACKLOG: u32 = 4096;
 /// The permission bits of a Unix listener when nothing else is said.
 const OWNER_ONLY: u32 = 0o600;
 
-/// Why arguments do not make a herd.
+/// Why a description makes no herd.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     #[error(
         "say what is to run: herder run SCRIPT for a Node program, herder run -- PROGRAM for any other"
     )]
     Nothing,
-    #[error("--name: {0}")]
-    Name(#[from] NameError),
-    #[error("--workers: {0}")]
-    Workers(#[from] WorkerCountError),
+    #[error("{setting}: {problem}")]
+    Wrong { setting: Setting, problem: String },
     #[error(transparent)]
     Library(#[from] LibraryError),
     #[error(transparent)]
     Node(#[from] NodeError),
+    #[error("cannot read the order {path:?}: {problem}")]
+    Order { path: PathBuf, problem: String },
+    #[error("{}{}", .0.place.as_deref().map_or_else(String::new, |it| format!("{it}: ")), .0.message)]
+    Problem(Problem),
     #[error(transparent)]
     Program(#[from] ProgramError),
     #[error(transparent)]
     Services(#[from] ServicesError),
+    #[error("{}: a foreign program has no channel on which connections could be passed; use {} (or auto)",
+        .0.with("pass"), .0.with("shared"))]
+    NoChannel(Setting),
     #[error(
-        "--dispatch pass: a foreign program has no channel on which connections could be passed; \
-         use --dispatch shared (or auto)"
+        "{}: in shared mode the kernel gives a connection to whichever worker is first; {}",
+        .0.with(.1), .0.leave_out()
     )]
-    NoChannel,
+    NoPolicy(Setting, String),
     #[error(
-        "--policy {0}: in shared mode the kernel gives a connection to whichever worker is first; \
-         leave the option out"
+        "{}: in shared mode nobody counts a program's requests; use {} or {}", .0,
+        .0.other("max_lifetime"), .0.other("max_memory")
     )]
-    NoPolicy(String),
+    NoCount(Setting),
+    #[error("{}: only what is opened by {} has it; {}", .0, .0.other("listen"), .0.leave_out())]
+    NothingOpened(Setting),
     #[error(
-        "--max-requests: in shared mode nobody counts a program's requests; use \
-         --max-lifetime or --max-memory"
-    )]
-    NoCount,
-    #[error("{0}: only what is opened by --listen has it; leave the option out")]
-    NothingOpened(&'static str),
-    #[error(
-        "{option} {after:?}: a worker that is not ready within --boot-timeout ({limit:?}) is \
-         killed; make one shorter or the other longer"
+        "{setting} {after:?}: a worker that is not ready within {} ({limit:?}) is killed; make one \
+         shorter or the other longer", .setting.other("boot_timeout")
     )]
     ReadyTooLate {
-        option: &'static str,
+        setting: Setting,
         after: Duration,
         limit: Duration,
     },
-    #[error("--user {name:?}: {problem}")]
-    User { name: String, problem: String },
-    #[error("--cwd {path:?}: {problem}")]
-    Directory {
-        path: std::path::PathBuf,
+    #[error("{setting} {given:?}: {problem}")]
+    Unusable {
+        setting: Setting,
+        given: OsString,
         problem: String,
     },
 }
 
-/// What a herd of this program is to be.
-pub(crate) fn config(args: RunArgs) -> Result<Config, RunError> {
-    check_directory(&args)?;
-    let identity = args.user.as_deref().map(identity).transpose()?;
-    let mut libraries = library::libraries(&args, identity.as_ref())?;
-    let config = match args.script.clone() {
-        Some(script) => script_config(&args, &script, identity),
-        None if args.program.is_empty() => Err(RunError::Nothing),
-        None => foreign_config(&args, identity),
+/// What a herd of this description is to be.
+///
+/// # Errors
+/// When it cannot be: a setting is wrong, or a program is not there.
+pub(crate) fn config(description: &Description) -> Result<Config, RunError> {
+    check_directory(description)?;
+    let identity = identity(description)?;
+    let mut libraries = library::libraries(description, identity.as_ref())?;
+    let config = match &description.app.script {
+        Some(script) => script_config(description, script, identity),
+        None if description.tail.is_empty() => Err(RunError::Nothing),
+        None => foreign_config(description, identity),
     }?;
-    let built_in = services::library(&args, config.spec.name.as_str())?;
-    libraries.extend(built_in);
+    libraries.extend(services::library(description, config.spec.name.as_str())?);
     Ok(Config {
         libraries,
         ..config
@@ -109,135 +114,198 @@ pub(crate) fn config(args: RunArgs) -> Result<Config, RunError> {
 
 /// A script that Node, or an engine like it, runs.
 fn script_config(
-    args: &RunArgs,
+    description: &Description,
     script: &Path,
-    identity: Option<user::Identity>,
+    identity: Option<Identity>,
 ) -> Result<Config, RunError> {
-    node::check(args)?;
-    let script = &entry::resolve(script, args.cwd.as_deref())?;
-    let program = node::program(args, script, identity)?;
-    let (mode, reason) = node::dispatch(args, &program)?;
+    let app = &description.app;
+    let policy = policy(description)?;
+    node::check(description, policy)?;
+    let script = &entry::resolve(script, description.directory())?;
+    let program = node::program(description, script, identity)?;
+    let (mode, reason) = node::dispatch(description, &program)?;
     if mode == DispatchMode::Shared {
-        check_shared(args)?;
+        check_shared(description)?;
     }
-    check_readiness(args, args.node.listen_timeout)?;
-    let name = match &args.name {
-        Some(name) => name.parse::<AppName>()?,
-        None => node::default_name(script),
-    };
-    let mut spec = spec(args, name, args.node.listen_timeout)?;
+    let name = name(description, || node::default_name(script))?;
+    let listening = ("listen_timeout", app.listen_timeout, node::LISTENING);
+    let mut spec = policies::spec(description, name, listening)?;
     spec.dispatch.mode = mode;
-    spec.dispatch.picker = args.policy.unwrap_or(PickerKind::RoundRobin);
-    spec.recycle.max_requests = args.max_requests.and_then(NonZeroU64::new);
+    spec.dispatch.picker = policy.unwrap_or(PickerKind::RoundRobin);
+    spec.recycle.max_requests = app.max_requests.and_then(NonZeroU64::new);
     let hint = typescript::hint(script, &program.command);
-    let mut config = assemble(args, spec, Program::Node(program), reason);
+    let mut config = assemble(description, spec, Program::Node(program), reason)?;
     config.hints.extend(hint);
     Ok(config)
 }
 
 /// A program that knows nothing of us.
-fn foreign_config(args: &RunArgs, identity: Option<user::Identity>) -> Result<Config, RunError> {
-    node::check_none(args)?;
-    if let Some(option) = without_listener(args) {
-        return Err(RunError::NothingOpened(option));
+fn foreign_config(
+    description: &Description,
+    identity: Option<Identity>,
+) -> Result<Config, RunError> {
+    /// How long a program must live to count as ready.
+    const ALIVE: Duration = Duration::from_secs(1);
+    let app = &description.app;
+    node::check_none(description)?;
+    if let Some(setting) = without_listener(description) {
+        return Err(RunError::NothingOpened(setting));
     }
-    if args.dispatch == DispatchArg::Pass {
-        return Err(RunError::NoChannel);
+    if app.dispatch == Dispatch::Pass {
+        return Err(RunError::NoChannel(description.setting("dispatch")));
     }
-    check_shared(args)?;
-    check_readiness(args, args.ready_after)?;
-    let found = program::find(&args.program, args.cwd.as_deref())?;
-    let hint = hint(args);
-    let name = match &args.name {
-        Some(name) => name.parse::<AppName>()?,
-        None => program::default_name(&found),
-    };
-    let spec = spec(args, name, args.ready_after)?;
+    check_shared(description)?;
+    let found = program::find(&description.tail, description)?;
+    let hint = hint(description);
+    let name = name(description, || program::default_name(&found))?;
+    let spec = policies::spec(description, name, ("ready_after", app.ready_after, ALIVE))?;
     let command = Command {
         path: found.path,
         sought: Some(found.sought),
         argv: found.argv,
-        directory: args.cwd.clone(),
+        directory: app.cwd.clone(),
         identity,
     };
     let reason = "a foreign program accepts for itself";
-    let mut config = assemble(args, spec, Program::Command(command), reason);
+    let mut config = assemble(description, spec, Program::Command(command), reason)?;
     config.hints.extend(hint);
     Ok(config)
 }
 
 /// Who gives a listener means a program that takes it.
-fn hint(args: &RunArgs) -> Option<String> {
-    let words = args.program.iter();
+fn hint(description: &Description) -> Option<String> {
+    let words = description.tail.iter();
     let words: Vec<String> = words
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    let directory = args.cwd.as_deref().unwrap_or(Path::new("."));
-    let may_help = args.listen.is_empty() && args.workers != WorkersArg::Count(1);
+    let app = &description.app;
+    let directory = description.directory().unwrap_or(Path::new("."));
+    let may_help = app.listen.is_empty() && app.workers != Workers::Count(1);
     launcher::hint(&words, directory).filter(|_| may_help)
 }
 
-fn assemble(args: &RunArgs, spec: AppSpec, program: Program, reason: &str) -> Config {
-    Config {
+fn assemble(
+    description: &Description,
+    spec: AppSpec,
+    program: Program,
+    reason: &str,
+) -> Result<Config, RunError> {
+    let app = &description.app;
+    let listen = app.listen.iter();
+    let listen = listen.map(|text| description.parsed::<ListenAddress>("listen", text));
+    let unix_mode = app.unix_mode.as_deref();
+    let unix_mode = unix_mode.map(|text| description.parsed::<units::Mode>("unix_mode", text));
+    let environment = description.environment.as_ref();
+    let own = |(name, value): (&String, &String)| (name.into(), value.into());
+    Ok(Config {
         spec,
-        listen: args.listen.clone(),
+        listen: listen.collect::<Result<_, _>>()?,
         messages: None,
         libraries: Vec::new(),
-        backlog: args.backlog.unwrap_or(BACKLOG),
-        unix_mode: args.unix_mode.map_or(OWNER_ONLY, |mode| mode.0),
+        backlog: app.backlog.unwrap_or(BACKLOG),
+        unix_mode: unix_mode.transpose()?.map_or(OWNER_ONLY, |mode| mode.0),
         program,
-        format: if args.json {
-            Format::Json
-        } else {
-            Format::Text
-        },
+        environment: environment.map(|all| all.iter().map(own).collect()),
+        numbering: numbering(description)?,
+        format: description.format,
         observer: None,
         titles: Titles::default(),
         dispatch_reason: reason.to_owned(),
         hints: Vec::new(),
-        watchdog: match args.reload.master_watchdog {
-            OrNever::Never => None,
-            OrNever::After(Seconds(time)) => Some(time),
+        watchdog: match app.master_watchdog {
+            None => Some(WATCHDOG),
+            Some(time) => Some(time.0).filter(|time| !time.is_zero()),
         },
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        verdict_file: args.reload.verdict_file.clone(),
-        control: None,
-        stdin: Stdin::Null,
-        logs: None,
-        event_log: None,
+        verdict_file: description.verdict_file.clone(),
+        control: description.control.clone(),
+        stdin: match app.stdin {
+            AppStdin::Null => Stdin::Null,
+            AppStdin::Pipe => Stdin::Pipe,
+        },
+        logs: logs(description)?,
+        event_log: description.event_log.clone(),
+    })
+}
+
+/// Where the workers' lines go: to files, where there is a place for them.
+fn logs(description: &Description) -> Result<Option<herder_logs::Settings>, RunError> {
+    let directory = description.log_dir.as_deref();
+    let settings = directory.map(|place| herder_logs::Settings::of(&description.app, place));
+    settings.transpose().map_err(RunError::Problem)
+}
+
+/// The variables that tell a worker its slot.
+fn numbering(description: &Description) -> Result<Numbering, RunError> {
+    let app = &description.app;
+    let wrong = |problem: String| RunError::Wrong {
+        setting: description.setting("increment_var"),
+        problem,
+    };
+    let first = |name: &String| {
+        let Some(value) = description.variable(name) else {
+            let text = format!("there is no variable {name}; give its first value in env");
+            return Err(wrong(text));
+        };
+        let value = value.to_string_lossy();
+        match value.trim().parse::<i64>() {
+            Ok(number) => Ok((name.clone(), number)),
+            Err(_) => Err(wrong(format!("{name} is {value:?}, and not a number"))),
+        }
+    };
+    let added = app.increment_var.as_ref().map(first);
+    Ok(Numbering {
+        slot: app.instance_var.clone(),
+        added: added.transpose()?,
+    })
+}
+
+fn name(description: &Description, default: impl FnOnce() -> AppName) -> Result<AppName, RunError> {
+    match description.app.name.as_str() {
+        "" => Ok(default()),
+        name => description.parsed("name", name),
     }
 }
 
-/// An option for listeners of the herd's own, where there are none.
-fn without_listener(args: &RunArgs) -> Option<&'static str> {
+fn policy(description: &Description) -> Result<Option<PickerKind>, RunError> {
+    let policy = description.app.policy.as_deref();
+    let policy = policy.map(|text| description.parsed("policy", text));
+    policy.transpose()
+}
+
+/// A setting of listeners of the herd's own, where there are none.
+fn without_listener(description: &Description) -> Option<Setting> {
+    let app = &description.app;
     let given = [
-        ("--backlog", args.backlog.is_some()),
-        ("--unix-mode", args.unix_mode.is_some()),
+        ("backlog", app.backlog.is_some()),
+        ("unix_mode", app.unix_mode.is_some()),
     ];
     let mut given = given.into_iter().filter(|(_, given)| *given);
-    let (option, _) = given.next()?;
-    args.listen.is_empty().then_some(option)
+    let (field, _) = given.next()?;
+    let has_none = app.listen.is_empty();
+    has_none.then(|| description.setting(field))
 }
 
-fn check_shared(args: &RunArgs) -> Result<(), RunError> {
-    if let Some(policy) = args.policy {
-        return Err(RunError::NoPolicy(policy.to_string()));
+fn check_shared(description: &Description) -> Result<(), RunError> {
+    if let Some(policy) = policy(description)? {
+        let setting = description.setting("policy");
+        return Err(RunError::NoPolicy(setting, policy.to_string()));
     }
-    if args.max_requests.is_some() {
-        return Err(RunError::NoCount);
+    if description.app.max_requests.is_some() {
+        return Err(RunError::NoCount(description.setting("max_requests")));
     }
     Ok(())
 }
 
-fn check_readiness(args: &RunArgs, after: Seconds) -> Result<(), RunError> {
-    let (after, limit) = (after.0, args.boot_timeout.0);
-    if args.ready == ReadyArg::Alive && after >= limit {
-        let option = match args.script {
-            Some(_) => "--listen-timeout",
-            None => "--ready-after",
-        };
+fn check_readiness(
+    description: &Description,
+    field: &'static str,
+    after: Duration,
+    limit: Duration,
+) -> Result<(), RunError> {
+    if description.app.ready == Ready::Alive && after >= limit {
         return Err(RunError::ReadyTooLate {
-            option,
+            setting: description.setting(field),
             after,
             limit,
         });
@@ -245,79 +313,59 @@ fn check_readiness(args: &RunArgs, after: Seconds) -> Result<(), RunError> {
     Ok(())
 }
 
-fn check_directory(args: &RunArgs) -> Result<(), RunError> {
-    if let Some(path) = &args.cwd {
-        let problem = match std::fs::metadata(path) {
-            Ok(found) if found.is_dir() => return Ok(()),
-            Ok(_) => "it is not a directory".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        return Err(RunError::Directory {
-            path: path.clone(),
-            problem,
-        });
-    }
-    Ok(())
+fn check_directory(description: &Description) -> Result<(), RunError> {
+    let Some(path) = description.directory() else {
+        return Ok(());
+    };
+    let problem = match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => "it is not a directory".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(RunError::Unusable {
+        setting: description.setting("cwd"),
+        given: path.into(),
+        problem,
+    })
 }
 
-fn spec(args: &RunArgs, name: AppName, ready_after: Seconds) -> Result<AppSpec, RunError> {
-    let count = match args.workers {
-        WorkersArg::Max => std::thread::available_parallelism().map_or(1, usize::from),
-        WorkersArg::Count(count) => count,
-    };
-    let mut spec = AppSpec::new(name, WorkerCount::new(count)?);
-    spec.dispatch.mode = DispatchMode::Shared;
-    spec.restart = RestartPolicy {
-        max_restarts: NonZeroU32::new(args.max_restarts),
-        window: args.restart_window.0,
-        retry: args.restart_window.0,
-        ..RestartPolicy::default()
-    };
-    spec.recycle = RecyclePolicy {
-        max_requests: None,
-        max_lifetime: args.max_lifetime.map(|lifetime| lifetime.0),
-        max_memory: args.max_memory.and_then(|size| NonZeroU64::new(size.0)),
-    };
-    spec.life = LifePolicy {
-        readiness: match args.ready {
-            ReadyArg::Notify => Readiness::Message,
-            ReadyArg::Alive => Readiness::MessageOrAlive(ready_after.0),
-        },
-        boot_timeout: args.boot_timeout.0,
-        grace: args.grace.0,
-        hang: args.watchdog.map(|watchdog| watchdog.0),
-        hang_kill: hang_kill(args.watchdog),
-        ..LifePolicy::default()
-    };
-    spec.reload = ReloadPolicy {
-        surge: args.reload.surge,
-        max_unavailable: args.reload.max_unavailable,
-        soak: args.reload.soak.0,
-        latch: args.reload.reload_latch.0,
-        max_generations: args.reload.max_generations,
-    };
-    Ok(spec)
+/// Whose rights the workers have.
+fn identity(description: &Description) -> Result<Option<Identity>, RunError> {
+    let app = &description.app;
+    let user = app.user.as_deref();
+    let user = user.map(|name| look_up(description, "user", name, user::lookup));
+    let group = app.group.as_deref();
+    let group = group.map(|name| look_up(description, "group", name, user::lookup_group));
+    Ok(match (user.transpose()?, group.transpose()?) {
+        (None, None) => None,
+        (Some(identity), None) => Some(identity),
+        (Some(identity), Some(gid)) => Some(Identity { gid, ..identity }),
+        (None, Some(gid)) => Some(Identity {
+            uid: user::own(),
+            gid,
+            groups: vec![gid],
+        }),
+    })
 }
 
-/// A silent worker gets as long again to come back, but not longer than usual.
-fn hang_kill(watchdog: Option<Seconds>) -> Duration {
-    let usual = LifePolicy::default().hang_kill;
-    watchdog.map_or(usual, |watchdog| watchdog.0.min(usual))
-}
-
-fn identity(name: &str) -> Result<user::Identity, RunError> {
-    let error = |problem: String| RunError::User {
-        name: name.to_owned(),
+fn look_up<T>(
+    description: &Description,
+    field: &'static str,
+    name: &str,
+    find: fn(&str) -> std::io::Result<Option<T>>,
+) -> Result<T, RunError> {
+    let error = |problem: String| RunError::Unusable {
+        setting: description.setting(field),
+        given: name.into(),
         problem,
     };
     if !user::is_root() {
-        return Err(error(
-            "only root can start workers as another user".to_owned(),
-        ));
+        let text = format!("only root can start workers as another {field}");
+        return Err(error(text));
     }
-    match user::lookup(name) {
-        Ok(Some(identity)) => Ok(identity),
-        Ok(None) => Err(error("there is no such user".to_owned())),
+    match find(name) {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => Err(error(format!("there is no such {field}"))),
         Err(failed) => Err(error(failed.to_string())),
     }
 }

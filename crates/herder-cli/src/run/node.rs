@@ -3,16 +3,22 @@
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use herder_api::app::Dispatch;
 use herder_core::spec::{AppName, DispatchMode, PickerKind};
 use herder_master::config::{Command, Farewell, NodeProgram, NodeReady, Shim};
 use herder_sys::user::Identity;
 
-use super::args::{DispatchArg, RunArgs};
+use super::Description;
 use super::program::{self, Found, ProgramError};
+use super::words::{Setting, Words};
 
 /// Where Node puts its first inspector.
 const INSPECTOR: u16 = 9229;
+
+/// A worker that has not said by then that it listens is taken for ready.
+pub(super) const LISTENING: Duration = Duration::from_secs(3);
 
 /// How much of a script is read for its first line.
 const FIRST_LINE: u64 = 256;
@@ -23,55 +29,60 @@ pub(crate) enum NodeError {
     #[error("cannot read the script {path:?}: {problem}")]
     NoScript { path: PathBuf, problem: String },
     #[error(
-        "{0:?} is no script that herder knows how to run; name its --interpreter, or write -- before \
-         the program"
+        "{path:?} is no script that herder knows how to run; name its {interpreter}, or {cure}"
     )]
-    UnknownScript(PathBuf),
+    UnknownScript {
+        path: PathBuf,
+        interpreter: Setting,
+        cure: &'static str,
+    },
     #[error("{name} {problem}; {cure}")]
     Wrapper {
         name: String,
         problem: &'static str,
-        cure: &'static str,
+        cure: String,
     },
     #[error(
         "{0:?} is a directory without a script: its package.json names no main that is there, and it has \
          no index.js; name the script"
     )]
     NoEntry(PathBuf),
-    #[error("--node-args {0}: with it the script would never run; leave it out")]
+    #[error("{0}: with it the script would never run; leave it out")]
     NotRun(String),
-    #[error("{0}: only a SCRIPT can be told so; leave the option out")]
-    NoNode(&'static str),
+    #[error("{}: only a SCRIPT can be told so; {}", .0, .0.leave_out())]
+    NoNode(Setting),
     #[error(
-        "--listen: a Node program listens by itself; leave the option out, or add --send-handle NAME"
+        "{}: a Node program listens by itself; {}, or add {}", .0,
+        .0.leave_out(), .0.other("send_handle").with("NAME")
     )]
-    ListensItself,
-    #[error("--send-handle: say with --listen where the herd listens")]
-    NothingToSend,
-    #[error("--send-handle: name the message that the listener goes with, such as server")]
-    NamelessHandle,
+    ListensItself(Setting),
+    #[error("{}: say with {} where the herd listens", .0, .0.other("listen"))]
+    NothingToSend(Setting),
+    #[error("{0}: name the message that the listener goes with, such as server")]
+    NamelessHandle(Setting),
     #[error(
-        "{option}: a Node program listens by itself, and says so: {cure}; leave the option out"
+        "{setting}: a Node program listens by itself, and says so: {cure}; {}", .setting.leave_out()
     )]
     SaysItself {
-        option: &'static str,
+        setting: Setting,
         cure: &'static str,
     },
-    #[error("--wait-ready: with --send-handle a worker is ready when it has the handle")]
-    ReadyTwice,
-    #[error("--watchdog: a Node program sends no heartbeat; leave the option out")]
-    NoHeartbeat,
+    #[error("{}: with {} a worker is ready when it has the handle", .0, .0.other("send_handle"))]
+    ReadyTwice(Setting),
+    #[error("{}: a Node program sends no heartbeat; {}", .0, .0.leave_out())]
+    NoHeartbeat(Setting),
     #[error(
-        "--policy least-connections: nobody counts the connections that a Node program holds open; \
-         use round-robin, two-choices or ip-hash"
+        "{}: nobody counts the connections that a Node program holds open; use round-robin, \
+         two-choices or ip-hash", .0.with("least-connections")
     )]
-    NoCount,
+    NoCount(Setting),
     #[error(
-        "bun listens for itself, and the kernel chooses the worker; leave --dispatch pass and --policy out"
+        "bun listens for itself, and the kernel chooses the worker; leave {} and {} out",
+        .0.with("pass"), .0.other("policy")
     )]
-    BunListens,
-    #[error("--dispatch shared: deno takes the listener and never serves; leave the option out")]
-    DenoDoesNotShare,
+    BunListens(Setting),
+    #[error("{}: deno takes the listener and never serves; {}", .0.with("shared"), .0.leave_out())]
+    DenoDoesNotShare(Setting),
     #[error(transparent)]
     Interpreter(#[from] ProgramError),
 }
@@ -84,73 +95,89 @@ pub(super) enum Engine {
     Node,
 }
 
-/// Whether options that only a script understands were given to something else.
-pub(super) fn check_none(args: &RunArgs) -> Result<(), NodeError> {
-    let node = &args.node;
+/// Whether settings that only a script understands were given to something else.
+pub(super) fn check_none(description: &Description) -> Result<(), NodeError> {
+    let app = &description.app;
     let given = [
-        ("--interpreter", node.interpreter.is_some()),
-        ("--node-args", !node.node_args.is_empty()),
-        ("--wait-ready", node.wait_ready),
-        ("--send-handle", node.send_handle.is_some()),
-        ("--shutdown-with-message", node.shutdown_with_message),
-        ("--no-node-shim", node.no_node_shim),
+        ("interpreter", app.interpreter.is_some()),
+        ("node_args", !app.node_args.is_empty()),
+        ("wait_ready", app.wait_ready),
+        ("listen_timeout", app.listen_timeout.is_some()),
+        ("send_handle", app.send_handle.is_some()),
+        ("shutdown_with_message", app.shutdown_with_message),
+        ("node_shim", !app.node_shim),
     ];
     match given.into_iter().find(|(_, given)| *given) {
-        Some((option, _)) => Err(NodeError::NoNode(option)),
+        Some((field, _)) => Err(NodeError::NoNode(description.setting(field))),
         None => Ok(()),
     }
 }
 
 /// Finds what contradicts itself.
-pub(super) fn check(args: &RunArgs) -> Result<(), NodeError> {
-    match (&args.node.send_handle, args.listen.is_empty()) {
-        (None, false) => return Err(NodeError::ListensItself),
-        (Some(_), true) => return Err(NodeError::NothingToSend),
-        (Some(name), false) if name.is_empty() => return Err(NodeError::NamelessHandle),
-        (Some(_), false) if args.node.wait_ready => return Err(NodeError::ReadyTwice),
+pub(super) fn check(
+    description: &Description,
+    policy: Option<PickerKind>,
+) -> Result<(), NodeError> {
+    let (app, setting) = (&description.app, |field| description.setting(field));
+    match (&app.send_handle, app.listen.is_empty()) {
+        (None, false) => return Err(NodeError::ListensItself(setting("listen"))),
+        (Some(_), true) => return Err(NodeError::NothingToSend(setting("send_handle"))),
+        (Some(name), false) if name.is_empty() => {
+            return Err(NodeError::NamelessHandle(setting("send_handle")));
+        }
+        (Some(_), false) if app.wait_ready => {
+            return Err(NodeError::ReadyTwice(setting("wait_ready")));
+        }
         (None, true) | (Some(_), false) => {}
     }
-    if let Some(option) = super::without_listener(args) {
-        let cure = match option {
-            "--backlog" => "server.listen({ port, backlog })",
-            _ => "server.listen({ path, readableAll: true, writableAll: true })",
+    if let Some(setting) = super::without_listener(description) {
+        let cure = match app.backlog {
+            Some(_) => "server.listen({ port, backlog })",
+            None => "server.listen({ path, readableAll: true, writableAll: true })",
         };
-        return Err(NodeError::SaysItself { option, cure });
+        return Err(NodeError::SaysItself { setting, cure });
     }
-    if args.watchdog.is_some() {
-        return Err(NodeError::NoHeartbeat);
+    if app.watchdog.is_some() {
+        return Err(NodeError::NoHeartbeat(setting("watchdog")));
     }
-    if args.policy == Some(PickerKind::LeastConnections) {
-        return Err(NodeError::NoCount);
+    if policy == Some(PickerKind::LeastConnections) {
+        return Err(NodeError::NoCount(setting("policy")));
     }
     Ok(())
 }
 
 /// Who accepts, and why.
 pub(super) fn dispatch(
-    args: &RunArgs,
+    description: &Description,
     program: &NodeProgram,
 ) -> Result<(DispatchMode, &'static str), NodeError> {
+    let app = &description.app;
     let (pass, shared) = (DispatchMode::Pass, DispatchMode::Shared);
-    let policy = std::env::var("NODE_CLUSTER_SCHED_POLICY").ok();
+    let policy = description.variable("NODE_CLUSTER_SCHED_POLICY");
     let engine = engine_of(program.command.path.as_os_str());
     if engine == Engine::Bun {
-        if args.dispatch == DispatchArg::Pass || args.policy.is_some() {
-            return Err(NodeError::BunListens);
+        if app.dispatch == Dispatch::Pass || app.policy.is_some() {
+            return Err(NodeError::BunListens(description.setting("dispatch")));
         }
         return Ok((shared, "bun listens for itself, and the kernel chooses"));
     }
-    if args.node.send_handle.is_some() {
+    if app.send_handle.is_some() {
         return Ok((shared, "each worker is sent the listener"));
     }
-    match (args.dispatch, policy.as_deref()) {
-        (DispatchArg::Pass, _) => Ok((pass, "--dispatch pass")),
-        (DispatchArg::Shared, _) if engine == Engine::Deno => Err(NodeError::DenoDoesNotShare),
-        (DispatchArg::Shared, _) => Ok((shared, "--dispatch shared")),
-        (DispatchArg::Auto, Some("none")) if engine == Engine::Node => {
+    let said = |option, field| match description.words {
+        Words::Fields => field,
+        Words::Options => option,
+    };
+    match app.dispatch {
+        Dispatch::Pass => Ok((pass, said("--dispatch pass", "dispatch = \"pass\""))),
+        Dispatch::Shared if engine == Engine::Deno => {
+            Err(NodeError::DenoDoesNotShare(description.setting("dispatch")))
+        }
+        Dispatch::Shared => Ok((shared, said("--dispatch shared", "dispatch = \"shared\""))),
+        Dispatch::Auto if engine == Engine::Node && policy.is_some_and(|it| it == "none") => {
             Ok((shared, "NODE_CLUSTER_SCHED_POLICY=none"))
         }
-        (DispatchArg::Auto, _) => Ok((pass, "a program of Node's cluster")),
+        Dispatch::Auto => Ok((pass, "a program of Node's cluster")),
     }
 }
 
@@ -161,57 +188,53 @@ pub(super) fn default_name(script: &Path) -> AppName {
 
 /// The program that a worker is.
 pub(super) fn program(
-    args: &RunArgs,
+    description: &Description,
     script: &Path,
     identity: Option<Identity>,
 ) -> Result<NodeProgram, NodeError> {
-    let directory = args.cwd.as_deref();
-    let given = args.node.interpreter.clone();
-    let interpreter = match given {
-        Some(given) => given,
-        None => interpreter_of(script, directory)?.into(),
+    let app = &description.app;
+    let interpreter: OsString = match &app.interpreter {
+        Some(given) => given.into(),
+        None => interpreter_of(script, description)?.into(),
     };
-    check_interpreter(&interpreter)?;
+    check_interpreter(&interpreter, description)?;
     let engine = engine_of(&interpreter);
-    let own: Vec<String> = args
-        .node
+    let own = app
         .node_args
         .iter()
-        .flat_map(|text| text.split_whitespace())
-        .map(str::to_owned)
-        .collect();
-    check_own(&own, engine)?;
+        .flat_map(|text| text.split_whitespace());
+    let own: Vec<String> = own.map(str::to_owned).collect();
+    check_own(&own, engine, &description.setting("node_args"))?;
     let mut argv = vec![interpreter];
     if engine == Engine::Deno {
         argv.extend(["run".into(), "-A".into()]);
     }
     argv.extend(own.iter().map(OsString::from));
     argv.push(script.as_os_str().to_owned());
-    argv.extend(args.program.iter().cloned());
-    let found = program::find(&argv, directory)?;
-    let Found { path, sought, argv } = found;
+    argv.extend(description.tail.iter().cloned());
+    let Found { path, sought, argv } = program::find(&argv, description)?;
     Ok(NodeProgram {
         command: Command {
             path,
             sought: Some(sought),
             argv,
-            directory: args.cwd.clone(),
+            directory: app.cwd.clone(),
             identity,
         },
-        ready: match &args.node.send_handle {
+        ready: match &app.send_handle {
             Some(name) => NodeReady::Handle(name.clone()),
-            None if args.node.wait_ready => NodeReady::Message,
+            None if app.wait_ready => NodeReady::Message,
             None => NodeReady::Listening,
         },
-        farewell: if args.node.shutdown_with_message {
+        farewell: if app.shutdown_with_message {
             Farewell::Message
         } else {
             Farewell::Disconnect
         },
-        shim: if args.node.no_node_shim || engine != Engine::Node {
-            Shim::Off
-        } else {
+        shim: if app.node_shim && engine == Engine::Node {
             Shim::Preloaded
+        } else {
+            Shim::Off
         },
         inspect: inspector(&own),
     })
@@ -220,9 +243,9 @@ pub(super) fn program(
 /// Who runs the script, by its name or its first line.
 pub(super) fn interpreter_of(
     script: &Path,
-    directory: Option<&Path>,
+    description: &Description,
 ) -> Result<&'static str, NodeError> {
-    let path = program::within(directory, script);
+    let path = program::within(description.directory(), script);
     let unreadable = |error: std::io::Error| NodeError::NoScript {
         path: path.clone(),
         problem: error.to_string(),
@@ -253,26 +276,36 @@ pub(super) fn interpreter_of(
     };
     words
         .find_map(known)
-        .ok_or_else(|| NodeError::UnknownScript(script.to_owned()))
+        .ok_or_else(|| NodeError::UnknownScript {
+            path: script.to_owned(),
+            interpreter: description.setting("interpreter"),
+            cure: match description.words {
+                Words::Fields => "make it a command",
+                Words::Options => "write -- before the program",
+            },
+        })
 }
 
-fn check_interpreter(interpreter: &OsStr) -> Result<(), NodeError> {
+fn check_interpreter(interpreter: &OsStr, description: &Description) -> Result<(), NodeError> {
     let name = file_name(interpreter);
     let cure = match name.as_str() {
-        "npm" | "npx" | "pnpm" | "yarn" | "nodemon" => "use node",
-        "tsx" | "ts-node" => "use node with --node-args '--import tsx'",
+        "npm" | "npx" | "pnpm" | "yarn" | "nodemon" => "use node".to_owned(),
+        "tsx" | "ts-node" => {
+            let own = description.setting("node_args");
+            format!("use node with {}", own.with("--import tsx"))
+        }
         _ => return Ok(()),
     };
     Err(NodeError::Wrapper {
-        name: format!("--interpreter {name}"),
+        name: description.setting("interpreter").with(&name),
         problem: "would keep the program's channel to the master for itself",
         cure,
     })
 }
 
-fn check_own(own: &[String], engine: Engine) -> Result<(), NodeError> {
+fn check_own(own: &[String], engine: Engine, setting: &Setting) -> Result<(), NodeError> {
     if let Some(arg) = own.iter().find(|arg| does_something_else(arg, engine)) {
-        return Err(NodeError::NotRun(arg.clone()));
+        return Err(NodeError::NotRun(setting.with(arg)));
     }
     let starts_another = |arg: &&String| {
         let name = arg.split('=').next().unwrap_or_default();
@@ -281,9 +314,9 @@ fn check_own(own: &[String], engine: Engine) -> Result<(), NodeError> {
     match own.iter().find(starts_another) {
         None => Ok(()),
         Some(arg) => Err(NodeError::Wrapper {
-            name: format!("--node-args {arg}"),
+            name: setting.with(arg),
             problem: "would make node start the program in a process of its own, without its channel",
-            cure: "leave it out",
+            cure: "leave it out".to_owned(),
         }),
     }
 }
@@ -339,9 +372,23 @@ mod tests {
 
     #[test]
     fn a_launcher_is_named_with_the_cure() {
-        let tsx = check_interpreter(OsStr::new("/usr/bin/tsx")).expect_err("a launcher");
-        assert!(tsx.to_string().contains("--import tsx"), "{tsx}");
-        let check_own = |arg: &str| check_own(&[arg.to_owned()], Engine::Node);
+        let told = |words| {
+            let description = Description::bare(words);
+            let tsx = check_interpreter(OsStr::new("/usr/bin/tsx"), &description);
+            tsx.expect_err("a launcher").to_string()
+        };
+        assert!(
+            told(Words::Options).contains("--node-args '--import tsx'"),
+            "{}",
+            told(Words::Options)
+        );
+        assert!(
+            told(Words::Fields).contains("node_args = \"--import tsx\""),
+            "{}",
+            told(Words::Fields)
+        );
+        let own = Words::Options.of("node_args");
+        let check_own = |arg: &str| check_own(&[arg.to_owned()], Engine::Node, &own);
         let watch = check_own("--watch").expect_err("a launcher");
         assert!(watch.to_string().contains("leave it out"), "{watch}");
         for other in ["--watch-path=src", "--run=start"] {
@@ -354,7 +401,7 @@ mod tests {
     fn what_would_keep_the_script_from_running_is_refused() {
         let own = |text: &str, engine| {
             let own: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-            check_own(&own, engine)
+            check_own(&own, engine, &Words::Options.of("node_args"))
         };
         for text in [
             "-e 1",
@@ -383,6 +430,8 @@ mod tests {
     fn the_first_line_says_who_runs_a_script() {
         let scene = std::env::temp_dir().join(format!("herder-cli-{}", std::process::id()));
         std::fs::create_dir(&scene).expect("a directory");
+        let mut description = Description::bare(Words::Options);
+        description.app.cwd = Some(scene.clone());
         for (name, text, expected) in [
             ("a.mjs", "", Some("node")),
             ("a.mts", "", Some("node")),
@@ -392,13 +441,13 @@ mod tests {
             ("e.py", "", None),
         ] {
             std::fs::write(scene.join(name), text).expect("a file");
-            let found = interpreter_of(Path::new(name), Some(&scene));
+            let found = interpreter_of(Path::new(name), &description);
             assert_eq!(found.ok(), expected, "{name}");
         }
-        let missing = interpreter_of(Path::new("f.js"), Some(&scene));
+        let missing = interpreter_of(Path::new("f.js"), &description);
         assert!(matches!(missing, Err(NodeError::NoScript { .. })));
         std::fs::create_dir(scene.join("g.js")).expect("a directory");
-        let directory = interpreter_of(Path::new("g.js"), Some(&scene));
+        let directory = interpreter_of(Path::new("g.js"), &description);
         assert!(matches!(directory, Err(NodeError::NoScript { .. })));
         std::fs::remove_dir_all(&scene).expect("ours");
     }

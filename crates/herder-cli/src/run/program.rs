@@ -5,8 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use herder_core::spec::AppName;
+use herder_master::find::FindError;
 pub(crate) use herder_master::find::within;
-use herder_master::find::{FindError, look_up};
+
+use super::Description;
 
 /// A program that can be executed.
 #[derive(Debug)]
@@ -26,21 +28,21 @@ pub(crate) enum ProgramError {
     Find(#[from] FindError),
 }
 
-/// Finds the program that `words` name, as a shell would. `directory` is where it will run.
-pub(crate) fn find(words: &[OsString], directory: Option<&Path>) -> Result<Found, ProgramError> {
+/// Finds the program that `words` name, as a shell would that has the app's environment and directory.
+pub(crate) fn find(words: &[OsString], description: &Description) -> Result<Found, ProgramError> {
     let Some(first) = words.first().filter(|word| !word.is_empty()) else {
         return Err(ProgramError::Empty);
     };
-    if words.len() == 1 && is_command_line(first, directory) {
+    if words.len() == 1 && is_command_line(first, description.directory()) {
         let argv = vec!["sh".into(), "-c".into(), first.clone()];
         return Ok(Found {
-            path: look_up(OsStr::new("sh"), directory)?,
+            path: description.look_up(OsStr::new("sh"))?,
             sought: "sh".into(),
             argv,
         });
     }
     Ok(Found {
-        path: look_up(first, directory)?,
+        path: description.look_up(first)?,
         sought: first.clone(),
         argv: words.to_vec(),
     })
@@ -101,6 +103,11 @@ fn is_command_line(word: &OsStr, directory: Option<&Path>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::words::Words;
+
+    fn find(words: &[OsString]) -> Result<Found, ProgramError> {
+        super::find(words, &Description::bare(Words::Options))
+    }
 
     fn words(words: &[&str]) -> Vec<OsString> {
         words.iter().map(OsString::from).collect()
@@ -108,19 +115,19 @@ mod tests {
 
     #[test]
     fn a_name_is_looked_up_and_a_path_is_not() {
-        let sh = find(&words(&["sh", "-c", "true"]), None).expect("sh is there");
+        let sh = find(&words(&["sh", "-c", "true"])).expect("sh is there");
         assert!(sh.path.is_absolute());
         assert_eq!(sh.argv, words(&["sh", "-c", "true"]));
-        let error = find(&words(&["no-such-program-here"]), None).expect_err("it is not there");
+        let error = find(&words(&["no-such-program-here"])).expect_err("it is not there");
         assert!(error.to_string().contains("PATH"), "{error}");
-        let error = find(&words(&["/etc/passwd"]), None).expect_err("it is not executable");
+        let error = find(&words(&["/etc/passwd"])).expect_err("it is not executable");
         assert!(error.to_string().contains("chmod +x"), "{error}");
-        assert!(find(&words(&[""]), None).is_err());
+        assert!(find(&words(&[""])).is_err());
     }
 
     #[test]
     fn one_word_with_blanks_is_a_command_line() {
-        let found = find(&words(&["echo a; echo b"]), None).expect("sh is there");
+        let found = find(&words(&["echo a; echo b"])).expect("sh is there");
         assert_eq!(found.argv, words(&["sh", "-c", "echo a; echo b"]));
     }
 

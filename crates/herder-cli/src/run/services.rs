@@ -1,6 +1,6 @@
 //! The built-in library, as the command line describes it: shared state, scheduled jobs, messages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -15,17 +15,25 @@ use herder_services::library::{
     self, Backend, JobsSettings, NAME, NamespaceSettings, OpenError, Settings, StoreSettings,
 };
 
-use super::args::{RunArgs, ServiceArgs};
+use super::args::ServiceArgs;
+use super::words::Setting;
+use super::{Description, RunError};
+
+/// Where a store may be said to be, beside the setting.
+const STORE_VARIABLE: &str = "HERDER_STORE";
 
 /// `NAME=WHERE`.
 #[derive(Clone, Debug)]
-pub(crate) struct StateArg(NamespaceSettings);
+pub(crate) struct StateArg {
+    name: String,
+    place: String,
+}
 
 /// `NAME=TIMING`.
 #[derive(Clone, Debug)]
 pub(crate) struct JobArg {
-    name: JobName,
-    timing: Timing,
+    name: String,
+    timing: String,
 }
 
 /// Why the built-in library cannot be.
@@ -33,23 +41,26 @@ pub(crate) struct JobArg {
 pub(crate) enum ServicesError {
     #[error("--{option} {name}: it is given twice; leave one out")]
     Twice { option: &'static str, name: String },
+    #[error("{0}: {1}")]
+    Entry(Setting, String),
     #[error(
-        "--state {0}=store: say where the store is, for instance --store redis://127.0.0.1:6379"
+        "{}: say where the store is, for instance {}",
+        .0.with("store"), .0.other("store").with("redis://127.0.0.1:6379")
     )]
-    NoStore(String),
-    #[error("--store: {0}")]
-    Store(OpenError),
-    #[error("--{option} {path:?}: {problem}; a file is made, but its directory must be there")]
+    NoStore(Setting),
+    #[error("{0}: {1}")]
+    Store(Setting, OpenError),
+    #[error("{setting} {path:?}: {problem}; a file is made, but its directory must be there")]
     Place {
-        option: &'static str,
+        setting: Setting,
         path: PathBuf,
         problem: String,
     },
     #[error(
-        "--library {NAME}: so the library of --state, --jobs-file, --job and --bus is called; choose \
-         another name"
+        "{}: so the library of {}, {}, {} and {} is called; choose another name", .0,
+        .0.other("state"), .0.other("jobs_file"), .0.other("jobs"), .0.other("bus")
     )]
-    Name,
+    Name(Setting),
     #[error(transparent)]
     Other(OpenError),
 }
@@ -58,15 +69,16 @@ impl FromStr for StateArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<StateArg, String> {
-        let Some((name, backend)) = text.split_once('=') else {
+        let Some((name, place)) = text.split_once('=') else {
             return Err(format!(
                 "write NAME=memory, NAME=file:PATH or NAME=store, for instance {text}=memory"
             ));
         };
-        let backend: Backend = backend.parse()?;
-        let space = NamespaceSettings::new(name, backend);
-        space.check().map_err(|error| error.to_string())?;
-        Ok(StateArg(space))
+        namespace(name, place)?;
+        Ok(StateArg {
+            name: name.to_owned(),
+            place: place.to_owned(),
+        })
     }
 }
 
@@ -81,39 +93,66 @@ impl FromStr for JobArg {
                     .to_owned(),
             );
         };
+        job(name, timing)?;
         Ok(JobArg {
-            name: JobName::new(name).map_err(|error| error.to_string())?,
-            timing: timing
-                .parse()
-                .map_err(|error: herder_services::jobs::TimingError| error.to_string())?,
+            name: name.to_owned(),
+            timing: timing.to_owned(),
         })
     }
 }
 
+fn namespace(name: &str, place: &str) -> Result<NamespaceSettings, String> {
+    let backend: Backend = place.parse()?;
+    let space = NamespaceSettings::new(name, backend);
+    space.check().map_err(|error| error.to_string())?;
+    Ok(space)
+}
+
+fn job(name: &str, timing: &str) -> Result<(String, JobDefinition), String> {
+    let name = JobName::new(name).map_err(|error| error.to_string())?;
+    let timing = timing
+        .parse::<Timing>()
+        .map_err(|error| error.to_string())?;
+    Ok((name.to_string(), JobDefinition::new(timing)))
+}
+
+/// Names, and what belongs to them.
+type Named = BTreeMap<String, String>;
+
+/// The namespaces and jobs of a command line, by their names.
+///
+/// # Errors
+/// When one is given twice.
+pub(super) fn named(args: &ServiceArgs) -> Result<(Named, Named), ServicesError> {
+    check_once("state", args.state.iter().map(|state| state.name.as_str()))?;
+    check_once("job", args.job.iter().map(|job| job.name.as_str()))?;
+    let state = args.state.iter().cloned().map(|it| (it.name, it.place));
+    let jobs = args.job.iter().cloned().map(|it| (it.name, it.timing));
+    Ok((state.collect(), jobs.collect()))
+}
+
 /// The built-in library, if anything of it is asked for.
-pub(super) fn library(args: &RunArgs, app: &str) -> Result<Option<Library>, ServicesError> {
-    if !is_wanted(&args.services) {
+pub(super) fn library(description: &Description, app: &str) -> Result<Option<Library>, RunError> {
+    let settings = settings(description, app)?;
+    if !is_wanted(description) {
         return Ok(None);
     }
-    check(&args.services)?;
+    check(description, &settings)?;
     let name = NAME.parse().expect("it is the name of a library");
-    if args.library.iter().any(|library| library.name() == name) {
-        return Err(ServicesError::Name);
+    if description
+        .libraries
+        .iter()
+        .any(|(known, _)| *known == name)
+    {
+        let setting = description.words.entry("libraries", NAME);
+        return Err(ServicesError::Name(setting).into());
     }
-    settings(&args.services, app)
-        .check()
-        .map_err(|error| match error {
-            OpenError::Store(_) | OpenError::NotBuilt { .. } => ServicesError::Store(error),
-            OpenError::NoStore { name } => ServicesError::NoStore(name),
-            other @ (OpenError::Name { .. } | OpenError::File(_) | OpenError::Job { .. }) => {
-                ServicesError::Other(other)
-            }
-        })?;
+    let (boot_timeout, usual) = (description.app.boot_timeout, LifePolicy::default());
     Ok(Some(Library {
         name,
         program: LibraryProgram::Itself,
-        boot_timeout: args.boot_timeout.0,
-        hang: LifePolicy::default().hang,
+        boot_timeout: description.duration("boot_timeout", boot_timeout, usual.boot_timeout)?,
+        hang: usual.hang,
         // It is this executable, and what is in memory would be lost.
         on_reload: OnReload::Keep,
     }))
@@ -122,53 +161,73 @@ pub(super) fn library(args: &RunArgs, app: &str) -> Result<Option<Library>, Serv
 /// Lives as the built-in library.
 ///
 /// # Errors
-/// When the ties to the master cannot be made.
-pub(crate) fn live(args: &RunArgs, seat: LibrarySeat) -> std::io::Result<ExitCode> {
-    let settings = settings(&args.services, &seat.app);
+/// When the description is wrong, or the ties to the master cannot be made.
+pub(crate) fn live(description: &Description, seat: LibrarySeat) -> Result<ExitCode, String> {
+    let settings = settings(description, &seat.app).map_err(|error| error.to_string())?;
+    let usual = LifePolicy::default();
+    let grace = description.duration("grace", description.app.grace, usual.grace);
     let life = LifePolicy {
-        grace: args.grace.0,
-        ..LifePolicy::default()
+        grace: grace.map_err(|error| error.to_string())?,
+        ..usual
     };
-    herder::live_as_library(seat, &life, move |setup| {
+    let lived = herder::live_as_library(seat, &life, move |setup| {
         let settings = settings.clone();
         let herd = std::env::var(HERD_VARIABLE).unwrap_or_default();
         async move { library::open(settings, &herd, setup.epoch()).await }
+    });
+    lived.map_err(|error| error.to_string())
+}
+
+/// A store alone is no wish: the variable may be there for other programs.
+fn is_wanted(description: &Description) -> bool {
+    let app = &description.app;
+    app.bus || !app.state.is_empty() || !app.jobs.is_empty() || app.jobs_file.is_some()
+}
+
+fn settings(description: &Description, app: &str) -> Result<Settings, ServicesError> {
+    let wanted = &description.app;
+    let space = |(name, place): (&String, &String)| {
+        let setting = || description.words.entry("state", name.as_str());
+        namespace(name, place).map_err(|error| ServicesError::Entry(setting(), error))
+    };
+    let job = |(name, timing): (&String, &String)| {
+        let setting = || description.words.entry("jobs", name.as_str());
+        job(name, timing).map_err(|error| ServicesError::Entry(setting(), error))
+    };
+    let said = description.variable(STORE_VARIABLE);
+    let said = said.map(|url| url.to_string_lossy().into_owned());
+    let store = wanted.store.clone().or(said);
+    Ok(Settings {
+        state: wanted.state.iter().map(space).collect::<Result<_, _>>()?,
+        store: store.map(|url| StoreSettings::new(url, app)),
+        jobs: JobsSettings {
+            file: wanted.jobs_file.clone(),
+            defined: wanted.jobs.iter().map(job).collect::<Result<_, _>>()?,
+        },
     })
 }
 
-/// `--store` alone is no wish: the variable may be there for other programs.
-fn is_wanted(args: &ServiceArgs) -> bool {
-    args.bus || !args.state.is_empty() || !args.job.is_empty() || args.jobs_file.is_some()
-}
-
-fn settings(args: &ServiceArgs, app: &str) -> Settings {
-    let job = |job: &JobArg| {
-        let definition = JobDefinition::new(job.timing.clone());
-        (job.name.to_string(), definition)
-    };
-    let store = args.store.as_ref();
-    Settings {
-        state: args.state.iter().map(|state| state.0.clone()).collect(),
-        store: store.map(|url| StoreSettings::new(url.clone(), app)),
-        jobs: JobsSettings {
-            file: args.jobs_file.clone(),
-            defined: args.job.iter().map(job).collect(),
-        },
-    }
-}
-
-/// Finds what would be found out only by the library, which could not say which option is meant.
-fn check(args: &ServiceArgs) -> Result<(), ServicesError> {
-    let names = args.state.iter().map(|state| state.0.name.as_str());
-    check_once("state", names)?;
-    check_once("job", args.job.iter().map(|job| job.name.as_str()))?;
-    for state in &args.state {
-        if let Backend::File { path, .. } = &state.0.backend {
-            check_place("state", path)?;
+/// Finds what would be found out only by the library, which could not say which setting is meant.
+fn check(description: &Description, settings: &Settings) -> Result<(), ServicesError> {
+    for state in &settings.state {
+        if let Backend::File { path, .. } = &state.backend {
+            check_place(description.setting("state"), path)?;
         }
     }
-    let file = args.jobs_file.as_deref();
-    file.map_or(Ok(()), |path| check_place("jobs-file", path))
+    if let Some(path) = &settings.jobs.file {
+        check_place(description.setting("jobs_file"), path)?;
+    }
+    settings.check().map_err(|error| match error {
+        OpenError::Store(_) | OpenError::NotBuilt { .. } => {
+            ServicesError::Store(description.setting("store"), error)
+        }
+        OpenError::NoStore { name } => {
+            ServicesError::NoStore(description.words.entry("state", name))
+        }
+        other @ (OpenError::Name { .. } | OpenError::File(_) | OpenError::Job { .. }) => {
+            ServicesError::Other(other)
+        }
+    })
 }
 
 fn check_once<'a>(
@@ -185,7 +244,7 @@ fn check_once<'a>(
     }
 }
 
-fn check_place(option: &'static str, path: &Path) -> Result<(), ServicesError> {
+fn check_place(setting: Setting, path: &Path) -> Result<(), ServicesError> {
     let problem = if path.is_dir() {
         Some("it is a directory".to_owned())
     } else {
@@ -202,7 +261,7 @@ fn check_place(option: &'static str, path: &Path) -> Result<(), ServicesError> {
     let path = path.to_owned();
     problem.map_or(Ok(()), |problem| {
         Err(ServicesError::Place {
-            option,
+            setting,
             path,
             problem,
         })
@@ -216,18 +275,19 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Verb};
 
-    fn args(given: &[&str]) -> Result<RunArgs, String> {
+    fn description(given: &[&str]) -> Result<Description, String> {
         let words = ["herder", "run"].iter().chain(given).chain(&["app.js"]);
         let parsed = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
-        match parsed.verb {
-            Verb::Run(args) => Ok(*args),
-            Verb::Sig(_) => unreachable!("run was asked for"),
-        }
+        let Verb::Run(args) = parsed.verb else {
+            unreachable!("run was asked for");
+        };
+        Description::of_args(&args).map_err(|error| error.to_string())
     }
 
     fn said(given: &[&str]) -> String {
-        match args(given).and_then(|args| library(&args, "web").map_err(|error| error.to_string()))
-        {
+        let found = description(given)
+            .and_then(|given| library(&given, "web").map_err(|error| error.to_string()));
+        match found {
             Ok(library) => format!("{:?}", library.map(|library| library.name.to_string())),
             Err(error) => error,
         }
@@ -302,7 +362,7 @@ mod tests {
             "--store",
             "redis://h",
         ];
-        let settings = settings(&args(&given).expect("right").services, "web");
+        let settings = super::settings(&description(&given).expect("right"), "web").expect("right");
         assert_eq!(settings.state[0].name, "s");
         assert!(
             matches!(&settings.state[0].backend, Backend::File { path, .. } if path == Path::new("s.redb"))

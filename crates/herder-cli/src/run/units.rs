@@ -4,6 +4,8 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
 
+use herder_api::units::Period;
+
 /// A duration: `30`, `500ms`, `30s`, `5m`, `2h`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Seconds(pub(crate) Duration);
@@ -48,6 +50,12 @@ impl FromStr for Seconds {
             Some(millis) => Ok(Seconds(Duration::from_millis(millis))),
             None => Err("use seconds, or a number with a unit: 500ms, 30s, 5m, 2h".to_owned()),
         }
+    }
+}
+
+impl From<Seconds> for Period {
+    fn from(Seconds(time): Seconds) -> Period {
+        Period(time)
     }
 }
 

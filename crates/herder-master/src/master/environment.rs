@@ -3,8 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use herder_core::WorkerId;
 use herder_core::spec::AppName;
+use herder_core::{Slot, WorkerId};
+
+use crate::config::Numbering;
 
 /// A name and a value, as a plan carries them.
 pub(super) type Variable = (Vec<u8>, Vec<u8>);
@@ -30,9 +32,13 @@ fn inherited(vars: impl Iterator<Item = (OsString, OsString)>) -> Vec<Variable> 
         .collect()
 }
 
-/// What a process of the herd inherits, and what is added for all of them.
-pub(super) fn with(added: &[Variable]) -> Vec<Variable> {
-    let mut environment = inherited(std::env::vars_os());
+/// What a process of the herd inherits, and what is added for all of them. `given`: what it inherits if that
+/// is not the master's own environment.
+pub(super) fn with(given: Option<&[(OsString, OsString)]>, added: &[Variable]) -> Vec<Variable> {
+    let mut environment = match given {
+        Some(given) => inherited(given.iter().cloned()),
+        None => inherited(std::env::vars_os()),
+    };
     environment.extend_from_slice(added);
     environment
 }
@@ -44,6 +50,17 @@ pub(super) fn identify(environment: &mut Vec<Variable>, app: &AppName, id: Worke
     set(environment, "HERDER_SLOT", &slot);
     set(environment, "HERDER_WORKER_ID", id.incarnation.to_string());
     set(environment, "NODE_APP_INSTANCE", &slot);
+}
+
+/// Tells the worker its slot, as its program wants to hear it.
+pub(super) fn number(environment: &mut Vec<Variable>, numbering: &Numbering, slot: Slot) {
+    if let Some(name) = &numbering.slot {
+        set(environment, name, slot.to_string());
+    }
+    if let Some((name, first)) = &numbering.added {
+        let number = first.saturating_add(slot.0.into());
+        set(environment, name, number.to_string());
+    }
 }
 
 /// Sets a variable, over what was there.

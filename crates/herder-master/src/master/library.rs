@@ -101,7 +101,7 @@ pub(super) fn found(
     let crews = bound
         .into_iter()
         .map(|(library, info, _, listener)| {
-            let mut recipe = recipe(&config.spec, library, &environment);
+            let mut recipe = recipe(config, library, &environment);
             recipe.listener = listener;
             recipe.identity = identity.cloned();
             let supervisor = Supervisor::new(library_spec(&config.spec, library), random::seed());
@@ -280,13 +280,13 @@ fn found_by<'a>(libraries: impl Iterator<Item = (LibraryName, &'a Path)>) -> Vec
     environment
 }
 
-fn recipe(spec: &AppSpec, library: &Library, found: &[Variable]) -> LibraryRecipe {
+fn recipe(config: &Config, library: &Library, found: &[Variable]) -> LibraryRecipe {
     LibraryRecipe {
-        app: spec.name.clone(),
+        app: config.spec.name.clone(),
         library: library.clone(),
         listener: None,
         identity: None,
-        environment: environment::with(found),
+        environment: environment::with(config.environment.as_deref(), found),
         open_files: limits::inherited_open_files(),
     }
 }

@@ -228,8 +228,7 @@ fn workers(
     libraries: &[Variable],
 ) -> io::Result<Crew> {
     let shared = listen::shared(listeners, spec.dispatch.mode, &config.program)?;
-    let title = config.titles.worker;
-    let recipe = WorkerRecipe::new(spec, config.program, title, shared, libraries);
+    let recipe = WorkerRecipe::new(spec, config, shared, libraries);
     let supervisor = Supervisor::new(spec.clone(), random::seed());
     Ok(Crew::new(supervisor, Recipe::Workers(Box::new(recipe))))
 }

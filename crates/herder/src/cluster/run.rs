@@ -5,7 +5,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use herder_master::config::{Config, Observer, Program, Stdin};
+use herder_master::config::{Config, Numbering, Observer, Program, Stdin};
 use herder_master::role::WorkerSeat;
 use herder_sys::process;
 use herder_sys::signal::SignalFd;
@@ -201,6 +201,8 @@ impl Cluster {
             backlog: self.settings.listening.backlog,
             unix_mode: self.settings.listening.unix_mode,
             program: Program::Itself,
+            environment: None,
+            numbering: Numbering::default(),
             format: self.settings.format,
             observer: observer(self.hooks),
             titles: self.settings.titles,

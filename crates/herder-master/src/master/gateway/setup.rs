@@ -203,6 +203,8 @@ mod tests {
             backlog: 16,
             unix_mode: 0o600,
             program: Program::Itself,
+            environment: None,
+            numbering: crate::config::Numbering::default(),
             libraries: Vec::new(),
             format: Format::Quiet,
             observer: None,

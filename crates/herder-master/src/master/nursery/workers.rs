@@ -15,7 +15,7 @@ use herder_wire::plan::{
 
 use super::draft::Draft;
 use super::node::plan_node;
-use crate::config::{Command, NodeProgram, Program};
+use crate::config::{Command, Config, NodeProgram, Numbering, Program};
 use crate::dispatch::{Line, Link};
 use crate::launch;
 use crate::master::crew::MemberId;
@@ -31,6 +31,7 @@ pub(in crate::master) struct WorkerRecipe {
     title: Option<String>,
     /// What every worker inherits.
     environment: Vec<Variable>,
+    numbering: Numbering,
     /// In `shared` mode: the listeners with their names.
     listeners: Vec<(String, OwnedFd)>,
     /// The limit that the master itself was started with.
@@ -40,16 +41,16 @@ pub(in crate::master) struct WorkerRecipe {
 impl WorkerRecipe {
     pub(in crate::master) fn new(
         spec: &AppSpec,
-        program: Program,
-        title: Option<String>,
+        config: Config,
         listeners: Vec<(String, OwnedFd)>,
         libraries: &[Variable],
     ) -> WorkerRecipe {
         WorkerRecipe {
             spec: spec.clone(),
-            program,
-            title,
-            environment: environment::with(libraries),
+            program: config.program,
+            title: config.titles.worker,
+            environment: environment::with(config.environment.as_deref(), libraries),
+            numbering: config.numbering,
             listeners,
             open_files: limits::inherited_open_files(),
         }
@@ -91,6 +92,7 @@ impl WorkerRecipe {
         let app = self.spec.name.to_string();
         let mut environment = self.environment.clone();
         environment::identify(&mut environment, &self.spec.name, id);
+        environment::number(&mut environment, &self.numbering, id.slot);
         let title = match &self.title {
             Some(title) => title.clone(),
             None => format!("herder: worker {app}/{}", id.slot),

@@ -1,0 +1,237 @@
+//! What a herd is made from: an app, and how its settings are called.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use herder_api::App;
+use herder_api::app::{Dispatch, Max, Ready, Workers};
+use herder_api::units::{Period, Size};
+use herder_core::spec::LibraryName;
+use herder_master::config::Format;
+
+use super::args::{DispatchArg, ReadyArg, RunArgs, WorkersArg};
+use super::program::ProgramError;
+use super::units::OrNever;
+use super::words::{Setting, Words};
+use super::{RunError, services};
+
+/// An app to be run, and what is not the app's.
+#[derive(Clone, Debug)]
+pub(crate) struct Description {
+    pub(crate) app: App,
+    /// What runs: the command, or what stands behind the script. As it was given; it need not be text.
+    pub(crate) tail: Vec<OsString>,
+    /// The libraries, in the order in which they were named.
+    pub(crate) libraries: Vec<(LibraryName, PathBuf)>,
+    pub(crate) words: Words,
+    /// The environment of the workers; `None` = this process's own.
+    pub(crate) environment: Option<BTreeMap<String, String>>,
+    pub(crate) format: Format,
+    pub(crate) verdict_file: Option<PathBuf>,
+    /// Where the herd's socket is to be.
+    pub(crate) control: Option<PathBuf>,
+    /// Where the herd's own events are written to.
+    pub(crate) event_log: Option<PathBuf>,
+    /// Where log files are that are named by nothing else.
+    pub(crate) log_dir: Option<PathBuf>,
+}
+
+impl Description {
+    /// An app of a file or an order.
+    ///
+    /// # Errors
+    /// When a library's name is none.
+    pub(crate) fn of_app(
+        app: App,
+        environment: BTreeMap<String, String>,
+    ) -> Result<Description, RunError> {
+        let words = Words::Fields;
+        let library = |(name, file): (&String, &PathBuf)| match name.parse::<LibraryName>() {
+            Ok(name) => Ok((name, file.clone())),
+            Err(error) => Err(RunError::Wrong {
+                setting: words.entry("libraries", name.as_str()),
+                problem: error.to_string(),
+            }),
+        };
+        let libraries = app
+            .libraries
+            .iter()
+            .map(library)
+            .collect::<Result<_, _>>()?;
+        let own = app.command.iter().chain(&app.args);
+        Ok(Description {
+            tail: own.map(OsString::from).collect(),
+            libraries,
+            words,
+            environment: Some(environment),
+            format: Format::default(),
+            verdict_file: None,
+            control: None,
+            event_log: None,
+            log_dir: None,
+            app,
+        })
+    }
+
+    /// What was asked for on the command line.
+    ///
+    /// # Errors
+    /// When something is named twice.
+    pub(crate) fn of_args(args: &RunArgs) -> Result<Description, RunError> {
+        let libraries = args
+            .library
+            .iter()
+            .map(|it| (it.name(), it.file().to_owned()));
+        let (state, jobs) = services::named(&args.services)?;
+        let (node, reload) = (&args.node, &args.reload);
+        let app = App {
+            name: args.name.clone().unwrap_or_default(),
+            script: args.script.clone(),
+            interpreter: node.interpreter.as_ref().map(|it| lossy(it)),
+            node_args: node.node_args.clone(),
+            cwd: args.cwd.clone(),
+            user: args.user.clone(),
+            workers: args
+                .workers
+                .map_or(Workers::Max(Max::Max), WorkersArg::wanted),
+            listen: args.listen.iter().map(ToString::to_string).collect(),
+            backlog: args.backlog,
+            unix_mode: args.unix_mode.map(|mode| format!("{:o}", mode.0)),
+            dispatch: args.dispatch.map_or(Dispatch::Auto, DispatchArg::wanted),
+            policy: args.policy.map(|policy| policy.to_string()),
+            send_handle: node.send_handle.clone(),
+            node_shim: !node.no_node_shim,
+            ready: args.ready.map_or(Ready::Alive, ReadyArg::wanted),
+            ready_after: args.ready_after.map(Into::into),
+            wait_ready: node.wait_ready,
+            listen_timeout: node.listen_timeout.map(Into::into),
+            boot_timeout: args.boot_timeout.map(Into::into),
+            grace: args.grace.map(Into::into),
+            shutdown_with_message: node.shutdown_with_message,
+            max_restarts: args.max_restarts,
+            restart_window: args.restart_window.map(Into::into),
+            max_requests: args.max_requests,
+            max_lifetime: args.max_lifetime.map(Into::into),
+            max_memory: args.max_memory.map(|size| Size(size.0)),
+            watchdog: args.watchdog.map(Into::into),
+            surge: reload.surge.map(Into::into),
+            max_unavailable: reload.max_unavailable,
+            soak: reload.soak.map(|time| Period(time.0)),
+            reload_latch: reload.reload_latch.map(|time| Period(time.0)),
+            max_generations: reload.max_generations.map(Into::into),
+            master_watchdog: reload.master_watchdog.map(|time| match time {
+                OrNever::Never => Period::secs(0),
+                OrNever::After(time) => time.into(),
+            }),
+            state,
+            store: args.services.store.clone(),
+            jobs,
+            jobs_file: args.services.jobs_file.clone(),
+            bus: args.services.bus,
+            ..App::default()
+        };
+        Ok(Description {
+            tail: args.program.clone(),
+            libraries: libraries.collect(),
+            words: Words::Options,
+            environment: None,
+            format: if args.json {
+                Format::Json
+            } else {
+                Format::Text
+            },
+            verdict_file: reload.verdict_file.clone(),
+            control: None,
+            event_log: None,
+            log_dir: None,
+            app,
+        })
+    }
+
+    /// A description of nothing, for tests.
+    #[cfg(test)]
+    pub(crate) fn bare(words: Words) -> Description {
+        Description {
+            app: App::default(),
+            tail: Vec::new(),
+            libraries: Vec::new(),
+            words,
+            environment: None,
+            format: Format::default(),
+            verdict_file: None,
+            control: None,
+            event_log: None,
+            log_dir: None,
+        }
+    }
+
+    /// The setting of this field, for an error.
+    pub(crate) fn setting(&self, field: &'static str) -> Setting {
+        self.words.of(field)
+    }
+
+    /// Where it runs; `None` = where the master does.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.app.cwd.as_deref()
+    }
+
+    /// A variable of the workers' environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<OsString> {
+        match &self.environment {
+            Some(environment) => environment.get(name).map(OsString::from),
+            None => std::env::var_os(name),
+        }
+    }
+
+    /// Finds a program as a worker would.
+    pub(crate) fn look_up(&self, name: &OsStr) -> Result<PathBuf, ProgramError> {
+        let path = self.variable("PATH");
+        let found = herder_master::find::look_up_along(name, self.directory(), path.as_deref());
+        found.map_err(Into::into)
+    }
+
+    /// A duration that was given, or the usual one. It is more than 0.
+    pub(crate) fn duration(
+        &self,
+        field: &'static str,
+        given: Option<Period>,
+        usual: Duration,
+    ) -> Result<Duration, RunError> {
+        match given {
+            Some(Period(Duration::ZERO)) => Err(RunError::Wrong {
+                setting: self.setting(field),
+                problem: "it must be more than 0".to_owned(),
+            }),
+            Some(Period(time)) => Ok(time),
+            None => Ok(usual),
+        }
+    }
+
+    /// A duration that need not be there, but is more than 0 if it is.
+    pub(crate) fn limit(
+        &self,
+        field: &'static str,
+        given: Option<Period>,
+    ) -> Result<Option<Duration>, RunError> {
+        let given = given.map(|time| self.duration(field, Some(time), Duration::ZERO));
+        given.transpose()
+    }
+
+    /// A text that is parsed.
+    pub(crate) fn parsed<T: std::str::FromStr<Err: ToString>>(
+        &self,
+        field: &'static str,
+        text: &str,
+    ) -> Result<T, RunError> {
+        text.parse().map_err(|error: T::Err| RunError::Wrong {
+            setting: self.setting(field),
+            problem: error.to_string(),
+        })
+    }
+}
+
+fn lossy(text: &OsStr) -> String {
+    text.to_string_lossy().into_owned()
+}
