@@ -8,7 +8,7 @@ use std::process::ExitStatus;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus};
 
-use crate::signal::Signal;
+use crate::signal::{self, Signal};
 
 /// A handle of one process that stays right when its number is given to another.
 ///
@@ -45,6 +45,17 @@ impl PidFd {
     /// `EPERM` when it belongs to somebody else.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         rustix::process::pidfd_send_signal(&self.fd, signal.to_rustix())?;
+        Ok(())
+    }
+
+    /// Sends the signal of any number, those without a name included.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is no such signal, or it belongs to the C library; else as
+    /// [`signal`](PidFd::signal).
+    pub fn signal_numbered(&self, number: i32) -> io::Result<()> {
+        let signal = signal::numbered(number).ok_or(io::ErrorKind::InvalidInput)?;
+        rustix::process::pidfd_send_signal(&self.fd, signal)?;
         Ok(())
     }
 

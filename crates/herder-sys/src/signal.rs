@@ -119,6 +119,22 @@ impl Signal {
     }
 }
 
+/// Whether programs can be sent the signal of this number.
+#[must_use]
+pub fn is_number(number: i32) -> bool {
+    numbered(number).is_some()
+}
+
+/// The signal of this number, unless it is one of the C library's own.
+pub(crate) fn numbered(number: i32) -> Option<rustix::process::Signal> {
+    let named = rustix::process::Signal::from_named_raw(number);
+    let is_real_time = (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number);
+    named.or_else(|| {
+        // SAFETY: it is a real-time signal, and none of those that the C library keeps to itself.
+        is_real_time.then(|| unsafe { rustix::process::Signal::from_raw_unchecked(number) })
+    })
+}
+
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -64,6 +64,12 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// As whom this process acts.
+#[must_use]
+pub fn effective_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 enum Key<'a> {
     Name(&'a CString),
     Uid(u32),

@@ -119,6 +119,12 @@ impl Supervisor {
         self.life(worker).map(|life| life.generation)
     }
 
+    /// When the process of a live incarnation was asked for; `None` when it is dead or was never born.
+    #[must_use]
+    pub fn born(&self, worker: WorkerId) -> Option<Tick> {
+        self.life(worker).map(|life| life.born)
+    }
+
     /// Every live incarnation, by slot, then oldest first.
     pub fn workers(&self) -> impl Iterator<Item = (WorkerId, Phase)> {
         self.slots_of_places().flat_map(|(slot, place)| {

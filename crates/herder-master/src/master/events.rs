@@ -14,6 +14,7 @@ use super::crew::MemberId;
 use super::legacy::Statement;
 use super::member::Fate;
 use super::notify::Heard;
+use super::socket::HerdSocket;
 use super::token::Source;
 use super::{Heir, Master, Stopping, now};
 use crate::event::HerdEvent;
@@ -28,6 +29,9 @@ impl Master {
                     self.on_control(part, life, event);
                 }
             }
+            // What was told is passed on at the end of the turn.
+            Some(Source::Bell) => {}
+            Some(Source::Client(number)) => self.on_client(number),
             Some(Source::Dispatch) => self.on_dispatch_news(),
             Some(Source::Exit(number, life)) => {
                 if let Some(part) = self.crews.numbered(number) {
@@ -42,6 +46,7 @@ impl Master {
             }
             Some(Source::Probe) => self.on_probe(),
             Some(Source::Signal) => self.on_signals()?,
+            Some(Source::Socket) => self.on_socket(),
             None => {}
         }
         Ok(())
@@ -60,6 +65,7 @@ impl Master {
         self.press_lingering(now);
         self.bury_unexplained(now);
         self.press_probe(now);
+        self.tend_door(now);
     }
 
     /// How long nothing is due.
@@ -71,6 +77,7 @@ impl Master {
             sample,
             self.book.beat_at(),
             self.inquiry.as_ref().map(Inquiry::deadline),
+            self.socket.as_ref().and_then(HerdSocket::poll_timeout),
         ];
         let now = now();
         wishes.into_iter().flatten().min().map(|at| at.since(now))

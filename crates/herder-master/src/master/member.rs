@@ -52,6 +52,8 @@ pub(super) struct Member {
     pub(super) exhaustion: Exhaustion,
     /// How it broke the protocol.
     pub(super) problem: Option<String>,
+    /// Whether it counts as ready because it merely lived long enough.
+    pub(super) guessed: bool,
 }
 
 /// Whose child a process is.

@@ -24,6 +24,7 @@ mod reload;
 mod runtime;
 mod setup;
 mod signals;
+mod socket;
 mod token;
 mod upgrade;
 
@@ -60,6 +61,7 @@ use reload::{Editions, Reloads};
 use runtime::Runtime;
 use setup::Setup;
 use signals::Ending;
+use socket::HerdSocket;
 use upgrade::{Leap, NextBuild};
 
 /// How many events one turn takes from the kernel.
@@ -110,6 +112,7 @@ fn live(setup: Setup) -> u8 {
             last_lines,
         });
     }
+    master.dismiss_clients();
     if master.heir == Heir::Master {
         master.clean_up();
     }
@@ -162,6 +165,8 @@ struct Master {
     next_build: Option<NextBuild>,
     /// The upgrade that goes on.
     upgrade: Option<UpgradeState<'static>>,
+    /// Where the herd can be asked.
+    socket: Option<HerdSocket>,
 }
 
 /// Who cleans up after the herd.
@@ -197,6 +202,7 @@ impl Master {
             self.go_on_reloading();
             self.open_doors();
             self.keep_books();
+            self.serve_clients();
             if let Some(outcome) = self.outcome() {
                 return Ok(End::Herd(outcome));
             }

@@ -10,6 +10,11 @@ use crate::part::Part;
 
 impl Master {
     pub(super) fn announce(&mut self, part: Part, notice: Notice) {
+        if let Notice::Ready { worker, guessed } = notice
+            && let Some(member) = self.crews.member_mut(MemberId { part, worker })
+        {
+            member.guessed = guessed;
+        }
         // What was told once must be known to whoever comes next: that a program is ready cannot be asked
         // again, and a verdict is given once.
         let is_final = matches!(

@@ -26,6 +26,7 @@ use super::nursery::{Nursery, Recipe, WorkerRecipe};
 use super::reload::{Editions, Reloads};
 use super::runtime::Runtime;
 use super::signals::Ending;
+use super::socket::{HerdSocket, SocketError};
 use super::token::Source;
 use super::{Heir, Master, Stopping, now};
 use crate::config::{Config, NodeProgram, Program};
@@ -73,12 +74,14 @@ pub(super) enum SetupError {
     Libraries(#[from] LibrariesError),
     #[error(transparent)]
     Messages(#[from] MessageError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
 }
 
 impl SetupError {
     pub(super) fn status(&self) -> u8 {
         match self {
-            SetupError::Listen(_) => status::CANNOT_LISTEN,
+            SetupError::Listen(_) | SetupError::Socket(_) => status::CANNOT_LISTEN,
             SetupError::Io(_) | SetupError::Legacy(_) => status::INTERNAL,
             SetupError::Addresses(_) | SetupError::Libraries(_) | SetupError::Messages(_) => {
                 status::USAGE
@@ -115,6 +118,7 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
     let mut estate = Estate::open(charge, &config)?;
     let listeners = estate.listen(&config)?;
     let mut runtime = estate.places(&config, &listeners)?;
+    let socket = estate.socket(&config, &listeners, &mut runtime)?;
     let libraries = estate.libraries(&config, &mut runtime)?;
     let spec = estate.spec(&config);
     let verdicts = config.verdict_file.take();
@@ -154,6 +158,7 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
         version,
         book,
         spec,
+        socket,
     };
     let master = pieces.assemble(restored.as_ref())?;
     let legacy = restored.map(|restored| Legacy {
@@ -179,6 +184,7 @@ struct Pieces {
     version: String,
     book: Book,
     spec: AppSpec,
+    socket: Option<HerdSocket>,
 }
 
 impl Pieces {
@@ -187,6 +193,12 @@ impl Pieces {
         watch_all(&epoll, &self.signals, &self.book, &self.delivery)?;
         for (_, crew) in &mut self.crews {
             crew.watch(&epoll)?;
+        }
+        if let Some(socket) = &self.socket {
+            socket.watch(&epoll)?;
+            if socket.has_clients() {
+                self.output.listen_in(socket.bell());
+            }
         }
         let known = restored.map(|it| &it.state);
         let stopping = known.map_or(Stopping::No, |known| known.stopping);
@@ -216,6 +228,7 @@ impl Pieces {
             upgrade: known.and_then(|it| it.upgrade.clone()),
             book: self.book,
             spec: self.spec,
+            socket: self.socket,
         })
     }
 }

@@ -54,17 +54,52 @@ impl Master {
             fast,
         });
         if fast {
-            self.stopping = Stopping::AtOnce;
-            for part in self.crews.parts() {
-                self.feed(part, Event::StopNow);
-            }
+            self.stop_at_once();
         } else {
-            self.stopping = Stopping::Gracefully;
-            self.tell_service("STOPPING=1");
-            self.give_reload_up();
-            self.stop_letting_in();
-            self.feed(Part::Workers, Event::Stop);
+            self.stop_in_order();
         }
+    }
+
+    /// Stops the herd as somebody wishes who says how. The same wish again changes nothing.
+    pub(super) fn end(&mut self, pace: Pace) {
+        let (is_news, fast) = match (pace, self.stopping) {
+            (Pace::InOrder, before) => (before == Stopping::No, false),
+            (Pace::AtOnce, before) => (before != Stopping::AtOnce, true),
+        };
+        if !is_news {
+            return;
+        }
+        let (signal, at) = (None, now());
+        self.ended_by.get_or_insert(Ending { signal, at });
+        self.tell(HerdEvent::ShuttingDown { signal: None, fast });
+        if self.stopping == Stopping::No {
+            self.stop_in_order();
+        }
+        if fast {
+            self.stop_at_once();
+        }
+    }
+
+    fn stop_in_order(&mut self) {
+        self.stopping = Stopping::Gracefully;
+        self.tell_service("STOPPING=1");
+        self.give_reload_up();
+        self.answer_that_it_stops();
+        self.stop_letting_in();
+        self.feed(Part::Workers, Event::Stop);
+    }
+
+    fn stop_at_once(&mut self) {
+        self.stopping = Stopping::AtOnce;
+        for part in self.crews.parts() {
+            self.feed(part, Event::StopNow);
+        }
+    }
+
+    /// From now on the app has this many workers.
+    pub(super) fn scale_to(&mut self, workers: WorkerCount) {
+        self.spec.workers = workers;
+        self.feed(Part::Workers, Event::Scale(workers));
     }
 
     fn scale(&mut self, direction: Direction) {
@@ -74,15 +109,21 @@ impl Master {
             Direction::Down => count.saturating_sub(1),
         };
         match WorkerCount::new(wanted) {
-            Ok(workers) => {
-                self.spec.workers = workers;
-                self.feed(Part::Workers, Event::Scale(workers));
-            }
+            Ok(workers) => self.scale_to(workers),
             Err(error) => self.tell(HerdEvent::Warning {
                 text: error.to_string(),
             }),
         }
     }
+}
+
+/// How the herd is to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Whatever is under way is finished.
+    InOrder,
+    /// Nothing is waited for.
+    AtOnce,
 }
 
 /// What asked the herd to end first.

@@ -9,6 +9,10 @@ use crate::part::PartNumber;
 pub(super) enum Source {
     /// A member's control channel.
     Control(PartNumber, Incarnation),
+    /// Something that was told, for the clients of the herd's socket.
+    Bell,
+    /// A client of the herd's socket, by its number.
+    Client(u64),
     /// The dispatch thread.
     Dispatch,
     /// A member's end.
@@ -21,6 +25,8 @@ pub(super) enum Source {
     Probe,
     /// A signal.
     Signal,
+    /// The herd's socket.
+    Socket,
 }
 
 /// A token is the kind of its source, the part, and the life within the part.
@@ -40,6 +46,9 @@ impl Source {
             Source::Control(part, life) => (4, member(part, life)),
             Source::Notify(part, life) => (5, member(part, life)),
             Source::Probe => (6, 0),
+            Source::Socket => (7, 0),
+            Source::Client(number) => (8, number),
+            Source::Bell => (9, 0),
         };
         (kind << KIND_SHIFT) | member
     }
@@ -56,6 +65,9 @@ impl Source {
             4 => Some(Source::Control(part, life)),
             5 => Some(Source::Notify(part, life)),
             6 => Some(Source::Probe),
+            7 => Some(Source::Socket),
+            8 => Some(Source::Client(token & !(u64::MAX << KIND_SHIFT))),
+            9 => Some(Source::Bell),
             _ => None,
         }
     }
@@ -83,6 +95,10 @@ mod tests {
             Source::Notify(PartNumber(0), Incarnation(1)),
             Source::Probe,
             Source::Signal,
+            Source::Socket,
+            Source::Client(1),
+            Source::Client(1 << PART_SHIFT),
+            Source::Bell,
         ] {
             assert_eq!(Source::of(source.token()), Some(source));
             assert!(tokens.insert(source.token()), "{source:?} has its own");

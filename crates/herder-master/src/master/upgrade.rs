@@ -110,6 +110,7 @@ impl Master {
     /// keeper starts a master.
     pub(super) fn leap(mut self, leap: Leap) -> u8 {
         failpoint::hit("master.upgrade.save");
+        self.pack_socket();
         self.save();
         self.book.vault.flush();
         let vessel = Vessel {
@@ -212,7 +213,12 @@ impl Master {
             last_lines: refusal.last_lines,
             ..Verdict::done(Operation::Upgrade, self.generation(), took, wall_clock())
         };
-        self.keep_verdict(verdict.clone());
+        if is_own {
+            self.keep_verdict(verdict.clone());
+        } else {
+            // Those who wait, wait for the one that goes on.
+            self.reloads.note(verdict.clone());
+        }
         let verdict = Box::new(verdict);
         self.tell(HerdEvent::Refused { verdict });
     }

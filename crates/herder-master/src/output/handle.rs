@@ -11,7 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use herder_core::spec::AppName;
+use herder_sys::wake::Wake;
 
+use super::ear::{Ear, Overheard};
 use super::narrator::Narrator;
 use super::pipes::Pipes;
 use super::queue::Queue;
@@ -128,6 +130,21 @@ impl Output {
     fn unreadable(&self, process: Process, error: &io::Error) {
         let text = format!("the output of {} cannot be read: {error}", Who(process));
         self.queue.tell(HerdEvent::Warning { text });
+    }
+
+    /// From now on events are [overheard](Output::overheard), and `bell` is rung for each.
+    pub(crate) fn listen_in(&self, bell: Arc<Wake>) {
+        self.queue.overhear(|ear| ear.open(bell));
+    }
+
+    /// Nobody listens any more.
+    pub(crate) fn stop_listening(&self) {
+        self.queue.overhear(Ear::close);
+    }
+
+    /// The events since this was asked last.
+    pub(crate) fn overheard(&self) -> Vec<Overheard> {
+        self.queue.overhear(Ear::take)
     }
 
     /// Up to 20 of the last lines that a process has printed up to this moment, on both streams, of

@@ -13,13 +13,14 @@
 //!
 //! - [`handle`]: what the rest of the master holds.
 //! - [`pipes`], [`source`], [`lines`]: from the workers' pipes to lines.
-//! - [`queue`]: the one queue, and its accounts.
+//! - [`queue`]: the one queue, and its accounts; [`ear`]: what is overheard there.
 //! - [`narrator`], [`sink`], [`standard`]: from the queue to stdout, stderr and the observer.
 //! - [`record`]: the file in which the last verdict is found.
 //! - [`text`], [`sentence`], [`escape`], [`json`], [`wall`]: how it looks.
 
 #[cfg(test)]
 mod bench;
+mod ear;
 mod escape;
 mod handle;
 mod json;

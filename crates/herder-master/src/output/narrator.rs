@@ -87,7 +87,9 @@ impl Narrator {
 
     fn tell_own(&mut self) {
         while let Some(event) = self.own.pop_front() {
-            self.event(Stamp::now(), &event);
+            let stamp = Stamp::now();
+            self.queue.overhear(|ear| ear.hear(stamp, &event));
+            self.event(stamp, &event);
         }
     }
 

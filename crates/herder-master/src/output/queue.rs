@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::ear::Ear;
 use super::lines::Ending;
 use super::wall::Stamp;
 use crate::event::HerdEvent;
@@ -65,6 +66,7 @@ struct Inner {
     accounts: BTreeMap<ProcessId, Account>,
     events: usize,
     events_dropped: u64,
+    ear: Ear,
     closed: bool,
 }
 
@@ -132,6 +134,11 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Does something with the events that are overheard.
+    pub(super) fn overhear<T>(&self, act: impl FnOnce(&mut Ear) -> T) -> T {
+        act(&mut self.lock().ear)
+    }
+
     /// Nothing more comes. What is here is still given out.
     pub(super) fn close(&self) {
         self.lock().closed = true;
@@ -179,7 +186,9 @@ impl Queue {
 impl Inner {
     fn push_event(&mut self, event: HerdEvent) {
         self.events += 1;
-        self.items.push_back(Item::Event(Stamp::now(), event));
+        let stamp = Stamp::now();
+        self.ear.hear(stamp, &event);
+        self.items.push_back(Item::Event(stamp, event));
     }
 
     fn tell_lost_events(&mut self) {

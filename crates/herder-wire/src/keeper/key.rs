@@ -11,6 +11,8 @@ pub const MAX_KEY: usize = 64;
 /// | key | descriptor |
 /// |---|---|
 /// | `herd.state` | the master's state |
+/// | `herd.control` | the listener of the herd's socket, while the master becomes another build |
+/// | `herd.client.N` | a connection of the herd's socket, in the same time |
 /// | `herd.board` | the state of the primary of Node's cluster |
 /// | `herd.exe` | the executable of masters to come |
 /// | `herd.hand.C.L` | connection C, from listener L, which no worker has yet; never with the keeper |
@@ -80,6 +82,18 @@ impl Key {
     #[must_use]
     pub fn state() -> Key {
         Key::built(format_args!("herd.state"))
+    }
+
+    /// The listener of the herd's socket.
+    #[must_use]
+    pub fn control() -> Key {
+        Key::built(format_args!("herd.control"))
+    }
+
+    /// A connection of the herd's socket, by its number.
+    #[must_use]
+    pub fn client(number: u64) -> Key {
+        Key::built(format_args!("herd.client.{number}"))
     }
 
     /// The state of the primary of Node's cluster.
@@ -165,6 +179,12 @@ impl Key {
     #[must_use]
     pub fn as_node(&self) -> Option<u64> {
         number_after("herd.node.", self.as_str())
+    }
+
+    /// The number of the connection of the herd's socket that it names.
+    #[must_use]
+    pub fn as_client(&self) -> Option<u64> {
+        number_after("herd.client.", self.as_str())
     }
 
     /// The place of the library whose listener it names.
@@ -316,6 +336,8 @@ mod tests {
         assert_eq!(Key::listener(u32::MAX).as_listener(), Some(u32::MAX));
         assert_eq!(Key::node(u64::MAX).as_node(), Some(u64::MAX));
         assert_eq!(Key::library(0).as_library(), Some(0));
+        assert_eq!(Key::client(u64::MAX).as_client(), Some(u64::MAX));
+        assert_eq!(Key::control().as_client(), None);
         assert_eq!(Key::hand(u64::MAX, 3).as_hand(), Some((u64::MAX, 3)));
         assert_eq!(Key::generation(7).as_generation(), Some(7));
         assert_eq!(Key::state().as_member(), None);

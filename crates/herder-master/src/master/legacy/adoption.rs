@@ -76,6 +76,7 @@ pub(super) fn adopt(
         retire_reason: state.retire_reason.map(Into::into),
         exhaustion: state.exhaustion,
         problem: state.problem.map(Into::into),
+        guessed: state.guessed,
     };
     Some(Adopted {
         member,

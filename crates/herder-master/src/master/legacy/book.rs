@@ -20,6 +20,7 @@ use crate::event::HerdEvent;
 use crate::master::crew::Crew;
 use crate::master::delivery::Delivery;
 use crate::master::member::Member;
+use crate::master::socket::HerdSocket;
 use crate::master::token::Source;
 use crate::master::{Heir, Master, millis, now};
 use crate::part::Part;
@@ -29,6 +30,8 @@ pub(in crate::master) struct Book {
     pub(in crate::master) vault: Vault,
     file: StateFile,
     page: Page,
+    /// How often something was done.
+    changes: u64,
     /// How many events the supervisors had been told of when the state was written last.
     written_at: u64,
     /// How processes ended that are no children of this master.
@@ -56,6 +59,7 @@ impl Book {
             vault,
             file,
             page: Page::Stale,
+            changes: 0,
             written_at: 0,
             exits: exits.into_iter().collect(),
             watchdog,
@@ -73,6 +77,11 @@ impl Book {
     /// When the keeper wants to hear that this master lives.
     pub(in crate::master) fn beat_at(&self) -> Option<Tick> {
         self.watchdog.map(|_| self.beat_at)
+    }
+
+    /// How often this master has done something: whoever watches need look only then.
+    pub(in crate::master) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How this process ended, if the keeper has said so. It is said once.
@@ -149,6 +158,7 @@ impl Master {
     /// Something has changed that a successor must know of.
     pub(in crate::master) fn touch(&mut self) {
         self.book.page = Page::Stale;
+        self.book.changes += 1;
     }
 
     /// Writes down what a successor must know.
@@ -181,6 +191,7 @@ impl Master {
             announced: Cow::Borrowed(&self.announced),
             version: Cow::Borrowed(&self.version),
             upgrade: self.upgrade.clone(),
+            socket: self.socket.as_ref().and_then(HerdSocket::state),
         };
         let checked = failpoint::check("master.save");
         if let Err(error) = checked.and_then(|()| self.book.file.write(&state)) {
@@ -254,5 +265,6 @@ fn member_state(member: &Member) -> MemberState<'_> {
         exhaustion: member.exhaustion,
         problem: member.problem.as_deref().map(Cow::Borrowed),
         node: member.node.as_ref().map(Cow::Borrowed),
+        guessed: member.guessed,
     }
 }

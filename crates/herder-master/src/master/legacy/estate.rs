@@ -24,6 +24,7 @@ use crate::master::millis;
 use crate::master::reload::{Editions, Reloads};
 use crate::master::runtime::Runtime;
 use crate::master::setup::SetupError;
+use crate::master::socket::{Bound, HerdSocket, Luggage};
 use crate::part::Part;
 use crate::role::Charge;
 use crate::upgrade::unpack;
@@ -115,6 +116,34 @@ impl Estate {
             runtime.entrust_socket(listener)?;
         }
         Ok(runtime)
+    }
+
+    /// The herd's socket, if it is to have one. A herd that lives does not end for the want of it.
+    ///
+    /// # Errors
+    /// When a herd that does not live yet cannot have it.
+    pub(in crate::master) fn socket(
+        &mut self,
+        config: &Config,
+        listeners: &[Listener],
+        runtime: &mut Runtime,
+    ) -> Result<Option<HerdSocket>, SetupError> {
+        let luggage = Luggage::take(&mut self.treasury, &self.vault);
+        let Some(path) = &config.control else {
+            return Ok(None);
+        };
+        let is_upgraded = self.hand.is_some();
+        let (state, bound) = match &mut self.restored {
+            None => (None, Bound::ToSucceed),
+            Some(restored) => (restored.state.socket.take(), Bound::Sometime),
+        };
+        let state = state.filter(|_| is_upgraded);
+        let mut socket = HerdSocket::open(path, luggage, state, bound)?;
+        socket.note_addresses(listeners);
+        if let Some(listener) = socket.listener() {
+            runtime.entrust_socket(listener)?;
+        }
+        Ok(Some(socket))
     }
 
     /// The libraries, listening.

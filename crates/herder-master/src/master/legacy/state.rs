@@ -17,6 +17,7 @@ use crate::master::gateway::Roster;
 use crate::master::member::Exhaustion;
 use crate::master::node::NodeLife;
 use crate::master::reload::{Record, Reloads};
+use crate::master::socket::SocketState;
 
 /// Version of everything below. Who reads it knows this one and the one before: a new field has a default.
 pub(in crate::master) const FORMAT: u16 = 1;
@@ -47,6 +48,9 @@ pub(in crate::master) struct State<'a> {
     /// The upgrade that goes on.
     #[serde(default)]
     pub(in crate::master) upgrade: Option<UpgradeState<'a>>,
+    /// Who is connected with the herd's socket while the master becomes another build.
+    #[serde(default)]
+    pub(in crate::master) socket: Option<SocketState>,
 }
 
 /// An upgrade of the master, from its beginning until the next image has told of it.
@@ -82,6 +86,8 @@ pub(in crate::master) struct MemberState<'a> {
     pub(in crate::master) exhaustion: Exhaustion,
     pub(in crate::master) problem: Option<Cow<'a, str>>,
     pub(in crate::master) node: Option<Cow<'a, NodeLife>>,
+    #[serde(default)]
+    pub(in crate::master) guessed: bool,
 }
 
 /// How far a process has come, as far as that is the master's doing.

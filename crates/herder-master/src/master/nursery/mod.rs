@@ -130,6 +130,7 @@ impl Nursery {
             retire_reason: None,
             exhaustion: Exhaustion::Not,
             problem: None,
+            guessed: false,
         };
         failpoint::hit("master.spawn.launched");
         enclose(&mut member);
@@ -251,6 +252,7 @@ mod tests {
             retire_reason: None,
             exhaustion: Exhaustion::Not,
             problem: None,
+            guessed: false,
         };
         let null = || herder_sys::fd::null().expect("/dev/null");
         Newborn {

@@ -88,7 +88,7 @@ impl Reloads {
     }
 
     /// The number of the generation that is next.
-    pub(super) fn next(&self) -> Generation {
+    pub(in crate::master) fn next(&self) -> Generation {
         Generation(self.last.0 + 1)
     }
 
@@ -121,6 +121,16 @@ impl Reloads {
     /// Whether another one is wanted. It is forgotten by this.
     pub(super) fn recall(&mut self) -> bool {
         std::mem::take(&mut self.again)
+    }
+
+    /// Whether one goes on, or waits.
+    pub(in crate::master) fn is_under_way(&self) -> bool {
+        self.course.is_some() || self.again
+    }
+
+    /// The verdict that was given last.
+    pub(in crate::master) fn last_verdict(&self) -> Option<&Verdict> {
+        self.verdicts.back()
     }
 
     pub(super) fn wants_another(&self) -> bool {
@@ -226,7 +236,8 @@ impl Reloads {
         useless
     }
 
-    pub(super) fn keep(&mut self, verdict: Verdict) {
+    /// Keeps a verdict.
+    pub(in crate::master) fn note(&mut self, verdict: Verdict) {
         if self.verdicts.len() == KEPT {
             self.verdicts.pop_front();
         }

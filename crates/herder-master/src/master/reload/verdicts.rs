@@ -54,12 +54,8 @@ impl Master {
             took,
         });
         self.tell_service(&format!("READY=1\nSTATUS=generation {generation} serves"));
-        self.reloads.keep(Verdict::done(
-            Operation::Reload,
-            generation,
-            took,
-            wall_clock(),
-        ));
+        let done = Verdict::done(Operation::Reload, generation, took, wall_clock());
+        self.keep_verdict(done);
         self.sweep();
     }
 
@@ -88,7 +84,7 @@ impl Master {
             "READY=1\nSTATUS=generation {to} serves; {generation} was rolled back: {}",
             super::service::one_line(&verdict.reason)
         ));
-        self.reloads.keep(verdict.clone());
+        self.keep_verdict(verdict.clone());
         self.tell(HerdEvent::RolledBack {
             generation,
             to,
@@ -101,9 +97,10 @@ impl Master {
         }
     }
 
-    /// Keeps what became of an operation.
+    /// Keeps what became of an operation, and says it to those who asked for it.
     pub(in crate::master) fn keep_verdict(&mut self, verdict: Verdict) {
-        self.reloads.keep(verdict);
+        self.answer_with_verdict(&verdict);
+        self.reloads.note(verdict);
     }
 
     /// There will be no such generation.
@@ -120,7 +117,7 @@ impl Master {
             self.generation(),
             super::service::one_line(&verdict.reason)
         ));
-        self.reloads.keep(verdict.clone());
+        self.keep_verdict(verdict.clone());
         let verdict = Box::new(verdict);
         self.tell(HerdEvent::Refused { verdict });
     }
