@@ -1,7 +1,7 @@
 //! One process of the herd, as the master holds it.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub(super) struct Member {
     pub(super) notify: Option<NotifySocket>,
     /// Node programs have one.
     pub(super) node: Option<NodeLife>,
+    /// Where its input is written to, if it has one.
+    pub(super) stdin: Option<OwnedFd>,
     pub(super) cgroup: Option<Cgroup>,
     /// Why it announced its end.
     pub(super) retire_reason: Option<String>,
@@ -139,6 +141,9 @@ impl Member {
         }
         if let Some(notify) = &self.notify {
             store(MemberItem::Notify, notify.as_fd(), 0)?;
+        }
+        if let Some(stdin) = &self.stdin {
+            store(MemberItem::Stdin, stdin.as_fd(), 0)?;
         }
         Ok(())
     }

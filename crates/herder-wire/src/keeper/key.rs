@@ -45,12 +45,14 @@ pub enum MemberItem {
     Pidfd,
     /// Read end of the error output.
     Stderr,
+    /// Write end of the input.
+    Stdin,
     /// Read end of the output.
     Stdout,
 }
 
 impl MemberItem {
-    const ALL: [MemberItem; 8] = [
+    const ALL: [MemberItem; 9] = [
         MemberItem::Conns,
         MemberItem::ConnsWorker,
         MemberItem::Control,
@@ -58,6 +60,7 @@ impl MemberItem {
         MemberItem::Notify,
         MemberItem::Pidfd,
         MemberItem::Stderr,
+        MemberItem::Stdin,
         MemberItem::Stdout,
     ];
 
@@ -72,6 +75,7 @@ impl MemberItem {
             MemberItem::Notify => "notify",
             MemberItem::Pidfd => "pidfd",
             MemberItem::Stderr => "stderr",
+            MemberItem::Stdin => "stdin",
             MemberItem::Stdout => "stdout",
         }
     }

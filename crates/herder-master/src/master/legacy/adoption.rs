@@ -55,6 +55,7 @@ pub(super) fn adopt(
         (None, Some(channel)) => Some(Line::Node(channel)),
         (None, None) => None,
     };
+    let stdin = take(MemberItem::Stdin);
     let pipes = take(MemberItem::Stdout).zip(take(MemberItem::Stderr));
     let pid = state.pid;
     // After an upgrade it is still a child of this process.
@@ -72,6 +73,7 @@ pub(super) fn adopt(
         control,
         notify,
         node: state.node.map(|node| node.into_owned().taken_over()),
+        stdin,
         cgroup: state.cgroup.map(|path| Cgroup::at(path.into())),
         retire_reason: state.retire_reason.map(Into::into),
         exhaustion: state.exhaustion,

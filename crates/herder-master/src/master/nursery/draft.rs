@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use herder_sys::fd::{self, Blocking};
+use herder_sys::pipe;
 use herder_wire::plan::{DescriptorUse, LaunchPlan};
 
 use crate::dispatch::Line;
@@ -20,6 +22,8 @@ pub(in crate::master) struct Draft {
     pub(super) notify: Option<NotifySocket>,
     pub(super) link: Option<Line>,
     pub(super) node: Option<NodeLife>,
+    /// Where its input is written to.
+    pub(super) stdin: Option<OwnedFd>,
 }
 
 impl Draft {
@@ -31,6 +35,7 @@ impl Draft {
             notify: None,
             link: None,
             node: None,
+            stdin: None,
         }
     }
 
@@ -46,6 +51,16 @@ impl Draft {
             let usage = DescriptorUse::Listener { name: name.clone() };
             self.give(usage, herder_sys::fd::duplicate(listener.as_fd())?);
         }
+        Ok(())
+    }
+
+    /// Adds an input that can be written to. Writing never waits.
+    pub(super) fn give_stdin(&mut self) -> io::Result<()> {
+        const STDIN: u16 = 0;
+        let (theirs, ours) = pipe::pipe()?;
+        fd::set_blocking(ours.as_fd(), Blocking::No)?;
+        self.give(DescriptorUse::Place { target: STDIN }, theirs);
+        self.stdin = Some(ours);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use herder_wire::plan::{
 
 use super::draft::Draft;
 use super::node::plan_node;
-use crate::config::{Command, Config, NodeProgram, Numbering, Program};
+use crate::config::{Command, Config, NodeProgram, Numbering, Program, Stdin};
 use crate::dispatch::{Line, Link};
 use crate::launch;
 use crate::master::crew::MemberId;
@@ -32,6 +32,7 @@ pub(in crate::master) struct WorkerRecipe {
     /// What every worker inherits.
     environment: Vec<Variable>,
     numbering: Numbering,
+    stdin: Stdin,
     /// In `shared` mode: the listeners with their names.
     listeners: Vec<(String, OwnedFd)>,
     /// The limit that the master itself was started with.
@@ -51,6 +52,7 @@ impl WorkerRecipe {
             title: config.titles.worker,
             environment: environment::with(config.environment.as_deref(), libraries),
             numbering: config.numbering,
+            stdin: config.stdin,
             listeners,
             open_files: limits::inherited_open_files(),
         }
@@ -84,6 +86,11 @@ impl WorkerRecipe {
                 let drain = (self.spec.life.grace / 2).as_millis().to_string();
                 environment::set(&mut draft.plan.environment, "HERDER_DRAIN_MILLIS", drain);
             }
+        }
+        match (&self.program, self.stdin) {
+            // What is this executable hears by its channel.
+            (Program::Itself, _) | (_, Stdin::Null) => {}
+            (Program::Command(_) | Program::Node(_), Stdin::Pipe) => draft.give_stdin()?,
         }
         Ok(draft)
     }

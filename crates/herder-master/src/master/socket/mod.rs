@@ -266,14 +266,15 @@ impl Master {
             // It sees the end, and may try again.
             return;
         }
+        if herd_socket.clients.is_empty() {
+            self.output.listen_in(Arc::clone(&herd_socket.bell));
+            herd_socket.told = Some(report.clone());
+        }
         client.tell(&line(&FromHerd::Hello {
             protocol: PROTOCOL,
             app,
             status: Box::new(report),
         }));
-        if herd_socket.clients.is_empty() {
-            self.output.listen_in(Arc::clone(&herd_socket.bell));
-        }
         herd_socket.clients.insert(herd_socket.last, client);
     }
 

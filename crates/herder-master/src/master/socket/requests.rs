@@ -1,12 +1,14 @@
 //! What is asked for at the herd's socket.
 
+use std::os::fd::AsFd;
+
 use herder_api::Problem;
 use herder_api::herd::{HerdAnswer, HerdRequest, ToHerd};
 use herder_api::problem::ProblemKind;
+use herder_core::Slot;
 use herder_core::spec::WorkerCount;
 use herder_core::supervisor::{Event, Phase, Seat};
-use herder_core::Slot;
-use herder_sys::signal;
+use herder_sys::{pipe, signal};
 use serde::Deserialize;
 
 use super::owed::{Asker, Owed, Until};
@@ -85,11 +87,7 @@ impl Master {
             }
             HerdRequest::Scale { workers } => self.scale_for(asker, workers),
             HerdRequest::Signal { signal, slot } => self.signal_workers(signal, slot),
-            HerdRequest::Send { .. } => Err(Problem::new(
-                ProblemKind::Conflict,
-                "the workers of this app have no stdin to send to",
-            )
-            .hint("set stdin = \"pipe\"")),
+            HerdRequest::Send { line, slot } => self.send_line(line, slot),
             HerdRequest::Fail { slot, reason } => self.fail_workers(slot, &reason),
             HerdRequest::Reset => {
                 for part in self.crews.parts() {
@@ -97,10 +95,8 @@ impl Master {
                 }
                 done(self.spec.workers.count().into())
             }
-            HerdRequest::ReopenLogs | HerdRequest::FlushLogs => Err(Problem::new(
-                ProblemKind::Conflict,
-                "this herd writes no log files",
-            )),
+            HerdRequest::ReopenLogs => done(self.output.reopen_logs() as usize),
+            HerdRequest::FlushLogs => done(self.output.flush_logs() as usize),
             HerdRequest::Upgrade => self.upgrade_for(asker),
         }
     }
@@ -151,6 +147,36 @@ impl Master {
             }
         }
         done(count)
+    }
+
+    /// Writes a line to the workers' input: all of it, or, where there is no room for it, nothing.
+    fn send_line(&self, mut line: String, slot: Option<u16>) -> Reply {
+        if line.len() >= pipe::ATOMIC || line.contains('\n') {
+            let text = format!(
+                "what is sent is one line of at most {} bytes",
+                pipe::ATOMIC - 1
+            );
+            return Err(Problem::new(ProblemKind::Invalid, text));
+        }
+        line.push('\n');
+        let members = self.workers_of(slot)?.into_iter();
+        let members = members.filter_map(|id| self.crews.member(id));
+        let inputs: Vec<_> = members.filter_map(|member| member.stdin.as_ref()).collect();
+        if inputs.is_empty() {
+            let text = "there is no worker with an input that can be written to";
+            let hint = "set stdin = \"pipe\" and restart the app";
+            return Err(Problem::new(ProblemKind::Conflict, text).hint(hint));
+        }
+        let sent = inputs
+            .iter()
+            .map(|input| pipe::write(input.as_fd(), line.as_bytes()));
+        match sent.filter(Result::is_ok).count() {
+            0 => {
+                let text = "no worker reads its input: it is full, or closed";
+                Err(Problem::new(ProblemKind::Busy, text))
+            }
+            count => done(count),
+        }
     }
 
     fn fail_workers(&mut self, slot: Option<u16>, reason: &str) -> Reply {
