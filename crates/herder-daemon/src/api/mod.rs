@@ -1,35 +1,25 @@
-//! The control API: HTTP and JSON at `herder.sock`.
+//! The control API: HTTP and JSON at `herder.sock`, for the command and for whoever else may.
 //!
-//! The daemon calls [`Door::open`] before it says that it is ready, and runs [`Door::serve`] beside its
-//! books.
+//! Who is at the other end is asked of the kernel before a byte is read ([`guest`]): the daemon's own
+//! user and root may do everything, members of the `read_group` may look, nobody else gets in. A
+//! connection carries one request, which has to be whole after 5 s; what it may be, [`routes`] lists.
+//! What is answered comes from the books by a [`Desk`](crate::Desk), or from the log files, which are
+//! read on a thread that may wait ([`history`], [`logs`]).
+//!
+//! Nothing here waits for a client: what a client does not take is dropped with its stream, and the
+//! books never notice ([`stream`]).
 
-use std::io;
-use std::path::Path;
+mod answer;
+mod door;
+mod guest;
+mod history;
+mod logs;
+mod metrics;
+mod query;
+mod routes;
+mod service;
+mod stream;
+#[cfg(test)]
+mod tests;
 
-use crate::Desk;
-
-/// The listener, bound and not yet served.
-#[derive(Debug)]
-pub struct Door {
-    _listener: tokio::net::UnixListener,
-}
-
-impl Door {
-    /// Binds `socket`, born 0600. What is there is replaced if it is a socket of ours (the caller holds
-    /// the home's lock, so that nobody serves it).
-    ///
-    /// # Errors
-    /// What `bind` answers; something else than a socket of ours is at the path.
-    pub fn open(socket: &Path, read_group: Option<u32>) -> io::Result<Door> {
-        let _ = read_group;
-        Ok(Door {
-            _listener: tokio::net::UnixListener::bind(socket)?,
-        })
-    }
-
-    /// Serves until it is dropped. Call it in a [`tokio::task::LocalSet`] or with `spawn`.
-    pub async fn serve(self, desk: Desk) {
-        let _ = desk;
-        std::future::pending::<()>().await;
-    }
-}
+pub use door::Door;

@@ -186,6 +186,11 @@ impl Desk {
         }
     }
 
+    /// Waits until the books are closed: nobody answers any more.
+    pub(crate) async fn closed(&self) {
+        self.asks.closed().await;
+    }
+
     async fn ask<T>(&self, what: impl FnOnce(Reply<T>) -> Ask) -> Result<T, Problem> {
         let (reply, answer) = oneshot::channel();
         let gone = || Problem::new(ProblemKind::Busy, "the daemon is ending");

@@ -14,8 +14,8 @@ pub use message::{
     unsent_bytes,
 };
 pub use options::{
-    Credentials, discard, is_socket, peer_credentials, peer_ip, refuse_descriptors, set_keep_alive,
-    set_send_buffer, shutdown_both, shutdown_write,
+    Credentials, discard, is_socket, peer_credentials, peer_groups, peer_ip, refuse_descriptors,
+    set_keep_alive, set_send_buffer, shutdown_both, shutdown_write,
 };
 pub use pair::{bind_datagram, datagram_pair, seqpacket_pair, stream_pair};
 pub use touch::{Touch, touch};

@@ -105,6 +105,40 @@ pub fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<Credentials> {
     })
 }
 
+/// The supplementary groups of whoever is on the other side, as [`peer_credentials`] has the rest.
+///
+/// # Errors
+///
+/// `ENOTSOCK`; `ENODATA` when it is not a connected Unix socket.
+pub fn peer_groups(fd: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let mut groups = vec![0_u32; 64];
+    loop {
+        let bytes = groups.len() * size_of::<u32>();
+        let mut length = libc::socklen_t::try_from(bytes).unwrap_or(libc::socklen_t::MAX);
+        // SAFETY: the pointer and the length describe `groups`, which outlives the call.
+        let result = unsafe {
+            libc::getsockopt(
+                fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let count = usize::try_from(length).unwrap_or_default() / size_of::<u32>();
+        if result == 0 {
+            groups.truncate(count);
+            return Ok(groups);
+        }
+        let error = io::Error::last_os_error();
+        // It says how much room they need.
+        if error.raw_os_error() != Some(libc::ERANGE) || count <= groups.len() {
+            return Err(error);
+        }
+        groups.resize(count, 0);
+    }
+}
+
 /// The Internet address of whoever is on the other side; `None` for a Unix socket.
 ///
 /// # Errors
@@ -184,6 +218,22 @@ mod tests {
         let (unix, _other) = UnixStream::pair().unwrap();
         assert_eq!(peer_ip(unix.as_fd()).unwrap(), None);
         assert!(peer_ip(listener.as_fd()).is_err(), "nobody is there");
+    }
+
+    #[test]
+    fn the_groups_of_a_peer_are_ours_here() {
+        let (one, _other) = super::super::stream_pair().unwrap();
+        let mut found = peer_groups(one.as_fd()).unwrap();
+        let mut ours: Vec<u32> = rustix::process::getgroups()
+            .unwrap()
+            .into_iter()
+            .map(rustix::process::Gid::as_raw)
+            .collect();
+        found.sort_unstable();
+        ours.sort_unstable();
+        assert_eq!(found, ours);
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(peer_groups(file.as_fd()).is_err());
     }
 
     #[test]

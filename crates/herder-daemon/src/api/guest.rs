@@ -1,0 +1,34 @@
+//! Who may come in, and what they may.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use herder_sys::socket::{peer_credentials, peer_groups};
+
+/// What a guest may.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rights {
+    /// Everything.
+    All,
+    /// Look.
+    Look,
+}
+
+/// What the process at the other end may; `None` = nothing, not even be heard.
+///
+/// # Errors
+/// It is no connection.
+pub(super) fn rights(
+    connection: BorrowedFd<'_>,
+    read_group: Option<u32>,
+) -> io::Result<Option<Rights>> {
+    let peer = peer_credentials(connection)?;
+    if peer.uid == 0 || peer.uid == rustix::process::geteuid().as_raw() {
+        return Ok(Some(Rights::All));
+    }
+    let Some(group) = read_group else {
+        return Ok(None);
+    };
+    let member = peer.gid == group || peer_groups(connection)?.contains(&group);
+    Ok(member.then_some(Rights::Look))
+}
