@@ -1,0 +1,10 @@
+//! The API, asked over its socket, before books that a test keeps.
+
+mod document;
+mod limits;
+mod logs;
+mod numbers;
+mod openapi;
+mod security;
+mod stage;
+mod streams;
