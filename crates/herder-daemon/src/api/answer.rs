@@ -57,7 +57,7 @@ impl Body for Content {
 /// Why there is no answer: a problem, with a status if its kind's is not exact enough.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    problem: Problem,
+    problem: Box<Problem>,
     status: Option<StatusCode>,
     allow: Option<String>,
 }
@@ -65,7 +65,7 @@ pub(super) struct Refusal {
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Refusal {
         Refusal {
-            problem,
+            problem: Box::new(problem),
             status: None,
             allow: None,
         }

@@ -219,7 +219,7 @@ fn valid(document: &Value, schema: &Value, value: &Value) -> Result<(), String> 
                 for (name, of) in value.as_object().into_iter().flatten() {
                     match known.get(name) {
                         Some(schema) => {
-                            valid(document, schema, of).map_err(|why| format!("{name}: {why}"))?
+                            valid(document, schema, of).map_err(|why| format!("{name}: {why}"))?;
                         }
                         None if schema.get("additionalProperties").is_some() => {}
                         None => return Err(format!("{name} is not described")),
