@@ -8,6 +8,8 @@
 pub enum Mutation {
     /// A slot whose worker fails is started again without delay and without limit.
     BackoffOff,
+    /// Whoever ends is followed by another, whatever the policy says.
+    CompletionOff,
     /// A worker gets connections beyond its credit.
     CreditOff,
     /// News about a dead incarnation is taken for news about its slot's present one.

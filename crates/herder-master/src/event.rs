@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use herder_core::spec::LibraryName;
-use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
+use herder_core::supervisor::{Cause, Completion, DrainReason, Outcome, RecycleReason};
 use herder_core::{Exit, Generation};
 
 pub use crate::verdict::{Operation, Ruling, Verdict};
@@ -46,6 +46,13 @@ pub enum HerdEvent {
     },
     /// How connections reach the workers, and why so.
     DispatchChosen { mode: String, reason: String },
+    /// A slot is done: its worker ended, and none is started again. `exit`: absent when it could not be
+    /// started.
+    Done {
+        slot: u16,
+        exit: Option<Exit>,
+        completion: Completion,
+    },
     /// A worker is gone.
     Exited {
         worker: WorkerInfo,
@@ -59,6 +66,8 @@ pub enum HerdEvent {
     },
     /// A worker has done the jobs that it may have in its life, and ends.
     Exhausted { worker: WorkerInfo },
+    /// A worker was found broken from outside, and is killed.
+    Failed { worker: WorkerInfo, reason: String },
     /// A worker process was started.
     Forked { worker: WorkerInfo },
     /// More generations were draining than may: the workers of the oldest are killed.

@@ -1,7 +1,9 @@
 //! The exit statuses of a herd, and what each says.
 
-/// It was stopped as asked.
+/// It was stopped as asked, or has done what it was for.
 pub const STOPPED: u8 = 0;
+/// It was done, or could not go on, after a failure that is not to be tried again.
+pub const FAILED: u8 = 1;
 /// A setting or an argument is wrong.
 pub const USAGE: u8 = 2;
 /// No worker of the first start became ready.

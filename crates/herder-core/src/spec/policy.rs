@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::StopSignal;
 
 /// How many workers an app has: 1 to 256.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -51,13 +54,53 @@ impl From<WorkerCount> for u16 {
     }
 }
 
+/// Which end of a worker that nobody asked for is followed by another worker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum RestartWhen {
+    /// Each.
+    #[default]
+    Always,
+    /// None: the app is a job that is done once.
+    Never,
+    /// A failure: any but an exit with status 0 of the worker's own.
+    OnFailure,
+}
+
+/// How the delays of a slot's restarts follow each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum DelayGrowth {
+    /// Each is twice the one before it, up to `max_delay`, ± 10 %.
+    #[default]
+    Doubling,
+    /// Each is `first_delay`, exactly.
+    Fixed,
+}
+
 /// When a worker that died is replaced.
 ///
 /// A worker that had been ready for `stable` is replaced at once and resets the count. Otherwise the
-/// n-th consecutive delay is `first_delay` · 2ⁿ⁻¹, at most `max_delay`, ± 10 %. More than
-/// `max_restarts` restarts of one slot within `window` put the slot into quarantine for `retry`.
+/// n-th consecutive delay is `first_delay` · 2ⁿ⁻¹, at most `max_delay`, ± 10 %; or, if the growth is
+/// [`DelayGrowth::Fixed`], always `first_delay`. More than `max_restarts` restarts of one slot within
+/// `window` put the slot into quarantine for `retry`.
+///
+/// After some ends nobody follows, and the slot is [done](crate::supervisor::Seat::Done). When a worker
+/// ended by itself with a status of `final_codes`, whatever `when` says, this is as it was meant;
+/// with one of `fatal_codes` its version is not worth another start, and the slot has failed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RestartPolicy {
+    /// Which ends are followed by another start.
+    #[serde(default)]
+    pub when: RestartWhen,
+    /// Exit codes after which a worker is not started again (`stop_exit_codes`). They win over
+    /// `fatal_codes`.
+    #[serde(default)]
+    pub final_codes: BTreeSet<i32>,
+    /// Exit codes that say: this version will never work.
+    #[serde(default = "permanent_failures")]
+    pub fatal_codes: BTreeSet<i32>,
+    /// How delays grow.
+    #[serde(default)]
+    pub growth: DelayGrowth,
     /// Ready for this long, a worker counts as healthy.
     pub stable: Duration,
     /// The first delay of the back-off.
@@ -75,6 +118,10 @@ pub struct RestartPolicy {
 impl Default for RestartPolicy {
     fn default() -> RestartPolicy {
         RestartPolicy {
+            when: RestartWhen::default(),
+            final_codes: BTreeSet::new(),
+            fatal_codes: permanent_failures(),
+            growth: DelayGrowth::default(),
             stable: Duration::from_secs(10),
             first_delay: Duration::from_millis(100),
             max_delay: Duration::from_secs(30),
@@ -83,6 +130,25 @@ impl Default for RestartPolicy {
             retry: Duration::from_secs(60),
         }
     }
+}
+
+impl RestartPolicy {
+    /// As this one, but whoever ends is always followed: for what a herd cannot be without.
+    #[must_use]
+    pub fn without_end(self) -> RestartPolicy {
+        RestartPolicy {
+            when: RestartWhen::Always,
+            final_codes: BTreeSet::new(),
+            fatal_codes: BTreeSet::new(),
+            ..self
+        }
+    }
+}
+
+/// What programs say that want no other try: 78 of sysexits (the configuration is wrong), 125 of s6 (a
+/// permanent failure).
+fn permanent_failures() -> BTreeSet<i32> {
+    BTreeSet::from([78, 125])
 }
 
 /// When a healthy worker is replaced, its replacement ready first, one worker of an app at a time.
@@ -169,6 +235,13 @@ pub struct LifePolicy {
     /// How many workers of the app may drain at a time; beyond it a replacement waits. Whom a reload
     /// sends away is not counted.
     pub max_draining: NonZeroU16,
+    /// The signal that asks a worker to leave which has no channel to be asked over.
+    #[serde(default)]
+    pub stop_signal: StopSignal,
+    /// A worker that prints nothing for this long is hung; `None` = it may be silent. The shell, which
+    /// sees the output, watches this, and says [`Event::Fail`](crate::supervisor::Event::Fail).
+    #[serde(default)]
+    pub max_silence: Option<Duration>,
 }
 
 impl Default for LifePolicy {
@@ -182,6 +255,8 @@ impl Default for LifePolicy {
             hang_kill: Duration::from_secs(10),
             abort_grace: Duration::from_secs(2),
             max_draining: NonZeroU16::new(32).expect("32 is not zero"),
+            stop_signal: StopSignal::default(),
+            max_silence: None,
         }
     }
 }

@@ -156,6 +156,11 @@ impl Supervisor {
         self.deploy.operation.is_some()
     }
 
+    /// Whether a generation is to be reloaded that could not begin.
+    pub(super) fn is_reload_waiting(&self) -> bool {
+        self.deploy.waiting.is_some()
+    }
+
     /// Until when planned replacements rest, if they do.
     #[must_use]
     pub fn latched_until(&self) -> Option<Tick> {

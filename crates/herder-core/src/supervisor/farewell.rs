@@ -4,7 +4,11 @@ use super::message::{Cause, DrainReason, FailureKind, Notice, RecycleReason};
 use super::phase::Phase;
 use super::rollback::End;
 use super::state::Supervisor;
+use crate::spec::RestartWhen;
 use crate::{Tick, WorkerId};
+
+/// How many characters of a reason are kept.
+const MAX_REASON: usize = 200;
 
 impl Supervisor {
     pub(super) fn retire(&mut self, worker: WorkerId, now: Tick) {
@@ -39,6 +43,10 @@ impl Supervisor {
     /// workers die.
     fn make_way(&mut self, worker: WorkerId, phase: Phase, now: Tick) {
         let reason = DrainReason::Retired;
+        if self.is_followed_by_nobody() {
+            self.pass_to_replacement(worker);
+            return self.leave(worker, reason, now);
+        }
         if self.is_on_trial(worker) && self.is_over_limit(worker.slot, now) {
             self.leave(worker, reason, now);
             let kind = FailureKind::Died {
@@ -57,6 +65,11 @@ impl Supervisor {
     /// planned is not counted.
     pub(super) fn draining(&mut self, worker: WorkerId, now: Tick) {
         match self.phase(worker) {
+            // Whether it retired or was told to leave: a job that was done is not begun again.
+            Some(Phase::Ready { .. } | Phase::Suspect { .. }) if self.is_followed_by_nobody() => {
+                self.tell(Notice::Retired { worker });
+                self.pass_to_replacement(worker);
+            }
             Some(Phase::Ready { .. } | Phase::Suspect { .. }) => {
                 self.tell(Notice::Retired { worker });
                 self.succeed_exhausted(worker, now);
@@ -77,6 +90,41 @@ impl Supervisor {
             | None => return,
         }
         self.leave(worker, DrainReason::Retired, now);
+    }
+
+    /// It keeps its slot until it is gone, and then its exit decides.
+    fn is_followed_by_nobody(&self) -> bool {
+        self.spec.restart.when == RestartWhen::Never
+    }
+
+    /// Whoever watches from outside has found the worker broken.
+    pub(super) fn fail(&mut self, worker: WorkerId, reason: &str, now: Tick) {
+        let worker = self.present_one(worker);
+        let Some(phase) = self.phase(worker) else {
+            return self.count_stale();
+        };
+        let standing = phase.standing(now, self.spec.restart.stable);
+        let reason = reason.chars().take(MAX_REASON).collect();
+        match phase {
+            Phase::Ready { .. } | Phase::Standby { .. } | Phase::Suspect { .. } => {
+                self.tell(Notice::Failed { worker, reason });
+                self.abort(worker, Cause::Watchdog, standing, now);
+            }
+            Phase::Spawning { .. } | Phase::Starting { .. } => {
+                let on_trial = self.is_on_trial(worker);
+                self.tell(Notice::Failed { worker, reason });
+                self.kill(worker, Cause::Watchdog, standing, now);
+                if on_trial {
+                    self.roll_back(worker, FailureKind::Broken, now);
+                }
+            }
+            // It leaves, or dies, already.
+            Phase::Aborting { .. }
+            | Phase::Draining { .. }
+            | Phase::Killing { .. }
+            | Phase::Recalled { .. }
+            | Phase::Withdrawing { .. } => {}
+        }
     }
 
     /// Nobody is there, and nobody is to blame.

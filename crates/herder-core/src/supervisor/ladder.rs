@@ -68,7 +68,9 @@ impl Supervisor {
             | Phase::Withdrawing { reason, .. } => {
                 self.kill(worker, Cause::Planned(reason), Standing::Unready, now);
             }
-            Phase::Aborting { standing, .. } => self.kill(worker, Cause::Hang, standing, now),
+            Phase::Aborting {
+                standing, cause, ..
+            } => self.kill(worker, cause, standing, now),
             Phase::Killing { .. } => {}
         }
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::WorkerCount;
+use super::seat::Completion;
+use crate::spec::{Policies, WorkerCount};
 use crate::{Exit, Generation, Slot, Tick, WorkerId};
 
 /// News from the world, or a wish of the operator.
@@ -19,6 +20,13 @@ pub enum Event {
     Draining { worker: WorkerId },
     /// The worker was given the last job of its life.
     Exhausted { worker: WorkerId },
+    /// Whoever watches the worker from outside found it broken: it is killed as hung, with this cause
+    /// of death: [`Cause::Watchdog`].
+    Fail {
+        worker: WorkerId,
+        /// For whoever reads what is announced.
+        reason: String,
+    },
     /// The process is gone.
     Exited { worker: WorkerId, exit: Exit },
     /// The worker's resident memory.
@@ -29,8 +37,12 @@ pub enum Event {
     Ready { worker: WorkerId },
     /// This generation can be started from now on, and shall take the place of the one in service.
     Reload { generation: Generation },
-    /// Every quarantine and every restart count is forgotten.
+    /// Every quarantine and every restart count is forgotten, and the [`Counters`](super::Counters)
+    /// are 0. Who is done stays so.
     Reset,
+    /// The app has these policies from now on. Deadlines that are set stay; limits of silence, and of
+    /// the recycle policy, are measured anew. What a reload changes is begun with this.
+    Respec(Box<Policies>),
     /// The worker announces its own end (suicide).
     Retire { worker: WorkerId },
     /// The app shall have this many workers.
@@ -132,6 +144,8 @@ pub enum Cause {
     Planned(DrainReason),
     /// It broke the protocol of its channel.
     Protocol,
+    /// It was found broken from outside: by a health check, by its silence, or by the operator.
+    Watchdog,
 }
 
 /// Something worth telling.
@@ -139,12 +153,21 @@ pub enum Cause {
 pub enum Notice {
     /// A worker was not ready in time and is killed.
     BootTimedOut { worker: WorkerId },
+    /// A slot is done: its worker ended, and none is started again.
+    Done {
+        slot: Slot,
+        /// How its worker ended; `None` when it could not be started.
+        exit: Option<Exit>,
+        completion: Completion,
+    },
     /// A worker is gone.
     Exited {
         worker: WorkerId,
         exit: Exit,
         cause: Cause,
     },
+    /// A worker was found broken from outside, and is killed.
+    Failed { worker: WorkerId, reason: String },
     /// Too many generations drain: what is left of the oldest is killed.
     GenerationsCut {
         generation: Generation,
@@ -240,6 +263,8 @@ pub enum FailureKind {
         /// How long after it was ready.
         after: Duration,
     },
+    /// A worker of it was found broken from outside before it was ready.
+    Broken,
     /// A worker of it ended before it was ready.
     ExitedBeforeReady(Exit),
     /// A worker of it was not ready within this time.
@@ -260,6 +285,8 @@ pub enum FailureKind {
 pub enum Outcome {
     /// No worker of the first start became ready, and the app is not to keep trying.
     BootFailed,
+    /// Every slot was done, this many of them with a failure.
+    Completed { failed: u16 },
     /// It was stopped.
     Stopped,
 }

@@ -3,6 +3,7 @@
 //! [`Supervisor`] is told an [`Event`] and asks for [`Action`]s. An incarnation is in one
 //! [`Phase`]; a slot's [`Seat`] says which incarnation holds it, or why nobody does.
 
+mod completion;
 mod deploy;
 mod farewell;
 mod heir;
@@ -15,6 +16,7 @@ mod orders;
 mod phase;
 mod recycle;
 mod reload;
+mod respec;
 mod restart;
 mod rollback;
 mod seat;
@@ -28,5 +30,5 @@ pub use message::{
 };
 pub use phase::{Phase, Standing, Tenure};
 pub use recycle::{Due, Limits};
-pub use seat::{Seat, Start};
+pub use seat::{Completion, Counters, Seat, Start};
 pub use state::Supervisor;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::completion::is_failure;
 use super::message::{Action, Cause, FailureKind, Notice, RecycleReason};
 use super::phase::{Phase, Tenure};
 use super::rollback::End;
@@ -9,7 +10,7 @@ use super::seat::Seat;
 use super::state::{Supervisor, id};
 use crate::mutation::{self, Mutation};
 use crate::spec::Readiness;
-use crate::{Exit, Tick, WorkerId};
+use crate::{Exit, Slot, Tick, WorkerId};
 
 /// News about one worker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,7 +99,7 @@ impl Supervisor {
     }
 
     /// The worker itself. (A broken incarnation test takes news of the dead for its successor's.)
-    fn present_one(&self, worker: WorkerId) -> WorkerId {
+    pub(super) fn present_one(&self, worker: WorkerId) -> WorkerId {
         if !mutation::is(Mutation::IncarnationTestOff) || self.phase(worker).is_some() {
             return worker;
         }
@@ -110,12 +111,18 @@ impl Supervisor {
             Some(Seat::Held { by }) => id(worker.slot, by),
             Some(
                 Seat::Backoff { .. }
+                | Seat::Done { .. }
                 | Seat::Owed { .. }
                 | Seat::Quarantined { .. }
                 | Seat::Stopped { .. },
             )
             | None => worker,
         }
+    }
+
+    fn count_failure(&mut self, slot: Slot) {
+        let tally = &mut self.place_mut(slot).tally;
+        tally.failed = tally.failed.saturating_add(1);
     }
 
     /// Who says something exists, even if the answer to its `Spawn` is still under way.
@@ -177,7 +184,12 @@ impl Supervisor {
 
     fn spawn_failed(&mut self, worker: WorkerId, errno: i32, now: Tick) {
         match self.phase(worker) {
-            Some(Phase::Killing { .. } | Phase::Recalled { .. } | Phase::Spawning { .. }) => {
+            Some(
+                phase @ (Phase::Killing { .. } | Phase::Recalled { .. } | Phase::Spawning { .. }),
+            ) => {
+                if !matches!(phase.cause(), Cause::Planned(_)) {
+                    self.count_failure(worker.slot);
+                }
                 self.tell(Notice::SpawnFailed { worker, errno });
                 self.bury(worker, End::NotStarted { errno }, now);
             }
@@ -199,18 +211,10 @@ impl Supervisor {
         let Some(phase) = self.phase(worker) else {
             return;
         };
-        let cause = match phase {
-            Phase::Aborting { .. } => Cause::Hang,
-            Phase::Draining { reason, .. }
-            | Phase::Recalled { reason, .. }
-            | Phase::Withdrawing { reason, .. } => Cause::Planned(reason),
-            Phase::Killing { cause, .. } => cause,
-            Phase::Ready { .. }
-            | Phase::Spawning { .. }
-            | Phase::Standby { .. }
-            | Phase::Starting { .. }
-            | Phase::Suspect { .. } => Cause::Crash,
-        };
+        let cause = phase.cause();
+        if is_failure(&self.spec.restart, cause, exit) {
+            self.count_failure(worker.slot);
+        }
         self.tell(Notice::Exited {
             worker,
             exit,
@@ -239,7 +243,7 @@ impl Supervisor {
         }
     }
 
-    fn beat(&mut self, worker: WorkerId, now: Tick) {
+    pub(super) fn beat(&mut self, worker: WorkerId, now: Tick) {
         match self.phase(worker) {
             Some(Phase::Ready { mut tenure }) => {
                 tenure.beat = now;

@@ -79,7 +79,7 @@ impl Supervisor {
         }
     }
 
-    /// Forgets every failure, and starts at once what rests.
+    /// Forgets every failure, and starts at once what rests. What is done is done.
     pub(super) fn reset(&mut self, now: Tick) {
         for slot in self.wanted_slots() {
             if let Some(swap) = self.swap_mut(slot) {
@@ -87,13 +87,17 @@ impl Supervisor {
             }
             let place = self.place_mut(slot);
             place.history = History::default();
+            place.tally.reset();
             match place.seat {
                 Seat::Quarantined { .. } => {
                     self.tell(Notice::Released { slot });
                     self.fill(slot, Start::Restart, now);
                 }
                 Seat::Backoff { .. } => self.fill(slot, Start::Restart, now),
-                Seat::Held { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => {}
+                Seat::Done { .. }
+                | Seat::Held { .. }
+                | Seat::Owed { .. }
+                | Seat::Stopped { .. } => {}
             }
         }
     }

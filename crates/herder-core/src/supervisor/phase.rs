@@ -16,6 +16,9 @@ pub enum Phase {
         kill_at: Tick,
         /// What it had been worth.
         standing: Standing,
+        /// Why.
+        #[serde(default = "hang")]
+        cause: Cause,
     },
     /// It finishes what it has, then leaves.
     Draining {
@@ -141,6 +144,21 @@ impl Phase {
         }
     }
 
+    /// Why a worker that ends in this phase has ended.
+    pub(super) fn cause(&self) -> Cause {
+        match *self {
+            Phase::Aborting { cause, .. } | Phase::Killing { cause, .. } => cause,
+            Phase::Draining { reason, .. }
+            | Phase::Recalled { reason, .. }
+            | Phase::Withdrawing { reason, .. } => Cause::Planned(reason),
+            Phase::Ready { .. }
+            | Phase::Spawning { .. }
+            | Phase::Standby { .. }
+            | Phase::Starting { .. }
+            | Phase::Suspect { .. } => Cause::Crash,
+        }
+    }
+
     /// When something happens to it if it says nothing.
     pub(super) fn deadline(&self, life: &LifePolicy) -> Option<Tick> {
         match *self {
@@ -222,6 +240,11 @@ impl Tenure {
             Some(_) => None,
         }
     }
+}
+
+/// Why a version aborted that had one reason only.
+fn hang() -> Cause {
+    Cause::Hang
 }
 
 /// The earlier of two moments, of which either may never come.

@@ -2,7 +2,6 @@ use serde::{Deserialize, Serialize};
 
 use super::message::{DrainReason, Notice, RecycleReason};
 use super::phase::Phase;
-use super::restart::back_off;
 use super::seat::Seat;
 use super::state::{Run, Supervisor};
 use crate::spec::RecyclePolicy;
@@ -140,12 +139,12 @@ impl Supervisor {
             return;
         };
         recycling.failures = recycling.failures.saturating_add(1);
-        let failures = recycling.failures;
-        let delay = self.jitter.spread(back_off(&self.spec.restart, failures));
-        recycling.stage = Stage::Waiting {
-            until: now.after(delay),
-        };
-        let slot = recycling.old.slot;
+        let (slot, failures) = (recycling.old.slot, recycling.failures);
+        let delay = self.delay_after(failures);
+        if let Some(recycling) = &mut self.recycling {
+            let until = now.after(delay);
+            recycling.stage = Stage::Waiting { until };
+        }
         self.tell(Notice::RestartDelayed {
             slot,
             delay,

@@ -103,12 +103,14 @@ impl Supervisor {
     /// Goes on to the soak, or ends the reload, when it is time; returns whether it has ended.
     pub(super) fn conclude_reload(&mut self, now: Tick) -> bool {
         let (complete, soak) = (self.is_complete(), self.spec.reload.soak);
+        // Nobody is left who could fail.
+        let proved = self.is_all_done();
         let Some(reload) = self.deploy.reload_mut() else {
             return false;
         };
         if complete && reload.stage == Stage::Rolling {
             let took = now.since(reload.began);
-            let skipped = soak.is_zero() || mutation::is(Mutation::SoakOff);
+            let skipped = soak.is_zero() || proved || mutation::is(Mutation::SoakOff);
             reload.stage = match skipped {
                 true => Stage::Soaked { took },
                 false => Stage::Soaking {
@@ -181,18 +183,21 @@ impl Supervisor {
             .any(|phase| matches!(phase, Phase::Recalled { .. }))
     }
 
-    /// Whether every slot has had its new worker, and has one in service now.
+    /// Whether every slot has had its new worker, and has one in service now or is done.
     fn is_complete(&self) -> bool {
         self.wanted_slots().all(|slot| {
             let reached = self.swap(slot).is_some_and(|swap| swap.by.is_none());
-            let holder = match self.place(slot).seat {
-                Seat::Held { by } => self.phase(id(slot, by)),
+            let in_service = match self.place(slot).seat {
+                Seat::Held { by } => {
+                    matches!(self.phase(id(slot, by)), Some(Phase::Ready { .. }))
+                }
+                Seat::Done { .. } => true,
                 Seat::Backoff { .. }
                 | Seat::Owed { .. }
                 | Seat::Quarantined { .. }
-                | Seat::Stopped { .. } => None,
+                | Seat::Stopped { .. } => false,
             };
-            reached && matches!(holder, Some(Phase::Ready { .. }))
+            reached && in_service
         })
     }
 
@@ -229,7 +234,9 @@ impl Supervisor {
             return None;
         }
         match self.place(slot).seat {
-            Seat::Quarantined { .. } | Seat::Stopped { .. } => Some(Turn::AtOnce),
+            Seat::Done { .. } | Seat::Quarantined { .. } | Seat::Stopped { .. } => {
+                Some(Turn::AtOnce)
+            }
             Seat::Backoff { .. } | Seat::Owed { .. } => Some(Turn::Last),
             Seat::Held { by } => match self.phase(id(slot, by))? {
                 Phase::Ready { .. } | Phase::Suspect { .. } => Some(Turn::Serving),
@@ -279,7 +286,9 @@ impl Supervisor {
                 self.tell(Notice::Released { slot });
                 return None;
             }
-            Seat::Backoff { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => return None,
+            Seat::Backoff { .. } | Seat::Done { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => {
+                return None;
+            }
         };
         let holder = id(slot, by);
         let phase = self.phase(holder)?;
@@ -291,7 +300,7 @@ impl Supervisor {
         None
     }
 
-    fn rest(&mut self, worker: WorkerId) {
+    pub(super) fn rest(&mut self, worker: WorkerId) {
         if let Some(Phase::Ready { tenure } | Phase::Suspect { tenure, .. }) = self.phase(worker) {
             self.set_phase(worker, Phase::Standby { tenure });
             self.act(Action::Rest { worker });

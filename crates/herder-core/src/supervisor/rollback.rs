@@ -105,7 +105,7 @@ impl Supervisor {
             Seat::Held { by } => self
                 .phase(id(slot, by))
                 .is_some_and(|phase| phase.is_serving()),
-            Seat::Quarantined { .. } => true,
+            Seat::Done { .. } | Seat::Quarantined { .. } => true,
             Seat::Backoff { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => false,
         })
     }
@@ -171,7 +171,7 @@ impl Supervisor {
     /// A slot in which nobody served is what it was; one that has lost its worker gets another.
     fn restore_seat(&mut self, slot: Slot, before: Seat, now: Tick) {
         match before {
-            Seat::Backoff { .. } => self.place_mut(slot).seat = before,
+            Seat::Backoff { .. } | Seat::Done { .. } => self.place_mut(slot).seat = before,
             Seat::Quarantined { retry_at } => {
                 self.place_mut(slot).seat = before;
                 let window = self.spec.restart.window;

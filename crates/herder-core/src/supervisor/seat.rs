@@ -16,6 +16,14 @@ pub enum Seat {
         /// How many starts failed in a row.
         failures: u32,
     },
+    /// Its worker ended by itself, and nobody follows: until a new generation, or a slot that comes
+    /// back, begins anew.
+    Done {
+        /// How its worker ended; `None` when it could not be started.
+        exit: Option<Exit>,
+        /// What that says.
+        completion: Completion,
+    },
     /// This incarnation: when it is gone, the slot is empty.
     Held {
         /// Which.
@@ -40,6 +48,25 @@ pub enum Seat {
     },
 }
 
+/// What the end of a slot's last worker says of its work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Completion {
+    /// It ended as it was to.
+    AsMeant,
+    /// It failed, and is not to be tried again.
+    Failed,
+}
+
+/// What has happened in a slot since the app was started, or since the counters were reset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// How often a worker was started after the first, whatever for: restarts, recycling, reloads.
+    pub restarts: u64,
+    /// How many of its workers failed: they crashed, hung, were not ready in time, could not be
+    /// started, broke the protocol, or were found broken.
+    pub failures: u64,
+}
+
 /// Whether a start is limited by `max_restarts`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Start {
@@ -55,7 +82,9 @@ impl Seat {
         match *self {
             Seat::Backoff { until, .. } => Some(until),
             Seat::Quarantined { retry_at } => Some(retry_at),
-            Seat::Held { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => None,
+            Seat::Done { .. } | Seat::Held { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => {
+                None
+            }
         }
     }
 }
@@ -66,6 +95,41 @@ pub(super) struct Place {
     pub(super) seat: Seat,
     pub(super) workers: BTreeMap<Incarnation, Life>,
     pub(super) history: History,
+    #[serde(default = "Tally::of_another_version")]
+    pub(super) tally: Tally,
+}
+
+/// What the counters of a slot are made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Tally {
+    /// How many workers were started, the first one included.
+    pub(super) started: u64,
+    pub(super) failed: u64,
+}
+
+impl Tally {
+    /// A version that did not count had started a worker here.
+    fn of_another_version() -> Tally {
+        Tally {
+            started: 1,
+            failed: 0,
+        }
+    }
+
+    pub(super) fn counters(self) -> Counters {
+        Counters {
+            restarts: self.started.saturating_sub(1),
+            failures: self.failed,
+        }
+    }
+
+    /// From now on is counted anew; who was started first stays the first.
+    pub(super) fn reset(&mut self) {
+        *self = Tally {
+            started: self.started.min(1),
+            failed: 0,
+        };
+    }
 }
 
 /// A live incarnation.
@@ -83,6 +147,7 @@ impl Place {
             seat: Seat::Stopped { last: None },
             workers: BTreeMap::new(),
             history: History::default(),
+            tally: Tally::default(),
         }
     }
 

@@ -233,6 +233,7 @@ impl Supervisor {
             Event::Beat { worker } => (worker, News::Beat),
             Event::BootExtended { worker, by } => (worker, News::BootExtended(by)),
             Event::Draining { worker } => (worker, News::Draining),
+            Event::Fail { worker, reason } => return self.fail(worker, &reason, now),
             Event::Exhausted { worker } => (worker, News::Exhausted),
             Event::Exited { worker, exit } => (worker, News::Exited(exit)),
             Event::Memory { worker, bytes } => (worker, News::Memory(bytes)),
@@ -246,6 +247,7 @@ impl Supervisor {
             Event::Withdrawn { worker } => (worker, News::Withdrawn),
             Event::Reload { generation } => return self.reload(generation, now),
             Event::Reset => return self.reset(now),
+            Event::Respec(policies) => return self.respec(*policies, now),
             Event::Scale(count) => return self.scale(count, now),
             Event::Start => return self.start(now),
             Event::Stop => return self.stop(now),
@@ -261,6 +263,7 @@ impl Supervisor {
         self.advance_deploy(now);
         self.begin_recycling(now);
         self.give_up_boot(now);
+        self.complete_app(now);
         self.cut_generations(now);
         self.discard_generations();
         self.finish_when_empty();

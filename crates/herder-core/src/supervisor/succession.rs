@@ -1,14 +1,17 @@
 //! Who follows whom in a slot.
 
+use std::time::Duration;
+
+use super::completion::Sequel;
 use super::message::{Action, DrainReason, Notice, Outcome};
 use super::phase::{Phase, Standing};
 use super::recycle::{Inheritance, Stage};
 use super::restart::{Trust, back_off};
 use super::rollback::End;
-use super::seat::{Life, Seat, Start};
+use super::seat::{Completion, Life, Seat, Start};
 use super::state::{ReadinessSeen, Run, Supervisor, id};
 use crate::mutation::{self, Mutation};
-use crate::spec::BootFailure;
+use crate::spec::{BootFailure, DelayGrowth};
 use crate::{Incarnation, Slot, Tick, WorkerId};
 
 impl Supervisor {
@@ -24,7 +27,9 @@ impl Supervisor {
             born: now,
             phase: Phase::Spawning { deadline },
         };
-        self.place_mut(slot).workers.insert(incarnation, life);
+        let place = self.place_mut(slot);
+        place.workers.insert(incarnation, life);
+        place.tally.started = place.tally.started.saturating_add(1);
         self.act(Action::Spawn { worker, generation });
         incarnation
     }
@@ -50,10 +55,14 @@ impl Supervisor {
         };
         let slot = worker.slot;
         let standing = phase.standing(now, self.spec.restart.stable);
+        let sequel = Sequel::of(&self.spec.restart, &phase, end);
         let was_replacement = self.is_replacement(worker);
         let was_on_trial = self.is_on_trial(worker);
         self.place_mut(slot).workers.remove(&worker.incarnation);
         self.pass_to_replacement(worker);
+        if was_on_trial && sequel == Sequel::Done(Completion::AsMeant) {
+            return self.complete_trial(worker, end);
+        }
         if was_on_trial {
             return self.roll_back(worker, end.failure(&phase, now), now);
         }
@@ -67,10 +76,12 @@ impl Supervisor {
         {
             return;
         }
-        if self.is_wanted(slot) {
-            self.replace(slot, standing, now);
-        } else {
-            self.place_mut(slot).seat = Seat::Stopped { last: end.exit() };
+        match sequel {
+            _ if !self.is_wanted(slot) => {
+                self.place_mut(slot).seat = Seat::Stopped { last: end.exit() };
+            }
+            Sequel::Another => self.replace(slot, standing, now),
+            Sequel::Done(completion) => self.complete_slot(slot, end, completion),
         }
     }
 
@@ -117,6 +128,7 @@ impl Supervisor {
                 Seat::Owed { .. } if self.is_spawn_open(slot) => None,
                 Seat::Owed { since, start } => Some((since, slot, start)),
                 Seat::Backoff { .. }
+                | Seat::Done { .. }
                 | Seat::Held { .. }
                 | Seat::Quarantined { .. }
                 | Seat::Stopped { .. } => None,
@@ -137,7 +149,7 @@ impl Supervisor {
                 self.place_mut(slot).history.trust = Trust::Probation;
                 self.fill(slot, Start::Restart, now);
             }
-            Seat::Held { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => {}
+            Seat::Done { .. } | Seat::Held { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => {}
         }
     }
 
@@ -147,18 +159,29 @@ impl Supervisor {
         self.place_mut(slot).history.trust = Trust::Normal;
     }
 
-    /// Ends the app when every slot failed before any worker was ready.
+    /// Ends the app when every slot failed before any worker was ready, and some are still tried.
     pub(super) fn give_up_boot(&mut self, now: Tick) {
         let hopeless = self.run == Run::Running
             && self.spec.life.boot_failure == BootFailure::Exit
             && self.readiness_seen == ReadinessSeen::Never
             && !self.is_reloading()
-            && self
-                .wanted_slots()
-                .all(|slot| self.place(slot).history.quarantines > 0);
+            && !self.is_all_done()
+            && self.wanted_slots().all(|slot| self.has_failed(slot));
         if hopeless {
             self.depart(Outcome::BootFailed, now);
         }
+    }
+
+    fn has_failed(&self, slot: Slot) -> bool {
+        let place = self.place(slot);
+        let done = matches!(
+            place.seat,
+            Seat::Done {
+                completion: Completion::Failed,
+                ..
+            }
+        );
+        done || place.history.quarantines > 0
     }
 
     /// Says so when nothing is left to supervise.
@@ -186,6 +209,7 @@ impl Supervisor {
         let place = self.place_mut(slot);
         match place.seat {
             Seat::Held { .. } | Seat::Stopped { .. } => {}
+            Seat::Done { exit, .. } => place.seat = Seat::Stopped { last: exit },
             Seat::Backoff { .. } | Seat::Owed { .. } | Seat::Quarantined { .. } => {
                 place.seat = Seat::Stopped { last: None };
             }
@@ -201,6 +225,9 @@ impl Supervisor {
             by: worker.incarnation,
         };
         let by = self.spawn(slot, now);
+        // It is no other start, but the same one.
+        let tally = &mut self.place_mut(slot).tally;
+        tally.started = tally.started.saturating_sub(1);
         if was_replacement && let Some(recycling) = &mut self.recycling {
             recycling.stage = Stage::Replacing { by };
         }
@@ -242,7 +269,7 @@ impl Supervisor {
         let history = &mut self.place_mut(slot).history;
         history.failures = history.failures.saturating_add(1);
         let failures = history.failures;
-        let delay = self.jitter.spread(back_off(&self.spec.restart, failures));
+        let delay = self.delay_after(failures);
         let until = now.after(delay);
         if self.is_over_limit(slot, until) {
             return self.quarantine(slot, now);
@@ -253,6 +280,15 @@ impl Supervisor {
             delay,
             failures,
         });
+    }
+
+    /// The delay after the `failures`-th failure in a row.
+    pub(super) fn delay_after(&mut self, failures: u32) -> Duration {
+        let policy = &self.spec.restart;
+        match policy.growth {
+            DelayGrowth::Doubling => self.jitter.spread(back_off(policy, failures)),
+            DelayGrowth::Fixed => policy.first_delay,
+        }
     }
 
     /// A worker that was ready for long enough clears its slot's count of failures.

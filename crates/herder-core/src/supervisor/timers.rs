@@ -110,9 +110,12 @@ impl Supervisor {
             }
             Phase::Ready { tenure } => self.service_expired(worker, tenure, now),
             Phase::Standby { tenure } | Phase::Suspect { tenure, .. } => {
-                self.abort(worker, tenure, now);
+                let standing = tenure.standing(tenure.beat, self.spec.restart.stable);
+                self.abort(worker, Cause::Hang, standing, now);
             }
-            Phase::Aborting { standing, .. } => self.kill(worker, Cause::Hang, standing, now),
+            Phase::Aborting {
+                standing, cause, ..
+            } => self.kill(worker, cause, standing, now),
             Phase::Draining { reason, .. }
             | Phase::Recalled { reason, .. }
             | Phase::Withdrawing { reason, .. } => {
@@ -123,18 +126,26 @@ impl Supervisor {
         }
     }
 
-    /// It hangs.
-    fn abort(&mut self, worker: WorkerId, tenure: Tenure, now: Tick) {
+    /// It hangs, or is as good as one that does.
+    pub(super) fn abort(&mut self, worker: WorkerId, cause: Cause, standing: Standing, now: Tick) {
+        let after = self
+            .phase(worker)
+            .map_or(Duration::ZERO, |phase| phase.served(now));
         let on_trial = self.is_on_trial(worker);
         self.pass_to_replacement(worker);
         self.act(Action::Withdraw { worker });
         self.act(Action::Abort { worker });
         let kill_at = now.after(self.spec.life.abort_grace);
-        let standing = tenure.standing(tenure.beat, self.spec.restart.stable);
-        self.set_phase(worker, Phase::Aborting { kill_at, standing });
+        self.set_phase(
+            worker,
+            Phase::Aborting {
+                kill_at,
+                standing,
+                cause,
+            },
+        );
         if on_trial {
-            let after = now.since(tenure.since);
-            let (exit, cause) = (None, Cause::Hang);
+            let exit = None;
             self.roll_back(worker, FailureKind::Died { exit, cause, after }, now);
         }
     }
@@ -159,7 +170,7 @@ impl Supervisor {
 }
 
 /// The moment `by` before `now`; the origin when there is none.
-fn before(now: Tick, by: Duration) -> Tick {
+pub(super) fn before(now: Tick, by: Duration) -> Tick {
     let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
     Tick::from_micros(now.as_micros().saturating_sub(micros))
 }

@@ -10,7 +10,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use herder_core::spec::{AppSpec, LibraryName, LifePolicy, Readiness, RecyclePolicy, WorkerCount};
+use herder_core::spec::{
+    AppSpec, LibraryName, LifePolicy, Readiness, RecyclePolicy, StopSignal, WorkerCount,
+};
 use herder_core::supervisor::{Event, Outcome, Supervisor};
 use herder_sys::listener::{Address, ListenError, ListenOptions, Listener};
 use herder_sys::user::Identity;
@@ -171,7 +173,7 @@ impl Master {
     /// Without one of its libraries there is no herd, if that was never ready.
     pub(super) fn library_ended(&mut self, part: Part, outcome: Outcome) {
         match outcome {
-            Outcome::Stopped => {}
+            Outcome::Completed { .. } | Outcome::Stopped => {}
             Outcome::BootFailed => {
                 let last_lines = self.last_lines_before(part, outcome);
                 let finished = HerdEvent::Finished {
@@ -296,7 +298,7 @@ fn library_spec(spec: &AppSpec, library: &Library) -> AppSpec {
     AppSpec {
         name: spec.name.clone(),
         workers: WorkerCount::new(1).expect("one is a count of workers"),
-        restart: spec.restart.clone(),
+        restart: spec.restart.clone().without_end(),
         recycle: RecyclePolicy::default(),
         reload: spec.reload.clone(),
         life: LifePolicy {
@@ -304,6 +306,8 @@ fn library_spec(spec: &AppSpec, library: &Library) -> AppSpec {
             boot_timeout: library.boot_timeout,
             hang: library.hang,
             grace: gateway::grace(&spec.life),
+            stop_signal: StopSignal::default(),
+            max_silence: None,
             ..spec.life.clone()
         },
         dispatch: spec.dispatch.clone(),

@@ -97,6 +97,7 @@ fn live(setup: Setup) -> u8 {
     let status = match &outcome {
         Ok(_) if master.delivery.is_broken() => status::INTERNAL,
         Ok(_) if master.crews.has_failed_to_boot() => status::BOOT_FAILED,
+        Ok(Outcome::Completed { failed: 1.. }) => status::FAILED,
         Ok(_) => status::STOPPED,
         Err(error) => {
             master.tell(HerdEvent::Warning {

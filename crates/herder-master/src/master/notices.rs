@@ -50,6 +50,19 @@ impl Master {
                 worker: self.info(member(worker)),
                 last_lines: self.output.last_lines(part, worker.incarnation.0),
             },
+            Notice::Done {
+                slot,
+                exit,
+                completion,
+            } => HerdEvent::Done {
+                slot: slot.0,
+                exit,
+                completion,
+            },
+            Notice::Failed { worker, reason } => HerdEvent::Failed {
+                worker: self.info(member(worker)),
+                reason,
+            },
             Notice::Exited {
                 worker,
                 exit,
@@ -154,7 +167,7 @@ impl Master {
         let last = self.crews.get(part).and_then(|crew| crew.last_ended);
         match (outcome, last) {
             (Outcome::BootFailed, Some(life)) => self.output.last_lines(part, life),
-            (Outcome::BootFailed | Outcome::Stopped, _) => Vec::new(),
+            (Outcome::BootFailed | Outcome::Completed { .. } | Outcome::Stopped, _) => Vec::new(),
         }
     }
 

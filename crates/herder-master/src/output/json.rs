@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use herder_core::Exit;
-use herder_core::supervisor::{Cause, DrainReason, Outcome};
+use herder_core::supervisor::{Cause, Completion, DrainReason, Outcome};
 use herder_sys::signal::Signal;
 use serde_json::Value;
 
@@ -60,8 +60,10 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::BootTimedOut { .. } => "boot_timed_out",
         Is::ConnectionsClosed { .. } => "connections_closed",
         Is::DispatchChosen { .. } => "dispatch_chosen",
+        Is::Done { .. } => "done",
         Is::Exhausted { .. } => "exhausted",
         Is::Exited { .. } => "exited",
+        Is::Failed { .. } => "failed",
         Is::Finished { .. } => "finished",
         Is::Forked { .. } => "forked",
         Is::Gateway(event) | Is::Library(_, event) => name(event),
@@ -113,6 +115,14 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
         Is::BootTimedOut { worker, last_lines } => o.worker(worker).field("last_lines", &**last_lines),
         Is::ConnectionsClosed { poisoned, timed_out } => o.field("poisoned", *poisoned).field("timed_out", *timed_out),
         Is::DispatchChosen { mode, reason } => o.text("mode", mode).text("reason", reason),
+        Is::Done { slot, exit, completion } => {
+            o.field("slot", *slot).text("completion", completion_name(*completion));
+            match exit {
+                Some(exit) => o.exit(*exit),
+                None => o,
+            }
+        }
+        Is::Failed { worker, reason } => o.worker(worker).text("reason", reason),
         Is::Exhausted { worker } => o.worker(worker),
         Is::Exited { worker, exit, cause } => o.worker(worker).exit(*exit).cause(*cause),
         Is::Finished { outcome, last_lines } => o
@@ -184,9 +194,18 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
     };
 }
 
+fn completion_name(completion: Completion) -> &'static str {
+    match completion {
+        Completion::AsMeant => "as_meant",
+        Completion::Failed => "failed",
+    }
+}
+
 fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::BootFailed => "boot_failed",
+        Outcome::Completed { failed: 0 } => "completed",
+        Outcome::Completed { .. } => "failed",
         Outcome::Stopped => "stopped",
     }
 }
@@ -270,6 +289,7 @@ impl<'a> Object<'a> {
             Cause::Hang => self.field("cause", "hang"),
             Cause::Planned(reason) => self.field("cause", "planned").reason(reason),
             Cause::Protocol => self.field("cause", "protocol"),
+            Cause::Watchdog => self.field("cause", "watchdog"),
         }
     }
 

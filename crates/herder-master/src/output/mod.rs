@@ -21,6 +21,7 @@
 #[cfg(test)]
 mod bench;
 mod ear;
+mod ending;
 mod escape;
 mod handle;
 mod json;

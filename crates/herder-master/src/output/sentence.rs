@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use herder_core::Exit;
-use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
+use herder_core::supervisor::{Cause, Completion, DrainReason, Outcome, RecycleReason};
 use herder_sys::signal::Signal;
 
-use super::reloading;
+use super::{ending, reloading};
 use crate::event::{HerdEvent, WorkerInfo};
 use crate::part::{Part, Process};
 
@@ -27,8 +27,12 @@ pub(super) fn level(event: &HerdEvent) -> Level {
             ..
         }
         | HerdEvent::DispatchChosen { .. }
+        | HerdEvent::Done {
+            completion: Completion::AsMeant,
+            ..
+        }
         | HerdEvent::Finished {
-            outcome: Outcome::Stopped,
+            outcome: Outcome::Stopped | Outcome::Completed { failed: 0 },
             ..
         }
         | HerdEvent::Exhausted { .. }
@@ -56,13 +60,19 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         | HerdEvent::BootTimedOut { .. }
         | HerdEvent::ConnectionsClosed { .. }
         | HerdEvent::Exited {
-            cause: Cause::BootTimeout | Cause::Crash | Cause::Hang | Cause::Protocol,
+            cause:
+                Cause::BootTimeout | Cause::Crash | Cause::Hang | Cause::Protocol | Cause::Watchdog,
             ..
         }
         | HerdEvent::Finished {
-            outcome: Outcome::BootFailed,
+            outcome: Outcome::BootFailed | Outcome::Completed { .. },
             ..
         }
+        | HerdEvent::Done {
+            completion: Completion::Failed,
+            ..
+        }
+        | HerdEvent::Failed { .. }
         | HerdEvent::GenerationsCut { .. }
         | HerdEvent::GraceExpired { .. }
         | HerdEvent::Latched { .. }
@@ -107,6 +117,12 @@ fn of(part: Part, event: &HerdEvent) -> String {
             timed_out,
         } => unserved(*poisoned, *timed_out),
         Is::DispatchChosen { mode, reason } => dispatch(mode, reason),
+        Is::Done {
+            slot,
+            exit,
+            completion,
+        } => ending::done(place(slot), *exit, *completion),
+        Is::Failed { worker, reason } => because(who(worker), "is broken and is killed", reason),
         Is::Exited {
             worker,
             exit,
@@ -226,14 +242,15 @@ fn dispatch(mode: &str, reason: &str) -> String {
 fn finished(part: Part, outcome: Outcome) -> String {
     let what = match (part, outcome) {
         (Part::Gateway, Outcome::BootFailed) => "the gateway did not become ready",
-        (Part::Gateway, Outcome::Stopped) => "the gateway has ended",
+        (Part::Gateway, Outcome::Completed { .. } | Outcome::Stopped) => "the gateway has ended",
         (Part::Library(library), Outcome::BootFailed) => {
             return format!("library {} did not become ready", library.name);
         }
-        (Part::Library(library), Outcome::Stopped) => {
+        (Part::Library(library), Outcome::Completed { .. } | Outcome::Stopped) => {
             return format!("library {} has ended", library.name);
         }
         (Part::Workers, Outcome::BootFailed) => "no worker became ready",
+        (Part::Workers, Outcome::Completed { failed }) => return ending::completed(failed),
         (Part::Workers, Outcome::Stopped) => "every worker has ended",
     };
     what.to_owned()
@@ -275,7 +292,7 @@ impl fmt::Display for Newborn {
 
 /// Displays a place as `slot 0`; there is but one place for a gateway, or for a library.
 #[derive(Clone, Copy)]
-struct Place(Part, u16);
+pub(super) struct Place(Part, u16);
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -313,6 +330,7 @@ fn exited(who: Who, exit: Exit, cause: Cause) -> String {
         Cause::Hang => format!("{who} died: {how} (it hung)"),
         Cause::Planned(reason) => format!("{who} ended: {how} ({})", planned(reason)),
         Cause::Protocol => format!("{who} died: {how} (it broke the protocol of its channel)"),
+        Cause::Watchdog => format!("{who} died: {how} (it was found broken)"),
     }
 }
 

@@ -222,7 +222,7 @@ impl Master {
                 self.stop_libraries();
             }
             (Part::Library(_), _) => self.library_ended(part, outcome),
-            (Part::Gateway, Outcome::Stopped) => {}
+            (Part::Gateway, Outcome::Completed { .. } | Outcome::Stopped) => {}
             (Part::Gateway, Outcome::BootFailed) => {
                 let last_lines = self.last_lines_before(part, outcome);
                 let finished = HerdEvent::Finished {

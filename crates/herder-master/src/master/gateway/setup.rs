@@ -135,12 +135,13 @@ fn gateway_spec(spec: &AppSpec) -> AppSpec {
     AppSpec {
         name: spec.name.clone(),
         workers: WorkerCount::new(1).expect("one is a count of workers"),
-        restart: RestartPolicy::default(),
+        restart: RestartPolicy::default().without_end(),
         recycle: RecyclePolicy::default(),
         reload: spec.reload.clone(),
         life: LifePolicy {
             readiness: Readiness::Message,
             grace: grace(&spec.life),
+            max_silence: None,
             ..spec.life.clone()
         },
         dispatch: spec.dispatch.clone(),

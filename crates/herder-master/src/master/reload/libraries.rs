@@ -69,7 +69,9 @@ impl Master {
     pub(in crate::master) fn cause_for(&self, part: Part, cause: Cause) -> Cause {
         match cause {
             Cause::Planned(reason) => Cause::Planned(self.reason_for(part, reason)),
-            Cause::BootTimeout | Cause::Crash | Cause::Hang | Cause::Protocol => cause,
+            Cause::BootTimeout | Cause::Crash | Cause::Hang | Cause::Protocol | Cause::Watchdog => {
+                cause
+            }
         }
     }
 
@@ -89,6 +91,7 @@ impl Master {
             let kind = match cause {
                 Cause::BootTimeout => FailureKind::NotReadyInTime(self.boot_timeout(part)),
                 Cause::Protocol => FailureKind::Protocol,
+                Cause::Watchdog => FailureKind::Broken,
                 Cause::Crash | Cause::Hang | Cause::Planned(_) => {
                     FailureKind::ExitedBeforeReady(exit)
                 }

@@ -20,6 +20,10 @@ pub(super) fn reason(who: Option<Process>, problem: Option<&str>, kind: FailureK
             let error = io::Error::from_raw_os_error(errno);
             format!("{who} could not be started: {error}")
         }
+        (FailureKind::Broken, Some(problem)) => {
+            format!("{who} was found broken before it was ready: {problem}")
+        }
+        (FailureKind::Broken, None) => format!("{who} was found broken before it was ready"),
         (FailureKind::ExitedBeforeReady(_), Some(problem)) => {
             format!("{who} could not be launched: {problem}")
         }
@@ -49,7 +53,8 @@ pub(super) fn exit(kind: FailureKind) -> Option<Exit> {
     match kind {
         FailureKind::Died { exit, .. } => exit,
         FailureKind::ExitedBeforeReady(exit) => Some(exit),
-        FailureKind::NotReadyInTime(_)
+        FailureKind::Broken
+        | FailureKind::NotReadyInTime(_)
         | FailureKind::NotStarted { .. }
         | FailureKind::Protocol
         | FailureKind::Stopped => None,
@@ -69,6 +74,7 @@ fn roughly(time: Duration) -> Duration {
 fn end(exit: Option<Exit>, cause: Cause) -> String {
     match (exit, cause) {
         (_, Cause::Hang) => "hung".to_owned(),
+        (_, Cause::Watchdog) => "was found broken".to_owned(),
         (None, _) => "announced its own end too often,".to_owned(),
         (Some(exit), _) => format!("died ({})", how(exit)),
     }
@@ -127,6 +133,16 @@ mod tests {
                 FailureKind::Protocol,
                 Some("it speaks version 9"),
                 "worker 0 #3 [7] broke the protocol of its channel: it speaks version 9",
+            ),
+            (
+                died(None, Cause::Watchdog),
+                None,
+                "worker 0 #3 [7] was found broken 3s after it was ready",
+            ),
+            (
+                FailureKind::Broken,
+                Some("no answer"),
+                "worker 0 #3 [7] was found broken before it was ready: no answer",
             ),
             (FailureKind::Stopped, None, "the herd was told to stop"),
         ] {
