@@ -77,6 +77,7 @@ fn restart(description: &Description) -> Result<RestartPolicy, RunError> {
         max_restarts: app.max_restarts.map_or(usual.max_restarts, NonZeroU32::new),
         window,
         retry: window,
+        ..usual
     })
 }
 

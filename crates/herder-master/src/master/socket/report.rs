@@ -91,6 +91,7 @@ fn slots(crew: &Crew, now: Tick) -> Vec<SlotStatus> {
 fn slot_status(slot: Slot, seat: Seat, workers: Vec<WorkerStatus>, now: Tick) -> SlotStatus {
     let (rests, until) = match seat {
         Seat::Backoff { until, .. } => ("waiting", Some(until)),
+        Seat::Done { .. } => ("done", None),
         Seat::Owed { .. } => ("waiting", None),
         Seat::Quarantined { retry_at } => ("quarantined", Some(retry_at)),
         Seat::Held { .. } | Seat::Stopped { .. } => ("", None),
