@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::patient::Patient;
 
 /// How long a daemon that was there, or was just started, has to be there again.
 const RETURN: Duration = Duration::from_secs(2);
@@ -140,7 +141,9 @@ async fn keep_trying(socket: &Path, time: Duration) -> io::Result<UnixStream> {
 async fn attempt(stream: UnixStream, request: &Request) -> Result<Answer, Error> {
     let what = request.what();
     let gone = |_| Error::lost(&what, "went away");
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(gone)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(Patient::new(stream)))
+        .await
+        .map_err(gone)?;
     // How it ends, the answer or its absence says.
     let connection = tokio::spawn(async move { drop(connection.await) }).abort_handle();
     let response = match timeout(ANSWER, sender.send_request(request.http())).await {

@@ -25,6 +25,7 @@ mod client;
 mod connection;
 mod error;
 mod lines;
+mod patient;
 mod query;
 
 pub use client::Client;

@@ -5,6 +5,7 @@ mod limits;
 mod logs;
 mod numbers;
 mod openapi;
+mod schema;
 mod security;
 mod stage;
 mod streams;

@@ -9,6 +9,7 @@ use tokio::net::UnixStream;
 use super::super::routes::ROUTES;
 use super::super::service::OPENAPI;
 use super::document::document;
+use super::schema::valid;
 use super::stage::{Stage, event, status, until};
 
 /// `UPDATE_SNAPSHOTS=1 cargo test -p herder-daemon` writes it anew.
@@ -171,106 +172,4 @@ fn unchunk(mut body: &str) -> String {
         body = &rest[length + 2..];
     }
     text
-}
-
-/// Whether a value is what a schema says: as much of JSON Schema as the document uses.
-fn valid(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
-    let Some(schema) = schema.as_object() else {
-        return if schema == &json!(false) {
-            Err("nothing may be here".to_owned())
-        } else {
-            Ok(())
-        };
-    };
-    for (key, said) in schema {
-        let fine = match key.as_str() {
-            "$ref" => {
-                let place = said.as_str().unwrap().trim_start_matches('#');
-                let target = document
-                    .pointer(place)
-                    .unwrap_or_else(|| panic!("{place} is not there"));
-                valid(document, target, value).map(|()| true)?
-            }
-            "type" => {
-                let types = said
-                    .as_array()
-                    .cloned()
-                    .unwrap_or_else(|| vec![said.clone()]);
-                types.iter().any(|kind| is(kind.as_str().unwrap(), value))
-            }
-            "enum" => said.as_array().unwrap().contains(value),
-            "const" => said == value,
-            "minimum" => value
-                .as_f64()
-                .is_none_or(|number| number >= said.as_f64().unwrap()),
-            "maximum" => value
-                .as_f64()
-                .is_none_or(|number| number <= said.as_f64().unwrap()),
-            "required" => match value.as_object() {
-                None => true,
-                Some(fields) => said
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .all(|name| fields.contains_key(name.as_str().unwrap())),
-            },
-            "properties" => {
-                let known = said.as_object().unwrap();
-                for (name, of) in value.as_object().into_iter().flatten() {
-                    match known.get(name) {
-                        Some(schema) => {
-                            valid(document, schema, of).map_err(|why| format!("{name}: {why}"))?;
-                        }
-                        None if schema.get("additionalProperties").is_some() => {}
-                        None => return Err(format!("{name} is not described")),
-                    }
-                }
-                true
-            }
-            "additionalProperties" => {
-                let known = schema.get("properties").and_then(Value::as_object);
-                for (name, of) in value.as_object().into_iter().flatten() {
-                    if known.is_none_or(|known| !known.contains_key(name)) {
-                        valid(document, said, of).map_err(|why| format!("{name}: {why}"))?;
-                    }
-                }
-                true
-            }
-            "items" => {
-                for of in value.as_array().into_iter().flatten() {
-                    valid(document, said, of)?;
-                }
-                true
-            }
-            "oneOf" => matching(document, said, value) == 1,
-            "anyOf" => matching(document, said, value) >= 1,
-            "allOf" => matching(document, said, value) == said.as_array().unwrap().len(),
-            "description" | "default" | "format" | "pattern" | "title" => true,
-            other => panic!("this test does not know {other:?}"),
-        };
-        if !fine {
-            return Err(format!("{key} {said} does not hold"));
-        }
-    }
-    Ok(())
-}
-
-fn matching(document: &Value, schemas: &Value, value: &Value) -> usize {
-    let schemas = schemas.as_array().unwrap().iter();
-    schemas
-        .filter(|schema| valid(document, schema, value).is_ok())
-        .count()
-}
-
-fn is(kind: &str, value: &Value) -> bool {
-    match kind {
-        "array" => value.is_array(),
-        "boolean" => value.is_boolean(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "null" => value.is_null(),
-        "number" => value.is_number(),
-        "object" => value.is_object(),
-        "string" => value.is_string(),
-        other => panic!("{other} is no type"),
-    }
 }
