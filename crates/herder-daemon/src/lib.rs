@@ -12,7 +12,10 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod books;
 mod desk;
+mod home;
+mod lock;
 mod settings;
 
 pub use desk::{AppFiles, Desk};
