@@ -14,7 +14,7 @@ use herder_master::role::{self, Assumed, LibrarySeat, MasterSeat};
 use herder_master::status;
 
 use cli::{Cli, Verb};
-use run::{Description, RunError};
+use run::{Apps, Description, Origin, RunError};
 
 fn main() -> ExitCode {
     // First of all: a child of a herd finds out here what it is. A launcher does not come back.
@@ -32,8 +32,12 @@ fn main() -> ExitCode {
         return ExitCode::from(status::USAGE);
     }
     match Cli::parse().verb {
-        Verb::Run(args) => run(Description::of_args(&args), seat),
-        Verb::Herd(args) => run(args.description(), seat),
+        Verb::Run(args) => match Apps::of_args(&args) {
+            Ok(None) => run(Description::of_args(&args), seat),
+            Ok(Some(apps)) => follow(Origin::File(Box::new(apps)), seat),
+            Err(error) => misused(&error),
+        },
+        Verb::Herd(args) => follow(args.origin(), seat),
         Verb::Sig(args) => match sig::print(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -47,23 +51,32 @@ fn main() -> ExitCode {
 fn run(description: Result<Description, RunError>, seat: Option<MasterSeat>) -> ExitCode {
     match description.and_then(|description| run::config(&description)) {
         Ok(config) => ExitCode::from(herder_master::run(config, seat)),
-        Err(error) => {
-            render::error(&error.to_string());
-            ExitCode::from(status::USAGE)
-        }
+        Err(error) => misused(&error),
     }
+}
+
+/// Runs what a file says, as it is now and as it is at each reload.
+fn follow(origin: Origin, seat: Option<MasterSeat>) -> ExitCode {
+    ExitCode::from(herder_master::run_from(Box::new(origin), seat))
+}
+
+fn misused(error: &RunError) -> ExitCode {
+    render::error(&error.to_string());
+    ExitCode::from(status::USAGE)
 }
 
 /// The library that is built in: the master started this executable with its own arguments.
 fn library(seat: LibrarySeat) -> ExitCode {
     let description = match Cli::parse().verb {
-        Verb::Run(args) => Description::of_args(&args),
-        Verb::Herd(args) => args.description(),
+        Verb::Run(args) => match Apps::of_args(&args) {
+            Ok(Some(apps)) => Origin::File(Box::new(apps)).held(),
+            Ok(None) => Description::of_args(&args).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        },
+        Verb::Herd(args) => args.origin().held(),
         Verb::Sig(_) => return failed("a library belongs to herder run"),
     };
-    let lived = description
-        .map_err(|error| error.to_string())
-        .and_then(|description| run::services::live(&description, seat));
+    let lived = description.and_then(|description| run::services::live(&description, seat));
     lived.unwrap_or_else(|error| failed(&error))
 }
 

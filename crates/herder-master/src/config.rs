@@ -15,10 +15,34 @@ use crate::event::HerdEvent;
 /// slow; it never delays a hand-over or a reap.
 pub type Observer = Box<dyn FnMut(&HerdEvent) + Send>;
 
+/// Where a configuration comes from that can change while its herd runs: a reload reads it again. (One that
+/// was only [given](crate::run) stands, and a reload starts the same program anew.)
+pub trait Source {
+    /// The configuration as it is now.
+    ///
+    /// # Errors
+    /// When it is none, why: with the place, for people. Nothing changes then.
+    fn read(&mut self) -> Result<Config, String>;
+
+    /// The configuration that had this [definition](Config::definition), whatever has become of it where it
+    /// came from. It is asked for by a master that goes on with a herd: what it needs that is not there (a
+    /// program, a directory) is to be an error of those that are started, and not of this.
+    ///
+    /// # Errors
+    /// When it is no definition of this kind.
+    fn recall(&mut self, definition: &str) -> Result<Config, String>;
+}
+
 /// Everything a master needs to run one app.
 pub struct Config {
     /// What the decisions depend on.
     pub spec: AppSpec,
+    /// What a [`Source`] makes this configuration from once more; empty where there is none. A library
+    /// that is this executable finds it as `HERDER_DEFINITION`.
+    pub definition: String,
+    /// Settings that only a restart can change, beside those that are known to the master: their names, and
+    /// what they are. (They are not shown.)
+    pub restart_only: Vec<(&'static str, String)>,
     /// Where the app listens. Empty when a gateway does.
     pub listen: Vec<ListenAddress>,
     /// A gateway that makes a job of each message of a client. Its workers are this executable,
@@ -152,6 +176,7 @@ pub struct Host {
 }
 
 /// What a worker is.
+#[derive(Clone, Debug)]
 pub enum Program {
     /// This executable again, with the same arguments.
     Itself,

@@ -5,6 +5,7 @@
 //! (the same executable with the same arguments), which calls [`run`] too, with its seat.
 #![forbid(unsafe_code)]
 
+mod commission;
 pub mod config;
 mod dispatch;
 mod estate;
@@ -21,7 +22,8 @@ pub mod status;
 mod upgrade;
 pub mod verdict;
 
-use config::Config;
+use commission::Commission;
+use config::{Config, Source};
 use role::{MasterSeat, Post};
 
 /// Runs a herd until it ends, and returns the exit status of this process (see [`status`]).
@@ -31,9 +33,26 @@ use role::{MasterSeat, Post};
 /// whether it could be.
 #[must_use]
 pub fn run(config: Config, seat: Option<MasterSeat>) -> u8 {
+    begin(Commission::Given(Box::new(config)), seat)
+}
+
+/// As [`run`], from a configuration that can change: a reload reads it again. What is wrong with it is
+/// said on stderr.
+#[must_use]
+pub fn run_from(source: Box<dyn Source>, seat: Option<MasterSeat>) -> u8 {
+    begin(Commission::Sought(source), seat)
+}
+
+fn begin(commission: Commission, seat: Option<MasterSeat>) -> u8 {
     match seat {
-        None => keeper::keep(&config.spec),
-        Some(MasterSeat(Post::Charge(charge))) => master::run(config, charge),
-        Some(MasterSeat(Post::Probe(probe))) => upgrade::answer(&config, &probe),
+        None => match commission.accept(None) {
+            Ok((config, _)) => keeper::keep(&config.spec),
+            Err(error) => {
+                keeper::complain(&error);
+                status::USAGE
+            }
+        },
+        Some(MasterSeat(Post::Charge(charge))) => master::run(commission, charge),
+        Some(MasterSeat(Post::Probe(probe))) => upgrade::answer(commission, &probe),
     }
 }

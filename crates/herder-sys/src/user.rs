@@ -52,12 +52,6 @@ pub fn lookup_group(name_or_gid: &str) -> io::Result<Option<u32>> {
         .filter(|gid| *gid != u32::MAX))
 }
 
-/// The user that this process runs as.
-#[must_use]
-pub fn own() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
 /// Whether this process runs as root.
 #[must_use]
 pub fn is_root() -> bool {

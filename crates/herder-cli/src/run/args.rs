@@ -8,7 +8,9 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use herder_api::app::{Dispatch, Max, Ready, Workers};
 use herder_core::spec::{ListenAddress, PickerKind};
+use herder_master::config::Format;
 
+use super::RunError;
 use super::library::LibraryArg;
 use super::services::{JobArg, StateArg};
 use super::units::{self, Mode, OrNever, OrZero, Seconds, Size};
@@ -118,13 +120,22 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "MODE")]
     pub(crate) unix_mode: Option<Mode>,
 
+    /// With a file that defines several apps: which one to run.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) only: Option<String>,
+
+    /// With a file: which profile of variables the app gets.
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) env: Option<String>,
+
     /// Log as JSON, one object a line.
     #[arg(long)]
     pub(crate) json: bool,
 
     /// A Node program: it listens by itself, as a worker of Node's cluster. The interpreter is chosen
     /// by the file's name (.js, .ts and the like) or its first line. A directory is what it is for Node.
-    /// Its arguments stand behind --.
+    /// Its arguments stand behind --. Or a file that defines an app: herder.toml, or one of PM2's
+    /// (ecosystem.config.js, .json, .yaml). HUP reads it again, and what is wrong then changes nothing.
     #[arg(value_name = "SCRIPT")]
     pub(crate) script: Option<PathBuf>,
 
@@ -270,6 +281,29 @@ pub(crate) enum ReadyArg {
 pub(crate) enum WorkersArg {
     Count(u16),
     Max,
+}
+
+impl RunArgs {
+    /// How events and lines are written.
+    pub(crate) fn format(&self) -> Format {
+        if self.json {
+            Format::Json
+        } else {
+            Format::Text
+        }
+    }
+
+    /// Whether nothing is said that only a file can be told.
+    pub(crate) fn without_file(&self) -> Result<(), RunError> {
+        let given = [
+            ("--only", self.only.is_some()),
+            ("--env", self.env.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(RunError::NoFile(option)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl WorkersArg {

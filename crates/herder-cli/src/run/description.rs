@@ -10,6 +10,7 @@ use herder_api::app::{Dispatch, Max, Ready, Workers};
 use herder_api::units::{Period, Size};
 use herder_core::spec::LibraryName;
 use herder_master::config::Format;
+use herder_sys::user::Identity;
 
 use super::args::{DispatchArg, ReadyArg, RunArgs, WorkersArg};
 use super::program::ProgramError;
@@ -26,6 +27,11 @@ pub(crate) struct Description {
     /// The libraries, in the order in which they were named.
     pub(crate) libraries: Vec<(LibraryName, PathBuf)>,
     pub(crate) words: Words,
+    /// Whose rights the workers have, if that was found out before. Then the herd lives: what it was made
+    /// from need not be there any more.
+    pub(crate) identity: Option<Option<Identity>>,
+    /// What should be known of it.
+    pub(crate) hints: Vec<String>,
     /// The environment of the workers; `None` = this process's own.
     pub(crate) environment: Option<BTreeMap<String, String>>,
     pub(crate) format: Format,
@@ -65,6 +71,8 @@ impl Description {
             tail: own.map(OsString::from).collect(),
             libraries,
             words,
+            identity: None,
+            hints: Vec::new(),
             environment: Some(environment),
             format: Format::default(),
             verdict_file: None,
@@ -136,12 +144,10 @@ impl Description {
             tail: args.program.clone(),
             libraries: libraries.collect(),
             words: Words::Options,
+            identity: None,
+            hints: Vec::new(),
             environment: None,
-            format: if args.json {
-                Format::Json
-            } else {
-                Format::Text
-            },
+            format: args.format(),
             verdict_file: reload.verdict_file.clone(),
             control: None,
             event_log: None,
@@ -158,6 +164,8 @@ impl Description {
             tail: Vec::new(),
             libraries: Vec::new(),
             words,
+            identity: None,
+            hints: Vec::new(),
             environment: None,
             format: Format::default(),
             verdict_file: None,
@@ -177,6 +185,11 @@ impl Description {
         self.app.cwd.as_deref()
     }
 
+    /// Whether it is of a herd that lives.
+    pub(crate) fn is_recalled(&self) -> bool {
+        self.identity.is_some()
+    }
+
     /// A variable of the workers' environment.
     pub(crate) fn variable(&self, name: &str) -> Option<OsString> {
         match &self.environment {
@@ -189,7 +202,14 @@ impl Description {
     pub(crate) fn look_up(&self, name: &OsStr) -> Result<PathBuf, ProgramError> {
         let path = self.variable("PATH");
         let found = herder_master::find::look_up_along(name, self.directory(), path.as_deref());
-        found.map_err(Into::into)
+        match found {
+            // Who is started from it will say so.
+            Err(_) if self.is_recalled() => {
+                let path = herder_master::find::within(self.directory(), Path::new(name));
+                Ok(std::path::absolute(&path).unwrap_or(path))
+            }
+            found => found.map_err(Into::into),
+        }
     }
 
     /// A duration that was given, or the usual one. It is more than 0.

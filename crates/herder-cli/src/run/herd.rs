@@ -1,12 +1,10 @@
 //! `herder herd ORDER`: the herd of one app, run for the daemon.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use herder_api::herd::HerdOrder;
-use herder_master::config::Format;
 
-use super::{Description, RunError};
+use super::definition::Origin;
 
 #[derive(Args, Debug)]
 pub(crate) struct HerdArgs {
@@ -16,33 +14,8 @@ pub(crate) struct HerdArgs {
 }
 
 impl HerdArgs {
-    /// What is to run.
-    ///
-    /// # Errors
-    /// When the order cannot be read.
-    pub(crate) fn description(&self) -> Result<Description, RunError> {
-        describe(read(&self.order)?)
+    /// Where the herd is defined.
+    pub(crate) fn origin(self) -> Origin {
+        Origin::Order(self.order)
     }
-}
-
-/// Reads an order.
-fn read(path: &Path) -> Result<HerdOrder, RunError> {
-    let error = |problem: String| RunError::Order {
-        path: path.to_owned(),
-        problem,
-    };
-    let text = std::fs::read(path).map_err(|failed| error(failed.to_string()))?;
-    serde_json::from_slice(&text).map_err(|failed| error(failed.to_string()))
-}
-
-fn describe(order: HerdOrder) -> Result<Description, RunError> {
-    let environment = herder_config::environment(&order);
-    let description = Description::of_app(order.app, environment)?;
-    Ok(Description {
-        format: Format::Quiet,
-        control: Some(order.socket),
-        event_log: Some(order.event_log),
-        log_dir: Some(order.log_dir),
-        ..description
-    })
 }

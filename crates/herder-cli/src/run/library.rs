@@ -84,6 +84,9 @@ pub(super) fn libraries(
                 let command = maker.script(file, interpreter)?;
                 (LibraryProgram::Hosted(command, HOST), usual.hang)
             }
+            Err(NodeError::NoScript { .. }) if description.is_recalled() => {
+                (maker.gone(file)?, watchdog)
+            }
             Err(NodeError::UnknownScript { .. }) => {
                 let command = maker.command(vec![path_of(file)])?;
                 (LibraryProgram::Command(command), watchdog)
@@ -112,6 +115,17 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// A library whose file is not there any more: what it is, its name must say.
+    fn gone(&self, file: &Path) -> Result<LibraryProgram, LibraryError> {
+        match node::interpreter_by_name(file) {
+            Some(interpreter) => {
+                let command = self.script(file, interpreter)?;
+                Ok(LibraryProgram::Hosted(command, HOST))
+            }
+            None => Ok(LibraryProgram::Command(self.command(vec![path_of(file)])?)),
+        }
+    }
+
     fn script(&self, file: &Path, interpreter: &str) -> Result<Command, LibraryError> {
         let mut argv: Vec<OsString> = vec![interpreter.into()];
         if node::engine_of(interpreter.as_ref()) == Engine::Deno {

@@ -1,6 +1,7 @@
 //! From the description of an app to what a master runs: `herder run`, and the herds of the daemon.
 
 mod args;
+mod definition;
 mod description;
 mod entry;
 pub(crate) mod herd;
@@ -26,6 +27,7 @@ use herder_sys::user::{self, Identity};
 
 use crate::launcher;
 pub(crate) use args::RunArgs;
+pub(crate) use definition::{Apps, Origin};
 pub(crate) use description::Description;
 use library::LibraryError;
 use node::NodeError;
@@ -43,7 +45,8 @@ const OWNER_ONLY: u32 = 0o600;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     #[error(
-        "say what is to run: herder run SCRIPT for a Node program, herder run -- PROGRAM for any other"
+        "say what is to run: herder run SCRIPT for a Node program, herder run -- PROGRAM for any other, \
+         herder run FILE for what herder.toml or PM2's ecosystem file defines"
     )]
     Nothing,
     #[error("{setting}: {problem}")]
@@ -52,8 +55,10 @@ pub(crate) enum RunError {
     Library(#[from] LibraryError),
     #[error(transparent)]
     Node(#[from] NodeError),
-    #[error("cannot read the order {path:?}: {problem}")]
-    Order { path: PathBuf, problem: String },
+    #[error("{0}: only a file that defines apps can be told so; leave the option out")]
+    NoFile(&'static str),
+    #[error("{given}: {path:?} says it; leave it out here, and change it there")]
+    SaidByFile { given: String, path: PathBuf },
     #[error("{}{}", .0.place.as_deref().map_or_else(String::new, |it| format!("{it}: ")), .0.message)]
     Problem(Problem),
     #[error(transparent)]
@@ -97,17 +102,27 @@ pub(crate) enum RunError {
 /// # Errors
 /// When it cannot be: a setting is wrong, or a program is not there.
 pub(crate) fn config(description: &Description) -> Result<Config, RunError> {
-    check_directory(description)?;
-    let identity = identity(description)?;
+    let identity = match &description.identity {
+        Some(known) => known.clone(),
+        None => {
+            check_directory(description)?;
+            identity(description)?
+        }
+    };
     let mut libraries = library::libraries(description, identity.as_ref())?;
     let config = match &description.app.script {
         Some(script) => script_config(description, script, identity),
         None if description.tail.is_empty() => Err(RunError::Nothing),
         None => foreign_config(description, identity),
     }?;
-    libraries.extend(services::library(description, config.spec.name.as_str())?);
+    let built_in = services::library(description, config.spec.name.as_str())?;
+    libraries.extend(built_in);
+    let mut hints = description.hints.clone();
+    hints.extend(config.hints);
     Ok(Config {
         libraries,
+        hints,
+        restart_only: services::fixed(description),
         ..config
     })
 }
@@ -133,7 +148,11 @@ fn script_config(
     spec.dispatch.mode = mode;
     spec.dispatch.picker = policy.unwrap_or(PickerKind::RoundRobin);
     spec.recycle.max_requests = app.max_requests.and_then(NonZeroU64::new);
-    let hint = typescript::hint(script, &program.command);
+    let hint = if description.is_recalled() {
+        None
+    } else {
+        typescript::hint(script, &program.command)
+    };
     let mut config = assemble(description, spec, Program::Node(program), reason)?;
     config.hints.extend(hint);
     Ok(config)
@@ -199,6 +218,8 @@ fn assemble(
     let own = |(name, value): (&String, &String)| (name.into(), value.into());
     Ok(Config {
         spec,
+        definition: String::new(),
+        restart_only: Vec::new(),
         listen: listen.collect::<Result<_, _>>()?,
         messages: None,
         libraries: Vec::new(),
@@ -341,7 +362,7 @@ fn identity(description: &Description) -> Result<Option<Identity>, RunError> {
         (Some(identity), None) => Some(identity),
         (Some(identity), Some(gid)) => Some(Identity { gid, ..identity }),
         (None, Some(gid)) => Some(Identity {
-            uid: user::own(),
+            uid: user::effective_uid(),
             gid,
             groups: vec![gid],
         }),

@@ -254,9 +254,8 @@ pub(super) fn interpreter_of(
     if file.metadata().is_ok_and(|found| found.is_dir()) {
         return Err(unreadable(std::io::ErrorKind::IsADirectory.into()));
     }
-    let extension = script.extension().and_then(OsStr::to_str);
-    if matches!(extension, Some("js" | "cjs" | "mjs" | "ts" | "cts" | "mts")) {
-        return Ok("node");
+    if let Some(known) = interpreter_by_name(script) {
+        return Ok(known);
     }
     let mut start = Vec::new();
     file.take(FIRST_LINE)
@@ -284,6 +283,12 @@ pub(super) fn interpreter_of(
                 Words::Options => "write -- before the program",
             },
         })
+}
+
+/// Who runs a script of this name, if that says it.
+pub(super) fn interpreter_by_name(script: &Path) -> Option<&'static str> {
+    let extension = script.extension().and_then(OsStr::to_str);
+    matches!(extension, Some("js" | "cjs" | "mjs" | "ts" | "cts" | "mts")).then_some("node")
 }
 
 fn check_interpreter(interpreter: &OsStr, description: &Description) -> Result<(), NodeError> {

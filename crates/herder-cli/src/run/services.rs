@@ -184,6 +184,18 @@ fn is_wanted(description: &Description) -> bool {
     app.bus || !app.state.is_empty() || !app.jobs.is_empty() || app.jobs_file.is_some()
 }
 
+/// What the built-in library was made from, by the names of the settings: it lives as long as the herd.
+pub(super) fn fixed(description: &Description) -> Vec<(&'static str, String)> {
+    let app = &description.app;
+    vec![
+        ("state", format!("{:?}", app.state)),
+        ("store", format!("{:?}", app.store)),
+        ("jobs", format!("{:?}", app.jobs)),
+        ("jobs_file", format!("{:?}", app.jobs_file)),
+        ("bus", app.bus.to_string()),
+    ]
+}
+
 fn settings(description: &Description, app: &str) -> Result<Settings, ServicesError> {
     let wanted = &description.app;
     let space = |(name, place): (&String, &String)| {
@@ -209,12 +221,14 @@ fn settings(description: &Description, app: &str) -> Result<Settings, ServicesEr
 
 /// Finds what would be found out only by the library, which could not say which setting is meant.
 fn check(description: &Description, settings: &Settings) -> Result<(), ServicesError> {
-    for state in &settings.state {
+    for state in settings.state.iter().filter(|_| !description.is_recalled()) {
         if let Backend::File { path, .. } = &state.backend {
             check_place(description.setting("state"), path)?;
         }
     }
-    if let Some(path) = &settings.jobs.file {
+    if let Some(path) = &settings.jobs.file
+        && !description.is_recalled()
+    {
         check_place(description.setting("jobs_file"), path)?;
     }
     settings.check().map_err(|error| match error {

@@ -79,7 +79,7 @@ impl fmt::Display for Setting {
 }
 
 /// The option for a field: of some there is one for each entry.
-fn option(field: &str) -> String {
+pub(super) fn option(field: &str) -> String {
     match field {
         "libraries" => "library".to_owned(),
         "jobs" => "job".to_owned(),

@@ -12,7 +12,8 @@ use crate::config::Numbering;
 pub(super) type Variable = (Vec<u8>, Vec<u8>);
 
 /// What speaks of the caller's own place in the world, and would lie in a worker.
-const REMOVED: [&str; 9] = [
+const REMOVED: [&str; 10] = [
+    "HERDER_DEFINITION",
     "HERDER_EPOCH",
     "HERDER_HERD",
     "HERDER_LIBRARIES",

@@ -103,7 +103,7 @@ pub(super) fn found(
     let crews = bound
         .into_iter()
         .map(|(library, info, _, listener)| {
-            let mut recipe = recipe(config, library, &environment);
+            let mut recipe = recipe(&config.spec, library);
             recipe.listener = listener;
             recipe.identity = identity.cloned();
             let supervisor = Supervisor::new(library_spec(&config.spec, library), random::seed());
@@ -282,13 +282,12 @@ fn found_by<'a>(libraries: impl Iterator<Item = (LibraryName, &'a Path)>) -> Vec
     environment
 }
 
-fn recipe(config: &Config, library: &Library, found: &[Variable]) -> LibraryRecipe {
+fn recipe(spec: &AppSpec, library: &Library) -> LibraryRecipe {
     LibraryRecipe {
-        app: config.spec.name.clone(),
+        app: spec.name.clone(),
         library: library.clone(),
         listener: None,
         identity: None,
-        environment: environment::with(config.environment.as_deref(), found),
         open_files: limits::inherited_open_files(),
     }
 }

@@ -41,6 +41,7 @@ use herder_sys::signal::SignalFd;
 use herder_wire::keeper::ToKeeper;
 use serde::{Deserialize, Serialize};
 
+use crate::commission::Commission;
 use crate::config::Config;
 use crate::event::HerdEvent;
 use crate::keeper::orphans;
@@ -68,8 +69,8 @@ use upgrade::{Leap, NextBuild};
 const EVENTS: usize = 64;
 
 /// Runs a herd as its master, and returns the exit status.
-pub(crate) fn run(config: Config, charge: Charge) -> u8 {
-    match setup::set_up(config, charge) {
+pub(crate) fn run(commission: Commission, charge: Charge) -> u8 {
+    match setup::set_up(commission, charge) {
         Ok(setup) => live(setup),
         Err(error) => {
             setup::complain(&error);
@@ -119,6 +120,14 @@ fn live(setup: Setup) -> u8 {
     }
     master.output.finish(setup::LAST_WORDS);
     status
+}
+
+/// The definition that a living herd holds to, if its master has written one down.
+///
+/// # Errors
+/// When what it has written is not to be understood.
+pub(crate) fn definition_in(testimony: &[u8]) -> Result<Option<String>, String> {
+    legacy::definition_in(testimony).map_err(|error| error.to_string())
 }
 
 /// Whether a herd of these settings could go on with what the living master has written down.

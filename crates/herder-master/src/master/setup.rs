@@ -23,12 +23,13 @@ use super::listen::{self, AddressesError};
 use super::memory::MemoryWatch;
 use super::node;
 use super::nursery::{Nursery, Recipe, WorkerRecipe};
-use super::reload::{Editions, Reloads};
+use super::reload::{Editions, Origin, Reloads};
 use super::runtime::Runtime;
 use super::signals::Ending;
 use super::socket::{HerdSocket, SocketError};
-use super::token::Source;
+use super::token::Source as Token;
 use super::{Heir, Master, Stopping, now};
+use crate::commission::Commission;
 use crate::config::{Config, NodeProgram, Program};
 use crate::event::HerdEvent;
 use crate::keeper;
@@ -74,6 +75,8 @@ pub(super) enum SetupError {
     Libraries(#[from] LibrariesError),
     #[error(transparent)]
     Messages(#[from] MessageError),
+    #[error("{0}")]
+    Source(String),
     #[error(transparent)]
     Socket(#[from] SocketError),
 }
@@ -83,9 +86,10 @@ impl SetupError {
         match self {
             SetupError::Listen(_) | SetupError::Socket(_) => status::CANNOT_LISTEN,
             SetupError::Io(_) | SetupError::Legacy(_) => status::INTERNAL,
-            SetupError::Addresses(_) | SetupError::Libraries(_) | SetupError::Messages(_) => {
-                status::USAGE
-            }
+            SetupError::Addresses(_)
+            | SetupError::Libraries(_)
+            | SetupError::Messages(_)
+            | SetupError::Source(_) => status::USAGE,
         }
     }
 }
@@ -107,15 +111,18 @@ impl Setup {
 }
 
 /// Opens everything. Signals first: threads inherit the mask, and none may be lost.
-pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupError> {
+pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, SetupError> {
     let since = Instant::now();
     let signals = SignalFd::block(&operator::SIGNALS)?;
-    name_process(&config);
     // The master holds for all of its workers. (They keep the limit that it was started with.)
     limits::raise_open_files()?;
+    let mut estate = Estate::open(charge)?;
+    let accepted = commission.accept(estate.definition());
+    let (mut config, source) = accepted.map_err(SetupError::Source)?;
+    estate.check(&config)?;
+    name_process(&config);
     check(&config)?;
     let prepared = gateway::prepare(&config)?;
-    let mut estate = Estate::open(charge, &config)?;
     let listeners = estate.listen(&config)?;
     let mut runtime = estate.places(&config, &listeners)?;
     let socket = estate.socket(&config, &listeners, &mut runtime)?;
@@ -127,10 +134,14 @@ pub(super) fn set_up(mut config: Config, charge: Charge) -> Result<Setup, SetupE
         begin_listening(&output, &listeners, &config)?;
     }
     let nursery = Nursery::new(&spec.name)?;
-    let (editions, reloads) = estate.generations(&config)?;
+    let origin = Origin {
+        source,
+        found_by: libraries.environment.clone(),
+    };
+    let (editions, reloads) = estate.generations(&config, origin)?;
     let (trade, watchdog) = (node::trade(&config), config.watchdog);
     let version = config.version.clone();
-    let workers = workers(config, &spec, &listeners, &libraries.environment)?;
+    let workers = workers(config, &spec, &listeners)?;
     let awaited = estate.awaited(&libraries.crews);
     let mut crews = libraries.crews;
     crews.push((Part::Workers, workers));
@@ -234,14 +245,9 @@ impl Pieces {
 }
 
 /// The workers, before they are started.
-fn workers(
-    config: Config,
-    spec: &AppSpec,
-    listeners: &[Listener],
-    libraries: &[Variable],
-) -> io::Result<Crew> {
+fn workers(config: Config, spec: &AppSpec, listeners: &[Listener]) -> io::Result<Crew> {
     let shared = listen::shared(listeners, spec.dispatch.mode, &config.program)?;
-    let recipe = WorkerRecipe::new(spec, config, shared, libraries);
+    let recipe = WorkerRecipe::new(spec, config.titles.worker, shared);
     let supervisor = Supervisor::new(spec.clone(), random::seed());
     Ok(Crew::new(supervisor, Recipe::Workers(Box::new(recipe))))
 }
@@ -304,7 +310,7 @@ fn watch_all(
     book: &Book,
     delivery: &Delivery,
 ) -> io::Result<()> {
-    epoll.add(signals.as_fd(), Source::Signal.token(), Interest::READABLE)?;
+    epoll.add(signals.as_fd(), Token::Signal.token(), Interest::READABLE)?;
     book.watch(epoll)?;
     delivery.watch(epoll)
 }

@@ -189,6 +189,8 @@ impl Cluster {
     ) -> Config {
         Config {
             spec: checked.spec,
+            definition: String::new(),
+            restart_only: Vec::new(),
             listen: checked.listen,
             #[cfg(feature = "message")]
             messages: checked.messages,

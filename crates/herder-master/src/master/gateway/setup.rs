@@ -199,6 +199,8 @@ mod tests {
         spec.dispatch.mode = mode;
         Config {
             spec,
+            definition: String::new(),
+            restart_only: Vec::new(),
             listen: Vec::new(),
             messages,
             backlog: 16,

@@ -74,6 +74,17 @@ impl Book {
         epoll.add(self.vault.socket(), token, self.watched)
     }
 
+    /// How long this master may stand still from now on.
+    pub(in crate::master) fn set_watchdog(&mut self, watchdog: Option<Duration>) {
+        if self.watchdog == watchdog {
+            return;
+        }
+        self.watchdog = watchdog;
+        let millis = watchdog.map_or(0, millis);
+        self.vault.say(&ToKeeper::Watchdog { millis });
+        self.beat_at = now();
+    }
+
     /// When the keeper wants to hear that this master lives.
     pub(in crate::master) fn beat_at(&self) -> Option<Tick> {
         self.watchdog.map(|_| self.beat_at)
@@ -181,6 +192,8 @@ impl Master {
                 Delivery::Thread(..) => None,
             },
             editions: self.editions.record(),
+            definitions: self.editions.definitions(),
+            holds: Some(self.editions.holds()),
             reloads: Cow::Borrowed(&self.reloads),
             places: PlacesState {
                 cgroup: self.runtime.cgroup_path().map(Into::into),

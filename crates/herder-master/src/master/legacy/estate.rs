@@ -21,7 +21,7 @@ use crate::master::gateway::Reception;
 use crate::master::library::{self, Awaited, Libraries};
 use crate::master::listen::{self, Doors};
 use crate::master::millis;
-use crate::master::reload::{Editions, Reloads};
+use crate::master::reload::{Editions, LeftEditions, Origin, Reloads};
 use crate::master::runtime::Runtime;
 use crate::master::setup::SetupError;
 use crate::master::socket::{Bound, HerdSocket, Luggage};
@@ -45,7 +45,7 @@ impl Estate {
     /// # Errors
     ///
     /// When it cannot be taken over. Nothing was changed then.
-    pub(in crate::master) fn open(charge: Charge, config: &Config) -> Result<Estate, LegacyError> {
+    pub(in crate::master) fn open(charge: Charge) -> Result<Estate, LegacyError> {
         let vault = Vault::new(charge.keeper);
         let hand = match charge.parcels {
             None => None,
@@ -56,7 +56,7 @@ impl Estate {
             }
         };
         let mut treasury = Treasury::receive(&vault.socket()).map_err(LegacyError::Store)?;
-        let (restored, file) = match Restored::read(&mut treasury, config)? {
+        let (restored, file) = match Restored::read(&mut treasury)? {
             Some((restored, file)) => (Some(restored), file),
             None => {
                 let file = StateFile::create(FORMAT).map_err(LegacyError::Store)?;
@@ -70,6 +70,21 @@ impl Estate {
             file,
             restored,
         })
+    }
+
+    /// The definition that the herd holds to, if there is one.
+    pub(in crate::master) fn definition(&self) -> Option<&str> {
+        self.restored.as_ref()?.state.definition()
+    }
+
+    /// Whether these settings are for the herd that was left.
+    ///
+    /// # Errors
+    ///
+    /// When they are for another one. Nothing was changed then.
+    pub(in crate::master) fn check(&self, config: &Config) -> Result<(), LegacyError> {
+        let restored = self.restored.as_ref();
+        restored.map_or(Ok(()), |it| super::restored::check(&it.state, config))
     }
 
     /// The settings, as the operator has changed them since.
@@ -168,12 +183,20 @@ impl Estate {
     pub(in crate::master) fn generations(
         &mut self,
         config: &Config,
+        origin: Origin,
     ) -> io::Result<(Editions, Reloads)> {
         match &self.restored {
-            None => Ok((Editions::first(config, &self.vault)?, Reloads::new())),
+            None => {
+                let editions = Editions::first(config, origin, &self.vault)?;
+                Ok((editions, Reloads::new()))
+            }
             Some(Restored { state, .. }) => {
-                let record = state.editions.clone();
-                let editions = Editions::restored(config, record, &mut self.treasury)?;
+                let left = LeftEditions {
+                    record: state.editions.clone(),
+                    definitions: &state.definitions,
+                    holds: state.holds,
+                };
+                let editions = Editions::restored(config, origin, left, &mut self.treasury)?;
                 Ok((editions, state.reloads.clone().into_owned()))
             }
         }

@@ -34,18 +34,30 @@ impl Master {
 /// # Errors
 /// When not, for this reason.
 pub(crate) fn examine(testimony: &[u8], config: &Config) -> Result<(), LegacyError> {
-    let formats: [u8; FORMATS] = *testimony.first_chunk().ok_or(StateError::Nothing)?;
-    let [a, b, c, d] = formats;
-    known(u16::from_le_bytes([a, b]), FORMAT)?;
-    known(u16::from_le_bytes([c, d]), BOARD_FORMAT)?;
-    let state: State<'_> =
-        serde_json::from_slice(&testimony[FORMATS..]).map_err(StateError::Body)?;
+    let state = read(testimony)?;
     restored::check(&state, config)?;
     let theirs = state
         .parts
         .iter()
         .map(|it| (it.number, it.name.to_string()));
     restored::compare(parts_of(config), theirs.collect())
+}
+
+/// The definition in that testimony.
+///
+/// # Errors
+/// When it is not to be understood.
+pub(crate) fn definition_in(testimony: &[u8]) -> Result<Option<String>, LegacyError> {
+    Ok(read(testimony)?.definition().map(str::to_owned))
+}
+
+fn read(testimony: &[u8]) -> Result<State<'_>, LegacyError> {
+    let formats: [u8; FORMATS] = *testimony.first_chunk().ok_or(StateError::Nothing)?;
+    let [a, b, c, d] = formats;
+    known(u16::from_le_bytes([a, b]), FORMAT)?;
+    known(u16::from_le_bytes([c, d]), BOARD_FORMAT)?;
+    let state = serde_json::from_slice(&testimony[FORMATS..]).map_err(StateError::Body)?;
+    Ok(state)
 }
 
 fn known(found: u16, ours: u16) -> Result<(), StateError> {

@@ -52,16 +52,14 @@ impl Restored {
     ///
     /// # Errors
     ///
-    /// When it is not to be understood, or of another herd than these settings are for.
+    /// When it is not to be understood.
     pub(in crate::master) fn read(
         treasury: &mut Treasury,
-        config: &Config,
     ) -> Result<Option<(Restored, StateFile)>, LegacyError> {
         let Some(memory) = treasury.take(&Key::state()) else {
             return Ok(None);
         };
         let (file, state) = StateFile::adopt::<State<'static>>(memory, FORMAT)?;
-        check(&state, config)?;
         failpoint::hit("master.adopt.read");
         let restored = Restored {
             state,

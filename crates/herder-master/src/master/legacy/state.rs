@@ -1,14 +1,14 @@
 //! What is written down of a herd.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use herder_core::spec::{DispatchMode, WorkerCount};
 use herder_core::supervisor::{Outcome, Supervisor};
-use herder_core::{Tick, WorkerId};
+use herder_core::{Generation, Tick, WorkerId};
 use serde::{Deserialize, Serialize};
 
 use crate::master::Stopping;
@@ -36,6 +36,12 @@ pub(in crate::master) struct State<'a> {
     pub(in crate::master) awaited: Vec<u8>,
     pub(in crate::master) reception: Option<ReceptionState<'a>>,
     pub(in crate::master) editions: Record,
+    /// What the generations are made from, where a reload reads it again.
+    #[serde(default)]
+    pub(in crate::master) definitions: BTreeMap<Generation, Cow<'a, str>>,
+    /// The generation whose policies hold.
+    #[serde(default)]
+    pub(in crate::master) holds: Option<Generation>,
     pub(in crate::master) reloads: Cow<'a, Reloads>,
     pub(in crate::master) places: PlacesState<'a>,
     /// What every process finds in its environment of the libraries.
@@ -51,6 +57,14 @@ pub(in crate::master) struct State<'a> {
     /// Who is connected with the herd's socket while the master becomes another build.
     #[serde(default)]
     pub(in crate::master) socket: Option<SocketState>,
+}
+
+impl State<'_> {
+    /// The definition that holds.
+    pub(in crate::master) fn definition(&self) -> Option<&str> {
+        let holds = self.holds.as_ref()?;
+        self.definitions.get(holds).map(|it| &**it)
+    }
 }
 
 /// An upgrade of the master, from its beginning until the next image has told of it.

@@ -16,14 +16,18 @@ use super::workers::{become_program, visitor, wire_identity};
 use crate::config::{Command, Host, Library, LibraryProgram};
 use crate::launch;
 use crate::master::crew::MemberId;
-use crate::master::environment::{self, Variable};
+use crate::master::environment;
 use crate::master::notify::NotifySocket;
-use crate::master::reload::Edition;
+use crate::master::reload::{Edition, Kit};
 use crate::master::runtime::Runtime;
 
 /// Where a foreign library has the descriptor by which it says how it fares: after the standard
 /// streams and its listener.
 const NOTIFY: u16 = 4;
+
+/// Where a library that is this executable finds what the herd was made from: where that came from it may
+/// have changed since.
+const DEFINITION: &str = "HERDER_DEFINITION";
 
 /// How the listener of a foreign library is called among `LISTEN_FDNAMES`.
 const LISTENER: &str = "library";
@@ -36,8 +40,6 @@ pub(in crate::master) struct LibraryRecipe {
     pub(in crate::master) listener: Option<OwnedFd>,
     /// Whose rights the workers have, who are to call it; `None` = the master's.
     pub(in crate::master) identity: Option<Identity>,
-    /// What every life inherits.
-    pub(in crate::master) environment: Vec<Variable>,
     /// The limit that the master itself was started with.
     pub(in crate::master) open_files: (u64, u64),
 }
@@ -56,9 +58,14 @@ impl LibraryRecipe {
         let command = |command: &Command| edition.command(id.part.number(), command);
         let listener = self.listener.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         let listener = fd::duplicate(listener.as_fd())?;
-        let mut draft = Draft::new(self.bare_plan(id));
-        match &self.library.program {
+        let kit = edition.kit();
+        let mut draft = Draft::new(self.bare_plan(id, kit));
+        match kit.library(id.part.number(), &self.library) {
             LibraryProgram::Itself => {
+                if !kit.definition.is_empty() {
+                    let environment = &mut draft.plan.environment;
+                    environment::set(environment, DEFINITION, &kit.definition);
+                }
                 draft.plan.identity = self.identity.as_ref().map(wire_identity);
                 draft.give_control(id)?;
                 let name = self.library.name.to_string();
@@ -78,10 +85,10 @@ impl LibraryRecipe {
         Ok(draft)
     }
 
-    fn bare_plan(&self, id: MemberId) -> LaunchPlan {
+    fn bare_plan(&self, id: MemberId, kit: &Kit) -> LaunchPlan {
         let (app, name) = (self.app.to_string(), self.library.name);
         let epoch = id.worker.incarnation;
-        let mut environment = self.environment.clone();
+        let mut environment = kit.environment.clone();
         environment::set(&mut environment, "HERDER_APP", &app);
         environment::set(&mut environment, "HERDER_LIBRARY", name.as_str());
         environment::set(&mut environment, "HERDER_EPOCH", epoch.to_string());

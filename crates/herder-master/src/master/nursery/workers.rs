@@ -15,24 +15,19 @@ use herder_wire::plan::{
 
 use super::draft::Draft;
 use super::node::plan_node;
-use crate::config::{Command, Config, NodeProgram, Numbering, Program, Stdin};
+use crate::config::{Command, NodeProgram, Program, Stdin};
 use crate::dispatch::{Line, Link};
 use crate::launch;
 use crate::master::crew::MemberId;
-use crate::master::environment::{self, Variable};
+use crate::master::environment;
 use crate::master::notify::NotifySocket;
-use crate::master::reload::Edition;
+use crate::master::reload::{Edition, Kit};
 use crate::master::runtime::{Runtime, Visitor};
 
 /// Everything that a new worker is made from.
 pub(in crate::master) struct WorkerRecipe {
     spec: AppSpec,
-    program: Program,
     title: Option<String>,
-    /// What every worker inherits.
-    environment: Vec<Variable>,
-    numbering: Numbering,
-    stdin: Stdin,
     /// In `shared` mode: the listeners with their names.
     listeners: Vec<(String, OwnedFd)>,
     /// The limit that the master itself was started with.
@@ -42,17 +37,12 @@ pub(in crate::master) struct WorkerRecipe {
 impl WorkerRecipe {
     pub(in crate::master) fn new(
         spec: &AppSpec,
-        config: Config,
+        title: Option<String>,
         listeners: Vec<(String, OwnedFd)>,
-        libraries: &[Variable],
     ) -> WorkerRecipe {
         WorkerRecipe {
             spec: spec.clone(),
-            program: config.program,
-            title: config.titles.worker,
-            environment: environment::with(config.environment.as_deref(), libraries),
-            numbering: config.numbering,
-            stdin: config.stdin,
+            title,
             listeners,
             open_files: limits::inherited_open_files(),
         }
@@ -68,12 +58,17 @@ impl WorkerRecipe {
         edition: &Edition,
         runtime: &mut Runtime,
     ) -> io::Result<Draft> {
-        let mut draft = Draft::new(self.bare_plan(id.worker));
-        match &self.program {
+        let kit = edition.kit();
+        let mut draft = Draft::new(self.bare_plan(id.worker, kit));
+        match &kit.program {
             Program::Itself => self.plan_native(id, &mut draft)?,
             Program::Command(command) => {
                 let command = edition.command(id.part.number(), command);
                 self.plan_foreign(id.worker, &command, &mut draft, runtime)?;
+                if let Some(hang) = kit.policies.life.hang {
+                    let micros = hang.as_micros().to_string();
+                    environment::set(&mut draft.plan.environment, "WATCHDOG_USEC", micros);
+                }
             }
             Program::Node(program) => {
                 let command = edition.command(id.part.number(), &program.command);
@@ -83,11 +78,11 @@ impl WorkerRecipe {
                 };
                 plan_node(id.worker, &program, &mut draft, runtime)?;
                 // Until a signal tells it.
-                let drain = (self.spec.life.grace / 2).as_millis().to_string();
+                let drain = (kit.policies.life.grace / 2).as_millis().to_string();
                 environment::set(&mut draft.plan.environment, "HERDER_DRAIN_MILLIS", drain);
             }
         }
-        match (&self.program, self.stdin) {
+        match (&kit.program, kit.stdin) {
             // What is this executable hears by its channel.
             (Program::Itself, _) | (_, Stdin::Null) => {}
             (Program::Command(_) | Program::Node(_), Stdin::Pipe) => draft.give_stdin()?,
@@ -95,11 +90,11 @@ impl WorkerRecipe {
         Ok(draft)
     }
 
-    fn bare_plan(&self, id: WorkerId) -> LaunchPlan {
+    fn bare_plan(&self, id: WorkerId, kit: &Kit) -> LaunchPlan {
         let app = self.spec.name.to_string();
-        let mut environment = self.environment.clone();
+        let mut environment = kit.environment.clone();
         environment::identify(&mut environment, &self.spec.name, id);
-        environment::number(&mut environment, &self.numbering, id.slot);
+        environment::number(&mut environment, &kit.numbering, id.slot);
         let title = match &self.title {
             Some(title) => title.clone(),
             None => format!("herder: worker {app}/{}", id.slot),
@@ -150,9 +145,6 @@ impl WorkerRecipe {
         let notify = NotifySocket::bind(path.clone(), command.identity.as_ref())?;
         let environment = &mut draft.plan.environment;
         environment::set(environment, "NOTIFY_SOCKET", &path);
-        if let Some(hang) = self.spec.life.hang {
-            environment::set(environment, "WATCHDOG_USEC", hang.as_micros().to_string());
-        }
         draft.notify = Some(notify);
         draft.give_listeners(&self.listeners)?;
         let listen_fds = if self.listeners.is_empty() {

@@ -1,36 +1,62 @@
 //! What differs from one generation of the herd's program to the next.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use herder_core::Generation;
 use herder_sys::process::Executable;
 use herder_wire::keeper::Key;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Command, Config, LibraryProgram, NodeProgram, OnReload, Program};
+use super::fixed::Fixed;
+use super::kit::Kit;
+use crate::config::{Command, Config, LibraryProgram, NodeProgram, OnReload, Program, Source};
 use crate::estate::{Treasury, Vault};
 use crate::find::{self, FindError};
 use crate::launch::Launchpad;
+use crate::master::environment::Variable;
 use crate::part::PartNumber;
 
 /// The generations from which somebody lives, or is still to be started.
 pub(in crate::master) struct Editions {
     sources: Sources,
+    origin: Origin,
+    fixed: Fixed,
     all: BTreeMap<Generation, Edition>,
+    /// Whose policies hold.
+    holds: Generation,
     /// For what is the same in every generation.
     plain: Edition,
 }
 
+/// Where the configurations of new generations come from.
+pub(in crate::master) struct Origin {
+    /// `None`: the one that there is stands.
+    pub(in crate::master) source: Option<Box<dyn Source>>,
+    /// How everybody finds the libraries.
+    pub(in crate::master) found_by: Vec<Variable>,
+}
+
+/// What another master has left of its generations.
+pub(in crate::master) struct LeftEditions<'a> {
+    pub(in crate::master) record: Record,
+    /// What they are made from, where a source is.
+    pub(in crate::master) definitions: &'a BTreeMap<Generation, Cow<'a, str>>,
+    /// Whose policies hold; `None` = those of the first.
+    pub(in crate::master) holds: Option<Generation>,
+}
+
 /// One generation.
-#[derive(Default)]
 pub(in crate::master) struct Edition {
     /// What the parts are started from that are the program itself. `None`: the master's own executable.
     launchpad: Option<Launchpad>,
     /// Where the programs of the other parts were found. What is not here is where it was at the start.
     found: BTreeMap<PartNumber, PathBuf>,
+    kit: Rc<Kit>,
 }
 
 /// Where a new generation comes from.
@@ -62,54 +88,84 @@ pub(in crate::master) struct Record(BTreeMap<Generation, BTreeMap<u8, PathBuf>>)
 pub(in crate::master) enum NoEdition {
     #[error(transparent)]
     Find(#[from] FindError),
+    #[error("{} cannot be changed by a reload: put it back, or restart the app", list(.0))]
+    Fixed(Vec<&'static str>),
     #[error("the program cannot be opened: {0}")]
     Open(#[from] io::Error),
+    #[error("{0}")]
+    Source(String),
 }
 
 impl Editions {
     /// The first generation: the program that runs now.
-    pub(in crate::master) fn first(config: &Config, vault: &Vault) -> io::Result<Editions> {
-        let sources = Sources::of(config);
-        let mut edition = Edition::default();
-        if sources.workers == Kind::Itself {
+    pub(in crate::master) fn first(
+        config: &Config,
+        origin: Origin,
+        vault: &Vault,
+    ) -> io::Result<Editions> {
+        let mut editions = Editions::empty(config, origin);
+        let mut edition = editions.plain.bare();
+        if editions.sources.workers == Kind::Itself {
             edition.launchpad = Some(Launchpad::current()?);
         }
-        let first = Generation::FIRST;
-        edition.store(first, vault)?;
-        Ok(Editions {
-            sources,
-            all: BTreeMap::from([(first, edition)]),
-            plain: Edition::default(),
-        })
+        edition.store(Generation::FIRST, vault)?;
+        editions.all.insert(Generation::FIRST, edition);
+        Ok(editions)
     }
 
     /// What another master has left.
     pub(in crate::master) fn restored(
         config: &Config,
-        record: Record,
+        origin: Origin,
+        left: LeftEditions<'_>,
         treasury: &mut Treasury,
     ) -> io::Result<Editions> {
-        let (mut all, sources) = (BTreeMap::new(), Sources::of(config));
+        let mut editions = Editions::empty(config, origin);
+        editions.holds = left.holds.unwrap_or(Generation::FIRST);
         let path = Executable::current()?.path().to_owned();
-        for (generation, found) in record.0 {
-            let launchpad = match sources.workers {
-                Kind::Other => None,
-                Kind::Itself => {
-                    let lost = || io::Error::other(format!("generation {generation} is lost"));
-                    let key = Key::generation(generation.0);
-                    let file = treasury.take(&key).ok_or_else(lost)?;
-                    Some(Launchpad::of(Executable::held(file, path.clone())))
-                }
-            };
+        for (generation, found) in left.record.0 {
+            let mut edition = editions.plain.bare();
+            if editions.sources.workers == Kind::Itself {
+                let lost = || io::Error::other(format!("generation {generation} is lost"));
+                let key = Key::generation(generation.0);
+                let file = treasury.take(&key).ok_or_else(lost)?;
+                edition.launchpad = Some(Launchpad::of(Executable::held(file, path.clone())));
+            }
             let found = found.into_iter();
-            let found = found.map(|(part, path)| (PartNumber(part), path)).collect();
-            all.insert(generation, Edition { launchpad, found });
+            edition.found = found.map(|(part, path)| (PartNumber(part), path)).collect();
+            if let Some(definition) = left.definitions.get(&generation) {
+                edition.kit = editions.recall(definition).map_err(io::Error::other)?;
+            }
+            editions.all.insert(generation, edition);
         }
-        Ok(Editions {
-            sources,
-            all,
-            plain: Edition::default(),
-        })
+        Ok(editions)
+    }
+
+    fn empty(config: &Config, origin: Origin) -> Editions {
+        Editions {
+            sources: Sources::of(config),
+            fixed: Fixed::of(config),
+            all: BTreeMap::new(),
+            holds: Generation::FIRST,
+            plain: Edition {
+                launchpad: None,
+                found: BTreeMap::new(),
+                kit: Rc::new(Kit::new(config, &origin.found_by)),
+            },
+            origin,
+        }
+    }
+
+    /// What a generation is made from that an earlier master has opened.
+    fn recall(&mut self, definition: &str) -> Result<Rc<Kit>, String> {
+        let plain = &self.plain.kit;
+        match &mut self.origin.source {
+            Some(source) if plain.definition != definition => {
+                let config = source.recall(definition)?;
+                Ok(Rc::new(Kit::new(&config, &self.origin.found_by)))
+            }
+            Some(_) | None => Ok(Rc::clone(plain)),
+        }
     }
 
     /// What the next master has to know.
@@ -125,6 +181,24 @@ impl Editions {
         )
     }
 
+    /// What the generations are made from, where a source is.
+    pub(in crate::master) fn definitions(&self) -> BTreeMap<Generation, Cow<'_, str>> {
+        let all = self.all.iter().filter(|_| self.origin.source.is_some());
+        all.map(|(generation, it)| (*generation, Cow::Borrowed(&*it.kit.definition)))
+            .collect()
+    }
+
+    /// The generation whose policies hold.
+    pub(in crate::master) fn holds(&self) -> Generation {
+        self.holds
+    }
+
+    /// From now on the policies of this generation hold.
+    pub(super) fn hold_to(&mut self, generation: Generation) -> Rc<Kit> {
+        self.holds = generation;
+        Rc::clone(&self.get(generation).kit)
+    }
+
     /// The numbers of the libraries that a reload replaces.
     pub(in crate::master) fn replaceable(&self) -> impl Iterator<Item = u8> {
         self.sources.libraries.iter().copied()
@@ -135,25 +209,33 @@ impl Editions {
         self.all.get(&generation).unwrap_or(&self.plain)
     }
 
-    /// Makes a generation of what is in the file system now.
+    /// Makes a generation of what is there now: of the configuration, where that is read again, and in the
+    /// file system. Returns what should be known of it.
     pub(in crate::master) fn open(
         &mut self,
         generation: Generation,
         vault: &Vault,
-    ) -> Result<(), NoEdition> {
-        let mut edition = Edition::default();
-        for (part, command) in &self.sources.sought {
-            if let Some(name) = &command.sought {
-                let path = find::look_up(name, command.directory.as_deref())?;
-                edition.found.insert(*part, path);
+    ) -> Result<Vec<String>, NoEdition> {
+        let (mut edition, mut hints) = (self.plain.bare(), Vec::new());
+        if let Some(source) = &mut self.origin.source {
+            let config = source.read().map_err(NoEdition::Source)?;
+            let changed = self.fixed.differing(&Fixed::of(&config));
+            if !changed.is_empty() {
+                return Err(NoEdition::Fixed(changed));
             }
+            edition.kit = Rc::new(Kit::new(&config, &self.origin.found_by));
+            edition.found = Sources::of(&config).as_found();
+            hints = config.hints;
+        } else {
+            edition.found = self.sources.find()?;
         }
+        // What it is to the master, a reload does not change.
         if self.sources.workers == Kind::Itself {
             edition.launchpad = Some(Launchpad::current()?.installed()?);
             edition.store(generation, vault)?;
         }
         self.all.insert(generation, edition);
-        Ok(())
+        Ok(hints)
     }
 
     /// Nobody is started from this generation any more.
@@ -166,6 +248,20 @@ impl Editions {
 }
 
 impl Edition {
+    /// Another one like it, as far as it is the same in every generation.
+    fn bare(&self) -> Edition {
+        Edition {
+            launchpad: None,
+            found: BTreeMap::new(),
+            kit: Rc::clone(&self.kit),
+        }
+    }
+
+    /// What its configuration says.
+    pub(in crate::master) fn kit(&self) -> &Kit {
+        &self.kit
+    }
+
     /// What a part is started from that is the program itself.
     pub(in crate::master) fn launchpad(&self) -> Option<&Launchpad> {
         self.launchpad.as_ref()
@@ -192,6 +288,26 @@ impl Edition {
 }
 
 impl Sources {
+    /// Where the programs are now.
+    fn find(&self) -> Result<BTreeMap<PartNumber, PathBuf>, FindError> {
+        let mut found = BTreeMap::new();
+        for (part, command) in &self.sought {
+            if let Some(name) = &command.sought {
+                let path = find::look_up(name, command.directory.as_deref())?;
+                found.insert(*part, path);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where they were found, by whoever made the configuration.
+    fn as_found(&self) -> BTreeMap<PartNumber, PathBuf> {
+        let found = self.sought.iter();
+        found
+            .map(|(part, command)| (*part, command.path.clone()))
+            .collect()
+    }
+
     fn of(config: &Config) -> Sources {
         let mut sought = Vec::new();
         let workers = match &config.program {
@@ -217,5 +333,14 @@ impl Sources {
             sought,
             libraries,
         }
+    }
+}
+
+/// Names in a sentence.
+fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
     }
 }

@@ -45,9 +45,11 @@ impl Master {
 
     fn begin_reload(&mut self) {
         let (from, to) = (self.generation(), self.reloads.next());
-        if let Err(error) = self.editions.open(to, &self.book.vault) {
-            return self.refuse_reload(to, error.to_string());
+        match self.editions.open(to, &self.book.vault) {
+            Err(error) => return self.refuse_reload(to, error.to_string()),
+            Ok(hints) => hints.into_iter().for_each(|hint| self.caution(hint)),
         }
+        self.hold_to(to);
         let libraries = self.editions.replaceable().collect();
         self.reloads.begin(from, libraries, now());
         match self.reloads.replacing() {

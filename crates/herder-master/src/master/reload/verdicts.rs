@@ -56,6 +56,7 @@ impl Master {
         self.tell_service(&format!("READY=1\nSTATUS=generation {generation} serves"));
         let done = Verdict::done(Operation::Reload, generation, took, wall_clock());
         self.keep_verdict(done);
+        self.take_over_size(from, generation);
         self.sweep();
     }
 
@@ -67,6 +68,7 @@ impl Master {
         to: Generation,
         failure: &Failure,
     ) {
+        self.hold_to(to);
         let began = self.reloads.course().map(|course| course.began);
         let verdict = Verdict {
             operation: Operation::Reload,

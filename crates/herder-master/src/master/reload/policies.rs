@@ -1,0 +1,42 @@
+//! The policies that hold: those of the generation in service, or of the one that is to take over.
+
+use herder_core::Generation;
+use herder_wire::keeper::ToKeeper;
+
+use crate::event::HerdEvent;
+use crate::master::memory::MemoryWatch;
+use crate::master::{Master, millis, now};
+
+impl Master {
+    /// From now on the policies of this generation hold. How many workers there are is the operator's.
+    pub(super) fn hold_to(&mut self, generation: Generation) {
+        if self.editions.holds() == generation {
+            return;
+        }
+        let kit = self.editions.hold_to(generation);
+        let mut spec = kit.policies.clone();
+        spec.workers = self.spec.workers;
+        let grace = millis(spec.life.grace);
+        if let Err(error) = self.runtime.entrust(ToKeeper::Grace { millis: grace }) {
+            let text = format!("the keeper cannot be told the new grace: {error}");
+            self.tell(HerdEvent::Warning { text });
+        }
+        self.book.set_watchdog(kit.watchdog);
+        self.memory = match (self.memory.take(), spec.recycle.max_memory) {
+            (_, None) => None,
+            (None, Some(_)) => Some(MemoryWatch::new(now())),
+            (watch, Some(_)) => watch,
+        };
+        self.spec = spec;
+        self.touch();
+    }
+
+    /// The app is defined with another number of workers than it was: now it shall have that many.
+    pub(super) fn take_over_size(&mut self, from: Generation, to: Generation) {
+        let size = |generation| self.editions.get(generation).kit().policies.workers;
+        let (from, to) = (size(from), size(to));
+        if from != to && to != self.spec.workers {
+            self.scale_to(to);
+        }
+    }
+}
