@@ -19,10 +19,10 @@ use super::stream::Place;
 use crate::{AppFiles, Desk};
 
 /// How many lines per file are told to who does not say.
-const DEFAULT: u32 = 15;
+pub(super) const DEFAULT: u32 = 15;
 
 /// How many at most.
-const MOST: u32 = 100_000;
+pub(super) const MOST: u32 = 100_000;
 
 /// How many pieces may wait for a client.
 const PIECES: usize = 4;
@@ -264,4 +264,38 @@ async fn send(to: &mpsc::Sender<Bytes>, lines: &[LogLine]) -> io::Result<()> {
         to.send(piece.into()).await.map_err(io::Error::other)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(texts: &str) -> Vec<LogLine> {
+        let line = |letter: char| LogLine {
+            app: "web".to_owned(),
+            stream: "out".to_owned(),
+            slot: None,
+            time: None,
+            line: letter.to_string(),
+        };
+        texts.chars().map(line).collect()
+    }
+
+    #[test]
+    fn what_both_know_is_told_once() {
+        for (there, come, expected) in [
+            ("abc", "", "abc"),
+            ("", "abc", "abc"),
+            ("abc", "de", "abcde"),
+            ("abc", "bc", "abc"),
+            ("abc", "bcde", "abcde"),
+            ("abc", "abcabc", "abcabc"),
+            ("xabab", "ababc", "xababc"),
+            ("ab", "xab", "abxab"),
+        ] {
+            let mut all = lines(there);
+            append(&mut all, lines(come));
+            assert_eq!(all, lines(expected), "{there} {come}");
+        }
+    }
 }

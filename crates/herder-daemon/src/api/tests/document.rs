@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use super::super::routes::{ROUTES, Route};
 use super::super::service::parameters;
+use super::super::{history, logs};
 
 /// What a body is.
 enum Shape {
@@ -62,7 +63,10 @@ fn operation(route: Route, path: &str, types: &mut SchemaGenerator) -> Value {
             "5XX": problem("It was not done: the daemon is too busy, is ending, or has a defect."),
         },
     });
-    let mut described: Vec<Value> = parameters(route).iter().map(|name| query(name)).collect();
+    let mut described: Vec<Value> = parameters(route)
+        .iter()
+        .map(|name| query(name, route))
+        .collect();
     if path.contains("{name}") {
         described.push(json!({
             "name": "name", "in": "path", "required": true,
@@ -89,15 +93,19 @@ fn content(shape: Shape) -> Value {
     }
 }
 
-fn query(name: &str) -> Value {
+fn query(name: &str, route: Route) -> Value {
     let (description, schema) = match name {
         "target" => (
             "Names, numbers, namespaces, `all`, or /regex/. It may be repeated; none = all apps.",
             json!({ "type": "array", "items": { "type": "string" } }),
         ),
+        "lines" if route == Route::History => (
+            "How many of the last ones.",
+            json!({ "type": "integer", "minimum": 0, "maximum": history::MOST, "default": history::DEFAULT }),
+        ),
         "lines" => (
-            "How many of the last ones; of logs, of each file.",
-            json!({ "type": "integer", "minimum": 0, "maximum": 100_000 }),
+            "How many of the last ones, of each file.",
+            json!({ "type": "integer", "minimum": 0, "maximum": logs::MOST, "default": logs::DEFAULT }),
         ),
         "follow" => (
             "Whether lines that are written later are told too, until the client goes.",

@@ -1,1 +1,149 @@
+//! Lines of log files.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use herder_api::control::LogLine;
+use herder_client::{Lines, LogQuery, LogStream};
+use tokio::time::timeout;
+
+use super::stage::{Stage, event, until};
+
+fn write(path: &Path, text: &str) {
+    let mut options = OpenOptions::new();
+    let mut file = options.append(true).create(true).open(path).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+async fn next(lines: &mut Lines<LogLine>) -> LogLine {
+    let next = timeout(Duration::from_secs(30), lines.next()).await;
+    next.expect("it comes").expect("more").unwrap()
+}
+
+async fn all(stage: &Stage, query: &LogQuery) -> Vec<String> {
+    let mut lines = stage.client.logs(query).await.unwrap();
+    let mut all = Vec::new();
+    while let Some(line) = lines.next().await {
+        let line = line.unwrap();
+        all.push(format!("{} {} {}", line.app, line.stream, line.line));
+    }
+    all
+}
+
+#[tokio::test]
+async fn the_last_lines_are_told() {
+    let stage = Stage::new();
+    assert!(all(&stage, &LogQuery::default()).await.is_empty());
+    let path = |name: &str| stage.directory.join(name);
+    let many: String = (0..1000).map(|turn| format!("line {turn}\n")).collect();
+    write(&path("web-out.log"), &many);
+    write(&path("web-error.log"), "oh\nno \u{1b}[2J\n");
+    write(&path("web-herder.jsonl"), "{\"event\":\"ready\"}\n");
+    let mut query = LogQuery {
+        lines: Some(2),
+        ..LogQuery::default()
+    };
+    let mut told = all(&stage, &query).await;
+    told.sort();
+    let expected = [
+        "web error no \u{1b}[2J",
+        "web error oh",
+        "web out line 998",
+        "web out line 999",
+    ];
+    assert_eq!(told, expected);
+    query.stream = Some(LogStream::Error);
+    let told = all(&stage, &query).await;
+    assert_eq!(told, ["web error oh", "web error no \u{1b}[2J"]);
+    query.stream = Some(LogStream::Herder);
+    let told = all(&stage, &query).await;
+    assert_eq!(told, [r#"web herder {"event":"ready"}"#]);
+    query.stream = Some(LogStream::Out);
+    query.lines = Some(100_000);
+    assert_eq!(all(&stage, &query).await.len(), 1000);
+    query.lines = None;
+    assert_eq!(all(&stage, &query).await.len(), 15);
+    query.lines = Some(0);
+    assert!(all(&stage, &query).await.is_empty());
+    query.targets = vec!["nobody".to_owned()];
+    assert_eq!(
+        stage.client.logs(&query).await.unwrap_err().exit_status(),
+        5
+    );
+}
+
+#[tokio::test]
+async fn lines_that_come_are_told_over_rotation_and_for_new_files() {
+    let stage = Stage::new();
+    let out = stage.directory.join("web-out.log");
+    write(&out, "before\n");
+    let query = LogQuery {
+        follow: true,
+        ..LogQuery::default()
+    };
+    let mut lines = stage.client.logs(&query).await.unwrap();
+    assert_eq!(next(&mut lines).await.line, "before");
+    for turn in 0..50 {
+        write(&out, &format!("line {turn}\n"));
+        assert_eq!(next(&mut lines).await.line, format!("line {turn}"));
+    }
+    // A file that was not there.
+    write(&stage.directory.join("web-error.log"), "oh\n");
+    let told = next(&mut lines).await;
+    assert_eq!((told.stream.as_str(), told.line.as_str()), ("error", "oh"));
+    // A file that is put away.
+    write(&out, "the last of the old\n");
+    let away = stage.directory.join("web-out.log.2026-11-21T10-00-00Z");
+    std::fs::rename(&out, away).unwrap();
+    write(&out, "the first of the new\n");
+    assert_eq!(next(&mut lines).await.line, "the last of the old");
+    assert_eq!(next(&mut lines).await.line, "the first of the new");
+    // What is not waited for is not forgotten.
+    let many: String = (0..20_000).map(|turn| format!("many {turn}\n")).collect();
+    write(&out, &many);
+    for turn in 0..20_000 {
+        assert_eq!(next(&mut lines).await.line, format!("many {turn}"));
+    }
+    // Without anything to tell, its end is noticed.
+    drop(lines);
+    until("it is noticed", || stage.events.receiver_count() == 1).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_new_has_files_that_are_followed() {
+    let (stage, mut asks) = Stage::empty(None);
+    let client = stage.client.clone();
+    let directory = stage.directory.clone();
+    let files = move |workers| {
+        let mut files = super::stage::files(&directory);
+        files.logs.files = herder_api::app::LogFiles::PerWorker;
+        files.workers = workers;
+        files
+    };
+    let books = tokio::spawn({
+        let files = files.clone();
+        async move {
+            let mut workers = 1;
+            while let Some(ask) = asks.recv().await {
+                super::stage::answer(ask, &files(workers));
+                workers = 2;
+            }
+        }
+    });
+    write(&stage.directory.join("web-out-0.log"), "zero\n");
+    let query = LogQuery {
+        follow: true,
+        ..LogQuery::default()
+    };
+    let mut lines = client.logs(&query).await.unwrap();
+    let told = next(&mut lines).await;
+    assert_eq!((told.slot, told.line.as_str()), (Some(0), "zero"));
+    until("it follows", || stage.events.receiver_count() == 2).await;
+    write(&stage.directory.join("web-out-1.log"), "one\n");
+    stage.events.send(event("web", "scaled", &[])).unwrap();
+    let told = next(&mut lines).await;
+    assert_eq!((told.slot, told.line.as_str()), (Some(1), "one"));
+    books.abort();
+}

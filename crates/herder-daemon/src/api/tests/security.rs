@@ -16,24 +16,32 @@ const NOBODY: u32 = 65534;
 /// A group that is nobody's.
 const GROUP: u32 = 54321;
 
-/// What somebody else is told who says this. The kernel knows threads: only this one is somebody else.
-async fn told(socket: &Path, groups: &'static [u32], request: &'static str) -> String {
+/// A connection of somebody else. The kernel knows threads: only this one is somebody else.
+async fn connected(socket: &Path, groups: &'static [u32]) -> std::io::Result<UnixStream> {
     let socket = socket.to_owned();
-    let asking = tokio::task::spawn_blocking(move || {
+    let connecting = tokio::task::spawn_blocking(move || {
         let thread = std::thread::spawn(move || {
             let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
             let groups: Vec<Gid> = groups.iter().map(|group| Gid::from_raw(*group)).collect();
             rustix::thread::set_thread_groups(&groups).unwrap();
             rustix::thread::set_thread_res_gid(gid, gid, gid).unwrap();
             rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
-            let mut stream = UnixStream::connect(&socket).unwrap();
-            // Whoever is turned away may be so before it has said everything.
-            drop(stream.write_all(request.as_bytes()));
-            let mut answer = String::new();
-            drop(stream.read_to_string(&mut answer));
-            answer
+            UnixStream::connect(&socket)
         });
         thread.join().unwrap()
+    });
+    connecting.await.unwrap()
+}
+
+/// What somebody else is told who says this.
+async fn told(socket: &Path, groups: &'static [u32], request: &'static str) -> String {
+    let mut stream = connected(socket, groups).await.unwrap();
+    let asking = tokio::task::spawn_blocking(move || {
+        // Whoever is turned away may be so before it has said everything.
+        drop(stream.write_all(request.as_bytes()));
+        let mut answer = String::new();
+        drop(stream.read_to_string(&mut answer));
+        answer
     });
     asking.await.unwrap()
 }
@@ -73,18 +81,8 @@ async fn r57_a_stranger_is_turned_away_before_a_byte_is_read() {
         return;
     }
     let stage = Stage::new();
-    let socket = stage.socket.clone();
-    let refused = tokio::task::spawn_blocking(move || {
-        std::thread::spawn(move || {
-            let uid = Uid::from_raw(NOBODY);
-            rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
-            UnixStream::connect(&socket).unwrap_err().kind()
-        })
-        .join()
-        .unwrap()
-    });
-    let refused = refused.await.unwrap();
-    assert_eq!(refused, std::io::ErrorKind::PermissionDenied);
+    let refused = connected(&stage.socket, &[]).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::PermissionDenied);
 
     expose(&stage);
     for request in [DAEMON, SAVE, "", "no HTTP\r\n\r\n", "GET /v1/dae"] {
@@ -127,6 +125,22 @@ async fn r57_a_group_may_look_and_nothing_else() {
         200,
         "its owner may"
     );
+}
+
+#[tokio::test]
+async fn r57_a_group_cannot_keep_the_owner_out() {
+    if !is_root() {
+        return;
+    }
+    let stage = Stage::with(Some(GROUP));
+    expose(&stage);
+    let mut inside = Vec::new();
+    for _ in 0..8 {
+        inside.push(connected(&stage.socket, &[GROUP]).await.unwrap());
+    }
+    assert_eq!(status(&told(&stage.socket, &[GROUP], DAEMON).await), 503);
+    assert_eq!(status(&stage.get("/v1/daemon").await), 200);
+    drop(inside);
 }
 
 #[tokio::test]

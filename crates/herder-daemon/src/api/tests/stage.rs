@@ -1,7 +1,7 @@
 //! Books that know two apps, and a client.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl Stage {
 
     pub(super) fn with(read_group: Option<u32>) -> Stage {
         let (mut stage, mut asks) = Stage::empty(read_group);
-        let files = stage.files();
+        let files = files(&stage.directory);
         stage.books = Some(tokio::spawn(async move {
             while let Some(ask) = asks.recv().await {
                 answer(ask, &files);
@@ -70,20 +70,6 @@ impl Stage {
             events,
         };
         (stage, asked)
-    }
-
-    fn files(&self) -> AppFiles {
-        let path = |name: &str| self.directory.join(name);
-        AppFiles {
-            id: 0,
-            name: "web".to_owned(),
-            workers: 2,
-            logs: herder_api::app::Logs::default(),
-            out: Some(path("web-out.log")),
-            error: Some(path("web-error.log")),
-            events: path("web-herder.jsonl"),
-            daemon: path("daemon.log"),
-        }
     }
 
     /// Ends the books, as a daemon does that ends.
@@ -120,6 +106,21 @@ impl Drop for Stage {
             books.abort();
         }
         drop(std::fs::remove_dir_all(&self.directory));
+    }
+}
+
+/// The files of `web`.
+pub(super) fn files(directory: &Path) -> AppFiles {
+    let path = |name: &str| directory.join(name);
+    AppFiles {
+        id: 0,
+        name: "web".to_owned(),
+        workers: 2,
+        logs: herder_api::app::Logs::default(),
+        out: Some(path("web-out.log")),
+        error: Some(path("web-error.log")),
+        events: path("web-herder.jsonl"),
+        daemon: path("daemon.log"),
     }
 }
 

@@ -24,10 +24,10 @@ fn restart() -> Action {
 /// Answers the next thing that is asked, which is an action, with this course.
 async fn act(asks: &mut mpsc::Receiver<Ask>, room: usize) -> mpsc::Sender<Progress> {
     let (to, course) = mpsc::channel(room);
-    match asks.recv().await.unwrap() {
-        Ask::Act(_, reply) => reply.send(Ok(course)).unwrap(),
-        other => panic!("{other:?}"),
-    }
+    let Some(Ask::Act(_, reply)) = asks.recv().await else {
+        panic!("an action is asked for");
+    };
+    reply.send(Ok(course)).unwrap();
     to
 }
 
@@ -143,13 +143,11 @@ async fn a_daemon_that_ends_tells_how_it_ended() {
     let how = StopDaemon { leave_apps: true };
     let asking = tokio::spawn(async move { client.stop_daemon(how).await.unwrap() });
     let (to, course) = mpsc::channel(4);
-    match asks.recv().await.unwrap() {
-        Ask::Stop(asked, reply) => {
-            assert_eq!(asked, how);
-            reply.send(Ok(course)).unwrap();
-        }
-        other => panic!("{other:?}"),
-    }
+    let Some(Ask::Stop(asked, reply)) = asks.recv().await else {
+        panic!("its end is asked for");
+    };
+    assert_eq!(asked, how);
+    reply.send(Ok(course)).unwrap();
     let end = Progress::End { done: 2, failed: 0 };
     to.send(end.clone()).await.unwrap();
     // The books are closed at the same moment.
