@@ -3,11 +3,11 @@
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use herder_api::app::{Delay, Max, Ready, Workers};
+use herder_api::app::{Delay, Max, Ready, Restart, Workers};
 use herder_api::units::Period;
 use herder_core::spec::{
-    AppName, AppSpec, DispatchMode, LifePolicy, Readiness, RecyclePolicy, ReloadPolicy,
-    RestartPolicy, WorkerCount,
+    AppName, AppSpec, DelayGrowth, DispatchMode, LifePolicy, Readiness, RecyclePolicy,
+    ReloadPolicy, RestartPolicy, RestartWhen, WorkerCount,
 };
 
 use super::{Description, RunError, check_readiness};
@@ -58,6 +58,11 @@ fn life(description: &Description, ready_after: Duration) -> Result<LifePolicy, 
         hang,
         // A silent worker gets as long again to come back, but not longer than usual.
         hang_kill: hang.map_or(usual.hang_kill, |hang| hang.min(usual.hang_kill)),
+        stop_signal: match &app.stop_signal {
+            None => usual.stop_signal,
+            Some(name) => description.parsed("stop_signal", name)?,
+        },
+        max_silence: description.limit("max_silence", app.max_silence)?,
         ..usual
     })
 }
@@ -65,12 +70,30 @@ fn life(description: &Description, ready_after: Duration) -> Result<LifePolicy, 
 fn restart(description: &Description) -> Result<RestartPolicy, RunError> {
     let (app, usual) = (&description.app, RestartPolicy::default());
     let window = description.duration("restart_window", app.restart_window, usual.window)?;
-    let (first_delay, max_delay) = match app.restart_delay {
-        None => (usual.first_delay, usual.max_delay),
-        Some(Delay::Fixed(time)) => (time.0, time.0),
-        Some(Delay::Growing { first, max }) => (first.0, max.0.max(first.0)),
+    let (growth, first_delay, max_delay) = match app.restart_delay {
+        // Without any delay a program that cannot live would keep the machine busy.
+        None | Some(Delay::Fixed(Period(Duration::ZERO))) => {
+            (usual.growth, usual.first_delay, usual.max_delay)
+        }
+        Some(Delay::Fixed(time)) => (DelayGrowth::Fixed, time.0, time.0),
+        Some(Delay::Growing { first, max }) if first <= max => {
+            (DelayGrowth::Doubling, first.0, max.0)
+        }
+        Some(Delay::Growing { first, max }) => {
+            return Err(RunError::Wrong {
+                setting: description.setting("restart_delay"),
+                problem: format!("it cannot grow from {first} to {max}; make max the longer one"),
+            });
+        }
     };
     Ok(RestartPolicy {
+        when: match app.restart {
+            Restart::Always => RestartWhen::Always,
+            Restart::OnFailure => RestartWhen::OnFailure,
+            Restart::Never => RestartWhen::Never,
+        },
+        final_codes: app.stop_exit_codes.iter().copied().collect(),
+        growth,
         stable: app.min_uptime.map_or(usual.stable, |time| time.0),
         first_delay,
         max_delay,

@@ -293,7 +293,7 @@ fn recipe(spec: &AppSpec, library: &Library) -> LibraryRecipe {
 }
 
 /// A library is supervised as a worker is, and has a restart budget of its own.
-fn library_spec(spec: &AppSpec, library: &Library) -> AppSpec {
+pub(super) fn library_spec(spec: &AppSpec, library: &Library) -> AppSpec {
     AppSpec {
         name: spec.name.clone(),
         workers: WorkerCount::new(1).expect("one is a count of workers"),

@@ -60,7 +60,8 @@ impl LibraryRecipe {
         let listener = fd::duplicate(listener.as_fd())?;
         let kit = edition.kit();
         let mut draft = Draft::new(self.bare_plan(id, kit));
-        match kit.library(id.part.number(), &self.library) {
+        let library = kit.library(id.part.number()).unwrap_or(&self.library);
+        match &library.program {
             LibraryProgram::Itself => {
                 if !kit.definition.is_empty() {
                     let environment = &mut draft.plan.environment;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use herder_core::spec::AppSpec;
 
-use crate::config::{Config, Library, LibraryProgram, Numbering, Program, Stdin};
+use crate::config::{Config, Library, Numbering, Program, Stdin};
 use crate::master::environment::{self, Variable};
 use crate::part::PartNumber;
 
@@ -15,7 +15,7 @@ pub(in crate::master) struct Kit {
     /// What a worker is.
     pub(in crate::master) program: Program,
     /// What the libraries are, in their order.
-    libraries: Vec<LibraryProgram>,
+    libraries: Vec<Library>,
     /// What everybody inherits.
     pub(in crate::master) environment: Vec<Variable>,
     pub(in crate::master) numbering: Numbering,
@@ -29,11 +29,10 @@ pub(in crate::master) struct Kit {
 impl Kit {
     /// `found_by`: how everybody finds the libraries.
     pub(super) fn new(config: &Config, found_by: &[Variable]) -> Kit {
-        let libraries = config.libraries.iter();
         Kit {
             definition: config.definition.clone(),
             program: config.program.clone(),
-            libraries: libraries.map(|library| library.program.clone()).collect(),
+            libraries: config.libraries.clone(),
             environment: environment::with(config.environment.as_deref(), found_by),
             numbering: config.numbering.clone(),
             stdin: config.stdin,
@@ -42,14 +41,9 @@ impl Kit {
         }
     }
 
-    /// What the library of this number is; of one that is not here, what it was at the start.
-    pub(in crate::master) fn library<'a>(
-        &'a self,
-        number: PartNumber,
-        library: &'a Library,
-    ) -> &'a LibraryProgram {
-        let place = number.0.checked_sub(PartNumber::LIBRARIES);
-        let known = place.and_then(|place| self.libraries.get(usize::from(place)));
-        known.unwrap_or(&library.program)
+    /// The library of this number.
+    pub(in crate::master) fn library(&self, number: PartNumber) -> Option<&Library> {
+        let place = number.0.checked_sub(PartNumber::LIBRARIES)?;
+        self.libraries.get(usize::from(place))
     }
 }

@@ -1,11 +1,16 @@
 //! The policies that hold: those of the generation in service, or of the one that is to take over.
 
 use herder_core::Generation;
+use herder_core::spec::{AppSpec, Policies};
+use herder_core::supervisor::Event;
 use herder_wire::keeper::ToKeeper;
 
+use super::kit::Kit;
 use crate::event::HerdEvent;
+use crate::master::library::library_spec;
 use crate::master::memory::MemoryWatch;
 use crate::master::{Master, millis, now};
+use crate::part::Part;
 
 impl Master {
     /// From now on the policies of this generation hold. How many workers there are is the operator's.
@@ -27,8 +32,20 @@ impl Master {
             (None, Some(_)) => Some(MemoryWatch::new(now())),
             (watch, Some(_)) => watch,
         };
+        self.feed(Part::Workers, Event::Respec(Box::new(spec.policies())));
+        for (part, policies) in self.policies_of_libraries(&kit, &spec) {
+            self.feed(part, Event::Respec(Box::new(policies)));
+        }
         self.spec = spec;
         self.touch();
+    }
+
+    fn policies_of_libraries(&self, kit: &Kit, spec: &AppSpec) -> Vec<(Part, Policies)> {
+        let parts = self.crews.parts().into_iter();
+        let known = parts.filter_map(|part| Some((part, kit.library(part.number())?)));
+        known
+            .map(|(part, library)| (part, library_spec(spec, library).policies()))
+            .collect()
     }
 
     /// The app is defined with another number of workers than it was: now it shall have that many.
