@@ -2,14 +2,32 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::commands;
+
 use crate::run::RunArgs;
 use crate::run::herd::HerdArgs;
 use crate::sig::SigArgs;
 
-/// Runs network programs as a herd: one master that listens and supervises, many workers that
-/// serve.
+const AFTER_HELP: &str = "\
+The first command starts a daemon in the background, which keeps the list of apps in HERDER_HOME
+[default: ~/.herder]. `herder run` needs none.
+
+An APP is named by its name, its number, its namespace, /a pattern/, or all.
+
+  herder start app.js -i max      start a program, with a worker for each CPU
+  herder start herder.toml        start what a file defines (PM2's ecosystem files, too)
+  herder list                     what runs
+  herder logs web                 what it prints
+  herder reload web               a new version, without losing a connection
+  herder apply herder.toml        make a changed file hold
+
+Exit status: 0 done; 1 it failed, or something else is under way; 2 wrong arguments, or a wrong file; 3 no
+worker became ready; 4 an address cannot be listened at; 5 there is no such app; 6 the daemon cannot be
+reached or started; 70 a defect; 77 forbidden; 100 another daemon has this home.";
+
+/// Runs network programs as herds: one master that listens and supervises, many workers that serve.
 #[derive(Parser, Debug)]
-#[command(name = "herder", version, max_term_width = 100)]
+#[command(name = "herder", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -17,6 +35,9 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
+    #[command(flatten)]
+    OfDaemon(commands::Verb),
+
     /// Run a program in the foreground, several times, behind one address.
     Run(Box<RunArgs>),
 
@@ -33,27 +54,35 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::render::snapshot;
 
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
     }
 
-    /// `UPDATE_SNAPSHOTS=1 cargo test -p herder-cli` writes it anew.
     #[test]
     fn the_help_is_as_recorded() {
-        let mut command = Cli::command();
-        let help = command.render_long_help().to_string();
-        let run = command.find_subcommand_mut("run").expect("the verb exists");
-        let run = run.render_long_help();
-        let sig = command.find_subcommand_mut("sig").expect("the verb exists");
-        let sig = sig.render_long_help();
-        let found = format!("{help}\n--- run ---\n\n{run}\n--- sig ---\n\n{sig}");
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/help.txt");
-        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-            std::fs::write(path, &found).expect("the snapshot can be written");
+        let mut command = Cli::command().term_width(100);
+        snapshot::check("help", &command.render_long_help().to_string());
+        command.build();
+        for verb in command.get_subcommands_mut() {
+            let name = format!("help-{}", verb.get_name());
+            let brief = verb.render_help().to_string();
+            let long = verb.render_long_help().to_string();
+            let text = if brief == long {
+                long
+            } else {
+                format!("{long}\n--- -h ---\n\n{brief}")
+            };
+            snapshot::check(&name, &text);
         }
-        let recorded = std::fs::read_to_string(path).unwrap_or_default();
-        assert_eq!(found, recorded, "the help text has changed: update {path}");
+    }
+
+    #[test]
+    fn every_verb_says_what_it_does() {
+        for verb in Cli::command().get_subcommands() {
+            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+        }
     }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod commands;
 mod launcher;
 mod render;
 mod run;
@@ -9,6 +10,7 @@ mod sig;
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use herder_master::role::{self, Assumed, LibrarySeat, MasterSeat};
 use herder_master::status;
@@ -31,7 +33,12 @@ fn main() -> ExitCode {
         render::error(&text);
         return ExitCode::from(status::USAGE);
     }
-    match Cli::parse().verb {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return unparsed(&error),
+    };
+    match cli.verb {
+        Verb::OfDaemon(verb) => ExitCode::from(verb.run()),
         Verb::Run(args) => match Apps::of_args(&args) {
             Ok(None) => run(Description::of_args(&args), seat),
             Ok(Some(apps)) => follow(Origin::File(Box::new(apps)), seat),
@@ -74,10 +81,22 @@ fn library(seat: LibrarySeat) -> ExitCode {
             Err(error) => Err(error.to_string()),
         },
         Verb::Herd(args) => args.origin().held(),
-        Verb::Sig(_) => return failed("a library belongs to herder run"),
+        Verb::Sig(_) | Verb::OfDaemon(_) => return failed("a library belongs to herder run"),
     };
     let lived = description.and_then(|description| run::services::live(&description, seat));
     lived.unwrap_or_else(|error| failed(&error))
+}
+
+/// Help and version are no errors; a verb of PM2 that herder has not, has its answer.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    if error.kind() == ErrorKind::InvalidSubcommand
+        && let Some(ContextValue::String(verb)) = error.get(ContextKind::InvalidSubcommand)
+        && let Some(instead) = commands::instead_of(verb)
+    {
+        render::error(&format!("there is no {verb}: {instead}"));
+        return ExitCode::from(status::USAGE);
+    }
+    error.exit()
 }
 
 fn failed(text: &str) -> ExitCode {
@@ -89,6 +108,9 @@ fn failed(text: &str) -> ExitCode {
 /// options would be the first to be wrong.
 fn refusal() -> Option<String> {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    let command = Cli::command();
-    launcher::refusal(&words.collect::<Vec<_>>(), command.find_subcommand("run")?)
+    let words: Vec<String> = words.collect();
+    if words.get(1).is_none_or(|verb| verb != "run") {
+        return None;
+    }
+    launcher::refusal(&words, Cli::command().find_subcommand("run")?)
 }

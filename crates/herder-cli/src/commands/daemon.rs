@@ -1,0 +1,46 @@
+//! `herder daemon`
+
+use herder_daemon::{Manner, Settings};
+
+use super::context::Context;
+use super::{Failure, Outcome};
+
+const AFTER_HELP: &str = "\
+Every other command starts it in the background when there is none; this is for init systems and containers.
+TERM ends the apps in order, and then the daemon.
+
+Exit status: 0 ended as asked, 70 internal failure, 100 another daemon has this home.";
+
+/// Run the daemon in the foreground.
+#[derive(clap::Args, Debug)]
+#[command(after_help = AFTER_HELP, after_long_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// A group whose members may look (list, logs, events), and do nothing.
+    #[arg(long, value_name = "GROUP")]
+    read_group: Option<String>,
+
+    /// Start the apps that were saved, if there are no others.
+    #[arg(long)]
+    resurrect: bool,
+
+    /// Leave the terminal, and say on stdout when it is ready.
+    #[arg(long)]
+    background: bool,
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> Outcome {
+    let settings = Settings {
+        home: context.home.clone(),
+        read_group: args.read_group,
+        manner: if args.background {
+            Manner::Background
+        } else {
+            Manner::Foreground
+        },
+        resurrect: args.resurrect,
+    };
+    match herder_daemon::run(settings) {
+        0 => Ok(()),
+        status => Err(Failure::Told(status)),
+    }
+}

@@ -1,0 +1,93 @@
+//! How a verb can fail.
+
+use std::io;
+
+use herder_api::Problem;
+use herder_client::Error;
+use herder_config::STDIN;
+
+use super::context::{Context, Format};
+use crate::render::problem::problem;
+
+/// Why a verb was not done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What is to be said. The first decides the exit status.
+    Problems(Vec<Problem>),
+    /// The daemon was not reached, or said no.
+    Daemon(Error),
+    /// All was said already; the exit status.
+    Told(u8),
+    /// Nobody reads what is printed any more: there is nothing to do, and nobody to tell.
+    NoReader,
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Failure {
+        Failure::Problems(vec![problem])
+    }
+}
+
+impl From<Vec<Problem>> for Failure {
+    fn from(problems: Vec<Problem>) -> Failure {
+        Failure::Problems(problems)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Daemon(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// Of printing. (Every other error of the system becomes a sentence where it happens.)
+    fn from(_: io::Error) -> Failure {
+        Failure::NoReader
+    }
+}
+
+impl Failure {
+    /// The exit status of the command.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Failure::Problems(problems) => {
+                problems.first().map_or(1, |first| first.kind.exit_status())
+            }
+            Failure::Daemon(error) => error.exit_status(),
+            Failure::Told(status) => *status,
+            Failure::NoReader => 0,
+        }
+    }
+
+    /// Says it.
+    pub(crate) fn tell(&self, context: &Context) {
+        let problems = match self {
+            Failure::Problems(problems) => problems.as_slice(),
+            Failure::Daemon(error) => std::slice::from_ref(error.problem()),
+            Failure::Told(_) | Failure::NoReader => &[],
+        };
+        for one in problems {
+            context.screen.tell(&match context.format {
+                Format::Text => problem(one, None, context.screen.err),
+                Format::Json => json(one),
+            });
+        }
+    }
+}
+
+fn json(problem: &Problem) -> String {
+    let text = serde_json::to_string(problem);
+    text.expect("a problem's fields are text") + "\n"
+}
+
+/// Names the option in place of the setting that it sets.
+pub(crate) fn by_option(mut problem: Problem) -> Problem {
+    if let Some(place) = &problem.place {
+        let is_setting = !place.contains([':', '/', ' ']) && place != STDIN;
+        if is_setting {
+            problem.place = Some(super::options::option_of(place));
+        }
+    }
+    problem
+}

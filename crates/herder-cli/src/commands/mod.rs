@@ -1,0 +1,178 @@
+//! The verbs that speak with the daemon, or about its files: one file each, and one line each below.
+
+mod apply;
+mod check;
+mod context;
+mod daemon;
+mod delete;
+mod describe;
+mod env;
+mod events;
+mod failure;
+mod flush;
+mod history;
+mod id;
+mod import;
+mod init;
+mod jlist;
+mod jobs;
+mod kill;
+mod list;
+mod logs;
+mod options;
+mod outcome;
+mod pid;
+mod ping;
+mod reload;
+mod reload_logs;
+mod reset;
+mod restart;
+mod resurrect;
+mod save;
+mod scale;
+mod send;
+mod send_signal;
+mod start;
+mod start_or_reload;
+mod start_or_restart;
+mod stop;
+mod targets;
+mod unknown;
+mod upgrade;
+
+use clap::Subcommand;
+
+use crate::render::Screen;
+use crate::render::style::{Colours, Refusal};
+use context::{Context, Format, Volume};
+use failure::Failure;
+pub(crate) use unknown::instead_of;
+
+/// How a verb ends.
+type Outcome = Result<(), Failure>;
+
+/// What every verb can be told.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Output")]
+struct Show {
+    /// Answer with JSON: one value, or one object a line where there are many.
+    #[arg(long)]
+    json: bool,
+
+    /// Say nothing but what was asked for, and errors.
+    #[arg(short, long)]
+    silent: bool,
+
+    /// No colours. (Nor are there any if NO_COLOR is set.)
+    #[arg(long, alias = "no-colour")]
+    no_color: bool,
+}
+
+/// A verb's own arguments, and those that all have.
+#[derive(clap::Args, Debug)]
+pub(crate) struct With<A: clap::Args> {
+    #[command(flatten)]
+    own: A,
+    #[command(flatten)]
+    show: Show,
+}
+
+impl<A: clap::Args> With<A> {
+    /// Does it, and says what went wrong.
+    fn run(self, verb: impl FnOnce(A, &Context) -> Outcome) -> u8 {
+        let screen = Screen::new(self.show.colours());
+        let home = context::home(|name| std::env::var_os(name), context::directory);
+        let context = Context {
+            // Without a home, what needs none still works as far as it comes.
+            home: home.clone().unwrap_or_default(),
+            screen,
+            format: if self.show.json {
+                Format::Json
+            } else {
+                Format::Text
+            },
+            volume: if self.show.silent {
+                Volume::Silent
+            } else {
+                Volume::Normal
+            },
+        };
+        let outcome = match home {
+            Ok(_) => verb(self.own, &context),
+            Err(problem) => Err(problem.into()),
+        };
+        match outcome {
+            Ok(()) => 0,
+            Err(failure) => {
+                failure.tell(&context);
+                failure.status()
+            }
+        }
+    }
+}
+
+impl Show {
+    fn colours(&self) -> Colours {
+        let refused = if self.no_color {
+            Refusal::ByOption
+        } else {
+            Refusal::Silent
+        };
+        Colours::wanted(refused, |name| std::env::var(name).ok())
+    }
+}
+
+/// A verb is a line here, `NAME(file)`, in the order of the help, and a file with `Args` and `run`.
+macro_rules! verbs {
+    ($($verb:ident($file:ident),)*) => {
+        #[derive(Subcommand, Debug)]
+        pub(crate) enum Verb {
+            $($verb(Box<With<$file::Args>>),)*
+        }
+
+        impl Verb {
+            /// Does it. Returns the exit status.
+            pub(crate) fn run(self) -> u8 {
+                match self {
+                    $(Verb::$verb(args) => args.run($file::run),)*
+                }
+            }
+        }
+    };
+}
+
+verbs! {
+    Start(start),
+    Stop(stop),
+    Restart(restart),
+    Reload(reload),
+    Delete(delete),
+    Scale(scale),
+    List(list),
+    Describe(describe),
+    Logs(logs),
+    History(history),
+    Events(events),
+    Env(env),
+    Id(id),
+    Pid(pid),
+    Jobs(jobs),
+    Jlist(jlist),
+    Apply(apply),
+    Check(check),
+    Init(init),
+    Import(import),
+    StartOrRestart(start_or_restart),
+    StartOrReload(start_or_reload),
+    Save(save),
+    Resurrect(resurrect),
+    SendSignal(send_signal),
+    Send(send),
+    Reset(reset),
+    Flush(flush),
+    ReloadLogs(reload_logs),
+    Upgrade(upgrade),
+    Ping(ping),
+    Kill(kill),
+    Daemon(daemon),
+}

@@ -1,0 +1,59 @@
+//! `herder restart`
+
+use herder_api::control::{Known, Verb};
+
+use super::Outcome;
+use super::context::{Context, environment};
+use super::options::Settings;
+use super::outcome::{act, action, show_list};
+use super::targets::{FileArgs, Sorted, Targets, sort, start_files};
+
+const AFTER_HELP: &str = "\
+Settings that are given hold from now on. An app that is stopped is started. Of a file, all apps get their
+new definitions; those that are new are started.
+
+`herder reload` replaces the workers without losing a connection.";
+
+/// Stop apps and start them again.
+#[derive(clap::Args, Debug)]
+#[command(after_help = AFTER_HELP, after_long_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(super) targets: Targets,
+
+    /// They get the environment of this shell. (Those of a file do anyway.)
+    #[arg(short = 'a', long)]
+    pub(super) update_env: bool,
+
+    #[command(flatten)]
+    pub(super) file: FileArgs,
+
+    #[command(flatten)]
+    pub(super) settings: Settings,
+
+    #[arg(long, hide = true)]
+    pub(super) parallel: Option<u32>,
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> Outcome {
+    replace(args, context, Verb::Restart, Known::Restart)
+}
+
+/// Has apps restarted or reloaded.
+pub(super) fn replace(args: Args, context: &Context, verb: Verb, known: Known) -> Outcome {
+    let Sorted { names, files } = sort(&args.targets.targets);
+    context.wait(async {
+        if !files.is_empty() {
+            super::start::refuse_settings(&args.settings)?;
+            start_files(context, &files, &args.file, known).await?;
+        }
+        if !names.is_empty() {
+            let mut action = action(verb, names);
+            action.environment = args.update_env.then(environment);
+            action.profile = args.file.env.clone();
+            action.settings = args.settings.table()?;
+            act(context, &action).await?;
+        }
+        show_list(context).await
+    })
+}

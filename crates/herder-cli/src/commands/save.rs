@@ -1,0 +1,14 @@
+//! `herder save`
+
+use super::Outcome;
+use super::context::Context;
+use super::outcome::follow;
+
+/// Keep the list, for `resurrect`.
+#[derive(clap::Args, Debug)]
+#[command(visible_alias = "dump")]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_: Args, context: &Context) -> Outcome {
+    context.wait(async { follow(context, context.client().save().await?).await })
+}

@@ -1,0 +1,146 @@
+//! What happened, and what happens.
+
+use herder_api::control::{DaemonEvent, Incident, Reason};
+
+use super::table::{Cell, Column, draw};
+use super::text::escape;
+use super::{Paint, Style};
+
+const COLUMNS: [Column; 4] = [
+    Column::left("time", 0),
+    Column::left("why", 0),
+    Column::right("slot", 1),
+    Column::left("what", 0),
+];
+
+/// What ended or changed workers, the newest last.
+pub(crate) fn history(incidents: &[Incident], style: Style) -> String {
+    if incidents.is_empty() {
+        return "Nothing has happened yet.\n".to_owned();
+    }
+    let rows: Vec<Vec<Cell>> = incidents
+        .iter()
+        .map(|incident| {
+            let slot = incident
+                .slot
+                .map_or_else(String::new, |slot| slot.to_string());
+            vec![
+                Cell::painted(Paint::Dim, escape(&incident.time)),
+                Cell::painted(paint(incident.reason), word(incident.reason)),
+                Cell::plain(slot),
+                Cell::plain(escape(&incident.message)),
+            ]
+        })
+        .collect();
+    // A sentence is not cut: it may go on in the next line.
+    let style = Style {
+        width: None,
+        ..style
+    };
+    draw(&COLUMNS, &rows, style)
+}
+
+fn word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Crash => "crash",
+        Reason::Signal => "signal",
+        Reason::OutOfMemory => "out of memory",
+        Reason::Watchdog => "watchdog",
+        Reason::Boot => "boot",
+        Reason::Retired => "retired",
+        Reason::Recycle => "recycle",
+        Reason::Deploy => "deploy",
+        Reason::Rollback => "rollback",
+        Reason::Scale => "scale",
+        Reason::Operator => "operator",
+        Reason::Cron => "cron",
+        Reason::Watch => "watch",
+        Reason::Health => "health",
+        Reason::Master => "master",
+        Reason::Quarantine => "quarantine",
+    }
+}
+
+fn paint(reason: Reason) -> Paint {
+    match reason {
+        Reason::Crash
+        | Reason::Signal
+        | Reason::OutOfMemory
+        | Reason::Watchdog
+        | Reason::Boot
+        | Reason::Rollback
+        | Reason::Health
+        | Reason::Quarantine => Paint::Red,
+        Reason::Retired | Reason::Recycle | Reason::Master => Paint::Yellow,
+        Reason::Deploy | Reason::Scale | Reason::Operator | Reason::Cron | Reason::Watch => {
+            Paint::Cyan
+        }
+    }
+}
+
+/// An event, as a line.
+pub(crate) fn event(event: &DaemonEvent, style: Style) -> String {
+    let about = if event.app.is_empty() {
+        "herder"
+    } else {
+        &event.app
+    };
+    let paint = if event.level == "warning" {
+        Paint::Yellow
+    } else {
+        Paint::Plain
+    };
+    format!(
+        "{} {}  {}\n",
+        style.paint(Paint::Dim, &escape(&event.time)),
+        style.paint(Paint::Bold, &escape(about)),
+        style.paint(paint, &escape(&event.message))
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::render::snapshot;
+
+    #[test]
+    fn histories_and_events_are_as_recorded() {
+        let incident = |reason, slot, message: &str| Incident {
+            time: "2026-11-21T10:00:00Z".to_owned(),
+            reason,
+            slot,
+            id: slot.map(u64::from),
+            message: message.to_owned(),
+        };
+        let incidents = [
+            incident(
+                Reason::OutOfMemory,
+                Some(3),
+                "worker 7 was killed by the kernel",
+            ),
+            incident(Reason::Deploy, None, "generation 2 serves"),
+            incident(Reason::Crash, Some(12), "worker 8 ended with 1: \x1b[2J"),
+        ];
+        let told = |app: &str, level: &str| DaemonEvent {
+            time: "2026-11-21T10:00:00Z".to_owned(),
+            app: app.to_owned(),
+            event: "app_started".to_owned(),
+            message: "it was \x07started".to_owned(),
+            level: level.to_owned(),
+            fields: BTreeMap::new(),
+        };
+        let colour = Style {
+            colour: true,
+            width: Some(40),
+        };
+        let mut text = history(&[], Style::PLAIN);
+        for style in [Style::PLAIN, colour] {
+            text += &history(&incidents, style);
+            text += &event(&told("web", "info"), style);
+            text += &event(&told("", "warning"), style);
+        }
+        snapshot::check("history", &text);
+    }
+}
