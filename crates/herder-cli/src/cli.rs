@@ -21,9 +21,17 @@ An APP is named by its name, its number, its namespace, /a pattern/, or all.
   herder reload web               a new version, without losing a connection
   herder apply herder.toml        make a changed file hold
 
-Exit status: 0 done; 1 it failed, or something else is under way; 2 wrong arguments, or a wrong file; 3 no
-worker became ready; 4 an address cannot be listened at; 5 there is no such app; 6 the daemon cannot be
-reached or started; 70 a defect; 77 forbidden; 100 another daemon has this home.";
+Exit status:
+    0  it is done
+    1  it failed, or was rolled back, or something else is under way
+    2  wrong arguments, or a wrong file
+    3  no worker became ready
+    4  an address cannot be listened at
+    5  there is no such app
+    6  the daemon cannot be reached or started
+   70  a defect of herder, or of the machine
+   77  you may not
+  100  another daemon has this home";
 
 /// Runs network programs as herds: one master that listens and supervises, many workers that serve.
 #[derive(Parser, Debug)]

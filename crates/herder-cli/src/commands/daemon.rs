@@ -6,8 +6,8 @@ use super::context::Context;
 use super::{Failure, Outcome};
 
 const AFTER_HELP: &str = "\
-Every other command starts it in the background when there is none; this is for init systems and containers.
-TERM ends the apps in order, and then the daemon.
+Every other command starts it in the background when there is none; this is for init systems and
+containers. TERM ends the apps in order, and then the daemon.
 
 Exit status: 0 ended as asked, 70 internal failure, 100 another daemon has this home.";
 

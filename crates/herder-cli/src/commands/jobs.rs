@@ -54,7 +54,10 @@ pub(crate) fn run(args: Args, context: &Context) -> Outcome {
                 ..AgentSettings::default()
             },
         );
-        let client: JobsApiClient = agent.object().await.map_err(|error| no(&args.app, &error))?;
+        let client: JobsApiClient = agent
+            .object()
+            .await
+            .map_err(|error| no(&args.app, &error))?;
         ask(&args, &client, context).await
     })
 }
@@ -96,7 +99,9 @@ fn endpoint(detail: &AppDetail) -> Result<Endpoint, Failure> {
     let Some(path) = socket else {
         let message = format!("{name} has no jobs: its workers share nothing that herder keeps.");
         let hint = "jobs stand in its definition ([apps.NAME.jobs]), or its workers define them with herder.jobs()";
-        return Err(Problem::new(ProblemKind::NotFound, message).hint(hint).into());
+        return Err(Problem::new(ProblemKind::NotFound, message)
+            .hint(hint)
+            .into());
     };
     Ok(Endpoint {
         library: NAME.to_owned(),

@@ -5,8 +5,9 @@ use super::context::{Context, now_ms};
 use crate::render::list::{SortBy, briefly, list};
 
 const AFTER_HELP: &str = "\
-State: waiting (for the apps it depends on), starting, online, degraded (with fewer workers than it shall
-have), reloading, stopping, stopped, done (a job that has ended), errored, unhealthy (its checks fail).";
+States: waiting (for the apps it depends on), starting, online, degraded (with fewer workers than it
+shall have), reloading, stopping, stopped, done (a job that has ended), errored, unhealthy (its checks
+fail).";
 
 /// Show the apps.
 #[derive(clap::Args, Debug)]

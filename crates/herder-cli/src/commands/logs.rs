@@ -7,8 +7,9 @@ use super::{Failure, Outcome};
 use crate::render::logs::{LogStyle, Prefix};
 
 const AFTER_HELP: &str = "\
-Lines that come later follow until it is interrupted, also over rotation of the files; with --nostream they
-do not. A line has the app's name before it, and a mark: | for stdout, ! for stderr, * for herder itself.";
+Lines that come later follow until it is interrupted, also over rotation of the files; with --nostream
+they do not. A line has the app's name before it, and a mark: | for stdout, ! for stderr, * for herder
+itself.";
 
 /// Show what apps print.
 #[derive(clap::Args, Debug)]

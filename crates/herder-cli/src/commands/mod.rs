@@ -51,7 +51,7 @@ pub(crate) use unknown::instead_of;
 /// How a verb ends.
 type Outcome = Result<(), Failure>;
 
-/// What every verb can be told.
+// What every verb can be told. (No documentation: clap would take it for the verbs' own.)
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Output")]
 struct Show {
@@ -68,7 +68,7 @@ struct Show {
     no_color: bool,
 }
 
-/// A verb's own arguments, and those that all have.
+// A verb's own arguments, and those that all have.
 #[derive(clap::Args, Debug)]
 pub(crate) struct With<A: clap::Args> {
     #[command(flatten)]

@@ -9,8 +9,8 @@ use super::outcome::{act, action, show_list};
 use super::targets::{FileArgs, Sorted, Targets, sort, start_files};
 
 const AFTER_HELP: &str = "\
-Settings that are given hold from now on. An app that is stopped is started. Of a file, all apps get their
-new definitions; those that are new are started.
+Settings that are given hold from now on. An app that is stopped is started. Of a file, all apps get
+their new definitions; those that are new are started.
 
 `herder reload` replaces the workers without losing a connection.";
 
@@ -19,28 +19,35 @@ new definitions; those that are new are started.
 #[command(after_help = AFTER_HELP, after_long_help = AFTER_HELP)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) targets: Targets,
+    with: Replace,
+}
+
+/// Which apps, and what changes with them.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Replace {
+    #[command(flatten)]
+    targets: Targets,
 
     /// They get the environment of this shell. (Those of a file do anyway.)
     #[arg(short = 'a', long)]
-    pub(super) update_env: bool,
+    update_env: bool,
 
     #[command(flatten)]
-    pub(super) file: FileArgs,
+    file: FileArgs,
 
     #[command(flatten)]
-    pub(super) settings: Settings,
+    settings: Settings,
 
     #[arg(long, hide = true)]
-    pub(super) parallel: Option<u32>,
+    parallel: Option<u32>,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Outcome {
-    replace(args, context, Verb::Restart, Known::Restart)
+    replace(args.with, context, Verb::Restart, Known::Restart)
 }
 
 /// Has apps restarted or reloaded.
-pub(super) fn replace(args: Args, context: &Context, verb: Verb, known: Known) -> Outcome {
+pub(super) fn replace(args: Replace, context: &Context, verb: Verb, known: Known) -> Outcome {
     let Sorted { names, files } = sort(&args.targets.targets);
     context.wait(async {
         if !files.is_empty() {

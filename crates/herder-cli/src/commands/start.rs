@@ -16,9 +16,10 @@ use super::targets::{FileArgs, default_file, is_file, load};
 use super::{Failure, Outcome};
 
 const AFTER_HELP: &str = "\
-What is started: an app of the list, by its name; a file that defines apps (herder.toml, or an ecosystem
-file of PM2), or - for one on stdin; else a program: a script, an executable, a name in PATH, or a
-shell's command with blanks in it. Without anything, the herder.toml or ecosystem file of this directory.
+What is started: an app of the list, by its name; a file that defines apps (herder.toml, or an
+ecosystem file of PM2), or - for one on stdin; else a program: a script, an executable, a name in
+PATH, or a shell's command with blanks in it. Without anything, the herder.toml or ecosystem file of
+this directory.
 
   herder start app.js -i max
   herder start 'npm run serve' --name site
@@ -26,8 +27,8 @@ shell's command with blanks in it. Without anything, the herder.toml or ecosyste
   herder start --listen 8080 -- ./server --quiet
   herder start herder.toml --only web --env production
 
-Durations are seconds, or have a unit: 500ms, 30s, 5m, 2h; those marked MS are milliseconds, as PM2 has
-them. Sizes are bytes, or have a unit: 300M, 2G.";
+Durations are seconds, or have a unit: 500ms, 30s, 5m, 2h; those marked MS are milliseconds, as PM2
+has them. Sizes are bytes, or have a unit: 300M, 2G.";
 
 /// Start programs, the apps of a file, or apps that were stopped.
 #[derive(clap::Args, Debug)]
@@ -223,11 +224,8 @@ fn of_files(
     }
     let mut apps = Vec::new();
     for file in files {
-        let named = !args.file.only.is_empty();
         for app in load(context, file, &args.file)?.apps {
-            if app.autostart || named {
-                apps.push(finished(&app, settings)?);
-            }
+            apps.push(finished(&app, settings)?);
         }
     }
     Ok(apps)

@@ -7,8 +7,8 @@ use super::context::Context;
 use super::outcome::{act, action, or_all};
 
 const AFTER_HELP: &str = "\
-The build that is installed is tried first; if it cannot take over, the one that runs goes on, and this ends
-with 1. Workers and connections are not touched.";
+The build that is installed is tried first; if it cannot take over, the one that runs goes on, and
+this ends with 1. Workers and connections are not touched.";
 
 /// Have masters become the build of herder that is installed.
 #[derive(clap::Args, Debug)]

@@ -75,7 +75,9 @@ fn run(entry: &HistoryEntry) -> Vec<Cell> {
         "failed" | "lost" | "timed-out" => Paint::Red,
         _ => Paint::Yellow,
     };
-    let took = entry.started.map(|started| entry.ended.saturating_sub(started));
+    let took = entry
+        .started
+        .map(|started| entry.ended.saturating_sub(started));
     let took = took.and_then(|took| u64::try_from(took).ok());
     let again = if entry.retried { ", tried again" } else { "" };
     vec![
@@ -128,7 +130,10 @@ mod tests {
             reason: reason.map(str::to_owned),
             retried: reason.is_some(),
         };
-        let entries = [entry("failed", Some("boom\x1b[2J")), entry("succeeded", None)];
+        let entries = [
+            entry("failed", Some("boom\x1b[2J")),
+            entry("succeeded", None),
+        ];
         let text = [
             jobs(&list, NOW, Style::PLAIN),
             jobs(&[], NOW, Style::PLAIN),

@@ -238,7 +238,7 @@ impl SortBy {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use herder_api::status::{HerdStatus, Usage};
 
     use super::*;

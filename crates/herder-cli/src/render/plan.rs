@@ -46,20 +46,20 @@ pub(crate) fn is_empty(plan: &Plan) -> bool {
 }
 
 fn push_step(text: &mut String, step: &PlanStep, style: Style) {
-    let (paint, word) = match step.step {
-        StepKind::Keep => (Paint::Plain, "keep"),
-        StepKind::Update => (Paint::Cyan, "update, without touching a process"),
-        StepKind::Scale => (Paint::Cyan, "scale"),
-        StepKind::Reload => (Paint::Cyan, "reload, without loss"),
-        StepKind::Restart => (Paint::Yellow, "restart: it is stopped and started"),
-        StepKind::Start => (Paint::Green, "start"),
-        StepKind::Delete => (Paint::Red, "delete: it is stopped and forgotten"),
+    let (paint, mark, word) = match step.step {
+        StepKind::Keep => (Paint::Plain, "=", "stays"),
+        StepKind::Update => (Paint::Cyan, "~", "is updated; no process is touched"),
+        StepKind::Scale => (Paint::Cyan, "~", "is scaled"),
+        StepKind::Reload => (Paint::Cyan, "~", "is reloaded; no connection is lost"),
+        StepKind::Restart => (Paint::Yellow, "!", "is restarted: stopped and started"),
+        StepKind::Start => (Paint::Green, "+", "is started"),
+        StepKind::Delete => (Paint::Red, "-", "is deleted: stopped and forgotten"),
     };
     let name = style.paint(Paint::Bold, &escape(&step.app));
-    *text += &format!("{name}  {}\n", style.paint(paint, word));
+    *text += &format!("{} {name} {word}\n", style.paint(paint, mark));
     for change in &step.changes {
         let line = of_change(change, step.step);
-        *text += &format!("  {line}\n");
+        *text += &format!("    {line}\n");
     }
 }
 

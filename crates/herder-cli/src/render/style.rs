@@ -53,6 +53,9 @@ impl Style {
 
     /// `text`, painted.
     pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
         let code = match paint {
             Paint::Plain => return text.to_owned(),
             Paint::Bold => "1",

@@ -15,7 +15,7 @@ use serde_json::Value;
 /// What the daemon answers to a request, by method and path.
 type Answers = Arc<Mutex<BTreeMap<String, (u16, String)>>>;
 
-pub struct Stage {
+pub(crate) struct Stage {
     directory: PathBuf,
     answers: Answers,
     asked: Arc<Mutex<Vec<String>>>,
@@ -24,7 +24,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn new() -> Stage {
+    pub(crate) fn new() -> Stage {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("herder-cli-{}-{number}", std::process::id());
@@ -51,19 +51,23 @@ impl Stage {
     }
 
     /// A request is answered with a value.
-    pub fn answers(&self, request: &str, value: &impl Serialize) {
+    pub(crate) fn answers(&self, request: &str, value: &(impl Serialize + ?Sized)) {
         let body = serde_json::to_string(value).expect("JSON");
         self.put(request, 200, body);
     }
 
     /// A request is answered with a stream of these values.
-    pub fn streams(&self, request: &str, values: &Value) {
+    pub(crate) fn streams(&self, request: &str, values: &Value) {
         let lines = values.as_array().expect("a list").iter();
-        self.put(request, 200, lines.map(|line| format!("{line}\n")).collect());
+        self.put(
+            request,
+            200,
+            lines.map(|line| format!("{line}\n")).collect(),
+        );
     }
 
     /// A request is refused.
-    pub fn refuses(&self, request: &str, status: u16, problem: &impl Serialize) {
+    pub(crate) fn refuses(&self, request: &str, status: u16, problem: &impl Serialize) {
         let body = serde_json::to_string(problem).expect("JSON");
         self.put(request, status, body);
     }
@@ -74,30 +78,30 @@ impl Stage {
     }
 
     /// A file of the directory in which the command runs.
-    pub fn file(&self, name: &str, text: &str) {
+    pub(crate) fn file(&self, name: &str, text: &str) {
         let path = self.directory.join("work").join(name);
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         std::fs::write(path, text).expect("a file");
     }
 
     /// There is no daemon any more.
-    pub fn goes(&self) {
+    pub(crate) fn goes(&self) {
         std::fs::remove_file(self.directory.join("home/herder.sock")).expect("it is there");
     }
 
     /// The command finds no such variable.
-    pub fn without(&self, variable: &str) {
+    pub(crate) fn without(&self, variable: &str) {
         let mut without = self.without.lock().expect("nobody panicked");
         without.push(variable.to_owned());
     }
 
     /// Runs the command, and writes down what happens.
-    pub fn plays(&self, line: &str) {
+    pub(crate) fn plays(&self, line: &str) {
         self.says(line, "");
     }
 
     /// The same, with a text on stdin.
-    pub fn says(&self, line: &str, stdin: &str) {
+    pub(crate) fn says(&self, line: &str, stdin: &str) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_herder"));
         command
             .args(line.split_whitespace())
@@ -124,7 +128,7 @@ impl Stage {
         }
         for (mark, bytes) in [("", &output.stdout), ("! ", &output.stderr)] {
             for line in String::from_utf8_lossy(bytes).lines() {
-                writeln!(protocol, "{mark}{line}").expect("a String");
+                writeln!(protocol, "{mark}{}", timeless(line)).expect("a String");
             }
         }
         match output.status.code() {
@@ -137,7 +141,7 @@ impl Stage {
 
     /// Compares what was played with what was found good. `UPDATE_SNAPSHOTS=1 cargo test -p herder-cli`
     /// writes it anew.
-    pub fn ends(self, name: &str) {
+    pub(crate) fn ends(self, name: &str) {
         let here = self.directory.display().to_string();
         let played = self.protocol.lock().expect("nobody panicked");
         let played = played.replace(&here, "$DIR").replace('\x1b', "␛");
@@ -148,8 +152,24 @@ impl Stage {
             std::fs::write(&path, &played).expect("the snapshot can be written");
         }
         let recorded = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(played, recorded, "it has changed: update {}", path.display());
+        assert_eq!(
+            played,
+            recorded,
+            "it has changed: update {}",
+            path.display()
+        );
     }
+}
+
+/// A line without the time that it is now.
+fn timeless(line: &str) -> String {
+    const FIELD: &str = "\"since_ms\":";
+    let mut parts = line.split(FIELD);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        text + FIELD + "0" + rest
+    })
 }
 
 fn serve(stream: UnixStream, answers: &Answers, asked: &Mutex<Vec<String>>) {
@@ -175,15 +195,19 @@ fn serve(stream: UnixStream, answers: &Answers, asked: &Mutex<Vec<String>>) {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).expect("a body");
     let mut words = head.split(' ');
-    let (method, target) = (words.next().expect("a method"), words.next().expect("a path"));
+    let (method, target) = (
+        words.next().expect("a method"),
+        words.next().expect("a path"),
+    );
     let path = target.split('?').next().expect("a path");
     let told = told(&body);
     let blank = if told.is_empty() { "" } else { " " };
     let mut asked = asked.lock().expect("nobody panicked");
     asked.push(format!("{method} {target}{blank}{told}"));
     let answers = answers.lock().expect("nobody panicked");
-    let known = answers.get(&format!("{method} {path}")).cloned();
-    let (status, body) = known.unwrap_or((404, "nobody wrote this part".to_owned()));
+    let exactly = answers.get(&format!("{method} {target}"));
+    let known = exactly.or_else(|| answers.get(&format!("{method} {path}")));
+    let (status, body) = known.cloned().unwrap_or((404, "nobody wrote this part".to_owned()));
     let reply = format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()

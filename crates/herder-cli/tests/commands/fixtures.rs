@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 /// Two days, three hours and a half ago: a time that does not change while a test runs.
 fn since() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
     let ago = ((2 * 24 + 3) * 60 + 30) * 60 * 1000;
     u64::try_from(now.as_millis()).expect("before the year 500 million") - ago
 }
@@ -60,14 +62,18 @@ fn app(id: u32, name: &str, phase: AppPhase) -> AppStatus {
 }
 
 /// One that runs, one that was stopped, and one that failed, in another namespace.
-pub fn all_apps() -> Vec<AppStatus> {
+pub(crate) fn all_apps() -> Vec<AppStatus> {
     let mut mail = app(2, "mail", AppPhase::Errored);
     mail.namespace = "office".to_owned();
     mail.note = Some("no worker became ready: it ended with 1".to_owned());
-    vec![app(0, "web", AppPhase::Online), app(1, "api", AppPhase::Stopped), mail]
+    vec![
+        app(0, "web", AppPhase::Online),
+        app(1, "api", AppPhase::Stopped),
+        mail,
+    ]
 }
 
-pub fn detail() -> AppDetail {
+pub(crate) fn detail() -> AppDetail {
     AppDetail {
         status: app(0, "web", AppPhase::Online),
         app: App {
@@ -81,7 +87,7 @@ pub fn detail() -> AppDetail {
     }
 }
 
-pub fn daemon() -> DaemonStatus {
+pub(crate) fn daemon() -> DaemonStatus {
     DaemonStatus {
         pid: 77,
         version: "0.1.0".to_owned(),
@@ -91,7 +97,7 @@ pub fn daemon() -> DaemonStatus {
     }
 }
 
-pub fn history() -> Value {
+pub(crate) fn history() -> Value {
     json!([
         {"time": "2026-11-21T10:00:00Z", "reason": "crash", "slot": 1, "id": 4, "message": "worker 4 ended with 1"},
         {"time": "2026-11-21T10:00:01Z", "reason": "deploy", "message": "generation 2 serves"},
@@ -99,7 +105,7 @@ pub fn history() -> Value {
 }
 
 /// Something that is done.
-pub fn course() -> Value {
+pub(crate) fn course() -> Value {
     json!([
         {"is": "begun", "app": "web", "verb": "start"},
         {"is": "slot", "app": "web", "slot": 0, "phase": "starting"},
@@ -110,7 +116,7 @@ pub fn course() -> Value {
     ])
 }
 
-pub fn lines() -> Value {
+pub(crate) fn lines() -> Value {
     json!([
         {"app": "web", "stream": "out", "slot": 1, "time": "2026-11-21T10:00:00Z", "line": "GET / 200"},
         {"app": "web", "stream": "error", "slot": 0, "line": "\u{1b}[31mboom\u{1b}[0m \u{1b}[2J"},
@@ -118,9 +124,11 @@ pub fn lines() -> Value {
     ])
 }
 
-pub fn events() -> Value {
-    let event = |app: &str, message: &str| {
-        json!({"time": "2026-11-21T10:00:00Z", "app": app, "event": "app_started", "message": message, "level": "info"})
-    };
-    json!([event("web", "web was started"), event("", "the list was saved"), event("mail", "mail was started")])
+pub(crate) fn events() -> Value {
+    let event = |app: &str, message: &str| json!({"time": "2026-11-21T10:00:00Z", "app": app, "event": "app_started", "message": message, "level": "info"});
+    json!([
+        event("web", "web was started"),
+        event("", "the list was saved"),
+        event("mail", "mail was started")
+    ])
 }

@@ -15,8 +15,12 @@ use serde_json::json;
 fn what_is_shown_of_apps() {
     let stage = Stage::new();
     stage.answers("GET /v1/apps", &all_apps());
+    stage.answers("GET /v1/apps?target=web", &all_apps()[..1]);
     stage.answers("GET /v1/apps/web", &detail());
-    stage.answers("GET /v1/apps/web/environment", &json!({"PORT": "80", "EVIL": "\u{1b}[2J"}));
+    stage.answers(
+        "GET /v1/apps/web/environment",
+        &json!({"PORT": "80", "EVIL": "\u{1b}[2J"}),
+    );
     stage.answers("GET /v1/daemon", &fixtures::daemon());
     stage.answers("GET /v1/apps/web/history", &fixtures::history());
     for line in [
@@ -98,11 +102,18 @@ fn what_fails() {
             {"is": "end", "done": 1, "failed": 1},
         ]),
     );
-    for line in ["reload web api", "reload web api -s", "reload web api --json"] {
+    for line in [
+        "reload web api",
+        "reload web api -s",
+        "reload web api --json",
+    ] {
         stage.plays(line);
     }
     // It goes away in the middle.
-    stage.streams("POST /v1/actions", &json!([{"is": "begun", "app": "web", "verb": "start"}]));
+    stage.streams(
+        "POST /v1/actions",
+        &json!([{"is": "begun", "app": "web", "verb": "start"}]),
+    );
     stage.plays("reload web");
     let missing = Problem::new(ProblemKind::NotFound, "There is no app wob.").hint("web");
     for (kind, status) in [
@@ -139,6 +150,7 @@ fn what_fails() {
 fn what_is_told_as_it_happens() {
     let stage = Stage::new();
     stage.answers("GET /v1/apps", &all_apps());
+    stage.answers("GET /v1/apps?target=web", &all_apps()[..1]);
     stage.streams("GET /v1/logs", &fixtures::lines());
     stage.streams("GET /v1/events", &fixtures::events());
     for line in [
@@ -221,7 +233,10 @@ fn programs_files_and_names_are_started() {
         "[apps.web]\nscript = \"server.js\"\n[apps.job]\ncommand = [\"sleep\", \"5\"]\n\
          [apps.job.profiles.production]\nA = 1\n",
     );
-    stage.file("bad.toml", "[apps.web]\nscript = \"server.js\"\ninstances = 4\n");
+    stage.file(
+        "bad.toml",
+        "[apps.web]\nscript = \"server.js\"\ninstances = 4\n",
+    );
     for line in [
         "start server.js",
         "start server.js -i max --name api -f -- --port 80",
@@ -263,7 +278,10 @@ fn files_are_checked_written_and_imported() {
     let stage = Stage::new();
     stage.file("server.js", "require('http')");
     stage.file("herder.toml", "[apps.web]\nscript = \"server.js\"\n");
-    stage.file("bad.toml", "[apps.web]\nscript = \"server.js\"\ninstances = 4\n");
+    stage.file(
+        "bad.toml",
+        "[apps.web]\nscript = \"server.js\"\ninstances = 4\n",
+    );
     stage.file(
         "ecosystem.json",
         r#"{"apps": [{"name": "web", "script": "server.js", "instances": 2, "vizion": false, "wobble": 1}]}"#,

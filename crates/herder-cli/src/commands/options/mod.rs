@@ -129,7 +129,10 @@ pub(crate) fn option_of(setting: &str) -> String {
         "libraries" => "library",
         "jobs" => "job",
         "autostart" => "no-autostart",
-        _ => return format!("--{}", setting.replace(['_', '.'], "-")),
+        _ => {
+            let name = setting.replace("logs.", "log.");
+            return format!("--{}", name.replace(['_', '.'], "-"));
+        }
     };
     format!("--{name}")
 }
@@ -304,7 +307,7 @@ mod tests {
     fn what_options_come_to_is_a_definition() {
         let words = "-i 2 -k 3000 --restart on-failure --exp-backoff-restart-delay 100 --watch=a \
                      --health 127.0.0.1:1 --log-type json --log-files per-worker --log-keep 3 \
-                     --state a=memory --library kv=k.js --job n=x --depends-on db --time \
+                     --state a=memory --library kv=k.js --job n=x --depends-on db \
                      --stop-exit-codes 3 --dispatch pass --ready notify --soak 0 --bus";
         let app: App = serde_json::from_value(table(words)).expect("a definition");
         assert_eq!(app.stop_exit_codes, [3]);
@@ -334,7 +337,7 @@ mod tests {
     fn settings_are_told_as_options() {
         assert_eq!(option_of("workers"), "--instances");
         assert_eq!(option_of("stop_signal"), "--stop-signal");
-        assert_eq!(option_of("logs.keep"), "--logs-keep".replace("logs", "log"));
+        assert_eq!(option_of("logs.keep"), "--log-keep");
         assert_eq!(option_of("script"), "PROGRAM");
     }
 }
