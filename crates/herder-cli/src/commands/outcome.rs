@@ -58,7 +58,7 @@ pub(crate) async fn follow(context: &Context, mut lines: Lines<Progress>) -> Out
             Some(Ok(news)) => show.take(&news)?,
             Some(Err(error)) => {
                 show.clear();
-                return Err(interrupted(error).into());
+                return Err(error.into());
             }
         }
     }
@@ -92,16 +92,6 @@ fn unfinished() -> Error {
     let kind = herder_api::problem::ProblemKind::Busy;
     let problem = herder_api::Problem::new(kind, "The daemon stopped speaking before it was done.");
     Error::Unreachable(problem.hint("What has become of it, `herder list` shows."))
-}
-
-/// What was begun goes on without us.
-fn interrupted(error: Error) -> Error {
-    match error {
-        Error::Unreachable(problem) if problem.hint.is_none() => {
-            Error::Unreachable(problem.hint("What has become of it, `herder list` shows."))
-        }
-        error => error,
-    }
 }
 
 /// What is on the screen.

@@ -112,7 +112,8 @@ pub(crate) fn bytes(count: u64) -> String {
         return format!("{count}B");
     };
     let whole = count >> shift;
-    let tenth = (count - (whole << shift)) * 10 >> shift;
+    // In parts of 1024, so that ten times as many fit.
+    let tenth = (((count - (whole << shift)) >> (shift - 10)) * 10) >> 10;
     if whole < 100 {
         format!("{whole}.{tenth}{unit}")
     } else {

@@ -207,7 +207,9 @@ fn serve(stream: UnixStream, answers: &Answers, asked: &Mutex<Vec<String>>) {
     let answers = answers.lock().expect("nobody panicked");
     let exactly = answers.get(&format!("{method} {target}"));
     let known = exactly.or_else(|| answers.get(&format!("{method} {path}")));
-    let (status, body) = known.cloned().unwrap_or((404, "nobody wrote this part".to_owned()));
+    let (status, body) = known
+        .cloned()
+        .unwrap_or((404, "nobody wrote this part".to_owned()));
     let reply = format!(
         "HTTP/1.1 {status} X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
