@@ -210,7 +210,7 @@ impl Master {
         }
     }
 
-    /// Who has a channel is told over it, and SIGTERM is what every other program knows.
+    /// Who has a channel is told over it, and a signal is what every other program knows.
     pub(super) fn drain(&mut self, id: MemberId, reason: DrainReason) {
         let life = &self.spec.life;
         let grace_millis = match id.part {
@@ -226,7 +226,7 @@ impl Master {
         if member.control.is_none() {
             // To many programs a second one says "at once".
             member.progress = Progress::ToldToLeave;
-            return self.signal(id, Signal::Terminate);
+            return self.signal_to_leave(id);
         }
         if reason == DrainReason::Recycle(RecycleReason::Jobs) {
             member.exhaustion = Exhaustion::Told;

@@ -61,6 +61,7 @@ impl Master {
             }
         }
         self.sample_memory(now);
+        self.watch_silence(now);
         self.resume_throttled(now);
         self.press_lingering(now);
         self.bury_unexplained(now);
@@ -75,6 +76,7 @@ impl Master {
             self.crews.poll_timeout(),
             self.delivery.poll_timeout(),
             sample,
+            self.silence_due(),
             self.book.beat_at(),
             self.inquiry.as_ref().map(Inquiry::deadline),
             self.socket.as_ref().and_then(HerdSocket::poll_timeout),

@@ -24,6 +24,7 @@ mod reload;
 mod runtime;
 mod setup;
 mod signals;
+mod silence;
 mod socket;
 mod token;
 mod upgrade;
@@ -62,6 +63,7 @@ use reload::{Editions, Reloads};
 use runtime::Runtime;
 use setup::Setup;
 use signals::Ending;
+use silence::SilenceWatch;
 use socket::HerdSocket;
 use upgrade::{Leap, NextBuild};
 
@@ -160,6 +162,7 @@ struct Master {
     /// How everybody finds the libraries.
     found_by: Vec<Variable>,
     memory: Option<MemoryWatch>,
+    silence: SilenceWatch,
     /// What was warned of that is warned of once.
     cautions: BTreeSet<String>,
     /// Where the herd was said to listen.

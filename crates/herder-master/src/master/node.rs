@@ -7,7 +7,6 @@ use std::time::Duration;
 use herder_core::spec::DispatchMode;
 use herder_core::supervisor::Event;
 use herder_core::{Tick, WorkerId};
-use herder_sys::signal::Signal;
 use herder_wire::keeper::ToKeeper;
 use herder_wire::node::UserValue;
 use serde::{Deserialize, Serialize};
@@ -45,7 +44,7 @@ pub(super) struct NodeLife {
 /// Where it is in its life.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 enum Course {
-    /// It was told to leave; then SIGTERM says so, once.
+    /// It was told to leave; then its stop signal says so, once.
     Leaves {
         press_at: Option<Tick>,
     },
@@ -212,7 +211,7 @@ impl Master {
             match &mut node.course {
                 Course::Leaves { press_at } => {
                     *press_at = None;
-                    self.signal(id, Signal::Terminate);
+                    self.signal_to_leave(id);
                 }
                 Course::Serves => self.retire(id, CUT_OFF),
             }

@@ -26,6 +26,7 @@ use super::nursery::{Nursery, Recipe, WorkerRecipe};
 use super::reload::{Editions, Origin, Reloads};
 use super::runtime::Runtime;
 use super::signals::Ending;
+use super::silence::SilenceWatch;
 use super::socket::{HerdSocket, SocketError};
 use super::token::Source as Token;
 use super::{Heir, Master, Stopping, now};
@@ -227,6 +228,7 @@ impl Pieces {
             reloads: self.reloads,
             runtime: self.runtime,
             found_by: self.found_by,
+            silence: SilenceWatch::default(),
             memory: max_memory.map(|_| MemoryWatch::new(now())),
             cautions: known.map_or_else(BTreeSet::new, |it| it.cautions.clone().into_owned()),
             announced: known.map_or_else(BTreeSet::new, |it| it.announced.clone().into_owned()),

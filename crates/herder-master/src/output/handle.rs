@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use herder_core::Tick;
 use herder_core::spec::AppName;
 use herder_sys::wake::Wake;
 
@@ -154,6 +155,20 @@ impl Output {
     pub(crate) fn last_lines(&self, part: Part, life: u64) -> Vec<String> {
         let part = part.number();
         self.pipes.last_lines(ProcessId { part, life })
+    }
+
+    /// Whether a process has printed nothing for this long, up to this moment. Who has closed its output
+    /// is not judged.
+    pub(crate) fn is_silent_for(&self, part: Part, life: u64, limit: Duration, now: Tick) -> bool {
+        let part = part.number();
+        self.pipes
+            .is_silent_for(ProcessId { part, life }, limit, now)
+    }
+
+    /// Up to now, this process had no reason to print anything.
+    pub(crate) fn excuse_silence(&self, part: Part, life: u64, now: Tick) {
+        let part = part.number();
+        self.pipes.excuse_silence(ProcessId { part, life }, now);
     }
 
     /// Opens the log files again, in a moment: somebody has renamed them. Gives how many they are. What

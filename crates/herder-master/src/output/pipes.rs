@@ -5,13 +5,15 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use herder_core::Tick;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::{Blocking, set_blocking};
 use herder_sys::wake::Wake;
 
 use super::queue::{Queue, Stream};
-use super::source::{Source, Turn};
+use super::source::{self, Source, Turn};
 use crate::event::HerdEvent;
 use crate::part::{PartNumber, Process, ProcessId};
 
@@ -130,6 +132,33 @@ impl Pipes {
         source.last_lines()
     }
 
+    /// Whether a process has printed nothing for this long. Who has closed its output is not heard, and
+    /// not judged.
+    pub(super) fn is_silent_for(&self, process: ProcessId, limit: Duration, now: Tick) -> bool {
+        let Some(source) = self.find(process) else {
+            return false;
+        };
+        // If somebody reads from it at this moment, it is not silent.
+        let Ok(mut source) = source.try_lock() else {
+            return false;
+        };
+        if now.since(source.heard) < limit {
+            return false;
+        }
+        // What it has printed may lie unread.
+        self.drain(&mut source);
+        !source.is_over() && now.since(source.heard) >= limit
+    }
+
+    /// Its silence up to now does not count.
+    pub(super) fn excuse_silence(&self, process: ProcessId, now: Tick) {
+        if let Some(source) = self.find(process)
+            && let Ok(mut source) = source.try_lock()
+        {
+            source.heard = now;
+        }
+    }
+
     /// The body of the thread: reads until [`end`](Pipes::end), then what is left.
     pub(super) fn run(&self) {
         let mut buffer = vec![0; CHUNK];
@@ -174,7 +203,10 @@ impl Pipes {
                 None
             }
             Turn::Empty => None,
-            Turn::Read(length) => Some(length),
+            Turn::Read(length) => {
+                source.heard = source::now();
+                Some(length)
+            }
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use herder_sys::pipe;
+use herder_core::Tick;
+use herder_sys::{clock, pipe};
 
 use super::lines::{Ending, Splitter};
 use super::queue::{Line, Queue, Stream};
@@ -25,6 +26,8 @@ pub(super) struct Source {
     tail: VecDeque<Vec<u8>>,
     /// The process is gone. Its children may still hold the pipes.
     pub(super) exited: bool,
+    /// When it printed something last, or was here first.
+    pub(super) heard: Tick,
 }
 
 struct Tube {
@@ -56,6 +59,7 @@ impl Source {
             stderr: tube(stderr),
             tail: VecDeque::new(),
             exited: false,
+            heard: now(),
         }
     }
 
@@ -145,6 +149,11 @@ impl Source {
             Stream::Stdout => &mut self.stdout,
         }
     }
+}
+
+/// What the clock of all deadlines says.
+pub(super) fn now() -> Tick {
+    Tick::from_micros(clock::monotonic_micros())
 }
 
 /// Keeps the beginning of a line, with a byte more when it had to be cut.

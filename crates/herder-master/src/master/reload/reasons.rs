@@ -33,6 +33,17 @@ pub(super) fn reason(who: Option<Process>, problem: Option<&str>, kind: FailureK
         (FailureKind::NotReadyInTime(limit), _) => {
             format!("{who} was not ready within {}", Span(roughly(limit)))
         }
+        (
+            FailureKind::Died {
+                cause: Cause::Watchdog,
+                after,
+                ..
+            },
+            Some(problem),
+        ) => {
+            let after = Span(roughly(after));
+            format!("{who} was found broken {after} after it was ready: {problem}")
+        }
         (FailureKind::Died { exit, cause, after }, _) => {
             format!(
                 "{who} {} {} after it was ready",
@@ -138,6 +149,11 @@ mod tests {
                 died(None, Cause::Watchdog),
                 None,
                 "worker 0 #3 [7] was found broken 3s after it was ready",
+            ),
+            (
+                died(None, Cause::Watchdog),
+                Some("no answer"),
+                "worker 0 #3 [7] was found broken 3s after it was ready: no answer",
             ),
             (
                 FailureKind::Broken,
