@@ -155,7 +155,8 @@ fn check_root(path: &Path, root: BorrowedFd<'_>) -> Result<(), Problem> {
         let hint = "set HERDER_HOME to a directory of your own";
         return Err(Problem::new(ProblemKind::Forbidden, text).hint(hint));
     }
-    if found.st_mode & 0o077 != 0 {
+    // Members of a read group may pass through, to the socket: everything else is closed to them.
+    if found.st_mode & 0o067 != 0 {
         let text = format!(
             "{} is open to others (mode {:o}), who could command the daemon",
             path.display(),

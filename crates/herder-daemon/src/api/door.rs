@@ -1,5 +1,6 @@
 //! The listener, and who is let in.
 
+use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, lchown};
@@ -53,7 +54,7 @@ pub struct Door {
 impl Door {
     /// Binds `socket`, born 0600. What is there is replaced if it is a socket of ours (the caller holds
     /// the home's lock, so that nobody serves it). With a `read_group` the file is this group's too, and
-    /// 0660 in the end; that its members can reach it is the home's business.
+    /// 0660 in the end, and its members may pass through the directory (0710), but not look into it.
     ///
     /// # Errors
     /// What `bind` answers; something else than a socket of ours is at the path; the group is not one
@@ -65,8 +66,9 @@ impl Door {
         };
         let bound = Listener::bind(Address::Unix(socket), &options).map_err(io::Error::other)?;
         if let Some(group) = read_group {
-            lchown(socket, None, Some(group))?;
-            std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))?;
+            share(socket, 0o660, group)?;
+            let directory = socket.parent().unwrap_or(Path::new("/"));
+            share(directory, 0o710, group)?;
         }
         let listener = std::os::unix::net::UnixListener::from(bound.as_fd().try_clone_to_owned()?);
         listener.set_nonblocking(true)?;
@@ -101,6 +103,12 @@ impl Door {
         drop(timeout(LAST_WORDS, guests.leave()).await);
         keeper.abort();
     }
+}
+
+/// Lets a group have what it may have of a file in our own directory, or of that.
+fn share(path: &Path, mode: u32, group: u32) -> io::Result<()> {
+    lchown(path, None, Some(group))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 /// Who is inside.

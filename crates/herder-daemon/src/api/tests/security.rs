@@ -108,7 +108,10 @@ async fn r57_a_group_may_look_and_nothing_else() {
     let stage = Stage::with(Some(GROUP));
     let socket = std::fs::metadata(&stage.socket).unwrap();
     assert_eq!((socket.mode() & 0o7777, socket.gid()), (0o660, GROUP));
-    expose(&stage);
+    let home = std::fs::metadata(&stage.directory).unwrap();
+    assert_eq!((home.mode() & 0o7777, home.gid()), (0o710, GROUP));
+    let stranger = connected(&stage.socket, &[GROUP + 1]).await.unwrap_err();
+    assert_eq!(stranger.kind(), std::io::ErrorKind::PermissionDenied);
     let answer = told(&stage.socket, &[GROUP], DAEMON).await;
     assert_eq!(status(&answer), 200, "{answer}");
     assert!(answer.contains("4711"), "{answer}");
@@ -133,7 +136,6 @@ async fn r57_a_group_cannot_keep_the_owner_out() {
         return;
     }
     let stage = Stage::with(Some(GROUP));
-    expose(&stage);
     let mut inside = Vec::new();
     for _ in 0..8 {
         inside.push(connected(&stage.socket, &[GROUP]).await.unwrap());

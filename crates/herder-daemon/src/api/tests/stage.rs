@@ -1,6 +1,7 @@
 //! Books that know two apps, and a client.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -55,7 +56,10 @@ impl Stage {
         let name = format!("herder-api-{}-{count}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         drop(std::fs::remove_dir_all(&directory));
-        std::fs::create_dir(&directory).unwrap();
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&directory)
+            .unwrap();
         let socket = directory.join("herder.sock");
         let (asks, asked) = mpsc::channel(16);
         let (events, _) = broadcast::channel(64);
