@@ -12,6 +12,7 @@
 pub mod baseline;
 pub mod binary;
 pub mod build;
+pub mod caller;
 pub mod client;
 pub mod deploy;
 pub mod dice;

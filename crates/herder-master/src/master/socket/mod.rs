@@ -343,11 +343,13 @@ impl Master {
             return;
         };
         for client in socket.clients.values_mut() {
-            if client.is_behind && client.unread() == 0 {
-                client.tell(&socket.line);
-                client.is_behind = false;
-            }
             client.flush(now);
+            // Who is slow gets the latest, when it has read what came before.
+            if client.is_behind && client.unread() == 0 {
+                client.is_behind = false;
+                client.tell(&socket.line);
+                client.flush(now);
+            }
             client.rewatch(&self.epoll);
         }
         let gone = socket.clients.extract_if(.., |_, client| client.is_gone());

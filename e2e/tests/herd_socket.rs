@@ -1,0 +1,274 @@
+//! What a herd says at its socket, and does when it is asked there.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use herder_api::herd::HerdRequest;
+use herder_api::problem::ProblemKind;
+use herder_e2e::caller::{Caller, Ordered, PATIENCE};
+use herder_e2e::herd::Signal;
+use herder_e2e::scene::Scene;
+use herder_e2e::wait;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+const SLEEP: [&str; 2] = ["sleep", "600"];
+
+fn stop(fast: bool) -> HerdRequest {
+    HerdRequest::Stop { fast }
+}
+
+#[test]
+fn whoever_is_connected_hears_what_happens_and_how_the_herd_stands() {
+    let scene = Scene::new("sock-status");
+    let ordered = Ordered::command(&scene, &SLEEP, 2);
+    let (herd, mut caller) = ordered.start();
+    assert_eq!(caller.status.keeper, herd.pid());
+    assert_eq!(caller.status.master, herd.master().unwrap().pid);
+    assert_eq!(caller.status.generation, 1);
+    assert!(!caller.status.busy);
+    let slot = &caller.status.slots[1];
+    assert_eq!((slot.slot, slot.rests.as_str()), (1, ""));
+    assert!(slot.workers[0].guessed && slot.workers[0].generation == 1);
+    let victim = slot.workers[0].pid;
+    herd.signal_to(victim, Signal::KILL);
+    let exited = caller.wait_for_event("exited");
+    assert_eq!(exited["pid"], victim);
+    assert_eq!(exited["app"], "web");
+    assert_eq!(exited["level"], "warning");
+    assert!(exited["message"].as_str().unwrap().contains("SIGKILL"));
+    let is_new = |pid: i32| pid != victim;
+    caller.wait_for_status("another worker is ready", |status| {
+        let workers = &status.slots[1].workers;
+        workers
+            .iter()
+            .any(|it| is_new(it.pid) && it.phase == "ready")
+    });
+    // One that waits for its start is seen, too.
+    assert!(
+        caller
+            .told
+            .iter()
+            .any(|(_, it)| { it.slots[1].rests == "waiting" && it.slots[1].retry_in_ms.is_some() }),
+        "{:?}",
+        caller.told
+    );
+    // Changes that come together are told together. (The clock here is not the herd's.)
+    for pair in caller.told.windows(2) {
+        let between = pair[1].0 - pair[0].0;
+        assert!(between >= Duration::from_millis(60), "{between:?}");
+        assert_ne!(pair[0].1.slots, pair[1].1.slots);
+    }
+    let mode = fs::symlink_metadata(ordered.socket()).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(caller.count(stop(false)), 2);
+    caller.wait_for_event("finished");
+    caller.wait_for_end();
+    assert!(herd.wait_for_exit(PATIENCE).success());
+    assert!(!ordered.socket().exists());
+    assert!(herd.end().success());
+}
+
+#[test]
+fn a_herd_is_scaled_and_says_when_it_is_done() {
+    let scene = Scene::new("sock-scale");
+    let (herd, mut caller) = Ordered::command(&scene, &SLEEP, 1).start();
+    let scale = |workers| HerdRequest::Scale { workers };
+    assert_eq!(caller.count(scale(3)), 2);
+    caller.wait_for_event("ready");
+    let ready = caller.events.iter().filter(|it| it["event"] == "ready");
+    assert_eq!(ready.count(), 2, "answered when they are");
+    caller.wait_for_status("three", |status| status.wanted == 3);
+    assert_eq!(caller.count(scale(3)), 0);
+    assert_eq!(caller.count(scale(1)), 2);
+    caller.wait_for_status("one slot", |status| status.slots.len() == 1);
+    for wrong in [0, 257, u16::MAX] {
+        let problem = caller.request(scale(wrong)).unwrap_err();
+        assert_eq!(problem.kind, ProblemKind::Invalid, "{problem}");
+    }
+    assert_eq!(caller.status.wanted, 1);
+    caller.count(stop(true));
+    caller.wait_for_end();
+    assert!(herd.end().success());
+}
+
+#[test]
+fn new_workers_that_fail_are_the_answer() {
+    let scene = Scene::new("sock-scale-fails");
+    let script = "test $HERDER_SLOT = 0 || { echo no room; exit 7; }; exec sleep 600";
+    let (herd, mut caller) = Ordered::command(&scene, &["sh", "-c", script], 1).start();
+    let asked = caller.request(HerdRequest::Scale { workers: 2 });
+    let problem = asked.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::Failed);
+    assert!(problem.message.contains("slot 1"), "{problem}");
+    assert_eq!(problem.last_lines, ["no room"]);
+    caller.count(stop(true));
+    assert!(herd.end().success());
+}
+
+#[test]
+fn signals_reach_the_workers_they_are_for() {
+    let scene = Scene::new("sock-signal");
+    let (herd, mut caller) = Ordered::command(&scene, &SLEEP, 2).start();
+    let signal = |signal: i32, slot| HerdRequest::Signal { signal, slot };
+    // Without effect on a sleeper, unlike the next.
+    assert_eq!(caller.count(signal(28, None)), 2);
+    let (first, second) = (caller.workers()[0], caller.workers()[1]);
+    assert_eq!(caller.count(signal(10, Some(1))), 1);
+    let exited = caller.wait_for_event("exited");
+    assert_eq!(
+        (&exited["pid"], &exited["signal"]),
+        (&second.into(), &"SIGUSR1".into())
+    );
+    assert!(caller.workers().contains(&first));
+    for (wrong, slot, kind) in [
+        (0, None, ProblemKind::Invalid),
+        (32, None, ProblemKind::Invalid),
+        (65, None, ProblemKind::Invalid),
+        (10, Some(2), ProblemKind::NotFound),
+    ] {
+        let problem = caller.request(signal(wrong, slot)).unwrap_err();
+        assert_eq!(problem.kind, kind, "{wrong} {slot:?}: {problem}");
+    }
+    caller.count(stop(true));
+    assert!(herd.end().success());
+}
+
+#[test]
+fn a_worker_that_hangs_for_somebody_is_replaced() {
+    let scene = Scene::new("sock-fail");
+    let (herd, mut caller) = Ordered::command(&scene, &SLEEP, 2).start();
+    let before = caller.workers();
+    let fail = HerdRequest::Fail {
+        slot: Some(0),
+        reason: "it answers nobody".to_owned(),
+    };
+    assert_eq!(caller.count(fail), 1);
+    let misbehaved = caller.wait_for_event("misbehaved");
+    assert_eq!(misbehaved["pid"], before[0]);
+    assert_eq!(misbehaved["problem"], "it answers nobody");
+    caller.wait_for_status("replaced", |status| {
+        let worker = status.slots[0].workers.first();
+        worker.is_some_and(|it| it.pid != before[0] && it.phase == "ready")
+    });
+    assert_eq!(caller.workers()[1], before[1]);
+    caller.count(HerdRequest::Reset);
+    caller.count(stop(true));
+    assert!(herd.end().success());
+}
+
+#[test]
+fn lines_reach_the_input_of_workers_also_after_the_masters_death() {
+    let scene = Scene::new("sock-send");
+    let script = "while read line; do echo \"$HERDER_SLOT $line\" >> said; done";
+    let mut ordered = Ordered::command(&scene, &["sh", "-c", script], 2);
+    ordered.app.stdin = herder_api::app::Stdin::Pipe;
+    let (herd, mut caller) = ordered.start();
+    let workers = caller.workers();
+    let send = |line: &str, slot| HerdRequest::Send {
+        line: line.to_owned(),
+        slot,
+    };
+    let said = |lines: &[&str]| {
+        let path = scene.directory().join("said");
+        wait::until(PATIENCE, "what was sent", || {
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let mut said: Vec<_> = text.lines().collect();
+            said.sort_unstable();
+            (said == lines).then_some(())
+        });
+    };
+    assert_eq!(caller.count(send("one", None)), 2);
+    said(&["0 one", "1 one"]);
+    herd.signal_to(caller.status.master, Signal::KILL);
+    caller.wait_for_end();
+    let mut caller = ordered.call_when_ready();
+    assert_eq!(caller.workers(), workers);
+    assert_eq!(caller.count(send("two", Some(1))), 1);
+    said(&["0 one", "1 one", "1 two"]);
+    for wrong in ["a\nb".to_owned(), "x".repeat(4096)] {
+        let problem = caller.request(send(&wrong, None)).unwrap_err();
+        assert_eq!(problem.kind, ProblemKind::Invalid);
+    }
+    caller.count(stop(true));
+    assert!(herd.end().success());
+    // Who has no input is told so.
+    let scene = Scene::new("sock-no-input");
+    let (herd, mut caller) = Ordered::command(&scene, &SLEEP, 1).start();
+    let problem = caller.request(send("one", None)).unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::Conflict);
+    assert!(problem.hint.unwrap().contains("stdin"));
+    caller.count(stop(true));
+    assert!(herd.end().success());
+}
+
+#[test]
+fn a_herd_that_stops_begins_nothing_any_more() {
+    let scene = Scene::new("sock-stopping");
+    let script = "trap '' TERM; echo up; while true; do sleep 1; done";
+    let (herd, mut caller) = Ordered::command(&scene, &["sh", "-c", script], 1).start();
+    assert_eq!(caller.count(stop(false)), 1);
+    for request in [HerdRequest::Reload, HerdRequest::Scale { workers: 2 }] {
+        let problem = caller.request(request).unwrap_err();
+        assert_eq!(problem.kind, ProblemKind::Conflict);
+        assert_eq!(problem.message, "the herd stops");
+    }
+    // The same wish again is no other one; this one is.
+    assert_eq!(caller.count(stop(false)), 1);
+    assert_eq!(caller.count(stop(true)), 1);
+    let exited = caller.wait_for_event("exited");
+    assert_eq!(exited["signal"], "SIGKILL");
+    caller.wait_for_end();
+    let told = caller
+        .events
+        .iter()
+        .filter(|it| it["event"] == "shutting_down");
+    assert_eq!(told.count(), 2);
+    assert!(herd.end().success());
+}
+
+#[test]
+fn a_master_that_comes_after_a_death_listens_in_the_same_place() {
+    let scene = Scene::new("sock-death");
+    let ordered = Ordered::command(&scene, &SLEEP, 2);
+    let (herd, mut caller) = ordered.start();
+    let workers = caller.workers();
+    for _ in 0..3 {
+        let dead = caller.status.master;
+        herd.signal_to(dead, Signal::KILL);
+        caller.wait_for_end();
+        caller = ordered.call_when_ready();
+        assert_ne!(caller.status.master, dead);
+        assert_eq!(caller.status.keeper, herd.pid());
+        assert_eq!(caller.workers(), workers);
+        assert!(
+            caller.status.slots[0].workers[0].guessed,
+            "it is known still"
+        );
+    }
+    caller.count(stop(false));
+    caller.wait_for_end();
+    assert!(herd.end().success());
+    assert!(!ordered.socket().exists());
+}
+
+#[test]
+fn a_herd_that_lives_goes_on_without_its_socket_until_it_can_be_bound() {
+    let scene = Scene::new("sock-unbound");
+    let ordered = Ordered::command(&scene, &SLEEP, 1);
+    let (herd, mut caller) = ordered.start();
+    let workers = caller.workers();
+    let (run, away) = (
+        scene.directory().join("run"),
+        scene.directory().join("away"),
+    );
+    fs::rename(&run, &away).unwrap();
+    herd.signal_to(caller.status.master, Signal::KILL);
+    caller.wait_for_end();
+    wait::until(PATIENCE, "another master", || herd.master());
+    fs::rename(&away, &run).unwrap();
+    let mut caller = Caller::connect(&ordered.socket());
+    assert_eq!(caller.workers(), workers);
+    caller.count(stop(true));
+    assert!(herd.end().success());
+}
