@@ -124,16 +124,29 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Connects as soon as somebody listens.
+    /// Connects as soon as somebody listens. (A master that is just dying may still let somebody in.)
     ///
     /// # Panics
     /// When nobody does, or does not greet.
     #[track_caller]
     pub fn connect(path: &Path) -> Caller {
-        let stream = wait::until(PATIENCE, "somebody listens at the herd's socket", || {
-            UnixStream::connect(path).ok()
-        });
-        let mut caller = Caller {
+        wait::until(PATIENCE, "somebody greets at the herd's socket", || {
+            let mut caller = Caller::of(UnixStream::connect(path).ok()?);
+            match caller.next(PATIENCE)? {
+                FromHerd::Hello {
+                    protocol, status, ..
+                } => {
+                    assert_eq!(protocol, herd::PROTOCOL);
+                    caller.status = *status;
+                    Some(caller)
+                }
+                other => panic!("no greeting, but {other:?}"),
+            }
+        })
+    }
+
+    fn of(stream: UnixStream) -> Caller {
+        Caller {
             stream,
             input: Vec::new(),
             asked: 0,
@@ -141,16 +154,6 @@ impl Caller {
             told: Vec::new(),
             events: Vec::new(),
             answers: VecDeque::new(),
-        };
-        match caller.next(PATIENCE) {
-            Some(FromHerd::Hello {
-                protocol, status, ..
-            }) => {
-                assert_eq!(protocol, herd::PROTOCOL);
-                caller.status = *status;
-                caller
-            }
-            other => panic!("no greeting, but {other:?}"),
         }
     }
 

@@ -144,15 +144,24 @@ fn a_worker_that_hangs_for_somebody_is_replaced() {
         reason: "it answers nobody".to_owned(),
     };
     assert_eq!(caller.count(fail), 1);
-    let misbehaved = caller.wait_for_event("misbehaved");
-    assert_eq!(misbehaved["pid"], before[0]);
-    assert_eq!(misbehaved["problem"], "it answers nobody");
+    let failed = caller.wait_for_event("failed");
+    assert_eq!(failed["pid"], before[0]);
+    assert_eq!(failed["reason"], "it answers nobody");
     caller.wait_for_status("replaced", |status| {
         let worker = status.slots[0].workers.first();
         worker.is_some_and(|it| it.pid != before[0] && it.phase == "ready")
     });
     assert_eq!(caller.workers()[1], before[1]);
+    let counters = |caller: &Caller| {
+        let slots = caller.status.slots.iter();
+        slots
+            .map(|it| (it.restarts, it.failures))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(counters(&caller), [(1, 1), (0, 0)]);
     caller.count(HerdRequest::Reset);
+    caller.wait_for_status("counters of 0", |status| status.slots[0].restarts == 0);
+    assert_eq!(counters(&caller), [(0, 0), (0, 0)]);
     caller.count(stop(true));
     assert!(herd.end().success());
 }

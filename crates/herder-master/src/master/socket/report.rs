@@ -83,12 +83,19 @@ fn slots(crew: &Crew, now: Tick) -> Vec<SlotStatus> {
     let status = all.filter_map(|(slot, seat)| {
         let workers = living(crew, now, |worker| worker.slot == slot);
         let is_shown = slot.0 < size || !workers.is_empty();
-        is_shown.then(|| slot_status(slot, seat, workers, now))
+        let counters = crew.supervisor.counters(slot);
+        is_shown.then(|| SlotStatus {
+            restarts: counters.restarts,
+            failures: counters.failures,
+            workers,
+            ..rest(slot, seat, now)
+        })
     });
     status.collect()
 }
 
-fn slot_status(slot: Slot, seat: Seat, workers: Vec<WorkerStatus>, now: Tick) -> SlotStatus {
+/// What a slot does in which nobody lives.
+fn rest(slot: Slot, seat: Seat, now: Tick) -> SlotStatus {
     let (rests, until) = match seat {
         Seat::Backoff { until, .. } => ("waiting", Some(until)),
         Seat::Done { .. } => ("done", None),
@@ -100,9 +107,7 @@ fn slot_status(slot: Slot, seat: Seat, workers: Vec<WorkerStatus>, now: Tick) ->
         slot: slot.0,
         rests: rests.to_owned(),
         retry_in_ms: until.map(|at| millis(at.since(now))),
-        restarts: 0,
-        failures: 0,
-        workers,
+        ..SlotStatus::default()
     }
 }
 

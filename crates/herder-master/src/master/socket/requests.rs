@@ -7,7 +7,7 @@ use herder_api::herd::{HerdAnswer, HerdRequest, ToHerd};
 use herder_api::problem::ProblemKind;
 use herder_core::Slot;
 use herder_core::spec::WorkerCount;
-use herder_core::supervisor::{Event, Phase, Seat};
+use herder_core::supervisor::{Completion, Event, Phase, Seat};
 use herder_sys::{pipe, signal};
 use serde::Deserialize;
 
@@ -42,6 +42,9 @@ impl Master {
         }
         // The operator says it once: what was begun must not die with this master.
         self.save_ahead();
+        if let Some(socket) = &mut self.socket {
+            socket.is_stale = true;
+        }
         if let Some(client) = self.client(number)
             && client.is_endless()
         {
@@ -179,13 +182,14 @@ impl Master {
         }
     }
 
+    /// (Who leaves anyway may do so.)
     fn fail_workers(&mut self, slot: Option<u16>, reason: &str) -> Reply {
         let mut count = 0;
         for id in self.workers_of(slot)? {
-            let is_serving = self.crews.phase(id).is_some_and(|it| it.is_serving());
-            if is_serving && let Some(member) = self.crews.member_mut(id) {
-                member.problem = Some(reason.to_owned());
-                self.feed(id.part, Event::Misbehaved { worker: id.worker });
+            let phase = self.crews.phase(id);
+            if phase.is_some_and(|it| it.is_serving() || it.is_starting()) {
+                let (worker, reason) = (id.worker, reason.to_owned());
+                self.feed(id.part, Event::Fail { worker, reason });
                 count += 1;
             }
         }
@@ -275,24 +279,37 @@ impl Master {
             let text = "another number of workers was asked for meanwhile";
             return Err(Problem::new(ProblemKind::Conflict, text));
         }
-        let is_ready = |slot: u16| {
+        let is_ready = |slot: Slot| {
             let mut workers = crew.supervisor.workers();
-            workers.any(|(worker, phase)| {
-                worker.slot == Slot(slot) && matches!(phase, Phase::Ready { .. })
-            })
+            workers
+                .any(|(worker, phase)| worker.slot == slot && matches!(phase, Phase::Ready { .. }))
         };
-        if (from..to).all(is_ready) {
+        let mut failed = None;
+        let mut are_up = true;
+        for (slot, seat) in crew.supervisor.slots() {
+            if !(from..to).contains(&slot.0) {
+                continue;
+            }
+            let is_up = match seat {
+                Seat::Done {
+                    completion: Completion::AsMeant,
+                    ..
+                } => true,
+                Seat::Backoff { .. } | Seat::Done { .. } | Seat::Quarantined { .. } => {
+                    failed = failed.or(Some(slot));
+                    false
+                }
+                Seat::Held { .. } | Seat::Owed { .. } | Seat::Stopped { .. } => is_ready(slot),
+            };
+            are_up &= is_up;
+        }
+        if are_up {
             return done((to - from).into());
         }
-        let mut seats = crew.supervisor.slots();
-        let failed = seats.find(|(slot, seat)| {
-            let is_new = (from..to).contains(&slot.0);
-            is_new && matches!(seat, Seat::Backoff { .. } | Seat::Quarantined { .. })
-        });
-        let Some((slot, _)) = failed else {
+        let Some(slot) = failed else {
             return Ok(None);
         };
-        let text = format!("the worker of slot {slot} failed; it is tried again");
+        let text = format!("the worker of slot {slot} failed");
         let life = crew.last_ended.unwrap_or_default();
         Err(Problem {
             last_lines: self.output.last_lines(Part::Workers, life),
