@@ -88,6 +88,16 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_below_the_options_is_not_broken_anew() {
+        for verb in Cli::command().get_subcommands() {
+            let text = verb.get_after_help().map(ToString::to_string);
+            for line in text.iter().flat_map(|text| text.lines()) {
+                assert!(line.chars().count() <= 100, "{}: {line}", verb.get_name());
+            }
+        }
+    }
+
+    #[test]
     fn every_verb_says_what_it_does() {
         for verb in Cli::command().get_subcommands() {
             assert!(verb.get_about().is_some(), "{}", verb.get_name());

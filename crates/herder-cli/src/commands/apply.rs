@@ -16,9 +16,9 @@ use crate::render::plan::{interrupts, is_empty, plan};
 
 const AFTER_HELP: &str = "\
 What the file and the list differ in is shown first, and what it takes: nothing, another number of
-workers, a reload (without loss), a restart, a start, or the end of an app that is not in the file any
-more. Then exactly that is done. If something would be interrupted, it asks; --yes answers, and so
-does a missing terminal.";
+workers, a reload (without loss), a restart, a start, or the end of an app that is not in the file
+any more. Then exactly that is done. If something would be interrupted, it asks; --yes answers, and
+so does a missing terminal.";
 
 /// Make the apps be as a file says, with as little as it takes.
 #[derive(clap::Args, Debug)]

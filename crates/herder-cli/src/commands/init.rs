@@ -20,7 +20,11 @@ pub(crate) struct Args {
     path: PathBuf,
 }
 
-pub(crate) fn run(args: Args, context: &Context) -> Outcome {
+pub(crate) fn run(mut args: Args, context: &Context) -> Outcome {
+    // `pm2 init simple`: ours is as simple.
+    if args.path.as_os_str() == "simple" {
+        args.path = PathBuf::from("herder.toml");
+    }
     write(context, &args.path, herder_config::init())?;
     if args.path.as_os_str() == "-" {
         return Ok(());

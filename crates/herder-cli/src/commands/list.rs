@@ -6,8 +6,8 @@ use crate::render::list::{SortBy, briefly, list};
 
 const AFTER_HELP: &str = "\
 States: waiting (for the apps it depends on), starting, online, degraded (with fewer workers than it
-shall have), reloading, stopping, stopped, done (a job that has ended), errored, unhealthy (its checks
-fail).";
+shall have), reloading, stopping, stopped, done (a job that has ended), errored, unhealthy (its
+checks fail).";
 
 /// Show the apps.
 #[derive(clap::Args, Debug)]

@@ -7,9 +7,9 @@ use super::{Failure, Outcome};
 use crate::render::logs::{LogStyle, Prefix};
 
 const AFTER_HELP: &str = "\
-Lines that come later follow until it is interrupted, also over rotation of the files; with --nostream
-they do not. A line has the app's name before it, and a mark: | for stdout, ! for stderr, * for herder
-itself.";
+Lines that come later follow until it is interrupted, also over rotation of the files; with
+--nostream they do not. A line has the app's name before it, and a mark: | for stdout, ! for stderr,
+* for herder itself.";
 
 /// Show what apps print.
 #[derive(clap::Args, Debug)]
@@ -60,8 +60,8 @@ pub(crate) struct Args {
     raw: bool,
 
     /// The time before the lines, where it is known.
-    #[arg(long, conflicts_with = "raw", num_args = 0..=1, require_equals = true, value_name = "FORMAT")]
-    timestamp: Option<Option<String>>,
+    #[arg(long, conflicts_with = "raw")]
+    timestamp: bool,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Outcome {
@@ -102,10 +102,10 @@ async fn show(args: Args, context: &Context) -> Outcome {
         slot: args.slot,
         grep: args.grep.clone(),
     };
-    let prefix = match (args.raw, &args.timestamp) {
+    let prefix = match (args.raw, args.timestamp) {
         (true, _) => Prefix::None,
-        (false, Some(_)) => Prefix::AppAndTime,
-        (false, None) => Prefix::App,
+        (false, true) => Prefix::AppAndTime,
+        (false, false) => Prefix::App,
     };
     let style = LogStyle::new(prefix, args.highlight.or(args.grep));
     follow(context, &query, &filter, style).await

@@ -8,8 +8,8 @@ use super::restart::{Replace, replace};
 
 const AFTER_HELP: &str = "\
 New workers are started beside the old ones, which leave when the new ones are ready: no connection
-is lost. If the new version does not become ready, or dies soon, the old one serves on, and this ends
-with 1.";
+is lost. If the new version does not become ready, or dies soon, the old one serves on, and this
+ends with 1.";
 
 /// Replace the workers of apps by new ones, without losing a connection.
 #[derive(clap::Args, Debug)]

@@ -9,8 +9,8 @@ use super::outcome::{act, action, show_list};
 use super::targets::{FileArgs, Sorted, Targets, sort, start_files};
 
 const AFTER_HELP: &str = "\
-Settings that are given hold from now on. An app that is stopped is started. Of a file, all apps get
-their new definitions; those that are new are started.
+Settings that are given hold from now on. An app that is stopped is started. Of a file, all apps
+get their new definitions; those that are new are started.
 
 `herder reload` replaces the workers without losing a connection.";
 
