@@ -90,11 +90,18 @@ pub(crate) fn event(event: &DaemonEvent, style: Style) -> String {
     } else {
         Paint::Plain
     };
+    // A sentence that begins with the name does not need it twice.
+    let rest = event.message.strip_prefix(about);
+    let rest = rest.filter(|rest| rest.starts_with([' ', ':']));
+    let (between, message) = match rest {
+        Some(rest) => ("", rest),
+        None => ("  ", event.message.as_str()),
+    };
     format!(
-        "{} {}  {}\n",
+        "{} {}{between}{}\n",
         style.paint(Paint::Dim, &escape(&event.time)),
         style.paint(Paint::Bold, &escape(about)),
-        style.paint(paint, &escape(&event.message))
+        style.paint(paint, &escape(message))
     )
 }
 
