@@ -1,7 +1,7 @@
 //! The listener, and who is let in.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::Path;
@@ -131,7 +131,7 @@ impl Guests {
     fn admit(&mut self, stream: UnixStream, read_group: Option<u32>, house: &Arc<House>) {
         let rights = match rights(stream.as_fd(), read_group) {
             Ok(Some(rights)) => rights,
-            Ok(None) => return turn_away(&stream, forbidden()),
+            Ok(None) => return turn_away(stream, forbidden()),
             Err(_gone) => return,
         };
         let looker = match rights {
@@ -140,7 +140,7 @@ impl Guests {
         };
         let place = Arc::clone(&self.places).try_acquire_owned();
         let (Ok(place), Ok(looker)) = (place, looker.transpose()) else {
-            return turn_away(&stream, crowded());
+            return turn_away(stream, crowded());
         };
         let guest = Guest {
             rights,
@@ -173,9 +173,11 @@ async fn attend(stream: UnixStream, guest: Guest, house: Arc<House>) {
     drop(connection.await);
 }
 
-/// Says why not, if that can be said without waiting.
-fn turn_away(stream: &UnixStream, problem: Problem) {
-    drop(stream.try_write(&turned_away(problem)));
+/// Says why not, as far as that can be said without waiting.
+fn turn_away(stream: UnixStream, problem: Problem) {
+    if let Ok(mut stream) = stream.into_std() {
+        drop(stream.write_all(&turned_away(problem)));
+    }
 }
 
 fn forbidden() -> Problem {
