@@ -27,6 +27,7 @@ pub mod failpoint;
 pub mod fd;
 pub mod limits;
 pub mod listener;
+pub mod lock;
 pub mod manager;
 pub mod memory;
 pub mod page;

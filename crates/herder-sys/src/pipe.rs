@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::retry_on_intr;
-use rustix::pipe::PipeFlags;
+use rustix::pipe::{PipeFlags, SpliceFlags};
 
 /// A pipe: first the end to read, then the end to write. Both wait; the two ends are two open
 /// files, so the reader can be made non-blocking without the writer noticing.
@@ -25,6 +25,7 @@ pub fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::io::read(fd, &mut *buf))?)
 }
 
+<<<<<<< HEAD
 /// The longest text that goes into a pipe as a whole or not at all, whoever else writes.
 pub const ATOMIC: usize = libc::PIPE_BUF;
 
@@ -37,6 +38,47 @@ pub const ATOMIC: usize = libc::PIPE_BUF;
 /// any more.
 pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::io::write(fd, bytes))?)
+=======
+/// How many bytes wait to be read.
+///
+/// # Errors
+///
+/// None for pipes and sockets.
+pub fn waiting(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let bytes = rustix::io::ioctl_fionread(fd)?;
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+/// Moves up to `length` bytes from a pipe to the place `at` of a file, within the kernel; never waits
+/// for the pipe (but for the file, as a write does). Gives how many were moved; 0 = every writer has
+/// closed.
+///
+/// # Errors
+///
+/// `WouldBlock` when nothing waits; `EINVAL` when the one is no pipe, or the other is open for
+/// appending; what a write to the file answers, `ENOSPC` for instance: then nothing was moved.
+pub fn splice_to_file(
+    pipe: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    at: u64,
+    length: usize,
+) -> io::Result<usize> {
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    Ok(retry_on_intr(|| {
+        let mut place = at;
+        rustix::pipe::splice(pipe, None, file, Some(&mut place), length, flags)
+    })?)
+}
+
+/// Lets a pipe hold `size` bytes (rounded up by the kernel).
+///
+/// # Errors
+///
+/// `EPERM` beyond the limits of the user (`/proc/sys/fs/pipe-*`), `EBADF` when it is no pipe.
+pub fn enlarge(pipe: BorrowedFd<'_>, size: usize) -> io::Result<()> {
+    rustix::pipe::fcntl_setpipe_size(pipe, size)?;
+    Ok(())
+>>>>>>> 74684a3 (wip)
 }
 
 #[cfg(test)]
@@ -76,5 +118,34 @@ mod tests {
         assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
         drop(writer);
         assert_eq!(read(reader.as_fd(), &mut buf).unwrap(), 0);
+    }
+
+    #[test]
+    fn bytes_move_from_a_pipe_into_a_file() {
+        use std::fs::File;
+        use std::os::unix::fs::FileExt;
+        let path = std::env::temp_dir().join(format!("herder-splice-{}", std::process::id()));
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true);
+        let file = file.open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let (reader, writer) = pipe().unwrap();
+        enlarge(reader.as_fd(), 256 * 1024).unwrap();
+        let nothing = splice_to_file(reader.as_fd(), file.as_fd(), 0, 100).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        rustix::io::write(&writer, &[b'x'; 100_000]).unwrap();
+        assert_eq!(waiting(reader.as_fd()).unwrap(), 100_000);
+        let mut moved = 0;
+        while moved < 100_000 {
+            let at = 3 + moved as u64;
+            moved += splice_to_file(reader.as_fd(), file.as_fd(), at, usize::MAX >> 1).unwrap();
+        }
+        assert_eq!(file.metadata().unwrap().len(), 100_003);
+        let mut end = [0; 2];
+        file.read_exact_at(&mut end, 100_001).unwrap();
+        assert_eq!(&end, b"xx");
+        drop(writer);
+        let end = splice_to_file(reader.as_fd(), file.as_fd(), 0, 100).unwrap();
+        assert_eq!(end, 0);
     }
 }

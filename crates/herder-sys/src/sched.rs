@@ -22,6 +22,26 @@ pub fn normal_this_thread() -> io::Result<()> {
     set_policy(libc::SCHED_OTHER)
 }
 
+/// Lets this thread run only when nobody else wants to (`SCHED_IDLE`), on processor and, where the disk's
+/// scheduler knows priorities, on disk.
+///
+/// # Errors
+/// `EPERM` where a container forbids it; the caller goes on without.
+pub fn idle_this_thread() -> io::Result<()> {
+    const OF_A_PROCESS: i32 = 1;
+    const THIS_THREAD: i32 = 0;
+    const CLASS_IDLE: i32 = 3 << 13;
+    set_policy(libc::SCHED_IDLE)?;
+    // SAFETY: three numbers; no memory is touched.
+    let answer =
+        unsafe { libc::syscall(libc::SYS_ioprio_set, OF_A_PROCESS, THIS_THREAD, CLASS_IDLE) };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 fn set_policy(policy: i32) -> io::Result<()> {
     const THIS_THREAD: i32 = 0;
     let none = libc::sched_param { sched_priority: 0 };
