@@ -245,7 +245,7 @@ impl Shared {
     }
 }
 
-fn list(directory: BorrowedFd<'_>) -> io::Result<Vec<OsString>> {
+pub(crate) fn list(directory: BorrowedFd<'_>) -> io::Result<Vec<OsString>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let open = openat(directory, ".", flags, Mode::empty())?;
     let mut names = Vec::new();

@@ -23,13 +23,14 @@ use herder_sys::pipe;
 use crate::attic::{Attic, Each, Family};
 use crate::clerk::{Clerk, newlines, put_away_old};
 use crate::name::{self, Owner};
-use crate::outlet::{self, News, Outlet, Tell};
+use crate::outlet::{News, Outlet, Tell};
 use crate::place::LogError;
 use crate::reader::Stream;
 use crate::render::Render;
 use crate::settings::Settings;
 use crate::split::{MAX_LINE, split};
 use crate::tail::Tail;
+use crate::writer::Writer;
 
 /// How much is read or moved at a time.
 const CHUNK: usize = 256 * 1024;
@@ -189,13 +190,12 @@ impl Desk {
     ///
     /// Why the first of those that cannot be opened is refused.
     pub fn check(settings: &Settings) -> Result<(), LogError> {
-        let attic = Attic::new(settings.rotation.clone(), Vec::new());
         let owner = match settings.files {
             LogFiles::Merged => None,
             LogFiles::PerWorker => Some(Owner::Slot(0)),
         };
         for path in settings.out.iter().chain(&settings.error) {
-            outlet::try_out(&of_owner(path, owner.as_ref()), &attic)?;
+            Writer::check(&of_owner(path, owner.as_ref()))?;
         }
         Ok(())
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::attic::Attic;
-use crate::place::LogError;
 use crate::writer::Writer;
 
 /// How often a file that fails is complained about at most.
@@ -84,11 +83,6 @@ impl Outlet {
         written
     }
 
-    /// Whether writing failed the last time.
-    pub(crate) fn is_failing(&self) -> bool {
-        self.failing
-    }
-
     /// Whether what comes next can be moved there without looking at it.
     pub(crate) fn is_clean(&self) -> bool {
         self.state == State::Known && !self.failing
@@ -158,15 +152,6 @@ impl Outlet {
             "{path} cannot be written, so lines are lost until it can: {error}"
         ));
     }
-}
-
-/// Opens and closes every file, to see that it can be.
-///
-/// # Errors
-///
-/// Why the first of those that cannot be opened is refused.
-pub(crate) fn try_out(path: &Path, attic: &Attic) -> Result<(), LogError> {
-    Writer::open(path, attic).map(drop)
 }
 
 /// Like `write_all`, but says how far it came.

@@ -1,5 +1,6 @@
 //! Where an app's lines go, and how.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,6 +8,9 @@ use herder_api::App;
 use herder_api::app::{LogFiles, LogFormat, Overflow};
 use herder_api::problem::{Problem, ProblemKind};
 
+use crate::attic;
+use crate::name::{self, Owner};
+use crate::place::{Missing, Place};
 use crate::reader::{LogFile, Stream};
 use crate::time::TimeFormat;
 
@@ -140,12 +144,55 @@ impl Settings {
         })
     }
 
-    /// The files that are there now, those of each worker included: what [`tail`](crate::tail) and
-    /// [`follow`](crate::follow) want. Files that are written later are found by [`follow`](crate::follow)
-    /// only when they are named here, so those of all workers together are always named.
+    /// The files to read: what [`tail`](crate::tail) and [`follow`](crate::follow) want. One for all workers
+    /// is named whether or not it is there; those of single workers when they are, or something of them
+    /// was put away. (Add those that come later to what is followed.)
     #[must_use]
     pub fn present(&self) -> Vec<LogFile> {
-        let _ = Stream::Out;
-        Vec::new()
+        let out = self.out.iter().map(|path| (path, Stream::Out));
+        let error = self.error.iter().map(|path| (path, Stream::Error));
+        let error = error.filter(|(path, _)| self.out.as_ref() != Some(path));
+        let mut files = Vec::new();
+        for (path, stream) in out.chain(error) {
+            let file = |path: PathBuf, slot| LogFile {
+                app: self.app.clone(),
+                path,
+                stream,
+                slot,
+                format: self.format,
+                time: self.time.clone(),
+            };
+            match self.files {
+                LogFiles::Merged => files.push(file(path.clone(), None)),
+                LogFiles::PerWorker => {
+                    files.extend(of_each(path).into_iter().map(|(owner, path)| match owner {
+                        Owner::Slot(slot) => file(path, Some(slot)),
+                        Owner::Part(_) => file(path, None),
+                    }));
+                }
+            }
+        }
+        files
     }
+}
+
+/// The files of single processes that are there, by slot.
+fn of_each(path: &Path) -> BTreeMap<Owner, PathBuf> {
+    let mut found = BTreeMap::new();
+    let Some(base) = path.file_name() else {
+        return found;
+    };
+    let Ok(place) = Place::find(path, Missing::Fails) else {
+        return found;
+    };
+    for name in attic::list(place.directory()).unwrap_or_default() {
+        let name = match name::parse(&name) {
+            Some((base, ..)) => base,
+            None => name,
+        };
+        if let Some(owner) = name::owner(base, &name) {
+            found.insert(owner, path.with_file_name(name));
+        }
+    }
+    found
 }

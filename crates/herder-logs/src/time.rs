@@ -28,6 +28,13 @@ impl TimeFormat {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// How many blanks a time has.
+    pub(crate) fn blanks(&self) -> usize {
+        let sample = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+        let shown = strtime::format(&self.0, &sample).unwrap_or_default();
+        shown.matches(' ').count()
+    }
 }
 
 impl Default for TimeFormat {

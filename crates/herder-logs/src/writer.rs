@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use crate::attic::Attic;
 use crate::name;
 use crate::place::{LogError, Missing, Place};
+use crate::settings::Rotation;
 
 /// How often it is looked whether the name still leads to the file: somebody may have renamed it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -70,6 +71,15 @@ impl Writer {
         let mut writer = Writer::closed(path, attic);
         writer.reopen()?;
         Ok(writer)
+    }
+
+    /// Sees whether a file can be opened, or made.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`open`](Writer::open).
+    pub fn check(path: &Path) -> Result<(), LogError> {
+        Writer::open(path, &Attic::new(Rotation::default(), Vec::new())).map(drop)
     }
 
     /// A writer whose file is opened when something is written.

@@ -25,7 +25,6 @@ pub fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::io::read(fd, &mut *buf))?)
 }
 
-<<<<<<< HEAD
 /// The longest text that goes into a pipe as a whole or not at all, whoever else writes.
 pub const ATOMIC: usize = libc::PIPE_BUF;
 
@@ -38,7 +37,8 @@ pub const ATOMIC: usize = libc::PIPE_BUF;
 /// any more.
 pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(retry_on_intr(|| rustix::io::write(fd, bytes))?)
-=======
+}
+
 /// How many bytes wait to be read.
 ///
 /// # Errors
@@ -78,7 +78,6 @@ pub fn splice_to_file(
 pub fn enlarge(pipe: BorrowedFd<'_>, size: usize) -> io::Result<()> {
     rustix::pipe::fcntl_setpipe_size(pipe, size)?;
     Ok(())
->>>>>>> 74684a3 (wip)
 }
 
 #[cfg(test)]

@@ -77,6 +77,7 @@ impl Wanted {
                 stream: Stream::Herder,
                 slot: None,
                 format: herder_api::app::LogFormat::Raw,
+                time: TimeFormat::default(),
             }];
         }
         let settings = Settings {
@@ -142,27 +143,15 @@ fn cannot(error: &io::Error) -> Problem {
     Problem::new(ProblemKind::Internal, message)
 }
 
-/// What is there, and the follower of what comes. It is made first, so that no line falls between; those
-/// that came meanwhile are then known to both.
+/// What is there, and the follower of what comes. No line falls between.
 fn begin(files: &[LogFile], wanted: &Wanted) -> io::Result<(Vec<LogLine>, Option<Follower>)> {
     if !wanted.follow {
         let there = herder_logs::tail(files, wanted.lines, &wanted.filter)?;
         return Ok((there, None));
     }
-    let mut follower = herder_logs::follow(files.to_vec(), wanted.filter.clone())?;
-    let mut there = herder_logs::tail(files, wanted.lines, &wanted.filter)?;
-    let come = follower.read()?;
-    append(&mut there, come);
+    let follower = herder_logs::follow(files.to_vec(), wanted.filter.clone())?;
+    let there = follower.before(wanted.lines)?;
     Ok((there, Some(follower)))
-}
-
-/// Appends what a follower has seen, less what is at the end already.
-fn append(there: &mut Vec<LogLine>, come: Vec<LogLine>) {
-    let most = there.len().min(come.len());
-    let known = (1..=most)
-        .rev()
-        .find(|known| there[there.len() - known..] == come[..*known]);
-    there.extend(come.into_iter().skip(known.unwrap_or(0)));
 }
 
 struct Watching {

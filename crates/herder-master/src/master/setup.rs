@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use herder_core::spec::{AppSpec, DispatchMode};
 use herder_core::supervisor::Supervisor;
+use herder_logs::{Desk, LogError, Writer};
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::listener::{ListenError, Listener};
 use herder_sys::signal::SignalFd;
@@ -35,7 +36,7 @@ use crate::config::{Config, NodeProgram, Program};
 use crate::event::HerdEvent;
 use crate::keeper;
 use crate::operator;
-use crate::output::Output;
+use crate::output::{Output, Places};
 use crate::part::Part;
 use crate::role::Charge;
 use crate::status;
@@ -75,6 +76,8 @@ pub(super) enum SetupError {
     #[error(transparent)]
     Libraries(#[from] LibrariesError),
     #[error(transparent)]
+    Logs(#[from] LogError),
+    #[error(transparent)]
     Messages(#[from] MessageError),
     #[error("{0}")]
     Source(String),
@@ -89,6 +92,7 @@ impl SetupError {
             SetupError::Io(_) | SetupError::Legacy(_) => status::INTERNAL,
             SetupError::Addresses(_)
             | SetupError::Libraries(_)
+            | SetupError::Logs(_)
             | SetupError::Messages(_)
             | SetupError::Source(_) => status::USAGE,
         }
@@ -129,8 +133,8 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     let socket = estate.socket(&config, &listeners, &mut runtime)?;
     let libraries = estate.libraries(&config, &mut runtime)?;
     let spec = estate.spec(&config);
-    let verdicts = config.verdict_file.take();
-    let output = Output::start(&spec.name, config.format, config.observer.take(), verdicts)?;
+    let places = places(&mut config, estate.restored.as_ref())?;
+    let output = Output::start(&spec.name, config.format, config.observer.take(), places)?;
     if estate.restored.is_none() {
         begin_listening(&output, &listeners, &config)?;
     }
@@ -179,6 +183,22 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
         since,
     });
     Ok(Setup { master, legacy })
+}
+
+/// The files that are written to. The first master sees whether they can be: one that follows has workers
+/// to look after, whatever became of the disk.
+fn places(config: &mut Config, known: Option<&Restored>) -> Result<Places, SetupError> {
+    let (logs, events) = (config.logs.take(), config.event_log.take());
+    if known.is_none() {
+        logs.as_ref().map_or(Ok(()), Desk::check)?;
+        events.as_deref().map_or(Ok(()), Writer::check)?;
+    }
+    let verdicts = config.verdict_file.take();
+    Ok(Places {
+        verdicts,
+        logs,
+        events,
+    })
 }
 
 /// What a master is put together from.

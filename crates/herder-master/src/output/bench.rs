@@ -115,6 +115,7 @@ impl Bench {
             stdout: stdout.target("stdout"),
             stderr: stderr.target("stderr"),
             verdicts: None,
+            events: None,
         };
         let app = "web".parse().unwrap();
         let output = Output::start_with(&app, format, observer, targets).unwrap();

@@ -6,15 +6,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 #[cfg(test)]
 use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use herder_core::Tick;
 use herder_core::spec::AppName;
+use herder_logs::Settings;
 use herder_sys::wake::Wake;
 
 use super::ear::{Ear, Overheard};
+use super::files::{EventFile, Files};
 use super::narrator::Narrator;
 use super::pipes::Pipes;
 use super::queue::Queue;
@@ -31,17 +34,38 @@ use crate::part::{Part, Process, ProcessId};
 /// deadline. Dropping it ends its threads without waiting for them; what is still in the pipes may
 /// then be lost.
 pub(crate) struct Output {
-    pipes: Arc<Pipes>,
+    intake: Intake,
+    /// The file of events is to be opened again.
+    reopen_events: Arc<AtomicBool>,
     queue: Arc<Queue>,
     reading: Running,
     telling: Running,
 }
 
+/// Who takes what the workers print.
+enum Intake {
+    /// It goes to files.
+    Filed(Arc<Files>),
+    /// It goes to the narrator.
+    Told(Arc<Pipes>),
+}
+
+/// The files of a herd that its output is written to.
+#[derive(Default)]
+pub(crate) struct Places {
+    /// For the last verdict.
+    pub(crate) verdicts: Option<PathBuf>,
+    /// For what the workers print; `None` = our stdout and stderr.
+    pub(crate) logs: Option<Settings>,
+    /// For events.
+    pub(crate) events: Option<PathBuf>,
+}
+
 impl Output {
     /// Starts the two threads.
     ///
-    /// Workers' stdout goes to our stdout, their stderr and all events go to our stderr. The last verdict
-    /// is found in a file, if one is named.
+    /// Workers' stdout goes to our stdout and their stderr to our stderr, or both to files; all events go
+    /// to our stderr, and to a file, if one is named, as does the last verdict.
     ///
     /// # Errors
     ///
@@ -50,32 +74,72 @@ impl Output {
         app: &AppName,
         format: Format,
         observer: Option<Observer>,
-        verdicts: Option<PathBuf>,
+        places: Places,
     ) -> io::Result<Output> {
+        let reopen = Arc::new(AtomicBool::new(false));
+        let events = places.events.as_deref();
         let targets = Targets {
-            verdicts: verdicts.map(VerdictFile::new),
+            verdicts: places.verdicts.map(VerdictFile::new),
+            events: events.map(|path| EventFile::target(path, Arc::clone(&reopen))),
             ..Targets::standard()?
         };
-        Output::start_with(app, format, observer, targets)
+        let teller = Teller {
+            app: app.as_str().to_owned(),
+            format,
+            observer,
+        };
+        let mut output = Output::put_together(teller, targets, places.logs)?;
+        output.reopen_events = reopen;
+        Ok(output)
     }
 
     /// Like [`start`](Output::start), but writes elsewhere.
+    #[cfg(test)]
     pub(super) fn start_with(
         app: &AppName,
         format: Format,
         observer: Option<Observer>,
         targets: Targets,
     ) -> io::Result<Output> {
+        let teller = Teller {
+            app: app.as_str().to_owned(),
+            format,
+            observer,
+        };
+        Output::put_together(teller, targets, None)
+    }
+
+    pub(super) fn put_together(
+        teller: Teller,
+        targets: Targets,
+        logs: Option<Settings>,
+    ) -> io::Result<Output> {
         let queue = Arc::new(Queue::default());
-        let pipes = Arc::new(Pipes::new(Arc::clone(&queue))?);
-        let app = app.as_str().to_owned();
+        let intake = match logs {
+            None => Intake::Told(Arc::new(Pipes::new(Arc::clone(&queue))?)),
+            Some(logs) => Intake::Filed(Arc::new(Files::new(logs, Arc::clone(&queue))?)),
+        };
+        let Teller {
+            app,
+            format,
+            observer,
+        } = teller;
         let narrator = Narrator::new(app, format, observer, Arc::clone(&queue), targets);
         let telling = Running::start("herder-output", move || narrator.run())?;
-        let reader = Arc::clone(&pipes);
-        let reading =
-            Running::start("herder-pipes", move || reader.run()).inspect_err(|_| queue.close())?;
+        let reading = match &intake {
+            Intake::Filed(files) => {
+                let files = Arc::clone(files);
+                Running::start("herder-pipes", move || files.run())
+            }
+            Intake::Told(pipes) => {
+                let pipes = Arc::clone(pipes);
+                Running::start("herder-pipes", move || pipes.run())
+            }
+        }
+        .inspect_err(|_| queue.close())?;
         Ok(Output {
-            pipes,
+            intake,
+            reopen_events: Arc::default(),
             queue,
             reading,
             telling,
@@ -86,7 +150,11 @@ impl Output {
     /// are the ends to read of pipes (or sockets) that this process alone holds; they become
     /// non-blocking.
     pub(crate) fn attach(&self, process: Process, stdout: OwnedFd, stderr: OwnedFd) {
-        if let Err(error) = self.pipes.attach(process, [stdout, stderr]) {
+        let attached = match &self.intake {
+            Intake::Filed(files) => files.attach(process, [stdout, stderr]),
+            Intake::Told(pipes) => pipes.attach(process, [stdout, stderr]),
+        };
+        if let Err(error) = attached {
             self.unreadable(process, &error);
         }
     }
@@ -99,10 +167,19 @@ impl Output {
             part: part.number(),
             life: worker.id,
         };
-        if let HerdEvent::Exited { worker, .. } = told {
-            self.pipes.exited(of(worker));
-        } else if let HerdEvent::Ready { worker, .. } = told {
-            self.pipes.catch_up(of(worker));
+        match &self.intake {
+            Intake::Filed(files) => {
+                if let HerdEvent::Exited { worker, .. } = told {
+                    files.exited(of(worker));
+                }
+            }
+            Intake::Told(pipes) => {
+                if let HerdEvent::Exited { worker, .. } = told {
+                    pipes.exited(of(worker));
+                } else if let HerdEvent::Ready { worker, .. } = told {
+                    pipes.catch_up(of(worker));
+                }
+            }
         }
         let started = if let HerdEvent::Forked { worker } = told {
             let info = *worker;
@@ -123,7 +200,10 @@ impl Output {
     }
 
     pub(super) fn watch(&self, process: Process) {
-        if let Err(error) = self.pipes.watch(process.id()) {
+        // What goes to files needs no place among the events, so it is read from the beginning on.
+        if let Intake::Told(pipes) = &self.intake
+            && let Err(error) = pipes.watch(process.id())
+        {
             self.unreadable(process, &error);
         }
     }
@@ -154,7 +234,11 @@ impl Output {
     /// its part and its life.
     pub(crate) fn last_lines(&self, part: Part, life: u64) -> Vec<String> {
         let part = part.number();
-        self.pipes.last_lines(ProcessId { part, life })
+        let process = ProcessId { part, life };
+        match &self.intake {
+            Intake::Filed(files) => files.last_lines(process),
+            Intake::Told(pipes) => pipes.last_lines(process),
+        }
     }
 
     /// Whether a process has printed nothing for this long, up to this moment. Who has closed its output
@@ -174,12 +258,20 @@ impl Output {
     /// Opens the log files again, in a moment: somebody has renamed them. Gives how many they are. What
     /// goes wrong is told as a warning.
     pub(crate) fn reopen_logs(&self) -> u32 {
-        0
+        self.reopen_events.store(true, Ordering::Relaxed);
+        match &self.intake {
+            Intake::Filed(files) => files.reopen(),
+            Intake::Told(_) => 0,
+        }
     }
 
-    /// Empties the log files, in a moment. Gives how many they are. What was put away stays.
+    /// Empties the log files, in a moment. Gives how many they are. What was put away stays, and so does
+    /// the file of events: it is the herd's history.
     pub(crate) fn flush_logs(&self) -> u32 {
-        0
+        match &self.intake {
+            Intake::Filed(files) => files.empty(),
+            Intake::Told(_) => 0,
+        }
     }
 
     /// Reads what is left in the pipes, tells everything and ends the threads. After `deadline` it
@@ -191,7 +283,7 @@ impl Output {
     /// As [`finish`](Output::finish), for a process that is about to become another.
     pub(crate) fn settle(&mut self, deadline: Duration) {
         let begin = Instant::now();
-        self.pipes.end();
+        self.intake.end();
         self.reading.wait(deadline);
         self.queue.close();
         self.telling.wait(deadline.saturating_sub(begin.elapsed()));
@@ -206,15 +298,35 @@ impl Output {
     /// What the threads share, to see that it is gone at the end.
     #[cfg(test)]
     pub(super) fn parts(&self) -> (Weak<Pipes>, Weak<Queue>) {
-        (Arc::downgrade(&self.pipes), Arc::downgrade(&self.queue))
+        let pipes = match &self.intake {
+            Intake::Filed(_) => Weak::new(),
+            Intake::Told(pipes) => Arc::downgrade(pipes),
+        };
+        (pipes, Arc::downgrade(&self.queue))
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        self.pipes.end();
+        self.intake.end();
         self.queue.close();
     }
+}
+
+impl Intake {
+    fn end(&self) {
+        match self {
+            Intake::Filed(files) => files.end(),
+            Intake::Told(pipes) => pipes.end(),
+        }
+    }
+}
+
+/// Who tells the events, and how.
+pub(super) struct Teller {
+    pub(super) app: String,
+    pub(super) format: Format,
+    pub(super) observer: Option<Observer>,
 }
 
 /// A thread whose end can be waited for with a deadline.

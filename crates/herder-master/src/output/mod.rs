@@ -13,6 +13,7 @@
 //!
 //! - [`handle`]: what the rest of the master holds.
 //! - [`pipes`], [`source`], [`lines`]: from the workers' pipes to lines.
+//! - [`files`]: from the workers' pipes to log files, past queue and narrator; the file of events.
 //! - [`queue`]: the one queue, and its accounts; [`ear`]: what is overheard there.
 //! - [`narrator`], [`sink`], [`standard`]: from the queue to stdout, stderr and the observer.
 //! - [`record`]: the file in which the last verdict is found.
@@ -23,6 +24,7 @@ mod bench;
 mod ear;
 mod ending;
 mod escape;
+mod files;
 mod handle;
 mod json;
 mod lines;
@@ -42,7 +44,7 @@ mod tests;
 mod text;
 mod wall;
 
-pub(crate) use handle::Output;
+pub(crate) use handle::{Output, Places};
 pub(crate) use sentence::{Span, Who, how};
 
 /// The time of day, as it stands before everything that is told.

@@ -23,6 +23,7 @@ pub(super) struct Narrator {
     queue: Arc<Queue>,
     stdout: Sink,
     stderr: Sink,
+    events: Option<Sink>,
     /// Events that arose here, while telling others. They come before the next item.
     own: VecDeque<HerdEvent>,
 }
@@ -51,6 +52,7 @@ impl Narrator {
             queue,
             stdout,
             stderr,
+            events: targets.events.map(|file| Sink::new(file, Mend::Newline)),
             own: VecDeque::new(),
         }
     }
@@ -68,6 +70,8 @@ impl Narrator {
         // told now, to whoever still can hear it.
         let losses = [self.stdout.losses(), self.stderr.losses()];
         self.own.extend(losses.into_iter().flatten());
+        self.own
+            .extend(self.events.iter_mut().flat_map(Sink::losses));
         self.tell_own();
         self.flush();
     }
@@ -98,6 +102,7 @@ impl Narrator {
             self.own.extend(file.note(event, stamp.wall()));
         }
         self.observe(event);
+        self.file(stamp, event);
         self.switch_to(Stream::Stderr);
         let Narrator { app, stderr, .. } = self;
         match self.format {
@@ -119,6 +124,24 @@ impl Narrator {
             }
         }
         self.write_if_full();
+    }
+
+    /// Writes the event to the file of events. Jobs and messages are too many for a file that is to tell
+    /// for months what happened.
+    fn file(&mut self, stamp: Stamp, event: &HerdEvent) {
+        if matches!(
+            event,
+            HerdEvent::JobDispatched { .. } | HerdEvent::Message { .. }
+        ) {
+            return;
+        }
+        let app = &self.app;
+        if let Some(file) = &mut self.events {
+            file.push(Entry::Event, |into| json::event(app, stamp, event, into));
+            if file.is_full() {
+                self.own.extend(file.flush());
+            }
+        }
     }
 
     fn line(&mut self, stamp: Stamp, line: &Line) {
@@ -181,6 +204,8 @@ impl Narrator {
     fn flush(&mut self) {
         self.own.extend(self.stdout.flush());
         self.own.extend(self.stderr.flush());
+        self.own
+            .extend(self.events.iter_mut().flat_map(Sink::flush));
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Targets {
     pub(super) stderr: Target,
     /// Where verdicts are found.
     pub(super) verdicts: Option<VerdictFile>,
+    /// The file for events, beside stderr.
+    pub(super) events: Option<Target>,
 }
 
 impl Targets {
@@ -43,6 +45,7 @@ impl Targets {
             stdout: Target::duplicate("stdout", stdout.is_terminal(), stdout.as_fd())?,
             stderr: Target::duplicate("stderr", stderr.is_terminal(), stderr.as_fd())?,
             verdicts: None,
+            events: None,
         })
     }
 }

@@ -1,0 +1,447 @@
+//! The workers' lines, when they go to files.
+//!
+//! One thread moves them from the pipes to the files; nothing of them passes through the queue and the
+//! narrator. It may wait for the disk, and with it those who print (if that was asked for), but nobody
+//! else: what the others want of it they post, and only the last lines of a process are waited for, and
+//! not for long.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use herder_logs::attic::{Attic, Each, Family};
+use herder_logs::{Desk, LineWriter, News, Printer, Pumped, Rotation, Settings, Writer};
+use herder_sys::epoll::{Epoll, Events, Interest};
+use herder_sys::fd::{Blocking, set_blocking};
+use herder_sys::wake::Wake;
+
+use super::pipes::KEPT;
+use super::queue::{Queue, Stream, lost_lines};
+use super::sentence::Who;
+use super::standard::{Target, Terminal};
+use crate::event::HerdEvent;
+use crate::part::{Part, Process, ProcessId};
+
+/// How long a question about the last lines waits for the disk.
+const ANSWER: Duration = Duration::from_millis(500);
+
+/// How much is taken from one pipe on behalf of a report, even if its writers go on.
+const REPORT: usize = 1024 * 1024;
+
+/// How long to wait before somebody who has to wait is tried again, when nothing else is known.
+const AGAIN: Duration = Duration::from_millis(50);
+
+const BELL: u64 = u64::MAX;
+const PART_SHIFT: u32 = 55;
+
+const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
+
+/// What the rest of the master holds of the thread.
+pub(super) struct Files {
+    bell: Wake,
+    wishes: Mutex<Vec<Wish>>,
+    /// How many files are open.
+    count: AtomicU32,
+    queue: Arc<Queue>,
+    /// Of whom the thread speaks.
+    names: Arc<Mutex<BTreeMap<u64, Process>>>,
+    settings: Settings,
+}
+
+enum Wish {
+    Attach(Process, [OwnedFd; 2]),
+    Exited(ProcessId),
+    LastLines(ProcessId, Sender<Vec<String>>),
+    Reopen,
+    Empty,
+    End,
+}
+
+impl Files {
+    /// No pipes yet.
+    ///
+    /// # Errors
+    ///
+    /// When no descriptor is left.
+    pub(super) fn new(settings: Settings, queue: Arc<Queue>) -> io::Result<Files> {
+        Ok(Files {
+            bell: Wake::new()?,
+            wishes: Mutex::default(),
+            count: AtomicU32::new(0),
+            queue,
+            names: Arc::default(),
+            settings,
+        })
+    }
+
+    /// Has what `process` prints written, from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the pipes cannot be made non-blocking. They are closed then.
+    pub(super) fn attach(&self, process: Process, pipes: [OwnedFd; 2]) -> io::Result<()> {
+        for pipe in &pipes {
+            set_blocking(pipe.as_fd(), Blocking::No)?;
+        }
+        self.wish(Wish::Attach(process, pipes));
+        Ok(())
+    }
+
+    /// The process is gone. Its children may still print.
+    pub(super) fn exited(&self, process: ProcessId) {
+        self.wish(Wish::Exited(process));
+    }
+
+    /// The last lines that the process printed, up to this moment; none when the disk is stuck.
+    pub(super) fn last_lines(&self, process: ProcessId) -> Vec<String> {
+        let (answer, answered) = channel();
+        self.wish(Wish::LastLines(process, answer));
+        answered.recv_timeout(ANSWER).unwrap_or_default()
+    }
+
+    /// Opens the files again. Gives how many they are.
+    pub(super) fn reopen(&self) -> u32 {
+        self.wish(Wish::Reopen);
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Empties the files. Gives how many they are.
+    pub(super) fn empty(&self) -> u32 {
+        self.wish(Wish::Empty);
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Asks the thread to write what is left and to end.
+    pub(super) fn end(&self) {
+        self.wish(Wish::End);
+    }
+
+    fn wish(&self, wish: Wish) {
+        lock(&self.wishes).push(wish);
+        self.bell.wake();
+    }
+
+    /// The body of the thread.
+    pub(super) fn run(&self) {
+        if let Err(error) = Mover::new(self).and_then(Mover::run) {
+            let text = format!("the workers' output can no longer be read: {error}");
+            self.queue.tell(HerdEvent::Warning { text });
+        }
+    }
+}
+
+/// The thread's own.
+struct Mover<'a> {
+    shared: &'a Files,
+    epoll: Epoll,
+    desk: Desk,
+    pipes: BTreeMap<ProcessId, Pipes>,
+    /// Those in which there may be something; each once.
+    ready: VecDeque<(ProcessId, Stream)>,
+    ending: bool,
+}
+
+struct Pipes {
+    /// `None` after the end of the stream.
+    open: [Option<OwnedFd>; 2],
+    is_ready: [bool; 2],
+    exited: bool,
+}
+
+impl<'a> Mover<'a> {
+    fn new(shared: &'a Files) -> io::Result<Mover<'a>> {
+        let epoll = Epoll::new()?;
+        epoll.add(shared.bell.as_fd(), BELL, Interest::READABLE)?;
+        let (queue, names) = (Arc::clone(&shared.queue), Arc::clone(&shared.names));
+        let tell = move |news| {
+            if let Some(event) = event(&lock(&names), news) {
+                queue.tell(event);
+            }
+        };
+        let desk = Desk::new(shared.settings.clone(), Arc::new(tell))?;
+        Ok(Mover {
+            shared,
+            epoll,
+            desk,
+            pipes: BTreeMap::new(),
+            ready: VecDeque::new(),
+            ending: false,
+        })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(64);
+        while !self.ending {
+            let timeout = self.turns();
+            self.epoll.wait(&mut events, timeout)?;
+            for event in events.iter() {
+                if event.token == BELL {
+                    self.shared.bell.clear();
+                } else {
+                    self.wake(owner(event.token), stream(event.token));
+                }
+            }
+            self.grant();
+            if self.desk.deadline().is_some_and(|at| at <= Instant::now()) {
+                self.desk.tick();
+            }
+        }
+        for process in self.pipes.keys().copied().collect::<Vec<_>>() {
+            self.drain(process);
+        }
+        self.desk.finish();
+        Ok(())
+    }
+
+    /// Each that is ready has a turn. Gives how long the next event may be waited for.
+    fn turns(&mut self) -> Option<Duration> {
+        let mut waiting = 0;
+        for _ in 0..self.ready.len() {
+            let Some((process, stream)) = self.ready.pop_front() else {
+                break;
+            };
+            match self.turn(process, stream) {
+                Pumped::Empty | Pumped::Ended => self.rest(process, stream),
+                Pumped::Moved(_) => self.ready.push_back((process, stream)),
+                Pumped::Waits => {
+                    waiting += 1;
+                    self.ready.push_back((process, stream));
+                }
+            }
+        }
+        if self.ready.len() > waiting {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.desk.deadline();
+        let until = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        if waiting > 0 {
+            return Some(until.unwrap_or(AGAIN).min(AGAIN));
+        }
+        until
+    }
+
+    fn turn(&mut self, process: ProcessId, stream: Stream) -> Pumped {
+        let Some(pipes) = self.pipes.get_mut(&process) else {
+            return Pumped::Ended;
+        };
+        let Some(pipe) = &pipes.open[place(stream)] else {
+            return Pumped::Ended;
+        };
+        let pumped = self.desk.pump(number(process), of(stream), pipe.as_fd());
+        if pumped == Pumped::Ended {
+            self.close(process, stream);
+        }
+        pumped
+    }
+
+    fn rest(&mut self, process: ProcessId, stream: Stream) {
+        if let Some(pipes) = self.pipes.get_mut(&process) {
+            pipes.is_ready[place(stream)] = false;
+        }
+    }
+
+    fn wake(&mut self, process: ProcessId, stream: Stream) {
+        if let Some(pipes) = self.pipes.get_mut(&process)
+            && !std::mem::replace(&mut pipes.is_ready[place(stream)], true)
+        {
+            self.ready.push_back((process, stream));
+        }
+    }
+
+    fn grant(&mut self) {
+        let wishes = std::mem::take(&mut *lock(&self.shared.wishes));
+        for wish in wishes {
+            match wish {
+                Wish::Attach(process, pipes) => self.attach(process, pipes),
+                Wish::Exited(process) => {
+                    self.drain(process);
+                    if let Some(pipes) = self.pipes.get_mut(&process) {
+                        pipes.exited = true;
+                    }
+                    self.prune();
+                }
+                Wish::LastLines(process, answer) => {
+                    self.drain(process);
+                    // Whoever asked may have given up.
+                    let _given_up = answer.send(self.desk.last_lines(number(process)));
+                }
+                Wish::Reopen => self.desk.reopen(),
+                Wish::Empty => self.desk.empty(),
+                Wish::End => self.ending = true,
+            }
+        }
+    }
+
+    fn attach(&mut self, process: Process, pipes: [OwnedFd; 2]) {
+        let id = process.id();
+        lock(&self.shared.names).insert(number(id), process);
+        self.desk.attach(printer(process));
+        let count = u32::try_from(self.desk.files()).unwrap_or(u32::MAX);
+        self.shared.count.store(count, Ordering::Relaxed);
+        self.pipes.insert(
+            id,
+            Pipes {
+                open: pipes.map(Some),
+                is_ready: [false; 2],
+                exited: false,
+            },
+        );
+        for stream in STREAMS {
+            if let Err(error) = self.watch(id, stream) {
+                let text = format!("the output of {} cannot be read: {error}", Who(process));
+                self.shared.queue.tell(HerdEvent::Warning { text });
+                self.close(id, stream);
+            }
+        }
+    }
+
+    fn watch(&self, process: ProcessId, stream: Stream) -> io::Result<()> {
+        let pipes = self.pipes.get(&process);
+        let Some(pipe) = pipes.and_then(|it| it.open[place(stream)].as_ref()) else {
+            return Ok(());
+        };
+        let token = number(process) * 2 + place(stream) as u64;
+        let interest = Interest::READABLE | Interest::EDGE;
+        self.epoll.add(pipe.as_fd(), token, interest)
+    }
+
+    /// Takes all that both streams hold at this moment.
+    fn drain(&mut self, process: ProcessId) {
+        for stream in STREAMS {
+            let (mut taken, begin) = (0, Instant::now());
+            while taken < REPORT && begin.elapsed() < ANSWER {
+                match self.turn(process, stream) {
+                    Pumped::Moved(more) => taken += more,
+                    Pumped::Empty | Pumped::Ended => break,
+                    // Somebody else is within a line. That ends soon.
+                    Pumped::Waits => std::thread::sleep(Duration::from_millis(2)),
+                }
+            }
+        }
+    }
+
+    /// Closes a pipe. It is taken off the list first: a child that is just being launched may hold a
+    /// duplicate for a moment, and the kernel watches the open file, not the number.
+    fn close(&mut self, process: ProcessId, stream: Stream) {
+        let pipes = self.pipes.get_mut(&process);
+        if let Some(pipe) = pipes.and_then(|it| it.open[place(stream)].take()) {
+            let _not_watched = self.epoll.remove(pipe.as_fd());
+            self.desk.close(number(process), of(stream));
+        }
+    }
+
+    /// Gives up the oldest of the processes that are gone, beyond [`KEPT`].
+    fn prune(&mut self) {
+        let is_over = |it: &Pipes| it.exited || it.open.iter().all(Option::is_none);
+        let gone = self.pipes.iter().filter(|(_, it)| is_over(it));
+        let gone: Vec<_> = gone.map(|(&process, _)| process).collect();
+        for &process in &gone[..gone.len().saturating_sub(KEPT)] {
+            for stream in STREAMS {
+                self.close(process, stream);
+            }
+            self.pipes.remove(&process);
+            self.desk.forget(number(process));
+            lock(&self.shared.names).remove(&number(process));
+        }
+    }
+}
+
+fn event(names: &BTreeMap<u64, Process>, news: News) -> Option<HerdEvent> {
+    match news {
+        News::Lost { process, lines } => {
+            let printer = names.get(&process)?;
+            Some(lost_lines(*printer, lines))
+        }
+        News::Warning(text) => Some(HerdEvent::Warning { text }),
+    }
+}
+
+fn printer(process: Process) -> Printer {
+    Printer {
+        process: number(process.id()),
+        part: match process.part {
+            Part::Gateway => Some("gateway".to_owned()),
+            Part::Library(library) => Some(format!("library-{}", library.name)),
+            Part::Workers => None,
+        },
+        slot: process.info.slot,
+        id: process.info.id,
+    }
+}
+
+/// A process as one number, of 63 bits.
+fn number(ProcessId { part, life }: ProcessId) -> u64 {
+    (u64::from(part.0) << PART_SHIFT) | life
+}
+
+fn owner(token: u64) -> ProcessId {
+    let number = token / 2;
+    ProcessId {
+        part: crate::part::PartNumber(u8::try_from(number >> PART_SHIFT).unwrap_or(u8::MAX)),
+        life: number & ((1 << PART_SHIFT) - 1),
+    }
+}
+
+fn stream(token: u64) -> Stream {
+    STREAMS[usize::from(!token.is_multiple_of(2))]
+}
+
+fn place(stream: Stream) -> usize {
+    match stream {
+        Stream::Stderr => 1,
+        Stream::Stdout => 0,
+    }
+}
+
+fn of(stream: Stream) -> herder_logs::Stream {
+    match stream {
+        Stream::Stderr => herder_logs::Stream::Error,
+        Stream::Stdout => herder_logs::Stream::Out,
+    }
+}
+
+/// A panic under one of these locks would be a bug, but no reason to lose the workers' output too.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The file of events, as a place for the narrator to write to.
+pub(super) struct EventFile {
+    writer: LineWriter,
+    reopen: Arc<AtomicBool>,
+}
+
+impl EventFile {
+    /// It is opened when the first event is written. Whoever sets `reopen` has it opened again.
+    pub(super) fn target(path: &Path, reopen: Arc<AtomicBool>) -> Target {
+        let family = Family {
+            path: path.to_owned(),
+            each: Each::Shares,
+        };
+        let attic = Attic::new(Rotation::of_events(), vec![family]);
+        let writer = LineWriter(Writer::closed(path, &attic));
+        Target {
+            name: "the log of events",
+            terminal: Terminal::No,
+            writer: Box::new(EventFile { writer, reopen }),
+        }
+    }
+}
+
+impl Write for EventFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.reopen.swap(false, Ordering::Relaxed) {
+            self.writer.0.reopen().map_err(io::Error::other)?;
+        }
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
