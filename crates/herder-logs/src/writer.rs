@@ -37,6 +37,9 @@ pub struct Writer {
     attic: Attic,
     /// `None` = it could not be opened; each write tries again.
     open: Option<Open>,
+    /// When the last file was put away, and the next number of that second: a name that was used is not
+    /// used again, though it may be free.
+    last_away: (String, u32),
 }
 
 #[derive(Debug)]
@@ -89,6 +92,7 @@ impl Writer {
             path: path.to_owned(),
             attic: attic.clone(),
             open: None,
+            last_away: (String::new(), 0),
         }
     }
 
@@ -212,10 +216,13 @@ impl Writer {
         }
     }
 
-    fn replace(&self, open: &Open) -> Result<Open, LogError> {
+    fn replace(&mut self, open: &Open) -> Result<Open, LogError> {
         let place = &open.place;
         let stamp = name::stamp(jiff::Timestamp::now());
-        let mut number = 0;
+        let mut number = match &self.last_away {
+            (last, next) if *last == stamp => *next,
+            _ => 0,
+        };
         let away = loop {
             let away = name::put_away(&place.name, &stamp, number);
             let gz = name::compressed(&away);
@@ -232,6 +239,7 @@ impl Writer {
             }
         };
         let next = Place::find(&self.path, Missing::IsMade).and_then(|place| self.prepare(place));
+        self.last_away = (stamp, number + 1);
         if next.is_err() {
             // It is written on, so it had better have its name.
             let _lost = rename_new(place.directory(), &away, &place.name);
