@@ -230,7 +230,12 @@ fn walk(path: &Path, missing: Missing) -> Result<OwnedFd, Refusal> {
                     left.push_front(step);
                 }
             }
-            _ => return Err(Errno::NOTDIR.into()),
+            FileType::BlockDevice
+            | FileType::CharacterDevice
+            | FileType::Fifo
+            | FileType::RegularFile
+            | FileType::Socket
+            | FileType::Unknown => return Err(Errno::NOTDIR.into()),
         }
     }
     Ok(here)

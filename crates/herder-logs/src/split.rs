@@ -61,7 +61,7 @@ mod tests {
         let (mut partial, mut lines) = (Vec::new(), Vec::new());
         for chunk in chunks {
             split(&mut partial, chunk, |line, ending| {
-                lines.push((line.to_vec(), ending))
+                lines.push((line.to_vec(), ending));
             });
             assert!(partial.len() <= MAX_LINE);
         }

@@ -1,17 +1,19 @@
 //! The last lines of a file, and of what was put away before it.
 
 use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use flate2::read::MultiGzDecoder;
 use herder_api::control::LogLine;
+use rustix::fs::Stat;
 
 use super::parse::parse;
 use super::{Filter, LogFile, MAX_LINE, open_at};
 use crate::attic;
-use crate::name::{Packing, PutAway};
+use crate::name::{Packing, PutAway, compressed};
 use crate::place::{Missing, Place};
 
 const BLOCK: usize = 64 * 1024;
@@ -39,11 +41,11 @@ pub(super) fn last(
         && let Ok(place) = Place::find(&file.path, Missing::Fails)
     {
         for (_, packing, name) in put_away(&place)?.into_iter().rev() {
-            if found.len() >= lines {
+            let missing = lines - found.len();
+            if missing == 0 {
                 break;
             }
-            // It may have been compressed, or removed, just now.
-            let Some((old, stat)) = open_at(&place, &name)? else {
+            let Some((old, stat, packing)) = open_old(&place, &name, packing)? else {
                 continue;
             };
             if known == Some((stat.st_dev, stat.st_ino)) {
@@ -57,18 +59,7 @@ pub(super) fn last(
                     })?;
                 }
                 Packing::Gzip => {
-                    let missing = lines - found.len();
-                    let mut older = VecDeque::new();
-                    forwards(MultiGzDecoder::new(old), |line| {
-                        let line = parse(file, line);
-                        if filter.passes(&line) {
-                            if older.len() == missing {
-                                older.pop_front();
-                            }
-                            older.push_back(line);
-                        }
-                    })?;
-                    while let Some(line) = older.pop_back() {
+                    for line in unpacked(file, old, missing, filter)?.into_iter().rev() {
                         found.push_front(line);
                     }
                 }
@@ -76,6 +67,26 @@ pub(super) fn last(
         }
     }
     Ok(found.into())
+}
+
+/// The last lines of a compressed file. It has to be read from its beginning.
+fn unpacked(
+    file: &LogFile,
+    old: File,
+    lines: usize,
+    filter: &Filter,
+) -> io::Result<VecDeque<LogLine>> {
+    let mut found = VecDeque::new();
+    forwards(MultiGzDecoder::new(old), |line| {
+        let line = parse(file, line);
+        if filter.passes(&line) {
+            if found.len() == lines {
+                found.pop_front();
+            }
+            found.push_back(line);
+        }
+    })?;
+    Ok(found)
 }
 
 /// Takes a line from the back; whether more are wanted.
@@ -94,7 +105,7 @@ fn gather(
 }
 
 /// What was put away of a file, the oldest first. One that is being compressed is there once.
-pub(super) fn put_away(place: &Place) -> io::Result<Vec<(PutAway, Packing, std::ffi::OsString)>> {
+pub(super) fn put_away(place: &Place) -> io::Result<Vec<(PutAway, Packing, OsString)>> {
     let mut all: Vec<(PutAway, Packing, _)> = Vec::new();
     for name in attic::list(place.directory())? {
         if let Some((base, when, packing)) = crate::name::parse(&name)
@@ -106,6 +117,22 @@ pub(super) fn put_away(place: &Place) -> io::Result<Vec<(PutAway, Packing, std::
     all.sort();
     all.dedup_by(|later, earlier| later.0 == earlier.0);
     Ok(all)
+}
+
+/// Opens a file that was put away. It may have been compressed just now, or removed.
+pub(super) fn open_old(
+    place: &Place,
+    name: &OsStr,
+    packing: Packing,
+) -> io::Result<Option<(File, Stat, Packing)>> {
+    if let Some((file, stat)) = open_at(place, name)? {
+        return Ok(Some((file, stat, packing)));
+    }
+    let open = match packing {
+        Packing::Plain => open_at(place, &compressed(name))?,
+        Packing::Gzip => None,
+    };
+    Ok(open.map(|(file, stat)| (file, stat, Packing::Gzip)))
 }
 
 /// Gives the lines before `end`, the last one first, until `take` has enough.

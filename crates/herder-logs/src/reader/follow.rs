@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use herder_sys::epoll::{Epoll, Events, Interest};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
-use super::back::{forwards, last, put_away};
+use super::back::{forwards, last, open_old, put_away};
 use super::parse::parse;
 use super::{Filter, LogFile, MAX_LINE, open, sort};
 use crate::name::{Packing, PutAway};
@@ -320,10 +320,10 @@ impl Track {
             return Ok(read);
         };
         for (_, packing, name) in between {
-            let Some((old, _)) = super::open_at(&place, &name)? else {
+            let Some((old, stat, packing)) = open_old(&place, &name, packing)? else {
                 continue;
             };
-            if old.metadata().map(|it| (it.dev(), it.ino())).ok() == self.identity {
+            if Some((stat.st_dev, stat.st_ino)) == self.identity {
                 continue;
             }
             let file = &self.file;
