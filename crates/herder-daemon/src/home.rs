@@ -38,8 +38,18 @@ pub(crate) enum Durable {
 
 impl Home {
     /// Makes its directories if they are missing. The caller holds its lock.
-    pub(crate) fn open(path: &Path) -> Result<Home, Problem> {
+    /// A group that may look can pass through, and sees nothing else.
+    pub(crate) fn open(path: &Path, read_group: Option<u32>) -> Result<Home, Problem> {
         let root = open_root(path)?;
+        let opened = match read_group {
+            None => rustix::fs::fchmod(&root, Mode::RWXU),
+            Some(group) => {
+                let group = rustix::fs::Gid::from_raw(group);
+                let owned = rustix::fs::fchown(&root, None, Some(group));
+                owned.and_then(|()| rustix::fs::fchmod(&root, Mode::RWXU | Mode::XGRP))
+            }
+        };
+        opened.map_err(|error| unusable(path, &error.into()))?;
         let named = |error: io::Error, name: &str| unusable(&path.join(name), &error);
         let below = |parent: &OwnedFd, name: &str| directory(parent.as_fd(), name);
         let state = below(&root, "state").map_err(|error| named(error, "state"))?;
@@ -86,9 +96,9 @@ impl Home {
         self.path.join("logs")
     }
 
-    /// The control socket.
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.path.join("herder.sock")
+    /// The control socket of a home.
+    pub(crate) fn socket_of(home: &Path) -> PathBuf {
+        home.join("herder.sock")
     }
 
     /// A herd's order.

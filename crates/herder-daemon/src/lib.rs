@@ -7,6 +7,9 @@
 //!
 //! | module | what is in it |
 //! |---|---|
+//! | `guard`, `proper` | the two processes |
+//! | `books` | the decisions: pure |
+//! | `shell` | what carries them out: herds, files, signals |
 //! | [`Desk`] | what the control API asks the books |
 //! | `api` | the control API: HTTP and JSON at `herder.sock` |
 #![forbid(unsafe_code)]
@@ -14,12 +17,24 @@
 pub mod api;
 mod books;
 mod desk;
+mod guard;
 mod home;
 mod lock;
+mod part;
+mod proper;
 mod settings;
+mod shell;
+mod summon;
+mod waited;
+
+use std::io::Write;
+
+use herder_api::problem::ProblemKind;
 
 pub use desk::{AppFiles, Desk};
+use part::Part;
 pub use settings::{Announcement, Manner, Settings};
+pub use summon::summon;
 
 /// The exit status of a daemon that finds another one in its home.
 pub const HELD: u8 = 100;
@@ -37,19 +52,18 @@ pub const HELD: u8 = 100;
 /// it so.
 #[must_use]
 pub fn run(settings: Settings) -> u8 {
-    let _ = settings;
-    herder_api::problem::ProblemKind::Internal.exit_status()
+    match part::take() {
+        Ok(Part::Guard) => guard::begin(settings),
+        Ok(Part::Proper) => proper::run(&settings),
+        Ok(Part::StandIn(daemon)) => guard::stand_in(settings, daemon),
+        Err(error) => {
+            complain(&format!("the daemon cannot be started: {error}"));
+            ProblemKind::Internal.exit_status()
+        }
+    }
 }
 
-/// Starts a daemon in the background for `settings.home`, and waits until it is ready (at most 10 s).
-/// Runs this executable as `herder daemon --background` with `HERDER_HOME` set. Returns its pid.
-///
-/// # Errors
-/// Why it did not become ready. That another one has the home is no error: its pid is returned, once it
-/// answers.
-pub fn summon(home: &std::path::Path) -> Result<i32, herder_api::Problem> {
-    Err(herder_api::Problem::new(
-        herder_api::problem::ProblemKind::Internal,
-        format!("no daemon can be started in {} yet", home.display()),
-    ))
+/// Says something, if somebody hears it.
+fn complain(text: &str) {
+    drop(writeln!(std::io::stderr(), "herder: {text}"));
 }

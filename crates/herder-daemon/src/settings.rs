@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use herder_api::Problem;
+use herder_api::problem::ProblemKind;
 use serde::{Deserialize, Serialize};
 
 /// What a daemon is told when it is started.
@@ -17,6 +18,30 @@ pub struct Settings {
     /// Whether apps of the saved list are started when nothing is known of any (`herder resurrect` does
     /// the same later).
     pub resurrect: bool,
+}
+
+impl Settings {
+    /// The number of the group whose members may look.
+    ///
+    /// # Errors
+    /// There is no such group.
+    pub(crate) fn read_group_id(&self) -> Result<Option<u32>, Problem> {
+        let Some(name) = &self.read_group else {
+            return Ok(None);
+        };
+        let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+        let mut groups = groups.lines().map(|line| line.split(':'));
+        let named = groups.find_map(|mut fields| {
+            let is_it = fields.next() == Some(name);
+            fields.nth(1).filter(|_| is_it)?.parse().ok()
+        });
+        let found = named.or_else(|| name.parse().ok());
+        found.map(Some).ok_or_else(|| {
+            let text = format!("there is no group {name:?}");
+            let problem = Problem::new(ProblemKind::Invalid, text).place("read_group");
+            problem.hint("name one of /etc/group, or give its number")
+        })
+    }
 }
 
 /// Whether a daemon stays where it was started.

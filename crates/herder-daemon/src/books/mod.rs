@@ -11,6 +11,7 @@ mod entry;
 mod list;
 mod news;
 mod plan;
+mod resurrection;
 mod starts;
 mod stops;
 mod targets;
@@ -26,8 +27,7 @@ use herder_api::status::AppStatus;
 
 use courses::Course;
 pub(crate) use entry::{Entry, Phase, workers};
-pub(crate) use list::{List, Listed, Rest, VERSION};
-pub(crate) use plan::Draft;
+pub(crate) use list::{List, Rest, VERSION};
 pub(crate) use targets::Choice;
 pub(crate) use waits::check as check_dependencies;
 pub(crate) use word::{AppId, CourseId, Definition, Do, End, Ending, News, Now, Todo};

@@ -100,6 +100,14 @@ impl Books {
             return;
         };
         entry.connected = false;
+        if let Phase::Stopping { rung: 0, .. } = entry.phase {
+            // Perhaps nobody has heard that it is to end.
+            let (life, how) = (entry.life, Ending::Term);
+            self.actions.push_back(super::Do::End { id, life, how });
+        }
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
         let doomed = entry.requests.iter();
         let doomed = doomed.filter(|(_, pending)| pending.sent && !pending.is_alone());
         let doomed: Vec<u64> = doomed.map(|(request, _)| *request).collect();

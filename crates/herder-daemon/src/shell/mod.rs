@@ -1,0 +1,202 @@
+//! The daemon proper: books, herds, files and the desk in one loop.
+
+mod asks;
+mod bell;
+mod boot;
+mod edits;
+mod effects;
+mod files;
+mod herd;
+mod journal;
+mod keeper;
+mod usage;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use herder_api::Problem;
+use herder_api::control::Progress;
+use herder_sys::process::Executable;
+use herder_sys::signal::{Signal, SignalFd};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use crate::books::{AppId, Books, CourseId, News, Now, Rest, Todo};
+use crate::desk::{Ask, Desk};
+use crate::home::Home;
+use crate::lock::Mark;
+use crate::settings::Settings;
+use crate::waited::Waited;
+use herd::{Inbox, Order};
+use journal::Journal;
+use usage::Meter;
+
+/// How many may ask at a time.
+const ASKS: usize = 64;
+
+/// How much is done in one turn before the list is written down.
+const TURN: usize = 256;
+
+/// How long a daemon that leaves waits for streams to be read.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// The daemon proper.
+pub(crate) struct Shell {
+    books: Books,
+    home: Arc<Home>,
+    executable: Executable,
+    asks: mpsc::Receiver<Ask>,
+    inbox: (Inbox, mpsc::UnboundedReceiver<(AppId, u64, News)>),
+    herds: BTreeMap<AppId, (u64, mpsc::UnboundedSender<Order>)>,
+    streams: BTreeMap<CourseId, mpsc::Sender<Progress>>,
+    journal: Journal,
+    meter: Meter,
+    bell: watch::Receiver<u64>,
+    /// Courses after which the daemon becomes the build that is installed.
+    upgrades: BTreeSet<CourseId>,
+    began: (Instant, u64),
+    /// How it ends, once it does.
+    leaving: Option<Mark>,
+    /// When the herds of the list were not looked for yet.
+    holders: Option<keeper::Holders>,
+    stops: u32,
+}
+
+impl Shell {
+    /// Opens the books of a home whose lock the caller holds. Call it in a runtime.
+    pub(crate) fn open(settings: &Settings) -> Result<(Desk, Shell), Problem> {
+        let home = Arc::new(Home::open(&settings.home, settings.read_group_id()?)?);
+        let journal = Journal::new(Arc::clone(&home), settings.manner);
+        let watched = bell::watch_directory(&home.run_path());
+        let watched = watched.map_err(|error| crate::home::unusable(&home.run_path(), &error))?;
+        let (ring, bell) = watch::channel(0);
+        tokio::spawn(bell::ring(watched, ring));
+        let executable = Executable::current().map_err(|error| {
+            Problem::new(
+                herder_api::problem::ProblemKind::Internal,
+                format!("the program of the daemon cannot be opened: {error}"),
+            )
+        })?;
+        let (asking, asks) = mpsc::channel(ASKS);
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        let wall = u64::try_from(wall.unwrap_or_default().as_millis()).unwrap_or(0);
+        let desk = Desk::new(asking, journal.events());
+        let mut shell = Shell {
+            books: boot::books(&home),
+            home,
+            executable,
+            asks,
+            inbox: mpsc::unbounded_channel(),
+            herds: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            journal,
+            meter: Meter::default(),
+            bell,
+            upgrades: BTreeSet::new(),
+            began: (Instant::now(), wall),
+            leaving: None,
+            holders: None,
+            stops: 0,
+        };
+        shell.restore(settings.resurrect)?;
+        Ok((desk, shell))
+    }
+
+    /// Keeps the books until the daemon ends; says how.
+    pub(crate) async fn run(mut self, signals: &AsyncFd<Waited<SignalFd>>) -> Mark {
+        loop {
+            self.act();
+            if let Some(mark) = self.leaving {
+                sleep(LAST_WORDS).await;
+                return mark;
+            }
+            let (now, timeout) = (self.now(), self.books.timeout());
+            tokio::select! {
+                biased;
+                Ok(mut ready) = signals.readable() => {
+                    let read = ready.try_io(|fd| match fd.get_ref().0.read()? {
+                        Some(signal) => Ok(signal),
+                        None => Err(io::ErrorKind::WouldBlock.into()),
+                    });
+                    if let Ok(Ok(signal)) = read {
+                        self.signal(signal);
+                    }
+                }
+                Some((id, life, news)) = self.inbox.1.recv() => self.hear(id, life, news),
+                Some(ask) = self.asks.recv() => self.answer(ask),
+                () = until(timeout, now) => {
+                    let now = self.now();
+                    self.books.tick(now);
+                }
+            }
+            self.hear_more();
+        }
+    }
+
+    /// What has come meanwhile belongs to the same turn, so that the list is written once.
+    fn hear_more(&mut self) {
+        for _ in 0..TURN {
+            if let Ok((id, life, news)) = self.inbox.1.try_recv() {
+                self.hear(id, life, news);
+            } else if let Ok(ask) = self.asks.try_recv() {
+                self.answer(ask);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn hear(&mut self, id: AppId, life: u64, news: News) {
+        let now = self.now();
+        if matches!(news, News::Gone { .. } | News::Absent)
+            && self.herds.get(&id).is_some_and(|(known, _)| *known == life)
+        {
+            self.herds.remove(&id);
+        }
+        self.books.news(id, life, news, now);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let now = self.now();
+        match signal {
+            Signal::Terminate | Signal::Interrupt | Signal::Quit => {
+                self.stops += 1;
+                if self.books.is_closing() || self.stops > 1 {
+                    return self.books.hurry(now);
+                }
+                let text = format!("{signal}: the apps are stopped, then the daemon");
+                self.journal.note("", "stopping", "info", text);
+                // They shall run again when the daemon does.
+                self.books.close_down(Rest::None, now);
+            }
+            Signal::User1 => {
+                self.journal.reopen();
+                let ids = self.books.entries().map(|entry| entry.id);
+                let request = herder_api::herd::HerdRequest::ReopenLogs;
+                let stage = ids.map(|id| (id, Todo::Request(request.clone())));
+                let stage = stage.collect();
+                self.books.begin(vec![stage], now);
+            }
+            Signal::User2 => self.leaving = Some(Mark::Upgrade),
+            _ => {}
+        }
+    }
+
+    fn now(&self) -> Now {
+        let mono = u64::try_from(self.began.0.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        let wall = u64::try_from(wall.unwrap_or_default().as_millis()).unwrap_or(0);
+        Now { mono, wall }
+    }
+}
+
+/// Waits until a moment of the books; for ever, if there is none.
+async fn until(at: Option<u64>, now: Now) {
+    match at {
+        None => std::future::pending().await,
+        Some(at) => sleep(Duration::from_millis(at.saturating_sub(now.mono))).await,
+    }
+}
