@@ -9,13 +9,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use herder_core::Tick;
 use herder_logs::attic::{Attic, Each, Family};
 use herder_logs::{Desk, LineWriter, News, Printer, Pumped, Rotation, Settings, Writer};
+use herder_sys::clock;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::{Blocking, set_blocking};
 use herder_sys::wake::Wake;
@@ -50,11 +52,32 @@ pub(super) struct Files {
     queue: Arc<Queue>,
     /// Of whom the thread speaks.
     names: Arc<Mutex<BTreeMap<u64, Process>>>,
+    heard: Mutex<BTreeMap<ProcessId, Arc<Heard>>>,
     settings: Settings,
 }
 
+/// What a process was heard of.
+struct Heard {
+    /// When it printed something last, or was here first, in microseconds of the monotonic clock.
+    at: AtomicU64,
+    /// It may still print something.
+    open: AtomicBool,
+}
+
+impl Heard {
+    fn of_now(&self) {
+        let now = clock::monotonic_micros();
+        self.at.fetch_max(now, Ordering::Relaxed);
+    }
+
+    fn is_silent_for(&self, limit: Duration, now: Tick) -> bool {
+        let at = Tick::from_micros(self.at.load(Ordering::Relaxed));
+        self.open.load(Ordering::Relaxed) && now.since(at) >= limit
+    }
+}
+
 enum Wish {
-    Attach(Process, [OwnedFd; 2]),
+    Attach(Process, [OwnedFd; 2], Arc<Heard>),
     Exited(ProcessId),
     LastLines(ProcessId, Sender<Vec<String>>),
     Reopen,
@@ -75,6 +98,7 @@ impl Files {
             count: AtomicU32::new(0),
             queue,
             names: Arc::default(),
+            heard: Mutex::default(),
             settings,
         })
     }
@@ -88,7 +112,13 @@ impl Files {
         for pipe in &pipes {
             set_blocking(pipe.as_fd(), Blocking::No)?;
         }
-        self.wish(Wish::Attach(process, pipes));
+        let heard = Arc::new(Heard {
+            at: AtomicU64::new(0),
+            open: AtomicBool::new(true),
+        });
+        heard.of_now();
+        lock(&self.heard).insert(process.id(), Arc::clone(&heard));
+        self.wish(Wish::Attach(process, pipes, heard));
         Ok(())
     }
 
@@ -102,6 +132,26 @@ impl Files {
         let (answer, answered) = channel();
         self.wish(Wish::LastLines(process, answer));
         answered.recv_timeout(ANSWER).unwrap_or_default()
+    }
+
+    /// Whether a process has printed nothing for this long. Who has closed its output is not heard, and
+    /// not judged; neither is anybody while the disk is stuck.
+    pub(super) fn is_silent_for(&self, process: ProcessId, limit: Duration, now: Tick) -> bool {
+        let heard = lock(&self.heard).get(&process).cloned();
+        let Some(heard) = heard.filter(|it| it.is_silent_for(limit, now)) else {
+            return false;
+        };
+        // What it has printed may lie unread.
+        let (answer, answered) = channel();
+        self.wish(Wish::LastLines(process, answer));
+        answered.recv_timeout(ANSWER).is_ok() && heard.is_silent_for(limit, now)
+    }
+
+    /// Its silence up to now does not count.
+    pub(super) fn excuse_silence(&self, process: ProcessId, now: Tick) {
+        if let Some(heard) = lock(&self.heard).get(&process) {
+            heard.at.fetch_max(now.as_micros(), Ordering::Relaxed);
+        }
     }
 
     /// Opens the files again. Gives how many they are.
@@ -151,6 +201,7 @@ struct Pipes {
     open: [Option<OwnedFd>; 2],
     is_ready: [bool; 2],
     exited: bool,
+    heard: Arc<Heard>,
 }
 
 impl<'a> Mover<'a> {
@@ -233,8 +284,11 @@ impl<'a> Mover<'a> {
             return Pumped::Ended;
         };
         let pumped = self.desk.pump(number(process), of(stream), pipe.as_fd());
-        if pumped == Pumped::Ended {
-            self.close(process, stream);
+        match pumped {
+            Pumped::Ended => self.close(process, stream),
+            // Who waits has printed something.
+            Pumped::Moved(_) | Pumped::Waits => pipes.heard.of_now(),
+            Pumped::Empty => {}
         }
         pumped
     }
@@ -257,11 +311,12 @@ impl<'a> Mover<'a> {
         let wishes = std::mem::take(&mut *lock(&self.shared.wishes));
         for wish in wishes {
             match wish {
-                Wish::Attach(process, pipes) => self.attach(process, pipes),
+                Wish::Attach(process, pipes, heard) => self.attach(process, pipes, heard),
                 Wish::Exited(process) => {
                     self.drain(process);
                     if let Some(pipes) = self.pipes.get_mut(&process) {
                         pipes.exited = true;
+                        pipes.heard.open.store(false, Ordering::Relaxed);
                     }
                     self.prune();
                 }
@@ -277,7 +332,7 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn attach(&mut self, process: Process, pipes: [OwnedFd; 2]) {
+    fn attach(&mut self, process: Process, pipes: [OwnedFd; 2], heard: Arc<Heard>) {
         let id = process.id();
         lock(&self.shared.names).insert(number(id), process);
         self.desk.attach(printer(process));
@@ -289,6 +344,7 @@ impl<'a> Mover<'a> {
                 open: pipes.map(Some),
                 is_ready: [false; 2],
                 exited: false,
+                heard,
             },
         );
         for stream in STREAMS {
@@ -328,8 +384,15 @@ impl<'a> Mover<'a> {
     /// Closes a pipe. It is taken off the list first: a child that is just being launched may hold a
     /// duplicate for a moment, and the kernel watches the open file, not the number.
     fn close(&mut self, process: ProcessId, stream: Stream) {
-        let pipes = self.pipes.get_mut(&process);
-        if let Some(pipe) = pipes.and_then(|it| it.open[place(stream)].take()) {
+        let Some(pipes) = self.pipes.get_mut(&process) else {
+            return;
+        };
+        if let Some(pipe) = pipes.open[place(stream)].take() {
+            let open = pipes.open.iter().any(Option::is_some);
+            pipes
+                .heard
+                .open
+                .store(open && !pipes.exited, Ordering::Relaxed);
             let _not_watched = self.epoll.remove(pipe.as_fd());
             self.desk.close(number(process), of(stream));
         }
@@ -347,6 +410,7 @@ impl<'a> Mover<'a> {
             self.pipes.remove(&process);
             self.desk.forget(number(process));
             lock(&self.shared.names).remove(&number(process));
+            lock(&self.shared.heard).remove(&process);
         }
     }
 }

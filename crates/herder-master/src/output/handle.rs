@@ -245,14 +245,21 @@ impl Output {
     /// is not judged.
     pub(crate) fn is_silent_for(&self, part: Part, life: u64, limit: Duration, now: Tick) -> bool {
         let part = part.number();
-        self.pipes
-            .is_silent_for(ProcessId { part, life }, limit, now)
+        let process = ProcessId { part, life };
+        match &self.intake {
+            Intake::Filed(files) => files.is_silent_for(process, limit, now),
+            Intake::Told(pipes) => pipes.is_silent_for(process, limit, now),
+        }
     }
 
     /// Up to now, this process had no reason to print anything.
     pub(crate) fn excuse_silence(&self, part: Part, life: u64, now: Tick) {
         let part = part.number();
-        self.pipes.excuse_silence(ProcessId { part, life }, now);
+        let process = ProcessId { part, life };
+        match &self.intake {
+            Intake::Filed(files) => files.excuse_silence(process, now),
+            Intake::Told(pipes) => pipes.excuse_silence(process, now),
+        }
     }
 
     /// Opens the log files again, in a moment: somebody has renamed them. Gives how many they are. What
