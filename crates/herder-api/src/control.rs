@@ -14,7 +14,7 @@
 //! | `POST /v1/save`, `/v1/resurrect` | | stream of [`Progress`] |
 //! | `POST /v1/daemon/stop` | [`StopDaemon`] | stream of [`Progress`] |
 //! | `GET /v1/events` | | stream of [`DaemonEvent`] |
-//! | `GET /v1/logs?target=&lines=&follow=&stream=` | | stream of [`LogLine`] |
+//! | `GET /v1/logs?target=&lines=&follow=&stream=&slot=&contains=` | | stream of [`LogLine`] |
 //! | `GET /metrics` | | Prometheus' text format |
 //! | `GET /openapi.json` | | this, as OpenAPI 3.1 |
 //!

@@ -11,6 +11,10 @@ pub struct LogQuery {
     pub follow: bool,
     /// Only these.
     pub stream: Option<LogStream>,
+    /// Only those of this slot. Lines of which it is not known are left out.
+    pub slot: Option<u16>,
+    /// Only lines with this text in them.
+    pub contains: Option<String>,
 }
 
 /// A stream of log lines.
@@ -50,6 +54,12 @@ impl LogQuery {
         }
         if let Some(stream) = self.stream {
             query.push("stream", stream.as_str());
+        }
+        if let Some(slot) = self.slot {
+            query.push("slot", &slot.to_string());
+        }
+        if let Some(text) = &self.contains {
+            query.push("contains", text);
         }
         query.path
     }
@@ -112,10 +122,12 @@ mod tests {
             lines: Some(5),
             follow: true,
             stream: Some(LogStream::Error),
+            slot: Some(2),
+            contains: Some("a b".to_owned()),
         };
         assert_eq!(
             query.path(),
-            "/v1/logs?target=%2F%5Ea%26b%2F&target=all&lines=5&follow=true&stream=error"
+            "/v1/logs?target=%2F%5Ea%26b%2F&target=all&lines=5&follow=true&stream=error&slot=2&contains=a%20b"
         );
         assert_eq!(LogQuery::default().path(), "/v1/logs");
     }

@@ -74,7 +74,7 @@ pub(super) async fn attach(context: &Context, targets: Vec<String>) -> Outcome {
         targets,
         lines: Some(0),
         follow: true,
-        stream: None,
+        ..LogQuery::default()
     };
     follow(
         context,
@@ -97,6 +97,8 @@ async fn show(args: Args, context: &Context) -> Outcome {
         lines: Some(args.lines),
         follow: !args.nostream,
         stream,
+        slot: args.slot,
+        contains: args.grep.clone(),
     };
     let filter = Filter {
         slot: args.slot,

@@ -1,17 +1,20 @@
 //! Lines of log files, those that are there and those that come.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
 use bytes::Bytes;
 use herder_api::Problem;
-use herder_api::control::LogLine;
+use herder_api::app::LogFormat;
+use herder_api::control::{DaemonEvent, LogLine};
 use herder_api::problem::ProblemKind;
 use herder_logs::{Filter, Follower, LogFile, Rotation, Settings, Stream, TimeFormat};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
 use super::answer::{Refusal, line};
 use super::query::Query;
@@ -26,6 +29,9 @@ pub(super) const MOST: u32 = 100_000;
 
 /// How many pieces may wait for a client.
 const PIECES: usize = 4;
+
+/// How long after lines have come it is looked whether there are new files.
+const LOOK_AFTER: Duration = Duration::from_millis(250);
 
 /// How large a piece gets before the next one is begun, in bytes.
 const PIECE: usize = 64 << 10;
@@ -51,6 +57,10 @@ impl Wanted {
                 return Err(Refusal::invalid(message));
             }
         };
+        let slot = match query.one("slot")? {
+            None => None,
+            Some(_) => Some(query.number("slot", 0, u16::MAX.into())?),
+        };
         let lines = query.number("lines", DEFAULT, MOST)?;
         Ok(Wanted {
             follow: query.flag("follow")?,
@@ -58,7 +68,8 @@ impl Wanted {
             lines: usize::try_from(lines).unwrap_or(usize::MAX),
             filter: Filter {
                 stream,
-                ..Filter::default()
+                slot: slot.and_then(|slot| u16::try_from(slot).ok()),
+                contains: query.one("contains")?.map(str::to_owned),
             },
         })
     }
@@ -70,30 +81,35 @@ impl Wanted {
 
     fn of(&self, app: &AppFiles) -> Vec<LogFile> {
         let wanted = self.filter.stream;
-        if wanted == Some(Stream::Herder) {
-            return vec![LogFile {
-                app: app.name.clone(),
-                path: app.events.clone(),
-                stream: Stream::Herder,
-                slot: None,
-                format: herder_api::app::LogFormat::Raw,
-                time: TimeFormat::default(),
-            }];
-        }
+        let time = time_format(app);
+        let herd = LogFile {
+            app: app.name.clone(),
+            path: app.events.clone(),
+            stream: Stream::Herder,
+            slot: None,
+            format: LogFormat::Raw,
+            time: time.clone(),
+        };
         let settings = Settings {
             app: app.name.clone(),
             out: app.out.clone(),
             error: app.error.clone(),
             files: app.logs.files,
             format: app.logs.format,
-            time: time_format(app),
+            time,
             rotation: Rotation::default(),
             overflow: app.logs.overflow,
         };
         let mut files = settings.present();
-        // A file for both says itself whose lines it has, or nobody does.
+        files.push(herd);
+        // One file for both has lines of both; whose each is, only JSON says.
         let both = app.out == app.error;
-        files.retain(|file| both || wanted.is_none_or(|wanted| wanted == file.stream));
+        files.retain(|file| match (wanted, file.stream) {
+            (None, _) => true,
+            (Some(Stream::Herder), stream) => stream == Stream::Herder,
+            (Some(_), Stream::Herder) => false,
+            (Some(wanted), stream) => both || wanted == stream,
+        });
         files
     }
 }
@@ -119,6 +135,7 @@ pub(super) async fn stream(
     };
     let begun = reading.await.map_err(io::Error::other).flatten();
     let (there, follower) = begun.map_err(|error| cannot(&error))?;
+    let filter = wanted.filter.clone();
     let watching = follower.map(|follower| Watching {
         follower,
         files,
@@ -127,7 +144,7 @@ pub(super) async fn stream(
     });
     let (to, lines) = mpsc::channel(PIECES);
     tokio::spawn(async move {
-        if send(&to, &there).await.is_ok()
+        if send(&to, there, &filter).await.is_ok()
             && let Some(watching) = watching
         {
             // A client that goes, and a file that cannot be read any more, end the stream alike.
@@ -143,7 +160,7 @@ fn cannot(error: &io::Error) -> Problem {
     Problem::new(ProblemKind::Internal, message)
 }
 
-/// What is there, and the follower of what comes. No line falls between.
+/// What is there, and the follower of what comes.
 fn begin(files: &[LogFile], wanted: &Wanted) -> io::Result<(Vec<LogLine>, Option<Follower>)> {
     if !wanted.follow {
         let there = herder_logs::tail(files, wanted.lines, &wanted.filter)?;
@@ -163,7 +180,9 @@ struct Watching {
 
 /// Why a watch wakes up.
 enum News {
+    /// There may be lines.
     Lines,
+    /// There may be files.
     Files,
     Nothing,
     End,
@@ -173,12 +192,18 @@ impl Watching {
     async fn go_on(
         mut self,
         to: &mpsc::Sender<Bytes>,
-        open: watch::Receiver<bool>,
+        mut open: watch::Receiver<bool>,
     ) -> io::Result<()> {
-        let mut open = open;
         let mut events = self.desk.events();
-        let readable = watch_descriptor(self.follower.as_fd().try_clone_to_owned()?)?;
+        // Its descriptor becomes another one when the kernel cannot watch the files.
+        let mut descriptor = self.follower.as_fd().as_raw_fd();
+        let mut readable = watch_descriptor(&self.follower)?;
+        let mut look_at = None;
         loop {
+            if self.follower.as_fd().as_raw_fd() != descriptor {
+                descriptor = self.follower.as_fd().as_raw_fd();
+                readable = watch_descriptor(&self.follower)?;
+            }
             let news = tokio::select! {
                 ready = readable.readable() => {
                     ready?.clear_ready();
@@ -186,17 +211,20 @@ impl Watching {
                 }
                 () = to.closed() => News::End,
                 _ = open.wait_for(|open| !open) => News::End,
-                event = events.recv() => match event {
-                    // Apps and workers that are new have files that are.
-                    Ok(event) if ["app_started", "scaled"].contains(&event.event.as_str()) => News::Files,
-                    Ok(_) => News::Nothing,
-                    Err(RecvError::Lagged(_)) => News::Files,
-                    Err(RecvError::Closed) => News::End,
-                },
+                event = events.recv() => news(event),
+                () = look(look_at) => News::Files,
             };
             match news {
-                News::Lines => self.tell(to).await?,
-                News::Files => self.look_around().await?,
+                News::Lines => {
+                    self.tell(to).await?;
+                    // What woke us up may have been the first line of a file that nobody knows.
+                    look_at.get_or_insert_with(|| Instant::now() + LOOK_AFTER);
+                }
+                News::Files => {
+                    look_at = None;
+                    self.look_around().await?;
+                    self.tell(to).await?;
+                }
                 News::Nothing => {}
                 News::End => return Ok(()),
             }
@@ -210,7 +238,7 @@ impl Watching {
             if lines.is_empty() {
                 return Ok(());
             }
-            send(to, &lines).await?;
+            send(to, lines, &self.wanted.filter).await?;
         }
     }
 
@@ -230,20 +258,43 @@ impl Watching {
     }
 }
 
-/// Has the runtime watch a descriptor.
+/// What an event is for who follows files: apps and workers that are new have files that are.
+fn news(event: Result<DaemonEvent, RecvError>) -> News {
+    match event {
+        Ok(event) if ["app_started", "scaled"].contains(&event.event.as_str()) => News::Files,
+        Ok(_) => News::Nothing,
+        Err(RecvError::Lagged(_)) => News::Files,
+        Err(RecvError::Closed) => News::End,
+    }
+}
+
+/// Waits for this moment, if there is one.
+async fn look(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Has the runtime watch a follower's descriptor.
 #[expect(
     deprecated,
     reason = "the successor is unsafe because a type could swap its descriptor; OwnedFd cannot"
 )]
-fn watch_descriptor(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::with_interest(fd, Interest::READABLE)
+fn watch_descriptor(follower: &Follower) -> io::Result<AsyncFd<OwnedFd>> {
+    let descriptor = follower.as_fd().try_clone_to_owned()?;
+    AsyncFd::with_interest(descriptor, Interest::READABLE)
 }
 
 /// Tells lines, in pieces of some size.
-async fn send(to: &mpsc::Sender<Bytes>, lines: &[LogLine]) -> io::Result<()> {
+async fn send(to: &mpsc::Sender<Bytes>, lines: Vec<LogLine>, filter: &Filter) -> io::Result<()> {
     let mut piece = Vec::new();
-    for one in lines {
-        piece.extend_from_slice(&line(one));
+    for one in lines.into_iter().filter_map(for_people) {
+        // A herd's sentence need not have what its whole event has.
+        if !filter.passes(&one) {
+            continue;
+        }
+        piece.extend_from_slice(&line(&one));
         if piece.len() >= PIECE {
             let full = std::mem::take(&mut piece);
             to.send(full.into()).await.map_err(io::Error::other)?;
@@ -255,36 +306,17 @@ async fn send(to: &mpsc::Sender<Bytes>, lines: &[LogLine]) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lines(texts: &str) -> Vec<LogLine> {
-        let line = |letter: char| LogLine {
-            app: "web".to_owned(),
-            stream: "out".to_owned(),
-            slot: None,
-            time: None,
-            line: letter.to_string(),
-        };
-        texts.chars().map(line).collect()
+/// Of what a herd says about itself, its sentence. (The whole events have a stream and a history of
+/// their own; each single job of them is too much for a log.)
+fn for_people(mut line: LogLine) -> Option<LogLine> {
+    if line.stream != Stream::Herder.name() {
+        return Some(line);
     }
-
-    #[test]
-    fn what_both_know_is_told_once() {
-        for (there, come, expected) in [
-            ("abc", "", "abc"),
-            ("", "abc", "abc"),
-            ("abc", "de", "abcde"),
-            ("abc", "bc", "abc"),
-            ("abc", "bcde", "abcde"),
-            ("abc", "abcabc", "abcabc"),
-            ("xabab", "ababc", "xababc"),
-            ("ab", "xab", "abxab"),
-        ] {
-            let mut all = lines(there);
-            append(&mut all, lines(come));
-            assert_eq!(all, lines(expected), "{there} {come}");
+    if let Ok(event) = serde_json::from_str::<DaemonEvent>(&line.line) {
+        if event.event == "job_dispatched" {
+            return None;
         }
+        line.line = event.message;
     }
+    Some(line)
 }

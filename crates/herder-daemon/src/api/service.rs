@@ -166,7 +166,7 @@ pub(super) fn parameters(route: Route) -> &'static [&'static str] {
     match route {
         Route::Apps => &["target"],
         Route::History => &["lines"],
-        Route::Logs => &["target", "lines", "follow", "stream"],
+        Route::Logs => &["target", "lines", "follow", "stream", "slot", "contains"],
         Route::Act
         | Route::App
         | Route::Apply

@@ -112,8 +112,16 @@ fn query(name: &str, route: Route) -> Value {
             json!({ "type": "boolean", "default": false }),
         ),
         "stream" => (
-            "Only these: what workers print, or what the herd says of itself. None = `out` and `error`.",
+            "Only these: what workers print, or what the herd says of itself.",
             json!({ "type": "string", "enum": ["out", "error", "herder"] }),
+        ),
+        "slot" => (
+            "Only those of this slot. Lines of which it is not known are left out.",
+            json!({ "type": "integer", "minimum": 0, "maximum": 65535 }),
+        ),
+        "contains" => (
+            "Only lines with this text in them.",
+            json!({ "type": "string" }),
         ),
         other => panic!("{other} is not described"),
     };

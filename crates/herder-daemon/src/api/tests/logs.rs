@@ -40,7 +40,17 @@ async fn the_last_lines_are_told() {
     let many: String = (0..1000).map(|turn| format!("line {turn}\n")).collect();
     write(&path("web-out.log"), &many);
     write(&path("web-error.log"), "oh\nno \u{1b}[2J\n");
-    write(&path("web-herder.jsonl"), "{\"event\":\"ready\"}\n");
+    let event = |event: &str, message: &str| {
+        format!(
+            "{{\"time\":\"2026-11-21T10:00:00.000Z\",\"app\":\"web\",\"event\":\"{event}\",\"level\":\"info\",\"message\":\"{message}\"}}\n"
+        )
+    };
+    let events = [
+        event("ready", "worker 0 ready"),
+        event("job_dispatched", "job 1 goes to worker 0"),
+        "no event\n".to_owned(),
+    ];
+    write(&path("web-herder.jsonl"), &events.concat());
     let mut query = LogQuery {
         lines: Some(2),
         ..LogQuery::default()
@@ -50,6 +60,7 @@ async fn the_last_lines_are_told() {
     let expected = [
         "web error no \u{1b}[2J",
         "web error oh",
+        "web herder no event",
         "web out line 998",
         "web out line 999",
     ];
@@ -58,9 +69,27 @@ async fn the_last_lines_are_told() {
     let told = all(&stage, &query).await;
     assert_eq!(told, ["web error oh", "web error no \u{1b}[2J"]);
     query.stream = Some(LogStream::Herder);
+    query.lines = Some(3);
     let told = all(&stage, &query).await;
-    assert_eq!(told, [r#"web herder {"event":"ready"}"#]);
+    assert_eq!(told, ["web herder worker 0 ready", "web herder no event"]);
+    query.contains = Some("ready".to_owned());
+    assert_eq!(all(&stage, &query).await, ["web herder worker 0 ready"]);
+    query.contains = Some("message".to_owned());
+    assert!(all(&stage, &query).await.is_empty(), "no sentence has it");
+    query.contains = None;
     query.stream = Some(LogStream::Out);
+    query.contains = Some("99".to_owned());
+    let told = all(&stage, &query).await;
+    assert_eq!(
+        told,
+        ["web out line 997", "web out line 998", "web out line 999"]
+    );
+    query.slot = Some(0);
+    assert!(
+        all(&stage, &query).await.is_empty(),
+        "whose they are is not known"
+    );
+    (query.slot, query.contains) = (None, None);
     query.lines = Some(100_000);
     assert_eq!(all(&stage, &query).await.len(), 1000);
     query.lines = None;
@@ -145,5 +174,9 @@ async fn a_worker_that_is_new_has_files_that_are_followed() {
     stage.events.send(event("web", "scaled", &[])).unwrap();
     let told = next(&mut lines).await;
     assert_eq!((told.slot, told.line.as_str()), (Some(1), "one"));
+    // Also when nobody says so.
+    write(&stage.directory.join("web-error-1.log"), "two\n");
+    let told = next(&mut lines).await;
+    assert_eq!((told.slot, told.line.as_str()), (Some(1), "two"));
     books.abort();
 }
