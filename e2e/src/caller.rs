@@ -132,16 +132,16 @@ impl Caller {
     pub fn connect(path: &Path) -> Caller {
         wait::until(PATIENCE, "somebody greets at the herd's socket", || {
             let mut caller = Caller::of(UnixStream::connect(path).ok()?);
-            match caller.next(PATIENCE)? {
-                FromHerd::Hello {
-                    protocol, status, ..
-                } => {
-                    assert_eq!(protocol, herd::PROTOCOL);
-                    caller.status = *status;
-                    Some(caller)
-                }
-                other => panic!("no greeting, but {other:?}"),
-            }
+            let said = caller.next(PATIENCE)?;
+            let FromHerd::Hello {
+                protocol, status, ..
+            } = said
+            else {
+                panic!("no greeting, but {said:?}");
+            };
+            assert_eq!(protocol, herd::PROTOCOL);
+            caller.status = *status;
+            Some(caller)
         })
     }
 

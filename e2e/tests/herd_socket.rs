@@ -1,14 +1,15 @@
 //! What a herd says at its socket, and does when it is asked there.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
-use herder_api::herd::HerdRequest;
+use herder_api::herd::{HerdAnswer, HerdRequest};
 use herder_api::problem::ProblemKind;
 use herder_e2e::caller::{Caller, Ordered, PATIENCE};
 use herder_e2e::herd::Signal;
+use herder_e2e::interpreter::Node;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use std::fs;
+use std::io::Read;
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -279,5 +280,49 @@ fn a_herd_that_lives_goes_on_without_its_socket_until_it_can_be_bound() {
     let mut caller = Caller::connect(&ordered.socket());
     assert_eq!(caller.workers(), workers);
     caller.count(stop(true));
+    assert!(herd.end().success());
+}
+
+#[test]
+fn the_addresses_and_connections_of_a_node_program_are_told() {
+    let scene = Scene::new("sock-node");
+    let script = scene.directory().join("server.js");
+    let text = "require('net').createServer(c => c.end('x')).listen(0, '127.0.0.1');
+        process.stdin.on('data', text => require('fs').writeFileSync('said', text));";
+    fs::write(&script, text).unwrap();
+    let mut ordered = Ordered::command(&scene, &[], 2);
+    ordered.app.script = Some(script);
+    ordered.app.interpreter = Node::Version(20).program().to_str().map(str::to_owned);
+    ordered.app.stdin = herder_api::app::Stdin::Pipe;
+    let (herd, mut caller) = ordered.start();
+    assert_eq!(caller.status.dispatch, "pass");
+    assert!(!caller.status.slots[0].workers[0].guessed);
+    let [address] = &caller.status.listening[..] else {
+        panic!("{:?}", caller.status.listening);
+    };
+    let address = address.clone();
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "x");
+    }
+    let Ok(HerdAnswer::Status { status }) = caller.request(HerdRequest::Status) else {
+        panic!("no status");
+    };
+    assert_eq!(status.connections, Some(5));
+    // Its channel and its input are two things.
+    let line = HerdRequest::Send {
+        line: "hello".to_owned(),
+        slot: Some(1),
+    };
+    assert_eq!(caller.count(line), 1);
+    let said = scene.directory().join("said");
+    wait::until(PATIENCE, "what was sent", || {
+        (fs::read(&said).ok()? == b"hello\n").then_some(())
+    });
+    caller.count(stop(false));
+    caller.wait_for_end();
     assert!(herd.end().success());
 }

@@ -115,8 +115,8 @@ fn live(setup: Setup) -> u8 {
             outcome,
             last_lines,
         });
+        master.dismiss_clients();
     }
-    master.dismiss_clients();
     if master.heir == Heir::Master {
         master.clean_up();
     }

@@ -25,6 +25,9 @@ const MAX_UNREAD: usize = 2 * MAX_LINE;
 /// So is who reads nothing at all for this long, when there is something.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Who has more than this unsaid or unread does not travel to the next image of the master.
+const LUGGAGE: usize = 64 * 1024;
+
 /// A buffer that was emptied keeps this much room.
 const ROOM_KEPT: usize = 64 * 1024;
 
@@ -87,6 +90,11 @@ impl Client {
             is_behind: true,
             ..Client::new(state.number, socket)
         }
+    }
+
+    /// Whether it can travel: what it has not finished saying, or not read, is little.
+    pub(super) fn is_light(&self) -> bool {
+        !self.is_gone() && self.input.len() <= LUGGAGE && self.unread() <= LUGGAGE
     }
 
     /// What the next image has to know.
@@ -350,6 +358,7 @@ mod tests {
         peer.write_all(b"half a l").expect("room");
         assert!(client.read().is_empty());
         client.tell(b"answer\n");
+        assert!(client.is_light());
         let text = serde_json::to_string(&client.state()).expect("JSON");
         let state: ClientState = serde_json::from_str(&text).expect("ours");
         let mut client = Client::restored(state, client.socket);
@@ -359,5 +368,7 @@ mod tests {
         let mut room = [0; 16];
         assert_eq!(peer.read(&mut room).expect("an answer"), 7);
         assert_eq!(&room[..7], b"answer\n");
+        client.tell(&[b'x'; LUGGAGE + 1]);
+        assert!(!client.is_light(), "that much is not written down");
     }
 }

@@ -125,10 +125,16 @@ impl HerdSocket {
     /// What the next image has to know, if there is to be one.
     pub(in crate::master) fn state(&self) -> Option<SocketState> {
         self.travels.then(|| SocketState {
-            clients: self.clients.values().map(Client::state).collect(),
+            clients: self.travellers().map(|(_, it)| it.state()).collect(),
             owed: self.owed.clone(),
             last: self.last,
         })
+    }
+
+    /// Whose connections stay open.
+    fn travellers(&self) -> impl Iterator<Item = (u64, &Client)> {
+        let all = self.clients.iter().map(|(number, it)| (*number, it));
+        all.filter(|(_, client)| client.is_light())
     }
 
     /// Whether somebody is connected already.
@@ -155,8 +161,8 @@ impl Master {
         if let Some(listener) = &socket.listener {
             let _unstored = vault.store(&Key::control(), listener.as_fd(), 0);
         }
-        for (number, client) in &socket.clients {
-            let _unstored = vault.store(&Key::client(*number), client.as_fd(), 0);
+        for (number, client) in socket.travellers() {
+            let _unstored = vault.store(&Key::client(number), client.as_fd(), 0);
         }
     }
 }
