@@ -1,11 +1,18 @@
 //! `herder kill`
 
+use std::time::Duration;
+
 use herder_api::control::StopDaemon;
-use herder_client::Error;
+use herder_client::{Client, Error};
+use herder_sys::pidfd::PidFd;
+use tokio::io::unix::AsyncFd;
 
 use super::Outcome;
 use super::context::Context;
 use super::outcome::follow_to_the_end;
+
+/// How long a daemon may take to end when all was said.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Stop all apps and the daemon. The list stays.
 #[derive(clap::Args, Debug)]
@@ -20,13 +27,30 @@ pub(crate) fn run(args: Args, context: &Context) -> Outcome {
         leave_apps: args.leave_apps,
     };
     context.wait(async {
-        match context.client_as_is().stop_daemon(how).await {
+        let client = context.client_as_is();
+        let daemon = process(&client).await;
+        match client.stop_daemon(how).await {
             Ok(lines) => {
                 follow_to_the_end(context, lines).await?;
+                gone(daemon).await;
                 context.say("The daemon has ended.\n")
             }
             Err(Error::Unreachable(_)) => context.say("No daemon runs.\n"),
             Err(error) => Err(error.into()),
         }
     })
+}
+
+/// The daemon's process. None = it cannot be watched.
+async fn process(client: &Client) -> Option<PidFd> {
+    let status = client.daemon().await.ok()?;
+    PidFd::open(status.pid).ok()
+}
+
+/// Waits until the process is gone, and its lock with it: the next command may start another daemon.
+async fn gone(daemon: Option<PidFd>) {
+    if let Some(Ok(watched)) = daemon.map(AsyncFd::new) {
+        // If it stays, it is the next command that finds out.
+        let _late = tokio::time::timeout(PATIENCE, watched.readable()).await;
+    }
 }

@@ -1,6 +1,8 @@
 //! What becomes of what the workers print.
 
 use clap::ValueEnum;
+use herder_api::Problem;
+use herder_api::problem::ProblemKind;
 use herder_api::units::{Period, Size};
 use serde::Serialize;
 
@@ -92,13 +94,21 @@ enum Overflow {
 }
 
 impl Logs {
-    pub(super) fn fill(&self, table: &mut Table) {
+    pub(super) fn fill(&self, table: &mut Table) -> Result<(), Problem> {
         let out = self.output.as_ref().or(self.log.as_ref());
         let error = self.error.as_ref().or(self.log.as_ref());
         let nowhere = |file: Option<&String>| {
             file.is_some_and(|file| matches!(file.as_str(), "/dev/null" | "NULL"))
         };
-        if self.disable_logs || (nowhere(out) && nowhere(error)) {
+        if nowhere(out) != nowhere(error) {
+            let message = "One of the two streams alone cannot be left out.";
+            let place = if nowhere(out) { "--output" } else { "--error" };
+            let hint = "--disable-logs leaves out both";
+            return Err(Problem::new(ProblemKind::Invalid, message)
+                .place(place)
+                .hint(hint));
+        }
+        if self.disable_logs || nowhere(out) {
             table.put("logs.enabled", Some(false));
         } else {
             table.put("logs.out", out);
@@ -118,5 +128,6 @@ impl Logs {
         table.put("logs.keep", self.log_keep);
         table.put("logs.total_size", self.log_total_size);
         table.put("logs.overflow", self.log_overflow);
+        Ok(())
     }
 }

@@ -42,7 +42,7 @@ impl Settings {
         self.life.fill(&mut table);
         self.reload.fill(&mut table);
         self.watch.fill(&mut table);
-        self.logs.fill(&mut table);
+        self.logs.fill(&mut table)?;
         self.shared.fill(&mut table)?;
         Ok(table.0)
     }
