@@ -1,5 +1,6 @@
 //! `herder kill`
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use herder_api::control::StopDaemon;
@@ -49,7 +50,8 @@ async fn process(client: &Client) -> Option<PidFd> {
 
 /// Waits until the process is gone, and its lock with it: the next command may start another daemon.
 async fn gone(daemon: Option<PidFd>) {
-    if let Some(Ok(watched)) = daemon.map(AsyncFd::new) {
+    let descriptor = daemon.and_then(|daemon| daemon.as_fd().try_clone_to_owned().ok());
+    if let Some(Ok(watched)) = descriptor.map(AsyncFd::new) {
         // If it stays, it is the next command that finds out.
         let _late = tokio::time::timeout(PATIENCE, watched.readable()).await;
     }
