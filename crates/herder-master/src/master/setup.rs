@@ -188,7 +188,8 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
 /// The files that are written to. The first master sees whether they can be: one that follows has workers
 /// to look after, whatever became of the disk.
 fn places(config: &mut Config, known: Option<&Restored>) -> Result<Places, SetupError> {
-    let (logs, events) = (config.logs.take(), config.event_log.take());
+    // The settings stay: a reload compares them with those that it reads.
+    let (logs, events) = (config.logs.clone(), config.event_log.take());
     if known.is_none() {
         logs.as_ref().map_or(Ok(()), Desk::check)?;
         events.as_deref().map_or(Ok(()), Writer::check)?;
