@@ -24,6 +24,8 @@ mod bench;
 mod ear;
 mod ending;
 mod escape;
+#[cfg(test)]
+mod file_tests;
 mod files;
 mod handle;
 mod json;
