@@ -83,7 +83,7 @@ impl Books {
     }
 
     /// What the herd was asked for nobody answers any more.
-    fn fail_requests(&mut self, id: AppId, now: Now) {
+    pub(super) fn fail_requests(&mut self, id: AppId, now: Now) {
         let Some(entry) = self.entries.get(&id) else {
             return;
         };

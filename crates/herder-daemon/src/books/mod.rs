@@ -12,6 +12,8 @@ mod list;
 mod news;
 mod plan;
 mod resurrection;
+#[cfg(test)]
+mod simulation;
 mod starts;
 mod stops;
 mod targets;
@@ -168,6 +170,11 @@ impl Books {
     /// How an app stands.
     pub(crate) fn status(&self, id: AppId, now: Now) -> Option<AppStatus> {
         Some(self.entries.get(&id)?.status(self.cpus, now))
+    }
+
+    /// Whether herds are being looked for.
+    pub(crate) fn is_looking(&self) -> bool {
+        self.entries().any(|entry| entry.phase == Phase::Adopting)
     }
 
     /// How many CPUs there are.

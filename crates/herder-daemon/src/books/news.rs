@@ -42,6 +42,7 @@ impl Books {
     }
 
     fn absent(&mut self, id: AppId, now: Now) {
+        self.fail_requests(id, now);
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };

@@ -167,6 +167,7 @@ impl Books {
         if !was_proven {
             self.save();
         }
+        let is_news = task.is_some() || !was_proven;
         let text = match &task {
             Some(task) => {
                 let took = now.mono.saturating_sub(task.since);
@@ -174,7 +175,9 @@ impl Books {
             }
             None => format!("{} ready", of_workers(serving)),
         };
-        self.note(&name, "app_started", "info", format!("{name}: {text}"));
+        if is_news {
+            self.note(&name, "app_started", "info", format!("{name}: {text}"));
+        }
         if let Some(task) = task {
             if missing > 0 {
                 let text = format!("{} did not become ready", of_workers(missing));

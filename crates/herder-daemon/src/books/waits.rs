@@ -35,7 +35,12 @@ impl Books {
             if other.is_ready() {
                 continue;
             }
-            if other.phase == Phase::Rests && other.task.is_none() {
+            // Whoever waits, and was not asked for by anybody, may wait for one that rests.
+            let is_idle = match &other.task {
+                None => other.phase == Phase::Rests,
+                Some(task) => other.phase == Phase::Waits && task.courses.is_empty(),
+            };
+            if is_idle {
                 return Dependencies::Rests(other.id);
             }
             found = Dependencies::Wait;

@@ -43,6 +43,9 @@ const SIGNALS: [Signal; 7] = [
     Signal::Child,
 ];
 
+/// How large that file may be when a guard begins.
+const LARGE: i64 = 1 << 20;
+
 /// The guard.
 struct Guard {
     settings: Settings,
@@ -339,8 +342,11 @@ impl Guard {
 /// In the background nobody reads what is said on stderr: a file does.
 fn redirect_complaints(settings: &Settings) -> io::Result<()> {
     let root = home::open_root(&settings.home).map_err(io::Error::other)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::APPEND;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
     let file = home::open_file(root.as_fd(), COMPLAINTS, flags)?;
+    if rustix::fs::fstat(&file)?.st_size > LARGE {
+        rustix::fs::ftruncate(&file, 0)?;
+    }
     rustix::stdio::dup2_stderr(file)?;
     Ok(())
 }

@@ -37,6 +37,9 @@ use usage::Meter;
 /// How many may ask at a time.
 const ASKS: usize = 64;
 
+/// How long after its begin, in milliseconds, a daemon looks for herds before it answers.
+const LOOK: u64 = 500;
+
 /// How much is done in one turn before the list is written down.
 const TURN: usize = 256;
 
@@ -113,7 +116,12 @@ impl Shell {
                 sleep(LAST_WORDS).await;
                 return mark;
             }
-            let (now, timeout) = (self.now(), self.books.timeout());
+            let (now, mut timeout) = (self.now(), self.books.timeout());
+            // Who asks just now wants to know of the herds that are being found.
+            let looks = self.books.is_looking() && now.mono < LOOK;
+            if looks {
+                timeout = Some(timeout.unwrap_or(LOOK).min(LOOK));
+            }
             tokio::select! {
                 biased;
                 Ok(mut ready) = signals.readable() => {
@@ -126,7 +134,7 @@ impl Shell {
                     }
                 }
                 Some((id, life, news)) = self.inbox.1.recv() => self.hear(id, life, news),
-                Some(ask) = self.asks.recv() => self.answer(ask),
+                Some(ask) = self.asks.recv(), if !looks => self.answer(ask),
                 () = until(timeout, now) => {
                     let now = self.now();
                     self.books.tick(now);
@@ -141,8 +149,6 @@ impl Shell {
         for _ in 0..TURN {
             if let Ok((id, life, news)) = self.inbox.1.try_recv() {
                 self.hear(id, life, news);
-            } else if let Ok(ask) = self.asks.try_recv() {
-                self.answer(ask);
             } else {
                 return;
             }

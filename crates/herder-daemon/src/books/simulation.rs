@@ -1,0 +1,480 @@
+//! Books, and herds that live, fail and die as they like: whatever happens, in whatever order, some
+//! things hold; and when nothing fails any more, everything comes to its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use herder_api::App;
+use herder_api::control::Progress;
+use herder_api::herd::{HerdAnswer, HerdRequest};
+use herder_api::status::{HerdStatus, SlotStatus, Verdict, WorkerStatus};
+
+use super::entry::Phase;
+use super::word::{AppId, CourseId, Definition, Do, End, News, Now, Todo};
+use super::{Books, Places, Rest};
+
+/// How many histories are played (HERDER_SEEDS = so many), and how long each is.
+const SEEDS: u64 = 60;
+const STEPS: u32 = 250;
+
+/// Who depends on whom.
+const APPS: [(&str, &[&str]); 5] = [
+    ("db", &[]),
+    ("queue", &[]),
+    ("api", &["db"]),
+    ("web", &["api", "queue"]),
+    ("job", &[]),
+];
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+
+    fn one_in(&mut self, many: u64) -> bool {
+        self.below(many) == 0
+    }
+}
+
+/// A herd whose keeper lives.
+#[derive(Debug)]
+struct Herd {
+    life: u64,
+    /// Whether the daemon that lives now is connected with it.
+    connected: bool,
+    is_ready: bool,
+    is_told_to_end: bool,
+    workers: u16,
+    asked: Vec<(u64, HerdRequest)>,
+}
+
+struct World {
+    books: Books,
+    now: Now,
+    dice: Random,
+    herds: BTreeMap<AppId, Herd>,
+    /// What each course was told of apps: done and failed.
+    courses: BTreeMap<CourseId, (u32, u32, bool)>,
+    closed: BTreeSet<CourseId>,
+    /// News on their way, each with its life.
+    mail: Vec<(AppId, u64, News)>,
+    faults: bool,
+    written: super::List,
+    verdicts: u64,
+}
+
+fn definition(name: &str, needs: &[&str]) -> Definition {
+    let app = App {
+        name: name.to_owned(),
+        script: Some("/srv/app.js".into()),
+        depends_on: needs.iter().map(|name| (*name).to_owned()).collect(),
+        ..App::default()
+    };
+    Definition {
+        app,
+        inherited: BTreeMap::new(),
+        profile: None,
+        source: None,
+    }
+}
+
+fn status(workers: u16, is_ready: bool) -> Box<HerdStatus> {
+    let phase = if is_ready { "ready" } else { "starting" };
+    let slot = |slot| SlotStatus {
+        slot,
+        workers: vec![WorkerStatus {
+            pid: 1,
+            phase: phase.to_owned(),
+            ..WorkerStatus::default()
+        }],
+        ..SlotStatus::default()
+    };
+    Box::new(HerdStatus {
+        wanted: workers,
+        slots: (0..workers).map(slot).collect(),
+        ..HerdStatus::default()
+    })
+}
+
+fn empty() -> Books {
+    let places = Places {
+        run: "/run".into(),
+        logs: "/logs".into(),
+    };
+    Books::new(places, 2, "boot".to_owned())
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let books = empty();
+        World {
+            written: books.list(),
+            books,
+            now: Now::default(),
+            dice: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            herds: BTreeMap::new(),
+            courses: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            mail: Vec::new(),
+            faults: true,
+            verdicts: 0,
+        }
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.books.poll_action() {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Do) {
+        match action {
+            Do::Launch { id, life, order } => {
+                assert!(!self.herds.contains_key(&id), "two herds of {id}");
+                for needed in &order.app.depends_on {
+                    let other = self.books.by_name(needed);
+                    let other = other.and_then(|id| self.books.entry(id));
+                    // One that was ready once is started again by itself, whatever became of others.
+                    let is_again = self.books.entry(id).is_some_and(|entry| entry.proven);
+                    assert!(
+                        is_again || other.is_some_and(super::Entry::is_ready),
+                        "{} was started before {needed} was ready",
+                        order.app.name
+                    );
+                }
+                if self.faults && self.dice.one_in(12) {
+                    let end = End::NotStarted("no memory".to_owned());
+                    self.post(
+                        id,
+                        life,
+                        News::Gone {
+                            end,
+                            complaint: Vec::new(),
+                        },
+                    );
+                    return;
+                }
+                self.herds.insert(
+                    id,
+                    Herd {
+                        life,
+                        connected: false,
+                        is_ready: false,
+                        is_told_to_end: false,
+                        workers: 2,
+                        asked: Vec::new(),
+                    },
+                );
+            }
+            Do::Adopt { id, life, .. } => match self.herds.get_mut(&id) {
+                Some(herd) => {
+                    herd.life = life;
+                    herd.connected = false;
+                    herd.asked.clear();
+                }
+                None => self.post(id, life, News::Absent),
+            },
+            Do::Ask {
+                id,
+                life,
+                request,
+                what,
+            } => {
+                if let Some(herd) = self.herds.get_mut(&id).filter(|it| it.life == life) {
+                    if matches!(what, HerdRequest::Stop { .. }) {
+                        herd.is_told_to_end = true;
+                    } else {
+                        herd.asked.push((request, what));
+                    }
+                }
+            }
+            Do::End { id, life, .. } => {
+                if let Some(herd) = self.herds.get_mut(&id).filter(|it| it.life == life) {
+                    herd.is_told_to_end = true;
+                }
+            }
+            Do::Tell { course, progress } => self.told(course, &progress),
+            Do::Close { course } => {
+                assert!(self.closed.insert(course), "{course:?} closed twice");
+                assert!(self.courses[&course].2, "{course:?} closed without its end");
+            }
+            Do::Save => self.written = self.books.list(),
+            Do::WriteOrder { .. } | Do::Flush { .. } | Do::Note { .. } | Do::Leave => {}
+            Do::Forget { name } => {
+                let id = self
+                    .written
+                    .apps
+                    .iter()
+                    .find(|it| it.definition.app.name == name);
+                let lives = id.is_some_and(|it| self.herds.contains_key(&it.id));
+                assert!(!lives, "{name} is forgotten, and lives");
+            }
+        }
+    }
+
+    fn told(&mut self, course: CourseId, progress: &Progress) {
+        assert!(
+            !self.closed.contains(&course),
+            "{course:?} told after its end: {progress:?}"
+        );
+        let (done, failed, over) = self.courses.entry(course).or_default();
+        assert!(!*over, "{course:?} told after its last word: {progress:?}");
+        match progress {
+            Progress::Done { .. } => *done += 1,
+            Progress::Failed { .. } => *failed += 1,
+            Progress::End { done: d, failed: f } => {
+                assert_eq!((d, f), (&*done, &*failed), "{course:?} counts wrong");
+                *over = true;
+            }
+            Progress::Begun { .. } | Progress::Slot { .. } | Progress::Note { .. } => {}
+        }
+    }
+
+    fn post(&mut self, id: AppId, life: u64, news: News) {
+        self.mail.push((id, life, news));
+    }
+
+    /// Something happens.
+    fn step(&mut self) {
+        self.now.mono += self.dice.below(3000);
+        self.now.wall += 1;
+        match self.dice.below(10) {
+            0 => self.order(),
+            1 | 2 => self.deliver(),
+            3 if self.faults && self.dice.one_in(6) => self.new_daemon(),
+            3 | 4 => self.tick(),
+            _ => self.herd_step(),
+        }
+        self.act();
+        self.check();
+    }
+
+    fn tick(&mut self) {
+        self.books.tick(self.now);
+        let next = self.books.timeout();
+        assert!(
+            next.is_none_or(|at| at > self.now.mono),
+            "a tick that changes nothing"
+        );
+    }
+
+    fn order(&mut self) {
+        let known: Vec<AppId> = self.books.entries().map(|entry| entry.id).collect();
+        if known.len() < APPS.len() && self.dice.one_in(2) {
+            let stage = APPS.iter().map(|(name, needs)| {
+                let id = self.books.add(definition(name, needs), self.now);
+                (id, Todo::Start)
+            });
+            let stage = stage.collect();
+            self.books.begin(vec![stage], self.now);
+            return;
+        }
+        let chosen = known.into_iter().filter(|_| self.dice.one_in(2));
+        let chosen: Vec<AppId> = chosen.collect();
+        let todo = match self.dice.below(10) {
+            0 | 1 => Todo::Start,
+            2 => Todo::Stop {
+                now: self.dice.one_in(2),
+            },
+            3 => Todo::Restart(None),
+            4 | 5 => Todo::Reload(None),
+            6 => Todo::Delete,
+            7 => Todo::Scale(3, None),
+            8 => Todo::Request(HerdRequest::Reset),
+            _ => Todo::Request(HerdRequest::Upgrade),
+        };
+        let stage = chosen.into_iter().map(|id| (id, todo.clone())).collect();
+        self.books.begin(vec![stage], self.now);
+    }
+
+    /// One of the news on their way arrives; those of one herd in their order.
+    fn deliver(&mut self) {
+        if self.mail.is_empty() {
+            return;
+        }
+        let place = self.dice.below(self.mail.len() as u64) as usize;
+        let id = self.mail[place].0;
+        let first = self.mail.iter().position(|(other, ..)| *other == id);
+        let (id, life, news) = self.mail.remove(first.expect("it is one of them"));
+        self.books.news(id, life, news, self.now);
+    }
+
+    fn herd_step(&mut self) {
+        let ids: Vec<AppId> = self.herds.keys().copied().collect();
+        if ids.is_empty() {
+            return self.deliver();
+        }
+        let id = ids[self.dice.below(ids.len() as u64) as usize];
+        let dies = self.faults && self.dice.one_in(15);
+        let breaks = self.faults && self.dice.one_in(10);
+        let Some(herd) = self.herds.get_mut(&id) else {
+            return;
+        };
+        let life = herd.life;
+        if dies || herd.is_told_to_end {
+            self.herds.remove(&id);
+            let is_job = self.books.entry(id).is_some_and(|it| it.name() == "job");
+            if is_job && !dies {
+                let outcome = "completed".to_owned();
+                let last_lines = Vec::new();
+                self.post(
+                    id,
+                    life,
+                    News::Finished {
+                        outcome,
+                        last_lines,
+                    },
+                );
+            }
+            let end = if dies { End::Signal(9) } else { End::Code(0) };
+            return self.post(
+                id,
+                life,
+                News::Gone {
+                    end,
+                    complaint: Vec::new(),
+                },
+            );
+        }
+        if !herd.connected {
+            herd.connected = true;
+            let status = status(herd.workers, herd.is_ready);
+            return self.post(id, life, News::Connected(status));
+        }
+        if breaks {
+            herd.connected = false;
+            herd.asked.clear();
+            return self.post(id, life, News::Lost);
+        }
+        if !herd.is_ready {
+            herd.is_ready = true;
+            let status = status(herd.workers, true);
+            return self.post(id, life, News::Status(status));
+        }
+        if let Some((request, what)) = herd.asked.pop() {
+            if let HerdRequest::Scale { workers } = what {
+                herd.workers = workers;
+            }
+            self.answer(id, life, request, &what);
+        }
+    }
+
+    fn answer(&mut self, id: AppId, life: u64, request: u64, what: &HerdRequest) {
+        self.verdicts += 1;
+        let outcome = if self.dice.one_in(2) {
+            "done"
+        } else {
+            "rolled_back"
+        };
+        let answer = match what {
+            HerdRequest::Reload | HerdRequest::Upgrade => HerdAnswer::Verdict {
+                verdict: Verdict {
+                    operation: "reload".to_owned(),
+                    outcome: outcome.to_owned(),
+                    generation: 2,
+                    reason: String::new(),
+                    last_lines: Vec::new(),
+                    at: self.verdicts.to_string(),
+                    took_ms: 1,
+                },
+            },
+            _ => HerdAnswer::Done { count: 1 },
+        };
+        let answer = Ok(answer);
+        self.post(id, life, News::Answer { request, answer });
+    }
+
+    /// The daemon is killed. The next one finds what was written down, and the herds.
+    fn new_daemon(&mut self) {
+        let mut books = empty();
+        // Numbers of courses go on, so that this test can tell them apart.
+        books.next_course = self.books.next_course;
+        self.closed.extend(self.courses.keys());
+        self.mail.clear();
+        for herd in self.herds.values_mut() {
+            herd.connected = false;
+            herd.asked.clear();
+        }
+        books.restore(self.written.clone(), self.now);
+        self.books = books;
+        // Lives begin anew, and so do their numbers.
+    }
+
+    fn check(&self) {
+        let mut names = BTreeSet::new();
+        for entry in self.books.entries() {
+            assert!(
+                names.insert(entry.name()),
+                "two apps are called {}",
+                entry.name()
+            );
+            let lives = self.herds.contains_key(&entry.id);
+            let may_live = entry.has_herd();
+            assert!(
+                !lives || may_live,
+                "{} lives, and nobody knows: {entry:?}",
+                entry.name()
+            );
+            if entry.phase == Phase::Rests {
+                assert!(entry.task.is_none(), "{entry:?}");
+                assert_ne!(entry.rest, Rest::None, "{entry:?}");
+            }
+            if entry.phase == Phase::Waits {
+                assert!(entry.task.is_some(), "{entry:?}");
+            }
+        }
+    }
+
+    /// Nothing fails any more: everything comes to its end.
+    fn settle(&mut self) {
+        self.faults = false;
+        for _ in 0..4000 {
+            self.now.mono += 500;
+            self.tick();
+            self.act();
+            self.herd_step();
+            self.act();
+            self.deliver();
+            self.act();
+            self.check();
+        }
+        for entry in self.books.entries() {
+            let waits_for_nobody = entry.task.as_ref().is_none_or(|it| it.courses.is_empty());
+            assert!(waits_for_nobody, "somebody waits for ever: {entry:?}");
+            assert!(
+                entry.requests.is_empty(),
+                "a question without an answer: {entry:?}"
+            );
+            let is_settled = matches!(entry.phase, Phase::Rests | Phase::Online | Phase::Waits);
+            assert!(is_settled, "{entry:?}");
+        }
+        for (course, (.., over)) in &self.courses {
+            let is_over = *over || self.closed.contains(course);
+            assert!(is_over, "{course:?} has no end");
+        }
+    }
+}
+
+#[test]
+fn whatever_happens_some_things_hold_and_everything_ends() {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let many = number("HERDER_SEEDS").unwrap_or(SEEDS);
+    let (first, last) = number("HERDER_SEED").map_or((1, many), |seed| (seed, seed));
+    for seed in first..=last {
+        let played = std::panic::catch_unwind(|| {
+            let mut world = World::new(seed);
+            for _ in 0..STEPS {
+                world.step();
+            }
+            world.settle();
+        });
+        if let Err(why) = played {
+            eprintln!("HERDER_SEED={seed}");
+            std::panic::resume_unwind(why);
+        }
+    }
+}
