@@ -87,8 +87,24 @@ impl Drop for Answer {
     }
 }
 
-/// Asks, and asks again once if the daemon went away meanwhile and nothing can be done twice.
+/// Asks. A daemon that has no time, or is just ending (another one may follow), has done nothing: it is
+/// asked again for a while.
 pub(crate) async fn ask(client: &Client, request: &Request) -> Result<Answer, Error> {
+    let end = Instant::now() + RETURN;
+    loop {
+        match ask_now(client, request).await {
+            Err(Error::Problem(problem))
+                if problem.kind == ProblemKind::Busy && Instant::now() < end =>
+            {
+                sleep(STEP).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Asks, and asks again once if the daemon went away meanwhile and nothing can be done twice.
+async fn ask_now(client: &Client, request: &Request) -> Result<Answer, Error> {
     let stream = reach(client).await?;
     match attempt(stream, request).await {
         Err(Error::Unreachable(_)) if request.repeatable() => {

@@ -1,19 +1,19 @@
 //! `herder kill`
 
-use std::os::fd::AsFd;
-use std::time::Duration;
-
 use herder_api::control::StopDaemon;
 use herder_client::{Client, Error};
 use herder_sys::pidfd::PidFd;
-use tokio::io::unix::AsyncFd;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Outcome;
 use super::context::Context;
 use super::outcome::follow_to_the_end;
 
 /// How long a daemon may take to end when all was said.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 10,
+    tv_nsec: 0,
+};
 
 /// Stop all apps and the daemon. The list stays.
 #[derive(clap::Args, Debug)]
@@ -33,7 +33,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Outcome {
         match client.stop_daemon(how).await {
             Ok(lines) => {
                 follow_to_the_end(context, lines).await?;
-                gone(daemon).await;
+                gone(daemon.as_ref());
                 context.say("The daemon has ended.\n")
             }
             Err(Error::Unreachable(_)) => context.say("No daemon runs.\n"),
@@ -49,10 +49,9 @@ async fn process(client: &Client) -> Option<PidFd> {
 }
 
 /// Waits until the process is gone, and its lock with it: the next command may start another daemon.
-async fn gone(daemon: Option<PidFd>) {
-    let descriptor = daemon.and_then(|daemon| daemon.as_fd().try_clone_to_owned().ok());
-    if let Some(Ok(watched)) = descriptor.map(AsyncFd::new) {
+fn gone(daemon: Option<&PidFd>) {
+    if let Some(daemon) = daemon {
         // If it stays, it is the next command that finds out.
-        let _late = tokio::time::timeout(PATIENCE, watched.readable()).await;
+        let _late = poll(&mut [PollFd::new(daemon, PollFlags::IN)], Some(&PATIENCE));
     }
 }

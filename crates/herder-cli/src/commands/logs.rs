@@ -76,13 +76,7 @@ pub(super) async fn attach(context: &Context, targets: Vec<String>) -> Outcome {
         follow: true,
         ..LogQuery::default()
     };
-    follow(
-        context,
-        &query,
-        &Filter::default(),
-        LogStyle::new(Prefix::App, None),
-    )
-    .await
+    follow(context, &query, LogStyle::new(Prefix::App, None)).await
 }
 
 async fn show(args: Args, context: &Context) -> Outcome {
@@ -100,31 +94,19 @@ async fn show(args: Args, context: &Context) -> Outcome {
         slot: args.slot,
         contains: args.grep.clone(),
     };
-    let filter = Filter {
-        slot: args.slot,
-        grep: args.grep.clone(),
-    };
     let prefix = match (args.raw, args.timestamp) {
         (true, _) => Prefix::None,
         (false, true) => Prefix::AppAndTime,
         (false, false) => Prefix::App,
     };
     let style = LogStyle::new(prefix, args.highlight.or(args.grep));
-    follow(context, &query, &filter, style).await
+    follow(context, &query, style).await
 }
 
-async fn follow(
-    context: &Context,
-    query: &LogQuery,
-    filter: &Filter,
-    mut style: LogStyle,
-) -> Outcome {
+async fn follow(context: &Context, query: &LogQuery, mut style: LogStyle) -> Outcome {
     let mut lines = context.client().logs(query).await?;
     while let Some(line) = lines.next().await {
         let line = line.map_err(Failure::Daemon)?;
-        if !filter.lets_through(&line) {
-            continue;
-        }
         match context.format {
             Format::Json => context.json(&line)?,
             Format::Text => {
@@ -134,47 +116,4 @@ async fn follow(
         }
     }
     Ok(())
-}
-
-/// Which lines are wanted of those that come.
-#[derive(Debug, Default)]
-struct Filter {
-    slot: Option<u16>,
-    grep: Option<String>,
-}
-
-impl Filter {
-    fn lets_through(&self, line: &herder_api::control::LogLine) -> bool {
-        let slot = self.slot.is_none_or(|slot| line.slot == Some(slot));
-        slot && self
-            .grep
-            .as_deref()
-            .is_none_or(|text| line.line.contains(text))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use herder_api::control::LogLine;
-
-    use super::*;
-
-    #[test]
-    fn lines_are_chosen_by_slot_and_text() {
-        let line = |slot, line: &str| LogLine {
-            app: "web".to_owned(),
-            stream: "out".to_owned(),
-            slot,
-            time: None,
-            line: line.to_owned(),
-        };
-        let filter = Filter {
-            slot: Some(1),
-            grep: Some("GET".to_owned()),
-        };
-        assert!(filter.lets_through(&line(Some(1), "GET /")));
-        assert!(!filter.lets_through(&line(None, "GET /")));
-        assert!(!filter.lets_through(&line(Some(1), "POST /")));
-        assert!(Filter::default().lets_through(&line(None, "")));
-    }
 }

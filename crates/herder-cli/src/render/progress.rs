@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use herder_api::Problem;
 use herder_api::control::Progress;
 
 use super::problem::problem;
@@ -74,8 +73,8 @@ impl Board {
             Progress::Failed { app, problem: why } => {
                 self.running.remove(app);
                 self.first_failure.get_or_insert(why.kind.exit_status());
-                let about = Some(app.as_str()).filter(|app| !app.is_empty());
-                Said::Bad(problem(&without_name(why, app), about, err))
+                let about = Some(app.as_str()).filter(|app| !names(&why.message, app));
+                Said::Bad(problem(why, about, err))
             }
             Progress::End { done, failed } => self.end(*done, *failed, err),
         }
@@ -122,14 +121,10 @@ impl Board {
     }
 }
 
-/// A message that begins with the app's own name does not need it twice.
-fn without_name(problem: &Problem, app: &str) -> Problem {
-    let mut problem = problem.clone();
-    let rest = problem.message.strip_prefix(app);
-    if let Some(rest) = rest.and_then(|rest| rest.strip_prefix(": ")) {
-        problem.message = rest.to_owned();
-    }
-    problem
+/// Whether a message begins with the app's own name: it is not needed twice.
+fn names(message: &str, app: &str) -> bool {
+    let rest = message.strip_prefix(app);
+    app.is_empty() || rest.is_some_and(|rest| rest.starts_with([' ', ':', ',']))
 }
 
 fn said(app: &str, mark: &str, text: &str, style: Style) -> String {
@@ -195,6 +190,7 @@ fn under_way(verb: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use herder_api::Problem;
     use herder_api::problem::ProblemKind;
 
     use super::*;
