@@ -29,7 +29,14 @@ const { pathToFileURL } = require('node:url');
 process.stdout.write = process.stderr.write.bind(process.stderr);
 const tell = (what) => {
   let bytes = Buffer.from(JSON.stringify(what) ?? 'null');
-  while (bytes.length > 0) bytes = bytes.subarray(writeSync(1, bytes));
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(writeSync(1, bytes));
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
   process.exit(0);
 };
 (async () => {
@@ -45,7 +52,12 @@ const tell = (what) => {
 
 /// What a file exports, as JSON. It is absolute.
 pub(crate) fn exports(path: &Path) -> Result<Json, Problem> {
-    let told = run(path, TIME)?;
+    within(path, TIME)
+}
+
+/// The same, with another limit.
+pub(crate) fn within(path: &Path, time: Duration) -> Result<Json, Problem> {
+    let told = run(path, time)?;
     let file = path.display();
     let broken = || {
         let message = format!("{file} ended before it exported anything.");

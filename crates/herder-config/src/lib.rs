@@ -10,6 +10,7 @@ mod change;
 mod check;
 mod ecosystem;
 mod environment;
+mod import;
 mod javascript;
 mod load;
 mod mistake;
@@ -17,6 +18,7 @@ mod native;
 mod node;
 mod program;
 mod resolve;
+mod schema;
 mod secret;
 mod settings;
 mod signal;
@@ -37,9 +39,11 @@ use node::Node;
 pub use change::{diff, needs};
 pub use check::check;
 pub use environment::environment;
+pub use import::import;
 pub use load::{find, is_config, load, load_text};
 pub use program::{Program, set_program};
 pub use resolve::resolve;
+pub use schema::schema;
 pub use secret::{is_secret, redact, redact_environment};
 pub use signal::signal_number;
 pub use template::init;
@@ -88,17 +92,4 @@ pub fn with_settings(app: &App, new: &Map<String, Json>) -> Result<App, Vec<Prob
     let mut all = native::to_json(app).map_err(failed)?;
     settings::lay_over(&mut all, new.clone());
     native::of_json(all).map_err(failed)
-}
-
-/// What a file defines, as text for `herder.toml` beside it. What could not be taken over stands in comments.
-#[must_use]
-pub fn import(loaded: &Loaded) -> String {
-    let _ = loaded;
-    String::new()
-}
-
-/// The JSON Schema of `herder.toml` (2020-12). It is published as `docs/herder.schema.json`.
-#[must_use]
-pub fn schema() -> Json {
-    Json::Null
 }

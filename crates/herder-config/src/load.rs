@@ -1,6 +1,6 @@
 //! From a path to apps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use herder_api::App;
@@ -28,8 +28,8 @@ const NAMES: [&str; 13] = [
     "pm2.config.js",
 ];
 
-/// More problems than this say nothing more.
-const MAX_PROBLEMS: usize = 100;
+/// As many apps as one file may define.
+const MAX_APPS: usize = 4096;
 
 /// Reads a file: `.toml` is herder's own, `.json`, `.json5`, `.yaml`, `.yml`, `.js`, `.cjs` and `.mjs` are PM2's (or herder's
 /// own, if `apps` is a table by names). `-` is standard input, where the text itself tells what it is.
@@ -125,7 +125,7 @@ fn finish(text: &Text<'_>, directory: &Path, options: &Options) -> Result<Loaded
             .into_iter()
             .map(|mistake| mistake.told(&file))
             .collect();
-        problems.truncate(MAX_PROBLEMS);
+        problems.truncate(settings::MAX_MISTAKES);
         problems
     };
     let (mut apps, warnings) = match text.is_native {
@@ -138,6 +138,15 @@ fn finish(text: &Text<'_>, directory: &Path, options: &Options) -> Result<Loaded
             (read.apps, read.notes)
         }
     };
+    if apps.len() > MAX_APPS {
+        let message = format!(
+            "{file} defines {} apps; {MAX_APPS} are the most.",
+            apps.len()
+        );
+        return Err(vec![
+            Problem::new(ProblemKind::Invalid, message).place(file),
+        ]);
+    }
     let wrong = agree(&apps);
     if !wrong.is_empty() {
         return Err(wrong
@@ -155,15 +164,16 @@ fn finish(text: &Text<'_>, directory: &Path, options: &Options) -> Result<Loaded
 
 /// What is wrong with apps together: who waits for whom.
 fn agree(apps: &[App]) -> Vec<Problem> {
-    let names: BTreeSet<&str> = apps.iter().map(|app| app.name.as_str()).collect();
-    // Who is not in this file may be in the list; the daemon knows. A circle is one anyway.
-    let waits = |name: &str| apps.iter().find(|app| app.name == name);
+    // Who is not in this file may be in the list; the daemon knows.
+    let named = apps.iter().map(|app| (app.name.as_str(), app));
+    let named: BTreeMap<&str, &App> = named.collect();
     let mut problems = Vec::new();
     let mut done = BTreeSet::new();
     for app in apps {
         let mut path = vec![(app.name.as_str(), 0)];
         while let Some((name, next)) = path.pop() {
-            let Some(waited) = waits(name).and_then(|app| app.depends_on.get(next)) else {
+            let next_one = named.get(name).and_then(|app| app.depends_on.get(next));
+            let Some(waited) = next_one else {
                 done.insert(name);
                 continue;
             };
@@ -179,7 +189,7 @@ fn agree(apps: &[App]) -> Vec<Problem> {
                 );
                 return problems;
             }
-            if names.contains(waited.as_str()) && !done.contains(waited.as_str()) {
+            if named.contains_key(waited.as_str()) && !done.contains(waited.as_str()) {
                 path.push((waited, 0));
             }
         }

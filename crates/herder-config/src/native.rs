@@ -10,13 +10,16 @@ use crate::check;
 use crate::mistake::Mistake;
 use crate::node::{At, Entry, Node};
 use crate::resolve::resolve;
-use crate::settings;
+use crate::settings::{self, MAX_MISTAKES};
 
 /// What may stand at the top.
 const TOP: [&str; 2] = ["apps", "defaults"];
 
 /// An editor's word for what describes the file.
 const SCHEMA: &str = "$schema";
+
+/// How many values of defaults all apps together may have.
+const MAX_COPIES: usize = 200_000;
 
 /// Whether a text that can be either is herder's own: apps are a table of tables by their names.
 pub(crate) fn is_native(root: &Node) -> bool {
@@ -33,57 +36,57 @@ pub(crate) fn read(root: &Node, directory: &Path) -> Result<Vec<App>, Vec<Mistak
         );
         return Err(vec![Mistake::new(root.at, message)]);
     };
-    let mut mistakes: Vec<Mistake> = top.iter().filter_map(stray).collect();
-    let defaults = match root.get("defaults") {
-        None => None,
-        Some(node) => match node.table() {
-            Some(_) => Some(node),
-            None => {
-                mistakes.push(Mistake::new(
-                    node.at,
-                    "defaults has to be a table of settings",
-                ));
-                None
-            }
-        },
-    };
-    mistakes.extend(
-        defaults
-            .and_then(Node::table)
-            .into_iter()
-            .flat_map(|table| default_mistakes(table)),
-    );
+    let mut mistakes: Vec<Mistake> = top.iter().filter_map(stray).take(MAX_MISTAKES).collect();
+    let defaults = root.get("defaults");
+    mistakes.extend(defaults.into_iter().flat_map(default_mistakes));
     let apps = match root.get("apps").map(|apps| (apps, apps.table())) {
         Some((_, Some(apps))) if !apps.is_empty() => apps.as_slice(),
         Some((node, None)) => {
-            mistakes.push(Mistake::new(
-                node.at,
-                "apps has to be a table of tables: [apps.NAME]",
-            ));
+            let message = "apps has to be a table of tables: [apps.NAME]";
+            mistakes.push(Mistake::new(node.at, message));
             &[]
         }
+        // Whoever wrote a setting at the top is told about that.
+        Some(_) | None if !mistakes.is_empty() => &[],
         Some(_) | None => {
-            // Whoever wrote a setting at the top is told about that.
-            if mistakes.is_empty() {
-                mistakes.push(Mistake::new(
-                    root.at,
-                    "no app is defined: a table [apps.NAME] is missing",
-                ));
-            }
+            let message = "no app is defined: a table [apps.NAME] is missing";
+            mistakes.push(Mistake::new(root.at, message));
             &[]
         }
     };
+    mistakes.extend(too_many(apps, defaults));
+    if !mistakes.is_empty() {
+        // What stands above is wrong: each app is looked at by itself, and not with that.
+        let tables = apps.iter().filter_map(|entry| entry.node.table());
+        mistakes.extend(
+            tables
+                .flat_map(|table| settings::mistakes(table))
+                .take(MAX_MISTAKES),
+        );
+        return Err(in_order(mistakes));
+    }
     let mut read = Vec::new();
     for entry in apps {
         match app(entry, defaults, directory) {
             Ok(app) => read.push(app),
             Err(found) => mistakes.extend(found),
         }
+        if mistakes.len() >= MAX_MISTAKES {
+            break;
+        }
     }
     match mistakes.is_empty() {
         true => Ok(read),
         false => Err(in_order(mistakes)),
     }
+}
+
+/// What holds for all apps is copied into each: a file of a few megabytes must not become gigabytes.
+fn too_many(apps: &[Entry], defaults: Option<&Node>) -> Option<Mistake> {
+    let copied = defaults.map_or(0, Node::size);
+    let is_too_much = copied.saturating_mul(apps.len()) > MAX_COPIES;
+    let at = defaults.unwrap_or(&apps.first()?.node).at;
+    is_too_much.then(|| Mistake::new(at, "these are too many defaults for so many apps"))
 }
 
 /// In the order of the lines; the same is said once.
@@ -114,7 +117,11 @@ fn stray(entry: &Entry) -> Option<Mistake> {
     })
 }
 
-fn default_mistakes(table: &[Entry]) -> Vec<Mistake> {
+fn default_mistakes(defaults: &Node) -> Vec<Mistake> {
+    let Some(table) = defaults.table() else {
+        let message = "defaults has to be a table of settings";
+        return vec![Mistake::new(defaults.at, message)];
+    };
     let mut mistakes = settings::mistakes(table);
     if let Some(name) = table.iter().find(|entry| entry.name == "name") {
         mistakes.push(Mistake::new(name.at, "apps cannot have one name in common"));
@@ -147,13 +154,9 @@ fn app(entry: &Entry, defaults: Option<&Node>, directory: &Path) -> Result<App, 
     }
     settings::lay_over(&mut all, own);
     all.insert("name".to_owned(), Json::String(entry.name.clone()));
-    let mut app = of_json(all).map_err(|error| match settings_are_wrong(defaults) {
-        // They were told where they stand.
-        true => Vec::new(),
-        false => vec![Mistake::new(
-            entry.at,
-            format!("apps.{}: {error}", entry.name),
-        )],
+    let mut app = of_json(all).map_err(|error| {
+        let message = format!("apps.{}: {error}", entry.name);
+        vec![Mistake::new(entry.at, message)]
     })?;
     resolve(&mut app, directory);
     let problems = check::check(&app);
@@ -165,11 +168,6 @@ fn app(entry: &Entry, defaults: Option<&Node>, directory: &Path) -> Result<App, 
         true => Ok(app),
         false => Err(placed),
     }
-}
-
-fn settings_are_wrong(defaults: Option<&Node>) -> bool {
-    let table = defaults.and_then(Node::table);
-    table.is_some_and(|table| !settings::mistakes(table).is_empty())
 }
 
 pub(crate) fn of_json(settings: Map<String, Json>) -> Result<App, serde_json::Error> {

@@ -92,6 +92,18 @@ impl Node {
         self.value == Value::Null
     }
 
+    /// How many values it is made of.
+    pub(crate) fn size(&self) -> usize {
+        let inner: usize = match &self.value {
+            Value::List(items) => items.iter().map(Node::size).sum(),
+            Value::Table(table) => table.iter().map(|entry| entry.node.size()).sum(),
+            Value::Null | Value::Bool(_) | Value::Integer(_) | Value::Float(_) | Value::Text(_) => {
+                0
+            }
+        };
+        inner + 1
+    }
+
     /// What it is, for people.
     pub(crate) fn kind(&self) -> &'static str {
         match self.value {

@@ -7,7 +7,7 @@ mod logs;
 mod reader;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use herder_api::App;
@@ -45,7 +45,7 @@ pub(crate) fn read(root: &Node, directory: &Path, options: &Options) -> Result<R
     let (nodes, mut notes) = apps_of(root).map_err(|mistake| vec![mistake])?;
     let mut mistakes = Vec::new();
     let mut apps = Vec::new();
-    let mut names = BTreeSet::new();
+    let mut names = BTreeMap::new();
     for node in nodes {
         let Some(table) = node.table() else {
             let message = format!("here is {}, where an app should be", node.kind());
@@ -57,14 +57,12 @@ pub(crate) fn read(root: &Node, directory: &Path, options: &Options) -> Result<R
         notes.append(&mut reader.notes);
         mistakes.append(&mut reader.mistakes);
         let Some(mut app) = app else { continue };
-        if !names.insert(app.name.clone()) {
-            let name = free_name(&app.name, &names);
+        if let Some(name) = another_name(&app.name, &mut names) {
             let message = format!(
                 "app {}: there is another app of this name; this one is called {name}",
                 app.name
             );
             notes.push(Mistake::new(reader.place(&["name", "script"]), message));
-            names.insert(name.clone());
             app.name = name;
         }
         let problems = check::check(&app).into_iter();
@@ -128,13 +126,21 @@ fn apps_of(root: &Node) -> Result<(Vec<&Node>, Vec<Mistake>), Mistake> {
     Ok((nodes, notes.collect()))
 }
 
-fn free_name(name: &str, taken: &BTreeSet<String>) -> String {
+/// Another name, if this one is taken. Each knows which number is next, so that many of a name are soon told apart.
+fn another_name(name: &str, taken: &mut BTreeMap<String, u32>) -> Option<String> {
+    let Some(next) = taken.get(name).copied() else {
+        taken.insert(name.to_owned(), 2);
+        return None;
+    };
     let start: String = name.chars().take(56).collect();
-    let numbered = (2_u32..).map(|number| format!("{start}-{number}"));
-    numbered
-        .into_iter()
-        .find(|name| !taken.contains(name))
-        .unwrap_or(start)
+    let mut numbers = next..;
+    let (number, free) = numbers.find_map(|number| {
+        let free = format!("{start}-{number}");
+        (!taken.contains_key(&free)).then_some((number, free))
+    })?;
+    taken.insert(name.to_owned(), number + 1);
+    taken.insert(free.clone(), 2);
+    Some(free)
 }
 
 /// Where the key stands that a problem is about.

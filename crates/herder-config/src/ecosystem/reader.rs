@@ -92,6 +92,9 @@ impl<'a> Reader<'a> {
     /// Reports what nobody asked for.
     pub(super) fn rest(&mut self) {
         for entry in self.table {
+            if self.notes.len() >= settings::MAX_MISTAKES {
+                break;
+            }
             let name = entry.name.as_str();
             let is_known = self.asked.contains(name)
                 || keys::NEEDLESS.contains(&name)

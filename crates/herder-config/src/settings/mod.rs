@@ -16,6 +16,9 @@ use crate::node::{Entry, Node, Value};
 
 pub(crate) use names::{meant, nearest};
 
+/// More of them say nothing more, and each costs a search for what was meant.
+pub(crate) const MAX_MISTAKES: usize = 100;
+
 /// What a setting is made of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shape {
@@ -50,6 +53,9 @@ pub(crate) fn shape(setting: &str) -> Shape {
 pub(crate) fn mistakes(table: &[Entry]) -> Vec<Mistake> {
     let mut found = Vec::new();
     for entry in table {
+        if found.len() >= MAX_MISTAKES {
+            break;
+        }
         if !all().contains(&entry.name.as_str()) {
             found.push(names::unknown(entry, "", all()));
             continue;
@@ -75,6 +81,9 @@ fn inspect<'a>(path: &mut Vec<&'a str>, node: &'a Node, shape: Shape, found: &mu
         }
     };
     for entry in table {
+        if found.len() >= MAX_MISTAKES {
+            break;
+        }
         let inner = match shape {
             Shape::Fields(fields) if !fields.contains(&entry.name.as_str()) => {
                 found.push(names::unknown(entry, path[0], fields));

@@ -1,5 +1,11 @@
 //! What the tests of this crate have in common.
 
+mod checks;
+mod ecosystem;
+mod hostile;
+mod javascript;
+mod native;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -41,4 +47,17 @@ impl Drop for Scene {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).unwrap_or_default();
     }
+}
+
+/// What is wrong, as people see it: place and message.
+pub(crate) fn told(problems: Vec<herder_api::Problem>) -> Vec<String> {
+    let told = problems.into_iter().map(|problem| {
+        let place = problem.place.unwrap_or_default();
+        let hint = problem
+            .hint
+            .map(|hint| format!(" {hint}"))
+            .unwrap_or_default();
+        format!("{place}: {}{hint}", problem.message)
+    });
+    told.collect()
 }
