@@ -22,10 +22,11 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::patient::Patient;
 
-/// How long a daemon that was there, or was just started, has to be there again.
-const RETURN: Duration = Duration::from_secs(2);
+/// How long a daemon that was there, or was just started, or has a guard, has to be there again.
+const RETURN: Duration = Duration::from_secs(5);
 
-/// How long a socket that nobody listens at may stay so before the daemon is taken for dead.
+/// How long a socket that nobody listens at may stay so before the daemon is taken for dead, when nothing
+/// else says that it is alive.
 const GAP: Duration = Duration::from_millis(500);
 
 /// How often a connection is tried meanwhile.
@@ -120,8 +121,13 @@ async fn ask_now(client: &Client, request: &Request) -> Result<Answer, Error> {
 async fn reach(client: &Client) -> Result<UnixStream, Error> {
     let socket = &client.socket;
     let mut found = UnixStream::connect(socket).await;
-    if matches!(&found, Err(error) if is_passing(error) && error.kind() != ErrorKind::NotFound) {
-        found = keep_trying(socket, GAP).await;
+    let patience = match &found {
+        Err(error) if is_passing(error) && is_guarded(socket) => Some(RETURN),
+        Err(error) if is_passing(error) && error.kind() != ErrorKind::NotFound => Some(GAP),
+        _ => None,
+    };
+    if let Some(patience) = patience {
+        found = keep_trying(socket, patience).await;
     }
     let absent = matches!(&found, Err(error) if is_absence(error));
     if let (true, Some(starter)) = (absent, &client.starter) {
@@ -129,6 +135,16 @@ async fn reach(client: &Client) -> Result<UnixStream, Error> {
         found = keep_trying(socket, RETURN).await;
     }
     found.map_err(|error| Error::absent(socket, &error))
+}
+
+/// Whether the daemon has a guard that lives, and brings it back: the lock beside the socket names it.
+/// (The lock itself is not tried: a daemon that begins at this moment would find it taken.)
+fn is_guarded(socket: &Path) -> bool {
+    let named = std::fs::read_to_string(socket.with_file_name("daemon.lock"));
+    let pid = named.ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let arguments = pid.and_then(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok());
+    // The number may be another process's by now.
+    arguments.is_some_and(|all| all.split(|byte| *byte == 0).any(|one| one == b"daemon"))
 }
 
 fn is_absence(error: &io::Error) -> bool {

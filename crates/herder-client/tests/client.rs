@@ -169,6 +169,50 @@ async fn a_daemon_that_is_just_being_restarted_is_waited_for() {
     assert_eq!(asking.await.unwrap().unwrap().pid, 4711);
 }
 
+/// A process with these words as its arguments, until it is dropped.
+struct Guard(std::process::Child);
+
+impl Guard {
+    fn new(word: &str) -> Guard {
+        let mut command = std::process::Command::new("sh");
+        let command = command.args(["-c", "read line", word]);
+        Guard(command.stdin(std::process::Stdio::piped()).spawn().unwrap())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[tokio::test]
+async fn a_guard_brings_its_daemon_back() {
+    let place = Place::new();
+    std::fs::create_dir(&place.0).unwrap();
+    let socket = place.0.join("herder.sock");
+    let client = Client::of_home(&place.0);
+    for (word, comes_back) in [("daemon", true), ("other", false)] {
+        let guard = Guard::new(word);
+        std::fs::write(place.0.join("daemon.lock"), format!("{}\n", guard.0.id())).unwrap();
+        let asking = tokio::spawn({
+            let client = client.clone();
+            async move { client.daemon().await }
+        });
+        // Longer than a daemon is waited for that nobody guards.
+        sleep(Duration::from_millis(800)).await;
+        assert_eq!(asking.is_finished(), !comes_back, "{word}");
+        let listener = UnixListener::bind(&socket).unwrap();
+        if comes_back {
+            say(request(&listener).await.0, &whole("200 OK", DAEMON)).await;
+        }
+        assert_eq!(asking.await.unwrap().is_ok(), comes_back, "{word}");
+        std::fs::remove_file(&socket).unwrap();
+    }
+    std::fs::remove_dir_all(&place.0).unwrap();
+}
+
 #[tokio::test]
 async fn what_changes_nothing_is_asked_again_once() {
     let place = Place::new();

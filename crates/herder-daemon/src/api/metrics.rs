@@ -111,6 +111,11 @@ fn seconds(milliseconds: u64) -> f64 {
     milliseconds as f64 / 1000.0
 }
 
+/// Of one CPU, to a tenth of a thousandth: percent are not known better.
+fn ratio(percent: f64) -> f64 {
+    (percent * 100.0).round() / 10_000.0
+}
+
 fn about_daemon(page: &mut Page, daemon: &DaemonStatus, apps: &[AppStatus], tally: &Tally) {
     page.family(
         "herder_info",
@@ -222,7 +227,7 @@ fn about_use(page: &mut Page, apps: &[AppStatus]) {
         "herder_app_cpu_ratio",
         "gauge",
         "What the app's processes use of one CPU: 1 = all of it.",
-        usage.map(|(label, usage)| (label, usage.cpu / 100.0)),
+        usage.map(|(label, usage)| (label, ratio(usage.cpu))),
     );
     let herds = apps
         .iter()
@@ -284,7 +289,7 @@ fn about_slots(page: &mut Page, apps: &[AppStatus]) {
         "herder_worker_cpu_ratio",
         "gauge",
         "What the worker of a slot uses of one CPU: 1 = all of it.",
-        usage.map(|(label, usage)| (label, usage.cpu / 100.0)),
+        usage.map(|(label, usage)| (label, ratio(usage.cpu))),
     );
 }
 
