@@ -129,10 +129,11 @@ fn finish(text: &Text<'_>, directory: &Path, options: &Options) -> Result<Loaded
         problems
     };
     let (mut apps, warnings) = match text.is_native {
-        true => (
-            native::read(text.root, directory).map_err(told)?,
-            Vec::new(),
-        ),
+        true => {
+            let apps = native::read(text.root, directory).map_err(told)?;
+            let doubts = native::doubts(text.root, &apps);
+            (apps, doubts)
+        }
         false => {
             let read = ecosystem::read(text.root, directory, options).map_err(told)?;
             (read.apps, read.notes)

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::check;
 use crate::mistake::Mistake;
 use crate::node::{At, Entry, Node};
+use crate::program;
 use crate::resolve::resolve;
 use crate::settings::{self, MAX_MISTAKES};
 
@@ -87,6 +88,24 @@ fn too_many(apps: &[Entry], defaults: Option<&Node>) -> Option<Mistake> {
     let is_too_much = copied.saturating_mul(apps.len()) > MAX_COPIES;
     let at = defaults.unwrap_or(&apps.first()?.node).at;
     is_too_much.then(|| Mistake::new(at, "these are too many defaults for so many apps"))
+}
+
+/// What will hardly be meant, although it may be right elsewhere: programs that are not in this PATH.
+pub(crate) fn doubts(root: &Node, apps: &[App]) -> Vec<Mistake> {
+    let doubt = |app: &App| {
+        let (setting, name) = program::not_in_path(app)?;
+        let entry = root
+            .get("apps")
+            .and_then(|apps| apps.table()?.iter().find(|entry| entry.name == app.name));
+        let own = entry.map(|entry| find(&entry.node, setting).unwrap_or(entry.at));
+        let at = own.unwrap_or(root.at);
+        let message = format!(
+            "app {}: {setting}: there is no program {name} in PATH",
+            app.name
+        );
+        Some(Mistake::new(at, message))
+    };
+    apps.iter().filter_map(doubt).collect()
 }
 
 /// In the order of the lines; the same is said once.

@@ -1,5 +1,6 @@
 //! From what people call a program to what is run.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -192,12 +193,31 @@ fn is_engine(interpreter: &str) -> bool {
 }
 
 fn in_path(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    is_in(name, &std::env::var_os("PATH").unwrap_or_default())
+}
+
+/// A program that an app names without a path, and that its PATH does not have.
+pub(crate) fn not_in_path(app: &App) -> Option<(&'static str, &str)> {
+    let first = app
+        .command
+        .first()
+        .map(|program| ("command", program.as_str()));
+    let interpreter = app.interpreter.as_deref().map(|name| ("interpreter", name));
+    let (setting, name) = first.or(interpreter)?;
+    let is_name = !name.contains('/') && !name.contains(char::is_whitespace);
+    let path = match app.env.get("PATH") {
+        Some(path) => String::from(path.clone()).into(),
+        None => std::env::var_os("PATH").unwrap_or_default(),
+    };
+    (is_name && !is_in(name, &path)).then_some((setting, name))
+}
+
+fn is_in(name: &str, path: &OsStr) -> bool {
     let can_run = |directory: PathBuf| {
         let there = std::fs::metadata(directory.join(name));
         there.is_ok_and(|there| there.is_file() && there.permissions().mode() & 0o111 != 0)
     };
-    !name.is_empty() && std::env::split_paths(&path).any(can_run)
+    !name.is_empty() && std::env::split_paths(path).any(can_run)
 }
 
 /// A file of the directory is named by its path: a bare name is looked up in PATH.

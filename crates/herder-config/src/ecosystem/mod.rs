@@ -15,6 +15,7 @@ use herder_api::problem::Problem;
 
 use crate::mistake::Mistake;
 use crate::node::{At, Node};
+use crate::settings::MAX_MISTAKES;
 use crate::{Options, check};
 
 /// What a file says.
@@ -47,6 +48,9 @@ pub(crate) fn read(root: &Node, directory: &Path, options: &Options) -> Result<R
     let mut apps = Vec::new();
     let mut names = BTreeMap::new();
     for node in nodes {
+        if mistakes.len() >= MAX_MISTAKES {
+            break;
+        }
         let Some(table) = node.table() else {
             let message = format!("here is {}, where an app should be", node.kind());
             mistakes.push(Mistake::new(node.at, message));

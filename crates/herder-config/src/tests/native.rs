@@ -235,6 +235,22 @@ fn the_same_can_be_said_in_json_and_yaml() {
 }
 
 #[test]
+fn a_program_that_is_nowhere_is_doubted() {
+    let scene = Scene::new("doubt");
+    let text = "[apps.a]\ncommand = ['no-such-program', 'x']\n[apps.b]\ncommand = 'no-such-program x'\n[apps.c]\ncommand = 'sleep'\n\
+                env = {PATH = '/nowhere'}\n";
+    let warnings = told(read(&scene, text).unwrap().warnings);
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(
+        warnings[0].ends_with(
+            "herder.toml:2:1: App a: command: there is no program no-such-program in PATH."
+        ),
+        "{warnings:?}"
+    );
+    assert!(warnings[1].contains("herder.toml:6:1"), "{warnings:?}");
+}
+
+#[test]
 fn workers_find_what_is_inherited_configured_and_chosen() {
     let mut order = HerdOrder {
         app: App {
