@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use herder_api::Problem;
 use herder_api::problem::ProblemKind;
@@ -13,6 +15,12 @@ use serde::Serialize;
 use super::Outcome;
 use super::failure::Failure;
 use crate::render::Screen;
+
+/// How long a daemon that has the home may take to answer, or to leave.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is asked meanwhile.
+const STEP: Duration = Duration::from_millis(20);
 
 /// What all verbs share.
 #[derive(Debug)]
@@ -46,7 +54,9 @@ impl Context {
     /// A client that starts the daemon if there is none.
     pub(crate) fn client(&self) -> Client {
         let home = self.home.clone();
-        Client::of_home(&self.home).starting(move || herder_daemon::summon(&home).map(|_pid| ()))
+        let client = Client::of_home(&self.home);
+        let socket = client.socket().to_owned();
+        client.starting(move || start(&home, &socket))
     }
 
     /// A client that takes it as it is.
@@ -115,6 +125,23 @@ impl Context {
     pub(crate) fn has_onlooker(&self) -> bool {
         let normal = self.volume == Volume::Normal && self.format == Format::Text;
         normal && self.screen.out.is_terminal()
+    }
+}
+
+/// Starts a daemon. One that is just ending still has the home: another is started when it is gone.
+fn start(home: &Path, socket: &Path) -> Result<(), Problem> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        herder_daemon::summon(home)?;
+        let found = UnixStream::connect(socket).map_err(|error| error.kind());
+        let absent = matches!(
+            found,
+            Err(ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+        );
+        if !absent || Instant::now() > end {
+            return Ok(());
+        }
+        std::thread::sleep(STEP);
     }
 }
 

@@ -86,6 +86,11 @@ pub(crate) fn by_option(mut problem: Problem) -> Problem {
     if let Some(place) = &problem.place {
         let is_setting = !place.contains([':', '/', ' ']) && place != STDIN;
         if is_setting {
+            // The message may begin with the setting's name.
+            let rest = problem.message.strip_prefix(place.as_str());
+            if let Some(rest) = rest.and_then(|rest| rest.strip_prefix(": ")) {
+                problem.message = rest.to_owned();
+            }
             problem.place = Some(super::options::option_of(place));
         }
     }

@@ -158,8 +158,13 @@ impl Running {
             };
             line += &style.paint(paint, mark);
         }
-        for (phase, number) in self.counts() {
+        let counts = self.counts();
+        for (phase, number) in &counts {
             line += &format!("  {number} {}", escape(phase));
+        }
+        // Nothing is seen to happen for a while, and that is as it should be.
+        if self.verb == "reload" && counts.keys().all(|phase| *phase == "ready") {
+            line += ", to prove themselves";
         }
         line
     }

@@ -27,6 +27,8 @@ pub(crate) struct Entry {
     pub(crate) connected: bool,
     /// What the herd said last.
     pub(crate) herd: Option<HerdStatus>,
+    /// When it said so, on the clock that never leaps.
+    pub(crate) herd_at: u64,
     /// What is done with it.
     pub(crate) task: Option<Task>,
     /// What its herd was asked for.
@@ -142,6 +144,7 @@ impl Entry {
             life: 0,
             connected: false,
             herd: None,
+            herd_at: 0,
             task: None,
             requests: BTreeMap::new(),
             note: None,
@@ -246,6 +249,24 @@ impl Entry {
         u16::try_from(ready.count()).unwrap_or(u16::MAX)
     }
 
+    /// What the herd said last, as it stands now: a herd that has nothing new to say says nothing.
+    fn herd_now(&self, now: Now) -> Option<HerdStatus> {
+        let mut herd = self.herd.clone()?;
+        let since = now.mono.saturating_sub(self.herd_at);
+        let workers = herd.slots.iter_mut().flat_map(|slot| &mut slot.workers);
+        for worker in workers.chain(&mut herd.others) {
+            worker.age_ms = worker.age_ms.saturating_add(since);
+        }
+        for wait in herd
+            .slots
+            .iter_mut()
+            .filter_map(|it| it.retry_in_ms.as_mut())
+        {
+            *wait = wait.saturating_sub(since);
+        }
+        Some(herd)
+    }
+
     /// For `herder list`. What it uses is added by who can look.
     pub(crate) fn status(&self, cpus: u16, now: Now) -> AppStatus {
         let slots = || self.herd.iter().flat_map(|herd| &herd.slots);
@@ -273,7 +294,7 @@ impl Entry {
             note,
             workers: self.workers(cpus),
             ready: self.ready(),
-            herd: self.herd.clone().filter(|_| self.has_herd()),
+            herd: self.herd_now(now).filter(|_| self.has_herd()),
             restarts: self.carried.0 + slots().map(|slot| slot.restarts).sum::<u64>(),
             failures: self.carried.1 + slots().map(|slot| slot.failures).sum::<u64>(),
             since_ms: self.since,
@@ -295,4 +316,41 @@ pub(crate) fn workers(app: &App, cpus: u16) -> u16 {
 /// Whether a worker in this phase takes what comes.
 pub(crate) fn is_serving(phase: &str) -> bool {
     matches!(phase, "ready" | "suspect")
+}
+
+#[cfg(test)]
+mod tests {
+    use herder_api::status::{SlotStatus, WorkerStatus};
+
+    use super::*;
+
+    #[test]
+    fn what_a_herd_said_a_while_ago_is_told_as_it_stands_now() {
+        let at = |mono| Now { mono, wall: mono };
+        let definition = Definition {
+            app: App::default(),
+            inherited: BTreeMap::new(),
+            profile: None,
+            source: None,
+        };
+        let mut entry = Entry::new(1, definition, at(0));
+        let worker = WorkerStatus {
+            age_ms: 500,
+            ..WorkerStatus::default()
+        };
+        let slot = SlotStatus {
+            retry_in_ms: Some(800),
+            workers: vec![worker],
+            ..SlotStatus::default()
+        };
+        entry.herd = Some(HerdStatus {
+            slots: vec![slot],
+            ..HerdStatus::default()
+        });
+        entry.herd_at = 1000;
+        let told = |now| entry.herd_now(at(now)).expect("it said something");
+        assert_eq!(told(1300).slots[0].workers[0].age_ms, 800);
+        assert_eq!(told(1300).slots[0].retry_in_ms, Some(500));
+        assert_eq!(told(9000).slots[0].retry_in_ms, Some(0));
+    }
 }

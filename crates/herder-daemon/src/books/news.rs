@@ -88,6 +88,7 @@ impl Books {
             return;
         };
         entry.herd = Some(status);
+        entry.herd_at = now.mono;
         let phase = entry.phase;
         self.tell_slots(id);
         if matches!(phase, Phase::Starting { .. }) {
