@@ -15,7 +15,6 @@ use crate::{native, resolve};
 pub fn diff(from: &App, to: &App) -> Vec<Change> {
     let (old, new) = (table(from), table(to));
     let (old_shown, new_shown) = (table(&redact(from)), table(&redact(to)));
-    let kind_changes = from.script.is_some() != to.script.is_some();
     let mut changes = Vec::new();
     for name in settings::all() {
         let depth = match settings::shape(name) {
@@ -32,12 +31,39 @@ pub fn diff(from: &App, to: &App) -> Vec<Change> {
         sides.compare(name, depth, &mut changes);
     }
     for change in &mut changes {
-        // Who accepts connections changes with it.
-        if kind_changes && matches!(change.setting.as_str(), "script" | "command") {
+        if is_fixed(&change.setting, from, to) {
             change.needs = StepKind::Restart;
         }
     }
     changes
+}
+
+/// What takes a restart only because of what else is so.
+fn is_fixed(setting: &str, from: &App, to: &App) -> bool {
+    match setting {
+        // Who accepts connections changes with it.
+        "script" | "command" => from.script.is_some() != to.script.is_some(),
+        "interpreter" => [from, to].into_iter().any(listens_otherwise),
+        // The primary of Node's cluster counts requests from its start on, or not at all.
+        "max_requests" => {
+            to.script.is_some() && from.max_requests.is_some() != to.max_requests.is_some()
+        }
+        // The sockets of libraries are theirs who may call them.
+        "user" | "group" => [from, to].into_iter().any(has_libraries),
+        _ => false,
+    }
+}
+
+fn listens_otherwise(app: &App) -> bool {
+    let interpreter = app.interpreter.as_deref().unwrap_or_default();
+    let name = interpreter.rsplit('/').next().unwrap_or_default();
+    name.starts_with("bun") || name.starts_with("deno")
+}
+
+fn has_libraries(app: &App) -> bool {
+    let built_in =
+        app.bus || !app.state.is_empty() || !app.jobs.is_empty() || app.jobs_file.is_some();
+    built_in || !app.libraries.is_empty()
 }
 
 /// What it takes to change a setting (`grace`, `env.PORT`, `logs.keep`) of an app that runs: `Update` (the daemon alone minds it),
@@ -229,6 +255,52 @@ mod tests {
                 .iter()
                 .all(|change| change.needs == StepKind::Restart),
             "{changes:?}"
+        );
+    }
+
+    #[test]
+    fn what_else_is_so_may_take_a_restart() {
+        let needs_of = |setting: &str, from: &App, to: &App| {
+            let changes = diff(from, to);
+            let change = changes.into_iter().find(|change| change.setting == setting);
+            change.map(|change| change.needs)
+        };
+        let counts = |most| App {
+            max_requests: most,
+            ..app()
+        };
+        assert_eq!(
+            needs_of("max_requests", &counts(Some(1)), &counts(Some(2))),
+            Some(StepKind::Reload)
+        );
+        assert_eq!(
+            needs_of("max_requests", &counts(None), &counts(Some(2))),
+            Some(StepKind::Restart)
+        );
+        let owned = |user: &str, bus| App {
+            user: Some(user.to_owned()),
+            bus,
+            ..app()
+        };
+        assert_eq!(
+            needs_of("user", &owned("a", false), &owned("b", false)),
+            Some(StepKind::Reload)
+        );
+        assert_eq!(
+            needs_of("user", &owned("a", true), &owned("b", true)),
+            Some(StepKind::Restart)
+        );
+        let by = |engine: &str| App {
+            interpreter: Some(engine.to_owned()),
+            ..app()
+        };
+        assert_eq!(
+            needs_of("interpreter", &by("node"), &by("/opt/node")),
+            Some(StepKind::Reload)
+        );
+        assert_eq!(
+            needs_of("interpreter", &by("node"), &by("/opt/bun")),
+            Some(StepKind::Restart)
         );
     }
 
