@@ -43,6 +43,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.0));
+        drop(std::fs::remove_dir_all(&self.0));
     }
 }
 
@@ -173,10 +174,20 @@ async fn a_daemon_that_is_just_being_restarted_is_waited_for() {
 struct Guard(std::process::Child);
 
 impl Guard {
-    fn new(word: &str) -> Guard {
+    async fn new(word: &str) -> Guard {
         let mut command = std::process::Command::new("sh");
         let command = command.args(["-c", "read line", word]);
-        Guard(command.stdin(std::process::Stdio::piped()).spawn().unwrap())
+        let command = command.stdin(std::process::Stdio::piped());
+        let guard = Guard(command.spawn().unwrap());
+        // It is spawned a moment before its arguments can be seen.
+        let arguments = format!("/proc/{}/cmdline", guard.0.id());
+        let seen = async {
+            while !std::fs::read_to_string(&arguments).unwrap().contains(word) {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), seen).await.unwrap();
+        guard
     }
 }
 
@@ -194,7 +205,7 @@ async fn a_guard_brings_its_daemon_back() {
     let socket = place.0.join("herder.sock");
     let client = Client::of_home(&place.0);
     for (word, comes_back) in [("daemon", true), ("other", false)] {
-        let guard = Guard::new(word);
+        let guard = Guard::new(word).await;
         std::fs::write(place.0.join("daemon.lock"), format!("{}\n", guard.0.id())).unwrap();
         let asking = tokio::spawn({
             let client = client.clone();
@@ -210,7 +221,6 @@ async fn a_guard_brings_its_daemon_back() {
         assert_eq!(asking.await.unwrap().is_ok(), comes_back, "{word}");
         std::fs::remove_file(&socket).unwrap();
     }
-    std::fs::remove_dir_all(&place.0).unwrap();
 }
 
 #[tokio::test]
