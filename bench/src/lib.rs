@@ -15,6 +15,7 @@
 //! - [`messages`]: clients that keep their connections;
 //! - [`calls`]: calls to a library, a contest of their own;
 //! - [`reloads`]: what a reload costs the clients, another one;
+//! - [`logs`]: how fast lines come into log files, another one;
 //! - [`measure`]: one measurement of one variant;
 //! - [`memory`]: what an idle herd needs;
 //! - [`contest`]: all of them, interleaved, and [`statistics`] of them;
@@ -26,6 +27,7 @@ pub mod answer;
 pub mod bare;
 pub mod calls;
 pub mod contest;
+pub mod logs;
 pub mod measure;
 pub mod memory;
 pub mod messages;

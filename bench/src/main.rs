@@ -1,4 +1,4 @@
-//! `cargo run --release -p herder-bench`: what a connection, a message and a call cost.
+//! `cargo run --release -p herder-bench`: what a connection, a message, a call and a line of a log cost.
 
 #![forbid(unsafe_code)]
 
@@ -6,6 +6,7 @@ use clap::Parser;
 use herder_bench::bare::Role;
 use herder_bench::calls::contest::{CallContest, SHAPES};
 use herder_bench::contest::Contest;
+use herder_bench::logs::{self, LogContest};
 use herder_bench::measure::Pressure;
 use herder_bench::reloads::{ReloadContest, Rival};
 use herder_bench::variant::Variant;
@@ -42,6 +43,9 @@ struct Options {
     /// Measure only reloads
     #[arg(long, conflicts_with_all = ["only", "calls"])]
     reloads: bool,
+    /// Measure only how fast lines come into log files
+    #[arg(long, conflicts_with_all = ["only", "calls", "reloads"])]
+    logs: bool,
     /// With --reloads: only these (more than one: --rival A --rival B)
     #[arg(long, value_name = "RIVAL", requires = "reloads")]
     rival: Vec<Rival>,
@@ -69,7 +73,7 @@ fn run(options: &Options) -> io::Result<ExitCode> {
     );
     let is_for_all = options.only.is_empty();
     let mut contests = Vec::new();
-    if !options.calls && !options.reloads {
+    if !options.calls && !options.reloads && !options.logs {
         let variants = if is_for_all {
             &Variant::ALL[..]
         } else {
@@ -78,11 +82,11 @@ fn run(options: &Options) -> io::Result<ExitCode> {
         contests = hold_contests(variants, rounds, time)?;
     }
     let mut calls = Vec::new();
-    if is_for_all && !options.reloads {
+    if is_for_all && !options.reloads && !options.logs {
         calls = hold_call_contests(rounds, time)?;
     }
     let mut reloads = ReloadContest::default();
-    if is_for_all && !options.calls {
+    if is_for_all && !options.calls && !options.logs {
         let rivals = if options.rival.is_empty() {
             &Rival::ALL[..]
         } else {
@@ -92,13 +96,18 @@ fn run(options: &Options) -> io::Result<ExitCode> {
         reloads = ReloadContest::hold(rivals, rounds.min(RELOAD_ROUNDS));
         writeln!(io::stdout(), "{}", reloads::report::table(&reloads))?;
     }
-    let mut memory = Vec::new();
+    let mut logs = LogContest::default();
     if is_for_all && !options.calls && !options.reloads {
+        logs = LogContest::hold(rounds, time);
+        writeln!(io::stdout(), "{}", logs::report::table(&logs))?;
+    }
+    let mut memory = Vec::new();
+    if is_for_all && !options.calls && !options.reloads && !options.logs {
         memory = memory::of_idle_herd(IDLE_WORKERS);
         write!(io::stdout(), "{}", report::memory(&memory))?;
     }
     if let Some(path) = &options.json {
-        let all = serde_json::json!({ "contests": contests, "calls": calls, "reloads": reloads, "idle_memory": memory });
+        let all = serde_json::json!({ "contests": contests, "calls": calls, "reloads": reloads, "logs": logs, "idle_memory": memory });
         fs::write(path, serde_json::to_vec_pretty(&all)?)?;
     }
     let clean = contests.iter().all(Contest::is_clean)
