@@ -89,6 +89,7 @@ pub(super) fn render(daemon: &DaemonStatus, apps: &[AppStatus], tally: &Tally) -
     let mut page = Page(String::new());
     about_daemon(&mut page, daemon, apps, tally);
     about_apps(&mut page, apps);
+    about_lives(&mut page, apps);
     about_use(&mut page, apps);
     about_slots(&mut page, apps);
     let incidents = tally.incidents.iter();
@@ -183,6 +184,9 @@ fn about_apps(page: &mut Page, apps: &[AppStatus]) {
         "How many of them are ready.",
         each(|app| app.ready.into()),
     );
+}
+
+fn about_lives(page: &mut Page, apps: &[AppStatus]) {
     let restarts = apps.iter().flat_map(|app| {
         let planned = app.restarts.saturating_sub(app.failures);
         let of = |reason, count| {

@@ -77,7 +77,18 @@ async fn the_last_lines_are_told() {
     query.contains = Some("message".to_owned());
     assert!(all(&stage, &query).await.is_empty(), "no sentence has it");
     query.contains = None;
-    query.stream = Some(LogStream::Out);
+}
+
+#[tokio::test]
+async fn lines_are_chosen_and_counted() {
+    let stage = Stage::new();
+    let many: String = (0..1000).map(|turn| format!("line {turn}\n")).collect();
+    write(&stage.directory.join("web-out.log"), &many);
+    let mut query = LogQuery {
+        lines: Some(3),
+        stream: Some(LogStream::Out),
+        ..LogQuery::default()
+    };
     query.contains = Some("99".to_owned());
     let told = all(&stage, &query).await;
     assert_eq!(
