@@ -5,7 +5,7 @@ use herder_api::control::Verb;
 use super::Outcome;
 use super::context::Context;
 use super::outcome::{act, action, show_list};
-use super::targets::{FileArgs, Targets, names};
+use super::targets::{by_program, FileArgs, Targets, names};
 
 /// Stop apps and take them out of the list.
 #[derive(clap::Args, Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, context: &Context) -> Outcome {
     let names = names(context, &args.targets.targets, &args.file)?;
     context.wait(async {
+        let names = by_program(context, names).await?;
         act(context, &action(Verb::Delete, names)).await?;
         show_list(context).await
     })

@@ -6,7 +6,7 @@ use super::Outcome;
 use super::context::{Context, environment};
 use super::options::Settings;
 use super::outcome::{act, action, show_list};
-use super::targets::{FileArgs, Sorted, Targets, sort, start_files};
+use super::targets::{by_program, FileArgs, Sorted, Targets, sort, start_files};
 
 const AFTER_HELP: &str = "\
 Settings that are given hold from now on. An app that is stopped is started. Of a file, all apps
@@ -55,7 +55,7 @@ pub(super) fn replace(args: Replace, context: &Context, verb: Verb, known: Known
             start_files(context, &files, &args.file, known).await?;
         }
         if !names.is_empty() {
-            let mut action = action(verb, names);
+            let mut action = action(verb, by_program(context, names).await?);
             action.environment = args.update_env.then(environment);
             action.profile = args.file.env.clone();
             action.settings = args.settings.table()?;

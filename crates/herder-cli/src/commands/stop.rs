@@ -5,7 +5,7 @@ use herder_api::control::Verb;
 use super::Outcome;
 use super::context::Context;
 use super::outcome::{act, action, show_list};
-use super::targets::{FileArgs, Targets, names};
+use super::targets::{by_program, FileArgs, Targets, names};
 
 /// Stop apps. They stay in the list.
 #[derive(clap::Args, Debug)]
@@ -24,6 +24,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, context: &Context) -> Outcome {
     let names = names(context, &args.targets.targets, &args.file)?;
     context.wait(async {
+        let names = by_program(context, names).await?;
         act(context, &action(Verb::Stop { now: args.now }, names)).await?;
         show_list(context).await
     })

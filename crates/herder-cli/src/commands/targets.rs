@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use herder_api::App;
 use herder_api::control::{Known, Start};
 use herder_config::{Loaded, Options, STDIN};
 
@@ -88,6 +89,48 @@ pub(crate) fn names(
     Ok(names)
 }
 
+/// Apps in place of the programs that they run: `herder restart app.js`.
+pub(crate) async fn by_program(
+    context: &Context,
+    words: Vec<String>,
+) -> Result<Vec<String>, Failure> {
+    if !words.iter().any(|word| is_program(word)) {
+        return Ok(words);
+    }
+    let client = context.client();
+    let mut apps = Vec::new();
+    for app in client.apps(&[]).await? {
+        apps.push(client.app(&app.name).await?.app);
+    }
+    let mut names = Vec::new();
+    for word in words {
+        let known = apps.iter().any(|app| app.name == word);
+        let path = Path::new(&word).canonicalize();
+        let path = path.ok().filter(|_| !known && is_program(&word));
+        let running = apps.iter().filter(|app| path.as_deref().is_some_and(|it| runs(app, it)));
+        let running: Vec<String> = running.map(|app| app.name.clone()).collect();
+        if running.is_empty() {
+            names.push(word);
+        } else {
+            names.extend(running);
+        }
+    }
+    Ok(names)
+}
+
+/// Whether a word can be nothing but a file, and is one.
+fn is_program(word: &str) -> bool {
+    word.contains(['/', '.']) && Path::new(word).is_file()
+}
+
+/// Whether an app runs this file: as a script, or as what an interpreter runs.
+fn runs(app: &App, path: &Path) -> bool {
+    let words = app.command.iter().map(Path::new);
+    let mut files = app.script.as_deref().into_iter().chain(words);
+    let cwd = app.cwd.as_deref().unwrap_or(Path::new("/"));
+    files.any(|file| cwd.join(file).canonicalize().is_ok_and(|it| it == path))
+}
+
 /// Starts everything that files define; what is known gets its new definition.
 pub(crate) async fn start_files(
     context: &Context,
@@ -111,4 +154,35 @@ pub(crate) async fn start_files(
 /// The file that is meant when none is named.
 pub(crate) fn default_file() -> Result<Option<PathBuf>, Failure> {
     Ok(herder_config::find(&directory()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_is_known_by_what_it_runs() {
+        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let file = here.join("Cargo.toml").canonicalize().expect("it is there");
+        let script = App {
+            script: Some(file.clone()),
+            ..App::default()
+        };
+        let interpreted = App {
+            command: vec!["python3".to_owned(), "./Cargo.toml".to_owned()],
+            cwd: Some(here),
+            ..App::default()
+        };
+        assert!(runs(&script, &file) && runs(&interpreted, &file));
+        assert!(!runs(&App::default(), &file));
+        assert!(!is_program("web") && !is_program("no/such/file") && !is_program("/^w/"));
+    }
+
+    #[test]
+    fn files_are_told_from_names() {
+        let words = ["web", "-", "/^w/", "missing.toml"].map(str::to_owned);
+        let sorted = sort(&words);
+        assert_eq!(sorted.files, [PathBuf::from("-")]);
+        assert_eq!(sorted.names, ["web", "/^w/", "missing.toml"]);
+    }
 }
