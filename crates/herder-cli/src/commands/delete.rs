@@ -5,7 +5,7 @@ use herder_api::control::Verb;
 use super::Outcome;
 use super::context::Context;
 use super::outcome::{act, action, show_list};
-use super::targets::{by_program, FileArgs, Targets, names};
+use super::targets::{FileArgs, Targets, by_program, names};
 
 /// Stop apps and take them out of the list.
 #[derive(clap::Args, Debug)]

@@ -6,7 +6,7 @@ use super::Outcome;
 use super::context::{Context, environment};
 use super::options::Settings;
 use super::outcome::{act, action, show_list};
-use super::targets::{by_program, FileArgs, Sorted, Targets, sort, start_files};
+use super::targets::{FileArgs, Sorted, Targets, by_program, sort, start_files};
 
 const AFTER_HELP: &str = "\
 Settings that are given hold from now on. An app that is stopped is started. Of a file, all apps

@@ -107,7 +107,9 @@ pub(crate) async fn by_program(
         let known = apps.iter().any(|app| app.name == word);
         let path = Path::new(&word).canonicalize();
         let path = path.ok().filter(|_| !known && is_program(&word));
-        let running = apps.iter().filter(|app| path.as_deref().is_some_and(|it| runs(app, it)));
+        let running = apps
+            .iter()
+            .filter(|app| path.as_deref().is_some_and(|it| runs(app, it)));
         let running: Vec<String> = running.map(|app| app.name.clone()).collect();
         if running.is_empty() {
             names.push(word);

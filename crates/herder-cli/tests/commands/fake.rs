@@ -107,7 +107,7 @@ impl Stage {
             .args(line.split_whitespace())
             .current_dir(self.directory.join("work"))
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HERDER_HOME", self.directory.join("home"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
