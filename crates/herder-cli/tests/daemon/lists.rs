@@ -1,0 +1,204 @@
+//! The list is kept, saved, applied.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use herder_api::App;
+use herder_api::app::Scalar;
+use herder_api::control::{Apply, StepKind, StopDaemon, Verb};
+use herder_api::problem::ProblemKind;
+use herder_api::status::AppPhase;
+
+use super::kit::{Place, environment, idle, pids};
+
+fn applied(apps: &[App]) -> Apply {
+    Apply {
+        apps: apps.to_vec(),
+        environment: environment(),
+        profile: None,
+        source: Some("/srv/herder.toml".into()),
+        fingerprint: None,
+    }
+}
+
+fn steps(place: &Place, apply: &Apply) -> Vec<(String, StepKind)> {
+    let plan = place.wait(async { place.client().plan(apply).await.unwrap() });
+    plan.steps
+        .into_iter()
+        .map(|step| (step.app, step.step))
+        .collect()
+}
+
+#[test]
+fn a_file_is_applied_and_only_what_differs_is_touched() {
+    let place = Place::new("apply");
+    place.daemon();
+    let first = applied(&[idle("web"), idle("api"), idle("old")]);
+    assert!(
+        steps(&place, &first)
+            .iter()
+            .all(|(_, step)| *step == StepKind::Start)
+    );
+    let told = place.told(async { place.client().apply(&first).await });
+    assert_eq!(told.end(), (3, 0));
+    assert!(
+        steps(&place, &first)
+            .iter()
+            .all(|(_, step)| *step == StepKind::Keep)
+    );
+    let before = pids(&place.app("api"));
+
+    let mut web = idle("web");
+    web.env
+        .insert("PASSWORD".to_owned(), Scalar::Text("one".to_owned()));
+    let mut api = idle("api");
+    api.namespace = "back".to_owned();
+    let mut next = applied(&[web.clone(), api.clone(), idle("new")]);
+    let plan = place.wait(async { place.client().plan(&next).await.unwrap() });
+    let kinds: BTreeMap<&str, StepKind> = plan
+        .steps
+        .iter()
+        .map(|it| (it.app.as_str(), it.step))
+        .collect();
+    assert_eq!(
+        kinds,
+        BTreeMap::from([
+            ("old", StepKind::Delete),
+            ("api", StepKind::Update),
+            ("web", StepKind::Reload),
+            ("new", StepKind::Start),
+        ])
+    );
+    assert_eq!(plan.steps[0].app, "old", "the order in which they are done");
+    assert!(!format!("{plan:?}").contains("one\""), "{plan:?}");
+
+    // Another secret is another plan, though both look the same.
+    next.fingerprint = Some(plan.fingerprint.clone());
+    web.env
+        .insert("PASSWORD".to_owned(), Scalar::Text("two".to_owned()));
+    let other = Apply {
+        apps: vec![web, api, idle("new")],
+        ..next.clone()
+    };
+    let refused = place.wait(async { place.client().apply(&other).await.err().unwrap() });
+    assert_eq!(refused.problem().kind, ProblemKind::Conflict);
+    let told = place.told(async { place.client().apply(&next).await });
+    assert_eq!(told.end(), (4, 0), "{told:?}");
+    assert!(place.find("old").is_none());
+    assert_eq!(pids(&place.app("api")), before);
+    assert_eq!(place.app("api").namespace, "back");
+    assert_eq!(place.app("new").phase, AppPhase::Online);
+}
+
+#[test]
+fn what_was_saved_comes_back() {
+    let place = Place::new("saved");
+    place.daemon();
+    let refused = place.wait(async { place.client().save().await.err().unwrap() });
+    assert_eq!(refused.problem().kind, ProblemKind::Conflict);
+    let refused = place.wait(async { place.client().resurrect().await.err().unwrap() });
+    assert_eq!(refused.problem().kind, ProblemKind::NotFound);
+    place.start(&[idle("web"), idle("off")]);
+    place.act(Verb::Stop { now: false }, "off").done("off");
+    place.told(async { place.client().save().await });
+    place.act(Verb::Delete, "all");
+    let told = place.told(async { place.client().resurrect().await });
+    told.done("web");
+    assert_eq!(place.app("web").phase, AppPhase::Online);
+    assert_eq!(place.app("off").phase, AppPhase::Stopped);
+}
+
+#[test]
+fn apps_that_ended_with_the_daemon_wait_for_a_resurrection() {
+    let place = Place::new("ended");
+    place.daemon();
+    place.start(&[idle("web")]).done("web");
+    let stop = StopDaemon { leave_apps: false };
+    place
+        .told(async { place.client().stop_daemon(stop).await })
+        .done("web");
+    place.bury();
+    place.daemon();
+    let status = place.app("web");
+    assert_eq!(status.phase, AppPhase::Stopped);
+    assert_eq!(status.note.as_deref(), Some("it ended with the daemon"));
+    place
+        .told(async { place.client().resurrect().await })
+        .done("web");
+}
+
+#[test]
+fn apps_that_are_left_are_found_again() {
+    let place = Place::new("left");
+    place.daemon();
+    place.start(&[idle("web")]).done("web");
+    let before = pids(&place.app("web"));
+    let stop = StopDaemon { leave_apps: true };
+    place.told(async { place.client().stop_daemon(stop).await });
+    place.bury();
+    place.daemon();
+    assert_eq!(pids(&place.app("web")), before);
+}
+
+#[test]
+fn a_list_that_is_broken_is_taken_from_the_one_before() {
+    let place = Place::new("broken");
+    place.daemon();
+    place.start(&[idle("web")]).done("web");
+    let before = pids(&place.app("web"));
+    place.kill_daemon();
+    let list = place.home().join("state/apps.json");
+    fs::write(&list, &fs::read(&list).unwrap()[..40]).unwrap();
+    place.daemon();
+    assert_eq!(pids(&place.app("web")), before);
+    assert!(place.home().join("state/apps.json.broken").exists());
+    assert!(place.complaints().contains("apps.json"));
+
+    // Both are gone: the herd itself is known by its order.
+    place.kill_daemon();
+    fs::remove_file(&list).unwrap();
+    fs::remove_file(list.with_extension("json.bak")).unwrap();
+    place.daemon();
+    assert_eq!(pids(&place.app("web")), before);
+}
+
+#[test]
+fn another_start_of_the_machine_starts_what_ran() {
+    let place = Place::new("boot");
+    place.daemon();
+    let mut manual = idle("manual");
+    manual.autostart = false;
+    place.start(&[idle("web"), idle("off"), manual]);
+    assert_eq!(place.app("manual").phase, AppPhase::Stopped);
+    place.act(Verb::Start, "manual").done("manual");
+    place.act(Verb::Stop { now: false }, "off").done("off");
+    let stop = StopDaemon { leave_apps: false };
+    place.told(async { place.client().stop_daemon(stop).await });
+    place.bury();
+    let path = place.home().join("state/apps.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    fs::write(&path, text.replace(boot.trim(), "another")).unwrap();
+    place.daemon();
+    place.until_phase("web", AppPhase::Online);
+    assert_eq!(place.app("off").phase, AppPhase::Stopped);
+    assert_eq!(place.app("manual").phase, AppPhase::Stopped);
+}
+
+#[test]
+fn r59_secrets_are_not_shown() {
+    let place = Place::new("secret");
+    place.daemon();
+    let mut app = idle("web");
+    app.env
+        .insert("API_TOKEN".to_owned(), Scalar::Text("canary".to_owned()));
+    place.start(&[app]).done("web");
+    let detail = place.wait(async { place.client().app("web").await.unwrap() });
+    let environment = place.wait(async { place.client().environment("web").await.unwrap() });
+    let shown = format!("{detail:?}{environment:?}{}", place.complaints());
+    assert!(!shown.contains("canary"), "{shown}");
+    assert_eq!(
+        environment.get("API_TOKEN").map(String::as_str),
+        Some("***")
+    );
+}

@@ -1,0 +1,9 @@
+//! The daemon with real processes: its two, its herds', and their workers.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod deaths;
+mod herds;
+mod homes;
+mod kit;
+mod lists;
+mod orders;
