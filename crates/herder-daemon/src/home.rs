@@ -306,9 +306,10 @@ pub(crate) fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<String>> {
 
 /// That something of the home cannot be used.
 pub(crate) fn unusable(path: &Path, error: &io::Error) -> Problem {
-    let kind = match error.kind() {
-        io::ErrorKind::PermissionDenied => ProblemKind::Forbidden,
-        _ => ProblemKind::Internal,
+    let kind = if error.kind() == io::ErrorKind::PermissionDenied {
+        ProblemKind::Forbidden
+    } else {
+        ProblemKind::Internal
     };
     let text = format!("{} cannot be used: {error}", path.display());
     let problem = Problem::new(kind, text);

@@ -26,17 +26,20 @@ impl Books {
         entry.connected = false;
         carry(entry);
         let problem = problem(entry, end, complaint);
-        let completed = matches!(&entry.finished, Some((outcome, _)) if outcome == "completed");
+        let outcome = entry.finished.take().map(|(outcome, _)| outcome);
         self.fail_requests(id, now);
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
         match entry.task.as_ref().map(|task| task.kind) {
-            Some(Kind::Holds { .. } | Kind::Stop { .. }) => return self.finish_stop(id, now),
+            Some(Kind::Holds(_) | Kind::Stop { .. }) => return self.finish_stop(id, now),
             Some(Kind::Start) | None => {}
         }
-        if completed {
-            return self.complete(id, now);
+        match outcome.as_deref() {
+            Some("completed") => return self.complete(id, now),
+            // A job is done once, for better or worse.
+            Some("failed") => return self.fail_start(id, problem, now),
+            _ => {}
         }
         if !entry.proven {
             return self.fail_start(id, problem, now);
@@ -109,7 +112,7 @@ fn problem(entry: &mut Entry, end: &End, mut complaint: Vec<String>) -> Problem 
     if let Some(verdict) = entry.verdict.take() {
         return verdict;
     }
-    let finished = entry.finished.take();
+    let finished = entry.finished.clone();
     let kind = match (end, &finished) {
         (End::Code(2), _) => ProblemKind::Invalid,
         (End::Code(3), _) => ProblemKind::BootFailed,
@@ -130,6 +133,13 @@ fn problem(entry: &mut Entry, end: &End, mut complaint: Vec<String>) -> Problem 
         (_, End::NotStarted(why), _) => format!("its keeper cannot be started: {why}"),
         (_, _, Some(said)) => said,
         (ProblemKind::BootFailed, _, None) => "no worker of it became ready".to_owned(),
+        (_, _, None)
+            if finished
+                .as_ref()
+                .is_some_and(|(outcome, _)| outcome == "failed") =>
+        {
+            "it failed, and is not to be started again".to_owned()
+        }
         (_, End::Code(code), None) => format!("its keeper ended with the exit status {code}"),
         (_, End::Signal(signal), None) => {
             let name = herder_sys::signal::Signal::from_number(*signal);

@@ -88,9 +88,25 @@ pub(crate) enum Kind {
     /// It is started.
     Start,
     /// It is to be stopped when those have stopped that depend on it; then `after`.
-    Holds { now: bool, after: After },
+    Holds(Wish),
     /// It is stopped; then `after`.
     Stop { after: After },
+}
+
+/// How an app is to be stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Wish {
+    pub(crate) pace: Pace,
+    pub(crate) after: After,
+}
+
+/// How fast.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pace {
+    /// Its workers finish what they have.
+    InOrder,
+    /// They are killed.
+    AtOnce,
 }
 
 /// What comes after a stop.

@@ -17,6 +17,8 @@ mod simulation;
 mod starts;
 mod stops;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod todos;
 mod waits;
 mod word;
@@ -28,7 +30,7 @@ use herder_api::herd::HerdOrder;
 use herder_api::status::AppStatus;
 
 use courses::Course;
-pub(crate) use entry::{Entry, Phase, workers};
+pub(crate) use entry::{Entry, Pace, Phase, workers};
 pub(crate) use list::{List, Rest, VERSION};
 pub(crate) use targets::Choice;
 pub(crate) use waits::check as check_dependencies;
@@ -154,7 +156,7 @@ impl Books {
     }
 
     /// Says whether an app's health checks pass.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for those who check it"))]
+    #[expect(dead_code, reason = "for those who check it")]
     pub(crate) fn set_health(&mut self, id: AppId, healthy: Option<bool>) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.healthy = healthy;

@@ -7,7 +7,7 @@ use herder_api::problem::ProblemKind;
 use herder_api::status::{HerdStatus, SlotStatus};
 
 use super::Books;
-use super::entry::{After, Kind, Phase, is_serving};
+use super::entry::{After, Kind, Pace, Phase, Wish, is_serving};
 use super::list::Rest;
 use super::word::{AppId, CourseId, Ending, News, Now};
 
@@ -48,7 +48,7 @@ impl Books {
         };
         let kind = entry.task.as_ref().map(|task| task.kind);
         match kind {
-            Some(Kind::Holds { .. } | Kind::Stop { .. }) => self.finish_stop(id, now),
+            Some(Kind::Holds(_) | Kind::Stop { .. }) => self.finish_stop(id, now),
             Some(Kind::Start) => entry.phase = Phase::Waits,
             None if entry.rest == Rest::None => {
                 let since = entry.since;
@@ -74,7 +74,8 @@ impl Books {
             } else if entry.task.is_none() {
                 // Whoever was to stop it did not live to see it.
                 let rest = entry.rest;
-                self.leave(&[], id, false, After::Rest(rest), now);
+                let (pace, after) = (Pace::InOrder, After::Rest(rest));
+                self.leave(&[], id, Wish { pace, after }, now);
             }
             self.note(&name, "herd_found", "info", message);
         }

@@ -19,6 +19,9 @@ pub(crate) struct Draft {
     parts: Vec<(Option<AppId>, Option<Definition>)>,
 }
 
+/// What is done, what changes, the app if it is known, and what it is to be.
+type Found = (StepKind, Vec<Change>, Option<AppId>, Option<Definition>);
+
 /// In which order kinds of steps are done.
 const ORDER: [StepKind; 7] = [
     StepKind::Delete,
@@ -65,10 +68,7 @@ impl Books {
         self.assemble(found)
     }
 
-    fn assemble(
-        &self,
-        found: Vec<(StepKind, Vec<Change>, Option<AppId>, Option<Definition>)>,
-    ) -> Draft {
+    fn assemble(&self, found: Vec<Found>) -> Draft {
         let mut steps = Vec::new();
         let mut parts = Vec::new();
         let mut hasher = DefaultHasher::new();

@@ -8,7 +8,7 @@ use herder_api::control::Progress;
 use herder_api::herd::{HerdAnswer, HerdRequest};
 use herder_api::status::{HerdStatus, SlotStatus, Verdict, WorkerStatus};
 
-use super::entry::Phase;
+use super::entry::{Pace, Phase};
 use super::word::{AppId, CourseId, Definition, Do, End, News, Now, Todo};
 use super::{Books, Places, Rest};
 
@@ -33,6 +33,11 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % limit
+    }
+
+    fn place(&mut self, length: usize) -> usize {
+        let place = self.below(u64::try_from(length).expect("short lists"));
+        usize::try_from(place).expect("a place in one")
     }
 
     fn one_in(&mut self, many: u64) -> bool {
@@ -277,9 +282,8 @@ impl World {
         let chosen: Vec<AppId> = chosen.collect();
         let todo = match self.dice.below(10) {
             0 | 1 => Todo::Start,
-            2 => Todo::Stop {
-                now: self.dice.one_in(2),
-            },
+            2 if self.dice.one_in(2) => Todo::Stop(Pace::AtOnce),
+            2 => Todo::Stop(Pace::InOrder),
             3 => Todo::Restart(None),
             4 | 5 => Todo::Reload(None),
             6 => Todo::Delete,
@@ -296,7 +300,7 @@ impl World {
         if self.mail.is_empty() {
             return;
         }
-        let place = self.dice.below(self.mail.len() as u64) as usize;
+        let place = self.dice.place(self.mail.len());
         let id = self.mail[place].0;
         let first = self.mail.iter().position(|(other, ..)| *other == id);
         let (id, life, news) = self.mail.remove(first.expect("it is one of them"));
@@ -308,7 +312,7 @@ impl World {
         if ids.is_empty() {
             return self.deliver();
         }
-        let id = ids[self.dice.below(ids.len() as u64) as usize];
+        let id = ids[self.dice.place(ids.len())];
         let dies = self.faults && self.dice.one_in(15);
         let breaks = self.faults && self.dice.one_in(10);
         let Some(herd) = self.herds.get_mut(&id) else {
@@ -370,8 +374,9 @@ impl World {
         } else {
             "rolled_back"
         };
-        let answer = match what {
-            HerdRequest::Reload | HerdRequest::Upgrade => HerdAnswer::Verdict {
+        let has_verdict = matches!(what, HerdRequest::Reload | HerdRequest::Upgrade);
+        let answer = if has_verdict {
+            HerdAnswer::Verdict {
                 verdict: Verdict {
                     operation: "reload".to_owned(),
                     outcome: outcome.to_owned(),
@@ -381,8 +386,9 @@ impl World {
                     at: self.verdicts.to_string(),
                     took_ms: 1,
                 },
-            },
-            _ => HerdAnswer::Done { count: 1 },
+            }
+        } else {
+            HerdAnswer::Done { count: 1 }
         };
         let answer = Ok(answer);
         self.post(id, life, News::Answer { request, answer });

@@ -7,7 +7,7 @@ use herder_api::herd::HerdRequest;
 use herder_api::problem::ProblemKind;
 
 use super::Books;
-use super::entry::{After, Entry, Kind, Phase, Task};
+use super::entry::{After, Entry, Kind, Pace, Phase, Task, Wish};
 use super::list::Rest;
 use super::word::{AppId, CourseId, Do, Ending, Now, Todo};
 
@@ -41,19 +41,13 @@ impl Books {
         let leaving = self.entries.values().filter(|it| it.is_leaving());
         let leaving: Vec<AppId> = leaving.map(|entry| entry.id).collect();
         for id in leaving {
-            self.begin_stop(id, true, now);
+            self.begin_stop(id, Pace::AtOnce, now);
         }
     }
 
     /// It is to end; then `after`.
-    pub(super) fn leave(
-        &mut self,
-        courses: &[CourseId],
-        id: AppId,
-        fast: bool,
-        after: After,
-        now: Now,
-    ) {
+    pub(super) fn leave(&mut self, courses: &[CourseId], id: AppId, wish: Wish, now: Now) {
+        let after = wish.after;
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
@@ -64,7 +58,7 @@ impl Books {
             let name = entry.name().to_owned();
             match task.kind {
                 Kind::Start => self.overtake(&task, &name, after, now),
-                Kind::Holds { after: old, .. } | Kind::Stop { after: old } => {
+                Kind::Holds(Wish { after: old, .. }) | Kind::Stop { after: old } => {
                     begun = matches!(task.kind, Kind::Stop { .. });
                     if old == After::Start && after != After::Start {
                         self.overtake(&task, &name, after, now);
@@ -78,14 +72,14 @@ impl Books {
         let kind = if begun {
             Kind::Stop { after }
         } else {
-            Kind::Holds { now: fast, after }
+            Kind::Holds(wish)
         };
         self.set_task(id, kind, joined, now);
         let is_running = self.entries.get(&id).is_some_and(Entry::has_herd);
         if !is_running {
             self.finish_stop(id, now);
-        } else if begun && fast {
-            self.begin_stop(id, true, now);
+        } else if begun && wish.pace == Pace::AtOnce {
+            self.begin_stop(id, wish.pace, now);
         }
     }
 
@@ -117,26 +111,27 @@ impl Books {
     pub(super) fn advance_stops(&mut self, now: Now) -> bool {
         let held = self.entries.values().filter_map(|entry| {
             let task = entry.task.as_ref()?;
-            let Kind::Holds { now: fast, .. } = task.kind else {
+            let Kind::Holds(Wish { pace, .. }) = task.kind else {
                 return None;
             };
-            let is_free = fast || !self.is_needed(entry, &task.courses);
-            (is_free && entry.has_herd()).then_some((entry.id, fast))
+            let is_free = pace == Pace::AtOnce || !self.is_needed(entry, &task.courses);
+            (is_free && entry.has_herd()).then_some((entry.id, pace))
         });
-        let held: Vec<(AppId, bool)> = held.collect();
-        for (id, fast) in &held {
-            self.begin_stop(*id, *fast, now);
+        let held: Vec<(AppId, Pace)> = held.collect();
+        for (id, pace) in &held {
+            self.begin_stop(*id, *pace, now);
         }
         !held.is_empty()
     }
 
     /// Its herd is told to end.
-    pub(super) fn begin_stop(&mut self, id: AppId, fast: bool, now: Now) {
+    pub(super) fn begin_stop(&mut self, id: AppId, pace: Pace, now: Now) {
+        let fast = pace == Pace::AtOnce;
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
         if let Some(task) = &mut entry.task
-            && let Kind::Holds { after, .. } = task.kind
+            && let Kind::Holds(Wish { after, .. }) = task.kind
         {
             task.kind = Kind::Stop { after };
         }
@@ -200,7 +195,7 @@ impl Books {
         entry.note = None;
         entry.since = Some(now.wall);
         let name = entry.name().to_owned();
-        let (Kind::Stop { after } | Kind::Holds { after, .. }) = task.kind else {
+        let (Kind::Stop { after } | Kind::Holds(Wish { after, .. })) = task.kind else {
             return;
         };
         let took = now.mono.saturating_sub(task.since);
@@ -213,7 +208,6 @@ impl Books {
                 {
                     next.since = task.since;
                 }
-                return;
             }
             After::Rest(rest) => {
                 entry.rest = rest;

@@ -103,21 +103,28 @@ impl Books {
     }
 }
 
-/// How many letters have to change, at most 64 of each looked at.
+/// How many letters have to change, or to change places with the next; at most 64 are looked at.
 fn distance(one: &str, other: &str) -> usize {
     let one: Vec<char> = one.to_lowercase().chars().take(64).collect();
     let other: Vec<char> = other.to_lowercase().chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (place, letter) in one.iter().enumerate() {
-        let mut before = row[0];
-        row[0] = place + 1;
+    let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];
+    for (line, letter) in one.iter().enumerate() {
+        let mut row = vec![line + 1];
         for (column, against) in other.iter().enumerate() {
-            let replaced = before + usize::from(letter != against);
-            before = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(before + 1);
+            let replaced = rows[line][column] + usize::from(letter != against);
+            let mut least = replaced
+                .min(row[column] + 1)
+                .min(rows[line][column + 1] + 1);
+            let is_swapped =
+                line > 0 && column > 0 && *letter == other[column - 1] && one[line - 1] == *against;
+            if is_swapped {
+                least = least.min(rows[line - 1][column - 1] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[other.len()]
+    rows[one.len()][other.len()]
 }
 
 #[cfg(test)]
@@ -125,11 +132,11 @@ mod tests {
     use super::distance;
 
     #[test]
-    fn distances_are_those_of_levenshtein() {
+    fn letters_that_change_places_are_one_mistake() {
         for (one, other, expected) in [
             ("", "", 0),
             ("web", "web", 0),
-            ("wbe", "web", 2),
+            ("wbe", "web", 1),
             ("we", "web", 1),
             ("WEB", "web", 0),
             ("kitten", "sitting", 3),

@@ -6,7 +6,7 @@ use herder_api::herd::HerdRequest;
 use herder_api::problem::ProblemKind;
 
 use super::Books;
-use super::entry::{After, Kind, Pending, Phase, is_alone};
+use super::entry::{After, Kind, Pace, Pending, Phase, Wish, is_alone};
 use super::list::Rest;
 use super::word::{AppId, CourseId, Definition, Do, Now, Todo};
 
@@ -19,14 +19,15 @@ impl Books {
         }
         match todo {
             Todo::Start => self.start(course, id, now),
-            Todo::Stop { now: fast } => {
-                self.leave(&[course], id, fast, After::Rest(Rest::Stopped), now);
+            Todo::Stop(pace) => {
+                let after = After::Rest(Rest::Stopped);
+                self.leave(&[course], id, Wish { pace, after }, now);
             }
-            Todo::End(rest) => self.leave(&[course], id, false, After::Rest(rest), now),
+            Todo::End(rest) => self.leave(&[course], id, in_order(After::Rest(rest)), now),
             Todo::Restart(next) => self.restart(course, id, next, now),
             Todo::Reload(next) => self.reload(course, id, next, now),
-            Todo::Delete => self.leave(&[course], id, false, After::Delete, now),
-            Todo::Scale(workers, next) => self.scale(course, id, workers, next, now),
+            Todo::Delete => self.leave(&[course], id, in_order(After::Delete), now),
+            Todo::Scale(workers, next) => self.scale(course, id, (workers, next), now),
             Todo::Update(next) => {
                 self.define(id, *next);
                 self.finish(course, id, Ok("taken over".to_owned()), now);
@@ -68,7 +69,7 @@ impl Books {
             entry.definition = *next;
             self.save();
         }
-        self.leave(&[course], id, false, After::Start, now);
+        self.leave(&[course], id, in_order(After::Start), now);
     }
 
     fn reload(&mut self, course: CourseId, id: AppId, next: Option<Box<Definition>>, now: Now) {
@@ -100,15 +101,14 @@ impl Books {
         }
         let order = Box::new(self.order_of(next.as_deref().unwrap_or(&entry.definition)));
         self.actions.push_back(Do::WriteOrder { order });
-        self.pend(course, id, HerdRequest::Reload, next, now);
+        self.pend(course, id, (HerdRequest::Reload, next), now);
     }
 
     fn scale(
         &mut self,
         course: CourseId,
         id: AppId,
-        workers: u16,
-        next: Option<Box<Definition>>,
+        (workers, next): (u16, Option<Box<Definition>>),
         now: Now,
     ) {
         let Some(entry) = self.entries.get(&id) else {
@@ -124,7 +124,7 @@ impl Books {
             }
             (Phase::Online, None) if !entry.requests.values().any(Pending::is_alone) => {
                 let what = HerdRequest::Scale { workers };
-                self.pend(course, id, what, Some(next), now);
+                self.pend(course, id, (what, Some(next)), now);
             }
             _ => self.refuse(course, id, now),
         }
@@ -142,7 +142,7 @@ impl Books {
             if alone {
                 return self.refuse(course, id, now);
             }
-            return self.pend(course, id, what, None, now);
+            return self.pend(course, id, (what, None), now);
         }
         let result = match what {
             HerdRequest::FlushLogs => {
@@ -170,13 +170,12 @@ impl Books {
         self.finish(course, id, result, now);
     }
 
-    /// Asks the herd as soon as it is connected.
+    /// Asks the herd as soon as it is connected. With a good answer the app is what stands beside.
     fn pend(
         &mut self,
         course: CourseId,
         id: AppId,
-        what: HerdRequest,
-        next: Option<Box<Definition>>,
+        (what, next): (HerdRequest, Option<Box<Definition>>),
         now: Now,
     ) {
         let request = self.next_request;
@@ -254,7 +253,7 @@ impl Books {
         let what = match (&entry.task, entry.phase) {
             (Some(task), _) => match task.kind {
                 Kind::Start => "started",
-                Kind::Holds { after, .. } | Kind::Stop { after } => match after {
+                Kind::Holds(Wish { after, .. }) | Kind::Stop { after } => match after {
                     After::Rest(_) => "stopped",
                     After::Start => "restarted",
                     After::Delete => "deleted",
@@ -276,6 +275,11 @@ impl Books {
         let problem = Problem::new(ProblemKind::Conflict, text).hint("try again when that is done");
         self.finish(course, id, Err(problem), now);
     }
+}
+
+fn in_order(after: After) -> Wish {
+    let pace = Pace::InOrder;
+    Wish { pace, after }
 }
 
 /// `1 worker`, `4 workers`.

@@ -9,6 +9,7 @@ use herder_api::status::HerdStatus;
 use herder_api::{App, Problem};
 use serde::{Deserialize, Serialize};
 
+use super::entry::Pace;
 use super::list::Rest;
 
 /// An app's number.
@@ -96,10 +97,7 @@ pub(crate) enum Todo {
     /// It shall run.
     Start,
     /// It shall not.
-    Stop {
-        /// Without grace.
-        now: bool,
-    },
+    Stop(Pace),
     /// The daemon ends, and it with it.
     End(Rest),
     /// It is stopped and started, perhaps as something else.
@@ -121,7 +119,7 @@ impl Todo {
     pub(crate) fn verb(&self) -> &'static str {
         match self {
             Todo::Start => "start",
-            Todo::Stop { .. } | Todo::End(_) => "stop",
+            Todo::Stop(_) | Todo::End(_) => "stop",
             Todo::Restart(_) => "restart",
             Todo::Reload(_) => "reload",
             Todo::Delete => "delete",

@@ -9,7 +9,7 @@ use herder_api::{App, Problem};
 use herder_sys::signal::Signal;
 
 use super::Shell;
-use crate::books::{AppId, Choice, Definition, Todo, check_dependencies, workers};
+use crate::books::{AppId, Choice, Definition, Pace, Todo, check_dependencies, workers};
 
 /// The highest number of a signal.
 const SIGNALS: i32 = 64;
@@ -175,7 +175,8 @@ impl Shell {
                 (Some(next), Some(entry)) if !entry.has_herd() => Todo::Restart(Some(next)),
                 _ => Todo::Start,
             },
-            Verb::Stop { now } => Todo::Stop { now: *now },
+            Verb::Stop { now: true } => Todo::Stop(Pace::AtOnce),
+            Verb::Stop { now: false } => Todo::Stop(Pace::InOrder),
             Verb::Restart => Todo::Restart(next),
             Verb::Reload => Todo::Reload(next),
             Verb::Delete => Todo::Delete,

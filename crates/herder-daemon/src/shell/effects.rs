@@ -147,6 +147,7 @@ impl Shell {
             orders: receiver,
             bell: self.bell.clone(),
             journal: self.journal.clone(),
+            logs: herder_logs::Settings::of(&order.app, &order.log_dir).ok(),
         }));
     }
 

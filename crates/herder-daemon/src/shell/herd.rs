@@ -30,6 +30,9 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(2), Duration::from_se
 /// How long what a dead herd has said is read.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// How many last lines are told.
+const LINES: usize = 20;
+
 /// The number of a question that the daemon asks by itself.
 const OWN: u64 = 0;
 
@@ -59,6 +62,8 @@ pub(crate) struct Life {
     /// Rings when something was made in the directory of sockets.
     pub(crate) bell: watch::Receiver<u64>,
     pub(crate) journal: Journal,
+    /// Where its workers' lines go.
+    pub(crate) logs: Option<herder_logs::Settings>,
 }
 
 /// Its keeper, and its master once it has greeted.
@@ -67,6 +72,8 @@ struct Watched {
     master: Option<PidFd>,
     /// How it was to be ended before anybody knew who it is.
     owed: Option<Ending>,
+    /// How its master said that it ends, when it did not say with which last words.
+    silent_end: Option<String>,
 }
 
 /// Why a connection is over.
@@ -85,6 +92,7 @@ pub(crate) async fn follow(mut life: Life) {
         keeper,
         master: None,
         owed: None,
+        silent_end: None,
     };
     let (socket, bell) = (life.socket.clone(), life.bell.clone());
     loop {
@@ -109,6 +117,13 @@ pub(crate) async fn follow(mut life: Life) {
         Some((pidfd, true)) => end_of(&pidfd.get_ref().0),
         _ => End::Unknown,
     };
+    if let Some(outcome) = watched.silent_end.take() {
+        let last_lines = life.last_lines();
+        life.tell(News::Finished {
+            outcome,
+            last_lines,
+        });
+    }
     let complaint = keeper::complaint(&life.home, &life.name);
     life.tell(News::Gone { end, complaint });
 }
@@ -117,6 +132,15 @@ impl Life {
     fn tell(&self, news: News) {
         // Without the books there is nobody to be told.
         drop(self.inbox.send((self.id, self.life, news)));
+    }
+
+    /// What its workers printed last, from their files. A herd that is gone has written everything.
+    fn last_lines(&self) -> Vec<String> {
+        let files = self.logs.as_ref().map(herder_logs::Settings::present);
+        let filter = herder_logs::Filter::default();
+        let lines = herder_logs::tail(&files.unwrap_or_default(), LINES, &filter);
+        let lines = lines.unwrap_or_default().into_iter();
+        lines.map(|line| line.line).collect()
     }
 
     /// While nobody listens: waits for the end, and does what can be done without words.
@@ -213,8 +237,14 @@ impl Life {
                         // The status comes in its own time; who waits for the app wants it now.
                         drop(say(writer, OWN, HerdRequest::Status).await);
                     }
-                    if let Some(news) = finished(&told) {
-                        self.tell(news);
+                    if let Some((outcome, last_lines)) = finished(&told) {
+                        if last_lines.is_empty() && outcome == "failed" {
+                            watched.silent_end = Some(outcome.clone());
+                        }
+                        self.tell(News::Finished {
+                            outcome,
+                            last_lines,
+                        });
                     }
                     self.journal.pass_on(told);
                 }
@@ -343,7 +373,7 @@ fn event_of(app: &str, mut event: std::collections::BTreeMap<String, Value>) -> 
     }
 }
 
-fn finished(event: &DaemonEvent) -> Option<News> {
+fn finished(event: &DaemonEvent) -> Option<(String, Vec<String>)> {
     if event.event != "finished" {
         return None;
     }
@@ -351,10 +381,7 @@ fn finished(event: &DaemonEvent) -> Option<News> {
     let lines = event.fields.get("last_lines").and_then(Value::as_array);
     let lines = lines.into_iter().flatten();
     let last_lines = lines.filter_map(|line| line.as_str().map(str::to_owned));
-    Some(News::Finished {
-        outcome,
-        last_lines: last_lines.collect(),
-    })
+    Some((outcome, last_lines.collect()))
 }
 
 /// Lines of bounded length.

@@ -16,7 +16,7 @@ use crate::home::{self, Durable, Home, order_name};
 use crate::lock::{self, Taken};
 
 /// How much of what a keeper complained of is read.
-const COMPLAINT: u64 = 16 << 10;
+const COMPLAINT: usize = 16 << 10;
 
 /// A keeper that lives, or lived a moment ago.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ pub(crate) fn write_order(home: &Home, order: &HerdOrder) -> io::Result<()> {
 pub(crate) fn complaint(home: &Home, name: &str) -> Vec<String> {
     let bytes = home::read(home.herds(), &complaints(name));
     let bytes = bytes.ok().flatten().unwrap_or_default();
-    let start = bytes.len().saturating_sub(COMPLAINT as usize);
+    let start = bytes.len().saturating_sub(COMPLAINT);
     let text = String::from_utf8_lossy(&bytes[start..]);
     text.lines().map(str::to_owned).collect()
 }

@@ -65,7 +65,6 @@ pub(crate) struct Shell {
     leaving: Option<Mark>,
     /// When the herds of the list were not looked for yet.
     holders: Option<keeper::Holders>,
-    stops: u32,
 }
 
 impl Shell {
@@ -102,7 +101,6 @@ impl Shell {
             began: (Instant::now(), wall),
             leaving: None,
             holders: None,
-            stops: 0,
         };
         shell.restore(settings.resurrect)?;
         Ok((desk, shell))
@@ -167,27 +165,24 @@ impl Shell {
 
     fn signal(&mut self, signal: Signal) {
         let now = self.now();
-        match signal {
-            Signal::Terminate | Signal::Interrupt | Signal::Quit => {
-                self.stops += 1;
-                if self.books.is_closing() || self.stops > 1 {
-                    return self.books.hurry(now);
-                }
-                let text = format!("{signal}: the apps are stopped, then the daemon");
-                self.journal.note("", "stopping", "info", text);
-                // They shall run again when the daemon does.
-                self.books.close_down(Rest::None, now);
-            }
-            Signal::User1 => {
-                self.journal.reopen();
-                let ids = self.books.entries().map(|entry| entry.id);
-                let request = herder_api::herd::HerdRequest::ReopenLogs;
-                let stage = ids.map(|id| (id, Todo::Request(request.clone())));
-                let stage = stage.collect();
-                self.books.begin(vec![stage], now);
-            }
-            Signal::User2 => self.leaving = Some(Mark::Upgrade),
-            _ => {}
+        if signal == Signal::User2 {
+            self.leaving = Some(Mark::Upgrade);
+        } else if signal == Signal::User1 {
+            self.journal.reopen();
+            let ids = self.books.entries().map(|entry| entry.id);
+            let request = herder_api::herd::HerdRequest::ReopenLogs;
+            let stage = ids.map(|id| (id, Todo::Request(request.clone())));
+            let stage = stage.collect();
+            self.books.begin(vec![stage], now);
+        } else if signal == Signal::Hangup {
+            // There is no file of the daemon's own to read again.
+        } else if self.books.is_closing() {
+            self.books.hurry(now);
+        } else {
+            let text = format!("{signal}: the apps are stopped, then the daemon");
+            self.journal.note("", "stopping", "info", text);
+            // They shall run again when the daemon does.
+            self.books.close_down(Rest::None, now);
         }
     }
 
