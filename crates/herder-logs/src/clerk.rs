@@ -6,13 +6,16 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::attic::Attic;
 use crate::outlet::{News, Outlet, Tell};
 
 /// How much of one process's lines may wait, in bytes of memory.
 pub(crate) const LIMIT: usize = 1024 * 1024;
+
+/// How often the losses of one process are told at most.
+pub(crate) const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// What a waiting block costs besides its bytes.
 const OVERHEAD: usize = size_of::<Job>();
@@ -42,6 +45,16 @@ struct Account {
     lost: u64,
     /// Nothing is taken until half of the room is free, so that the loss is one gap and not a sieve.
     closed: bool,
+    /// When a loss was told last.
+    told: Option<Instant>,
+}
+
+impl Account {
+    /// When the loss may be told.
+    fn due(&self) -> Option<Instant> {
+        let now = Instant::now();
+        (self.lost > 0).then(|| self.told.map_or(now, |at| at + TELL_EVERY))
+    }
 }
 
 enum Job {
@@ -54,6 +67,7 @@ enum Job {
     },
     Reopen,
     Empty,
+    Forget(u64),
 }
 
 impl Clerk {
@@ -86,6 +100,11 @@ impl Clerk {
 
     pub(crate) fn empty(&self) {
         self.ask(Job::Empty);
+    }
+
+    /// The process is gone.
+    pub(crate) fn forget(&self, process: u64) {
+        self.ask(Job::Forget(process));
     }
 
     fn ask(&self, job: Job) {
@@ -151,6 +170,10 @@ impl Shared {
                 }
                 Job::Reopen => outlets.iter_mut().for_each(Outlet::reopen),
                 Job::Empty => outlets.iter_mut().for_each(Outlet::empty),
+                Job::Forget(process) => {
+                    let account = self.lock().accounts.remove(&process);
+                    self.lost(process, account.map_or(0, |it| it.lost));
+                }
                 Job::Write {
                     file,
                     process,
@@ -172,7 +195,7 @@ impl Shared {
         }
     }
 
-    /// The next job; files that become too old meanwhile are put away.
+    /// The next job. Meanwhile files that become too old are put away, and losses are told.
     fn next(&self, outlets: &mut [Outlet]) -> Option<Job> {
         let mut inner = self.lock();
         loop {
@@ -182,47 +205,55 @@ impl Shared {
             if inner.closed {
                 return None;
             }
-            let expires = outlets.iter().filter_map(|it| it.writer.expires()).min();
-            inner = match expires {
-                None => self
+            let expires = outlets.iter().filter_map(|it| it.writer.expires());
+            let losses = inner.accounts.values().filter_map(Account::due);
+            let Some(at) = expires.chain(losses).min() else {
+                inner = self
                     .changed
                     .wait(inner)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(at) => {
-                    let time = at.saturating_duration_since(Instant::now());
-                    let waited = self.changed.wait_timeout(inner, time);
-                    let (inner, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-                    if timeout.timed_out() {
-                        drop(inner);
-                        put_away_old(outlets.iter_mut());
-                        self.lock()
-                    } else {
-                        inner
-                    }
-                }
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
             };
+            let time = at.saturating_duration_since(Instant::now());
+            let waited = self.changed.wait_timeout(inner, time);
+            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            inner = guard;
+            if timeout.timed_out() {
+                drop(inner);
+                put_away_old(outlets.iter_mut());
+                self.tell_losses();
+                inner = self.lock();
+            }
         }
     }
 
-    /// Takes a block off its process's account. When it was written, what was lost before is told.
+    /// Takes a block off its process's account.
     fn settle(&self, process: u64, bytes: usize, lost: u64) {
         let mut inner = self.lock();
         let Some(account) = inner.accounts.get_mut(&process) else {
             return;
         };
-        account.bytes -= bytes + OVERHEAD;
+        account.bytes = account.bytes.saturating_sub(bytes + OVERHEAD);
         account.lost += lost;
-        let (empty, open) = (account.bytes == 0, account.bytes <= LIMIT / 2);
-        let told = if lost == 0 && open {
-            std::mem::take(&mut account.lost)
-        } else {
-            0
-        };
-        if empty && account.lost == 0 {
-            inner.accounts.remove(&process);
-        }
+        let is_due = account.due().is_some_and(|at| at <= Instant::now());
         drop(inner);
-        self.lost(process, told);
+        if is_due && lost == 0 {
+            self.tell_losses();
+        }
+    }
+
+    fn tell_losses(&self) {
+        let now = Instant::now();
+        let mut told = Vec::new();
+        for (&process, account) in &mut self.lock().accounts {
+            if account.due().is_some_and(|at| at <= now) {
+                account.told = Some(now);
+                told.push((process, std::mem::take(&mut account.lost)));
+            }
+        }
+        for (process, lines) in told {
+            self.lost(process, lines);
+        }
     }
 
     fn lost(&self, process: u64, lines: u64) {

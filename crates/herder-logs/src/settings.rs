@@ -94,9 +94,13 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// When `logs.time_format` is no format of a time, or a file has no name.
+    /// When `logs.time_format` is no format of a time, a file has no name, or the app's name cannot be one.
     pub fn of(app: &App, directory: &Path) -> Result<Settings, Problem> {
         let logs = &app.logs;
+        if app.name.is_empty() || app.name.contains(['/', '\0']) {
+            let text = format!("{:?} is no name of an app.", app.name);
+            return Err(Problem::new(ProblemKind::Invalid, text).place("name"));
+        }
         let time = match &logs.time_format {
             None => TimeFormat::default(),
             Some(text) => text.parse().map_err(|error| {
@@ -195,4 +199,43 @@ fn of_each(path: &Path) -> BTreeMap<Owner, PathBuf> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<Settings, Problem> {
+        let app: App = serde_json::from_str(text).expect("an app");
+        Settings::of(&app, Path::new("/logs"))
+    }
+
+    #[test]
+    fn files_have_the_apps_name_and_stand_in_the_directory() {
+        let settings = of(r#"{"name":"web"}"#).expect("settings");
+        assert_eq!(settings.out, Some("/logs/web-out.log".into()));
+        assert_eq!(settings.error, Some("/logs/web-error.log".into()));
+        let text = r#"{"name":"web","logs":{"out":"/var/log/a.log","error":"b/c.log"}}"#;
+        let settings = of(text).expect("settings");
+        assert_eq!(settings.out, Some("/var/log/a.log".into()));
+        assert_eq!(settings.error, Some("/logs/b/c.log".into()));
+        let settings = of(r#"{"name":"web","logs":{"enabled":false}}"#).expect("settings");
+        assert_eq!((settings.out, settings.error), (None, None));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_by_its_name() {
+        for (text, place) in [
+            (r#"{"name":"../web"}"#, "name"),
+            (
+                r#"{"name":"web","logs":{"time_format":"%!"}}"#,
+                "logs.time_format",
+            ),
+            (r#"{"name":"web","logs":{"error":"/"}}"#, "logs.error"),
+            (r#"{"name":"web","logs":{"out":"a/.."}}"#, "logs.out"),
+        ] {
+            let problem = of(text).expect_err(text);
+            assert_eq!(problem.place.as_deref(), Some(place), "{problem}");
+        }
+    }
 }

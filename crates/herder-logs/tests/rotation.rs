@@ -179,3 +179,37 @@ fn what_a_killed_herd_left_undone_is_done_by_the_next() {
         .expect("gzip");
     assert_eq!(text, "half\n");
 }
+
+#[test]
+fn a_file_that_is_written_by_lines_puts_itself_away() {
+    use herder_logs::attic::{Attic, Each, Family};
+    use herder_logs::{LineWriter, Rotation, Writer};
+    use std::io::Write;
+    let directory = Directory::new();
+    let path = directory.path("events.jsonl");
+    let family = Family {
+        path: path.clone(),
+        each: Each::Shares,
+    };
+    let rotation = Rotation {
+        size: 1000,
+        keep: 2,
+        ..Rotation::of_events()
+    };
+    let attic = Attic::new(rotation, vec![family]);
+    let mut writer = LineWriter(Writer::open(&path, &attic).expect("a file"));
+    for n in 0..100 {
+        writer
+            .write_all(lines(n, 1).as_bytes())
+            .expect("it can be written");
+    }
+    assert!(attic.settle(LONG));
+    let names = directory.names();
+    assert_eq!(names.len(), 3, "{names:?}");
+    assert!(
+        names[1..].iter().all(|name| name.ends_with(".gz")),
+        "{names:?}"
+    );
+    let all = whole(&directory, "events.jsonl");
+    assert!(lines(0, 100).ends_with(&all) && all.lines().count() > 20);
+}

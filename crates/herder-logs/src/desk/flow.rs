@@ -195,9 +195,10 @@ impl Desk {
         };
         let rest = &bytes[written..];
         if rest.is_empty() {
-            let lost = std::mem::take(&mut seat.lost);
-            self.lost(key.process, lost);
+            seat.owes = true;
+            self.tell_loss(key.process, now);
         } else {
+            seat.owes = false;
             seat.lost += newlines(rest);
             seat.source(key.stream).skipping = rest.last() != Some(&b'\n');
             // If a part of a line stands there, the file knows.
@@ -213,6 +214,18 @@ impl Desk {
                 bytes.len()
             }
             (None, None) => 0,
+        }
+    }
+
+    /// Tells what a process has lost, if it is time.
+    pub(super) fn tell_loss(&mut self, process: u64, now: Instant) {
+        let Some(seat) = self.printers.get_mut(&process) else {
+            return;
+        };
+        if seat.due(now).is_some_and(|at| at <= now) {
+            seat.told = Some(now);
+            let lost = std::mem::take(&mut seat.lost);
+            self.lost(process, lost);
         }
     }
 

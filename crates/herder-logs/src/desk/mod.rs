@@ -175,6 +175,8 @@ impl Desk {
             printer,
             tail: Tail::default(),
             lost: 0,
+            told: None,
+            owes: false,
         };
         self.printers.insert(seat.printer.process, seat);
     }
@@ -257,6 +259,9 @@ impl Desk {
         if let Some(seat) = self.printers.remove(&process) {
             self.lost(process, seat.lost);
         }
+        if let Some(clerk) = &self.clerk {
+            clerk.forget(process);
+        }
     }
 
     /// Up to 20 of the last lines of a process, of any length up to 1 KiB, as it wrote them.
@@ -279,7 +284,9 @@ impl Desk {
         let held = held.filter_map(|it| it.last).map(|(_, at)| at + HOLD);
         let outlets = self.files.iter().filter_map(|it| it.outlet.as_ref());
         let old = outlets.filter_map(|it| it.writer.expires());
-        begun.chain(held).chain(old).min()
+        let now = Instant::now();
+        let losses = self.printers.values().filter_map(|it| it.due(now));
+        begun.chain(held).chain(old).chain(losses).min()
     }
 
     /// Does what is due.
@@ -296,6 +303,9 @@ impl Desk {
         }
         for key in begun {
             self.write_begun(key, now);
+        }
+        for process in self.printers.keys().copied().collect::<Vec<_>>() {
+            self.tell_loss(process, now);
         }
         for sheet in &mut self.files {
             if sheet.last.is_none_or(|(_, since)| since + HOLD <= now) {

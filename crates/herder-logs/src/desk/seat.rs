@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::Printer;
+use crate::clerk::TELL_EVERY;
 use crate::reader::Stream;
 use crate::tail::Tail;
 
@@ -17,7 +18,11 @@ pub(super) struct Seat {
     pub(super) tail: Tail,
     pub(super) out: Source,
     pub(super) error: Source,
+    /// Lines that were lost since that was told last, and when that was.
     pub(super) lost: u64,
+    pub(super) told: Option<Instant>,
+    /// Writing works again, so the loss is to be told.
+    pub(super) owes: bool,
 }
 
 /// A stream of a process.
@@ -34,6 +39,12 @@ pub(super) struct Source {
 }
 
 impl Seat {
+    /// When the loss may be told.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        let owes = self.owes && self.lost > 0;
+        owes.then(|| self.told.map_or(now, |at| at + TELL_EVERY))
+    }
+
     pub(super) fn source(&mut self, stream: Stream) -> &mut Source {
         match stream {
             Stream::Error => &mut self.error,
