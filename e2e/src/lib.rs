@@ -29,6 +29,7 @@ pub mod manager;
 pub mod message;
 pub mod native;
 pub mod node;
+pub mod order;
 pub mod process;
 pub mod scene;
 pub mod wait;

@@ -17,12 +17,16 @@ pub type Observer = Box<dyn FnMut(&HerdEvent) + Send>;
 
 /// Where a configuration comes from that can change while its herd runs: a reload reads it again. (One that
 /// was only [given](crate::run) stands, and a reload starts the same program anew.)
-pub trait Source {
+pub trait Source: Send {
     /// The configuration as it is now.
     ///
     /// # Errors
     /// When it is none, why: with the place, for people. Nothing changes then.
     fn read(&mut self) -> Result<Config, String>;
+
+    /// Whether reading takes no longer than a small file does. If not, it is done on another thread, and the
+    /// reload begins when it is over.
+    fn is_prompt(&self) -> bool;
 
     /// The configuration that had this [definition](Config::definition), whatever has become of it where it
     /// came from. It is asked for by a master that goes on with a herd: what it needs that is not there (a

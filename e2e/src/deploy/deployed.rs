@@ -155,7 +155,7 @@ impl<'a> Deployed<'a> {
 
 impl Verdict {
     /// Reads a line of the log.
-    pub(crate) fn of_line(line: &str) -> Option<Verdict> {
+    pub fn of_line(line: &str) -> Option<Verdict> {
         let (_, text) = line.split_once("reload: generation ")?;
         let (number, rest) = text.split_once(' ')?;
         let generation = number.parse().ok()?;

@@ -61,6 +61,13 @@ impl Source for Origin {
         defined(&description, config).map_err(|error| error.to_string())
     }
 
+    fn is_prompt(&self) -> bool {
+        match self {
+            Origin::Order(_) => true,
+            Origin::File(_) => false,
+        }
+    }
+
     fn recall(&mut self, definition: &str) -> Result<Config, String> {
         let description = self.recalled(definition)?;
         let config = config(&description).map_err(|error| error.to_string())?;
@@ -234,17 +241,16 @@ fn said_beside(args: &RunArgs) -> Result<Option<String>, RunError> {
 
 /// All problems in one line.
 fn told(problems: &[Problem]) -> String {
-    problems.iter().map(one).collect::<Vec<_>>().join("; ")
+    problems.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 /// A problem with its place.
 fn one(problem: &Problem) -> String {
     let place = problem.place.as_deref();
     let place = place.map_or_else(String::new, |place| format!("{place}: "));
-    let message = problem.message.trim_end_matches('.');
     match &problem.hint {
-        Some(hint) => format!("{place}{message} ({hint})"),
-        None => format!("{place}{message}"),
+        Some(hint) => format!("{place}{} {hint}", problem.message),
+        None => format!("{place}{}", problem.message),
     }
 }
 

@@ -59,7 +59,7 @@ use legacy::{Book, UpgradeState};
 use library::Awaited;
 use memory::MemoryWatch;
 use nursery::Nursery;
-use reload::{Editions, Reloads};
+use reload::{Editions, Reading, Reloads};
 use runtime::Runtime;
 use setup::Setup;
 use signals::Ending;
@@ -174,6 +174,8 @@ struct Master {
     version: String,
     /// A new build that is asked whether it could be the master.
     inquiry: Option<Inquiry>,
+    /// A definition that is being read.
+    reading: Option<Reading>,
     /// A new build that could be it.
     next_build: Option<NextBuild>,
     /// The upgrade that goes on.

@@ -24,7 +24,7 @@ use super::listen::{self, AddressesError};
 use super::memory::MemoryWatch;
 use super::node;
 use super::nursery::{Nursery, Recipe, WorkerRecipe};
-use super::reload::{Editions, Origin, Reloads};
+use super::reload::{Editions, Lectern, Origin, Reloads};
 use super::runtime::Runtime;
 use super::signals::Ending;
 use super::silence::SilenceWatch;
@@ -140,7 +140,7 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     }
     let nursery = Nursery::new(&spec.name)?;
     let origin = Origin {
-        source,
+        lectern: source.map(Lectern::new),
         found_by: libraries.environment.clone(),
     };
     let (editions, reloads) = estate.generations(&config, origin)?;
@@ -258,6 +258,7 @@ impl Pieces {
             heir: Heir::Keeper,
             version: self.version,
             inquiry: None,
+            reading: None,
             next_build: None,
             upgrade: known.and_then(|it| it.upgrade.clone()),
             book: self.book,

@@ -13,6 +13,8 @@ pub(super) enum Source {
     Bell,
     /// A client of the herd's socket, by its number.
     Client(u64),
+    /// A definition that has been read.
+    Definition,
     /// The dispatch thread.
     Dispatch,
     /// A member's end.
@@ -49,6 +51,7 @@ impl Source {
             Source::Socket => (7, 0),
             Source::Client(number) => (8, number),
             Source::Bell => (9, 0),
+            Source::Definition => (10, 0),
         };
         (kind << KIND_SHIFT) | member
     }
@@ -68,6 +71,7 @@ impl Source {
             7 => Some(Source::Socket),
             8 => Some(Source::Client(token & !(u64::MAX << KIND_SHIFT))),
             9 => Some(Source::Bell),
+            10 => Some(Source::Definition),
             _ => None,
         }
     }
@@ -99,6 +103,7 @@ mod tests {
             Source::Client(1),
             Source::Client(1 << PART_SHIFT),
             Source::Bell,
+            Source::Definition,
         ] {
             assert_eq!(Source::of(source.token()), Some(source));
             assert!(tokens.insert(source.token()), "{source:?} has its own");

@@ -197,7 +197,7 @@ impl Estate {
                     holds: state.holds,
                 };
                 let editions = Editions::restored(config, origin, left, &mut self.treasury)?;
-                Ok((editions, state.reloads.clone().into_owned()))
+                Ok((editions, state.reloads.clone().into_owned().taken_over()))
             }
         }
     }

@@ -20,6 +20,9 @@ pub(in crate::master) struct Reloads {
     course: Option<Course>,
     /// Whether another one was asked for since.
     again: bool,
+    /// Whether the definition of the next one is being read.
+    #[serde(default)]
+    reading: bool,
     /// The generation of each library that was replaced once.
     libraries: BTreeMap<u8, Generation>,
     /// What was in service and is no more, but is still needed by a library.
@@ -76,6 +79,7 @@ impl Reloads {
             last: Generation::FIRST,
             course: None,
             again: false,
+            reading: false,
             libraries: BTreeMap::new(),
             discarded: Vec::new(),
             verdicts: VecDeque::new(),
@@ -112,6 +116,16 @@ impl Reloads {
         });
     }
 
+    pub(super) fn set_reading(&mut self, reading: bool) {
+        self.reading = reading;
+    }
+
+    /// As another master has left it: what that one was reading is read again.
+    pub(in crate::master) fn taken_over(mut self) -> Reloads {
+        self.again |= std::mem::take(&mut self.reading);
+        self
+    }
+
     /// Remembers that another one is wanted. Gives its number if that is news.
     pub(super) fn remember(&mut self) -> Option<Generation> {
         let is_news = !std::mem::replace(&mut self.again, true);
@@ -125,7 +139,7 @@ impl Reloads {
 
     /// Whether one goes on, or waits.
     pub(in crate::master) fn is_under_way(&self) -> bool {
-        self.course.is_some() || self.again
+        self.course.is_some() || self.again || self.reading
     }
 
     /// The verdict that was given last.
@@ -264,6 +278,22 @@ mod tests {
         assert_eq!(reloads.remember(), None);
         assert!(reloads.recall());
         assert!(!reloads.recall());
+    }
+
+    #[test]
+    fn r27_a_definition_that_a_dead_master_was_reading_is_read_again() {
+        let mut reloads = Reloads::new();
+        assert!(!reloads.clone().taken_over().wants_another());
+        reloads.set_reading(true);
+        assert!(reloads.is_under_way() && !reloads.wants_another());
+        let text = serde_json::to_string(&reloads).expect("JSON");
+        let left: Reloads = serde_json::from_str(&text).expect("ours");
+        let mut heir = left.taken_over();
+        assert!(heir.recall() && !heir.is_under_way());
+        // The build before this one read nothing.
+        let text = text.replace("\"reading\":true,", "");
+        let older: Reloads = serde_json::from_str(&text).expect("of the build before");
+        assert!(!older.taken_over().is_under_way());
     }
 
     #[test]

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fixed::Fixed;
 use super::kit::Kit;
-use crate::config::{Command, Config, LibraryProgram, NodeProgram, OnReload, Program, Source};
+use super::reading::Lectern;
+use crate::config::{Command, Config, LibraryProgram, NodeProgram, OnReload, Program};
 use crate::estate::{Treasury, Vault};
 use crate::find::{self, FindError};
 use crate::launch::Launchpad;
@@ -36,7 +37,7 @@ pub(in crate::master) struct Editions {
 /// Where the configurations of new generations come from.
 pub(in crate::master) struct Origin {
     /// `None`: the one that there is stands.
-    pub(in crate::master) source: Option<Box<dyn Source>>,
+    pub(in crate::master) lectern: Option<Lectern>,
     /// How everybody finds the libraries.
     pub(in crate::master) found_by: Vec<Variable>,
 }
@@ -92,8 +93,6 @@ pub(in crate::master) enum NoEdition {
     Fixed(Vec<&'static str>),
     #[error("the program cannot be opened: {0}")]
     Open(#[from] io::Error),
-    #[error("{0}")]
-    Source(String),
 }
 
 impl Editions {
@@ -157,11 +156,11 @@ impl Editions {
     }
 
     /// What a generation is made from that an earlier master has opened.
-    fn recall(&mut self, definition: &str) -> Result<Rc<Kit>, String> {
+    fn recall(&self, definition: &str) -> Result<Rc<Kit>, String> {
         let plain = &self.plain.kit;
-        match &mut self.origin.source {
-            Some(source) if plain.definition != definition => {
-                let config = source.recall(definition)?;
+        match &self.origin.lectern {
+            Some(lectern) if plain.definition != definition => {
+                let config = lectern.recall(definition)?;
                 Ok(Rc::new(Kit::new(&config, &self.origin.found_by)))
             }
             Some(_) | None => Ok(Rc::clone(plain)),
@@ -183,7 +182,7 @@ impl Editions {
 
     /// What the generations are made from, where a source is.
     pub(in crate::master) fn definitions(&self) -> BTreeMap<Generation, Cow<'_, str>> {
-        let all = self.all.iter().filter(|_| self.origin.source.is_some());
+        let all = self.all.iter().filter(|_| self.origin.lectern.is_some());
         all.map(|(generation, it)| (*generation, Cow::Borrowed(&*it.kit.definition)))
             .collect()
     }
@@ -209,16 +208,21 @@ impl Editions {
         self.all.get(&generation).unwrap_or(&self.plain)
     }
 
-    /// Makes a generation of what is there now: of the configuration, where that is read again, and in the
-    /// file system. Returns what should be known of it.
+    /// Where the definitions of new generations are read, if they are.
+    pub(super) fn lectern(&self) -> Option<Lectern> {
+        self.origin.lectern.clone()
+    }
+
+    /// Makes a generation of what is there now: of this configuration, where that is read again, and of what is
+    /// in the file system. Returns what should be known of it.
     pub(in crate::master) fn open(
         &mut self,
         generation: Generation,
+        config: Option<Config>,
         vault: &Vault,
     ) -> Result<Vec<String>, NoEdition> {
         let (mut edition, mut hints) = (self.plain.bare(), Vec::new());
-        if let Some(source) = &mut self.origin.source {
-            let config = source.read().map_err(NoEdition::Source)?;
+        if let Some(config) = config {
             let changed = self.fixed.differing(&Fixed::of(&config));
             if !changed.is_empty() {
                 return Err(NoEdition::Fixed(changed));

@@ -90,3 +90,119 @@ fn libraries(config: &Config) -> String {
     });
     each.collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use herder_core::spec::{AppSpec, PickerKind, WorkerCount};
+
+    use super::*;
+    use crate::config::{Farewell, Format, Library, Numbering, Shim, Stdin, Titles};
+
+    fn command(argv: &[&str]) -> Command {
+        Command {
+            path: "/bin/true".into(),
+            sought: None,
+            argv: argv.iter().map(Into::into).collect(),
+            directory: None,
+            identity: None,
+        }
+    }
+
+    fn script() -> Program {
+        Program::Node(NodeProgram {
+            command: command(&["node", "app.js"]),
+            ready: NodeReady::Listening,
+            farewell: Farewell::Disconnect,
+            shim: Shim::Off,
+            inspect: None,
+        })
+    }
+
+    fn config(program: Program) -> Config {
+        let workers = WorkerCount::new(2).expect("two");
+        Config {
+            spec: AppSpec::new("web".parse().expect("a name"), workers),
+            definition: String::new(),
+            restart_only: vec![("bus", "false".to_owned())],
+            listen: Vec::new(),
+            messages: None,
+            libraries: Vec::new(),
+            backlog: 16,
+            unix_mode: 0o600,
+            program,
+            environment: None,
+            numbering: Numbering::default(),
+            format: Format::Quiet,
+            observer: None,
+            titles: Titles::default(),
+            dispatch_reason: String::new(),
+            hints: Vec::new(),
+            watchdog: None,
+            version: String::new(),
+            verdict_file: None,
+            control: None,
+            stdin: Stdin::Null,
+            logs: None,
+            event_log: None,
+        }
+    }
+
+    fn differing(from: &Config, to: &Config) -> Vec<&'static str> {
+        Fixed::of(from).differing(&Fixed::of(to))
+    }
+
+    #[test]
+    fn r38_what_a_reload_can_take_over_is_no_difference() {
+        let from = config(Program::Command(command(&["a"])));
+        let mut to = config(Program::Command(command(&["b", "c"])));
+        to.environment = Some(vec![("A".into(), "1".into())]);
+        to.spec.workers = WorkerCount::new(7).expect("seven");
+        to.spec.life.grace = Duration::from_secs(1);
+        to.spec.recycle.max_lifetime = Some(Duration::from_secs(60));
+        to.watchdog = Some(Duration::from_secs(3));
+        to.numbering.slot = Some("SLOT".to_owned());
+        assert!(differing(&from, &to).is_empty());
+    }
+
+    #[test]
+    fn r38_what_only_a_restart_changes_is_named() {
+        let from = config(script());
+        let changes: [(&str, fn(&mut Config)); 8] = [
+            ("name", |it| it.spec.name = "other".parse().expect("a name")),
+            ("listen", |it| {
+                it.listen = vec!["80".parse().expect("a port")]
+            }),
+            ("policy", |it| it.spec.dispatch.picker = PickerKind::IpHash),
+            ("script", |it| {
+                it.program = Program::Command(command(&["node", "app.js"]))
+            }),
+            ("send_handle", |it| {
+                if let Program::Node(program) = &mut it.program {
+                    program.ready = NodeReady::Handle("server".to_owned());
+                }
+            }),
+            ("max_requests", |it| {
+                it.spec.recycle.max_requests = std::num::NonZeroU64::new(9);
+            }),
+            ("libraries", |it| {
+                it.libraries.push(Library {
+                    name: "core".parse().expect("a name"),
+                    program: LibraryProgram::Command(command(&["./core"])),
+                    boot_timeout: Duration::from_secs(1),
+                    hang: None,
+                    on_reload: OnReload::Replace,
+                });
+            }),
+            ("bus", |it| {
+                it.restart_only = vec![("bus", "true".to_owned())]
+            }),
+        ];
+        for (name, change) in changes {
+            let mut to = config(script());
+            change(&mut to);
+            assert_eq!(differing(&from, &to), [name]);
+        }
+    }
+}

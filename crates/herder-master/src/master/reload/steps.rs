@@ -4,6 +4,7 @@ use herder_core::Generation;
 use herder_core::supervisor::{Event, Failure, FailureKind};
 
 use super::course::Stage;
+use crate::config::Config;
 use crate::event::HerdEvent;
 use crate::master::{Master, Stopping, now};
 use crate::part::{Part, PartNumber};
@@ -38,14 +39,16 @@ impl Master {
     /// Whether a reload, a rollback or the very first start goes on.
     pub(in crate::master) fn is_reloading(&self) -> bool {
         let workers = self.crews.get(Part::Workers);
-        self.reloads.course().is_some()
+        self.reading.is_some()
+            || self.reloads.course().is_some()
             || self.awaits_libraries()
             || workers.is_some_and(|crew| crew.supervisor.is_reloading())
     }
 
-    fn begin_reload(&mut self) {
+    /// A reload, to this configuration if it can change.
+    pub(super) fn begin_reload_of(&mut self, config: Option<Config>) {
         let (from, to) = (self.generation(), self.reloads.next());
-        match self.editions.open(to, &self.book.vault) {
+        match self.editions.open(to, config, &self.book.vault) {
             Err(error) => return self.refuse_reload(to, error.to_string()),
             Ok(hints) => hints.into_iter().for_each(|hint| self.caution(hint)),
         }
