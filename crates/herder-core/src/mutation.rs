@@ -34,6 +34,8 @@ pub enum Mutation {
     StopLadderSwapped,
     /// What a worker had not received is not taken back.
     TakeBackOff,
+    /// Nobody listens to who found a worker broken.
+    WatchdogUnheard,
 }
 
 #[cfg(feature = "mutation")]

@@ -94,6 +94,16 @@ impl Supervisor {
         });
     }
 
+    /// Whether a worker on trial that ended so has not failed. In an app of jobs it has done what it was
+    /// for; where the one before it lives still, and serves, it has left what that one stays for.
+    pub(super) fn may_complete_trial(&self, slot: Slot, sequel: Sequel) -> bool {
+        let is_job = self.spec.restart.when == RestartWhen::Never;
+        let old = self.swap(slot).and_then(|swap| swap.old);
+        let stays = old.and_then(|old| self.phase(id(slot, old)));
+        let stays = stays.is_some_and(|it| it.is_serving() || matches!(it, Phase::Standby { .. }));
+        sequel == Sequel::Done(Completion::AsMeant) && (is_job || !stays)
+    }
+
     /// A worker of a generation on trial has done what it was for: its slot is changed.
     pub(super) fn complete_trial(&mut self, worker: WorkerId, end: End) {
         let by = Some(worker.incarnation);

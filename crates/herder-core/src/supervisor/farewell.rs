@@ -4,6 +4,7 @@ use super::message::{Cause, DrainReason, FailureKind, Notice, RecycleReason};
 use super::phase::Phase;
 use super::rollback::End;
 use super::state::Supervisor;
+use crate::mutation::{self, Mutation};
 use crate::spec::RestartWhen;
 use crate::{Tick, WorkerId};
 
@@ -103,6 +104,9 @@ impl Supervisor {
         let Some(phase) = self.phase(worker) else {
             return self.count_stale();
         };
+        if mutation::is(Mutation::WatchdogUnheard) {
+            return;
+        }
         let standing = phase.standing(now, self.spec.restart.stable);
         let reason = reason.chars().take(MAX_REASON).collect();
         match phase {

@@ -171,7 +171,15 @@ impl Supervisor {
     /// A slot in which nobody served is what it was; one that has lost its worker gets another.
     fn restore_seat(&mut self, slot: Slot, before: Seat, now: Tick) {
         match before {
-            Seat::Backoff { .. } | Seat::Done { .. } => self.place_mut(slot).seat = before,
+            Seat::Backoff { .. } => self.place_mut(slot).seat = before,
+            Seat::Done { exit, completion } => {
+                self.place_mut(slot).seat = before;
+                self.tell(Notice::Done {
+                    slot,
+                    exit,
+                    completion,
+                });
+            }
             Seat::Quarantined { retry_at } => {
                 self.place_mut(slot).seat = before;
                 let window = self.spec.restart.window;

@@ -60,7 +60,7 @@ impl Supervisor {
         let was_on_trial = self.is_on_trial(worker);
         self.place_mut(slot).workers.remove(&worker.incarnation);
         self.pass_to_replacement(worker);
-        if was_on_trial && sequel == Sequel::Done(Completion::AsMeant) {
+        if was_on_trial && self.may_complete_trial(slot, sequel) {
             return self.complete_trial(worker, end);
         }
         if was_on_trial {

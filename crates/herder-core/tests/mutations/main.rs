@@ -14,7 +14,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use herder_core::mutation::{self, Mutation};
-use world::{Budget, Dealing, Lives, Releases, Tally, run, seeds};
+use world::{Budget, Dealing, Ends, Lives, Releases, Tally, run, seeds};
 
 /// Another base than the simulation's: what is found there is not found by memory.
 const BASE_SEED: u64 = 0x6D75_7461_7465;
@@ -28,21 +28,28 @@ type Simulation = fn(u64) -> Result<(), String>;
 /// The supervisor and the dispatcher of connections.
 fn herd(seed: u64) -> Result<(), String> {
     let (budget, lives, dealing) = (Budget::Unbounded, Lives::Endless, Dealing::Plain);
-    let outcome = run(seed, budget, lives, dealing, Releases::Never);
+    let outcome = run(seed, budget, lives, dealing, Releases::Never, Ends::Never);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
 /// The same two, and one generation after the other.
 fn releases(seed: u64) -> Result<(), String> {
     let (budget, lives, dealing) = (Budget::Bounded, Lives::Endless, Dealing::Plain);
-    let outcome = run(seed, budget, lives, dealing, Releases::Many);
+    let outcome = run(seed, budget, lives, dealing, Releases::Many, Ends::Never);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
 /// The same two, with workers that decide about each connection.
 fn deciders(seed: u64) -> Result<(), String> {
     let (budget, lives, dealing) = (Budget::Unbounded, Lives::Endless, Dealing::Verdict);
-    let outcome = run(seed, budget, lives, dealing, Releases::Never);
+    let outcome = run(seed, budget, lives, dealing, Releases::Never, Ends::Never);
+    outcome.map(drop).map_err(|failure| failure.to_string())
+}
+
+/// The same two, with workers that may be the last of their slots.
+fn ends(seed: u64) -> Result<(), String> {
+    let (budget, lives, dealing) = (Budget::Bounded, Lives::Endless, Dealing::Plain);
+    let outcome = run(seed, budget, lives, dealing, Releases::Never, Ends::Various);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
@@ -119,6 +126,16 @@ fn undecided_connections_that_are_lost_with_their_worker_are_caught() {
 }
 
 #[test]
+fn successors_of_the_last_are_caught() {
+    is_caught(Mutation::CompletionOff, ends);
+}
+
+#[test]
+fn a_watchdog_unheard_is_caught() {
+    is_caught(Mutation::WatchdogUnheard, ends);
+}
+
+#[test]
 fn a_swapped_stop_ladder_is_caught() {
     is_caught(Mutation::StopLadderSwapped, herd);
 }
@@ -156,14 +173,16 @@ fn without_a_mutation_nothing_is_caught() {
             for lives in [Lives::Endless, Lives::Exhaustible] {
                 for dealing in [Dealing::Plain, Dealing::AnyPolicy, Dealing::Verdict] {
                     for releases in [Releases::Never, Releases::Many] {
-                        tally +=
-                            run(seed, budget, lives, dealing, releases).expect("nothing is broken");
+                        for ends in [Ends::Never, Ends::Various] {
+                            tally += run(seed, budget, lives, dealing, releases, ends)
+                                .expect("nothing is broken");
+                        }
                     }
                 }
             }
         }
     }
-    assert_eq!(tally.seeds, 2400, "{tally:?}");
+    assert_eq!(tally.seeds, 4800, "{tally:?}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod world;
 
 use std::time::Instant;
 
-use world::{Budget, Dealing, Lives, Releases, Tally, run, seeds, trace};
+use world::{Budget, Dealing, Ends, Lives, Releases, Tally, run, seeds, trace};
 
 /// Where the search starts: always the same, so that a red run is red for everybody.
 const BASE_SEED: u64 = 0x6865_7264_6572;
@@ -91,10 +91,12 @@ fn run_all(seed: u64) -> Tally {
         for lives in [Lives::Endless, Lives::Exhaustible] {
             for dealing in [Dealing::Plain, Dealing::AnyPolicy, Dealing::Verdict] {
                 for releases in [Releases::Never, Releases::Many] {
-                    match run(seed, budget, lives, dealing, releases) {
-                        Ok(more) => tally += more,
-                        Err(failure) => {
-                            panic!("{failure} ({budget:?}, {lives:?}, {dealing:?}, {releases:?})")
+                    for ends in [Ends::Never, Ends::Various] {
+                        match run(seed, budget, lives, dealing, releases, ends) {
+                            Ok(more) => tally += more,
+                            Err(failure) => panic!(
+                                "{failure} ({budget:?}, {lives:?}, {dealing:?}, {releases:?}, {ends:?})"
+                            ),
                         }
                     }
                 }
@@ -135,7 +137,9 @@ fn simulation_million_steps() {
             && tally.timed_out > 0
             && tally.exhausted > 0
             && tally.reloaded > 0
-            && tally.rolled_back > 0,
+            && tally.rolled_back > 0
+            && tally.done > 0
+            && tally.broken > 0,
         "a tame world"
     );
 }
@@ -144,7 +148,7 @@ fn simulation_million_steps() {
 fn regressions() {
     for (seed, budget, lives, releases) in REGRESSIONS {
         for dealing in [Dealing::Plain, Dealing::AnyPolicy] {
-            if let Err(failure) = run(*seed, *budget, *lives, dealing, *releases) {
+            if let Err(failure) = run(*seed, *budget, *lives, dealing, *releases, Ends::Never) {
                 panic!("{failure} ({budget:?}, {lives:?}, {dealing:?}, {releases:?})");
             }
         }
@@ -161,7 +165,8 @@ fn the_same_seed_lives_the_same_life() {
                 Budget::Unbounded,
                 Lives::Exhaustible,
                 Dealing::Verdict,
-                Releases::Many
+                Releases::Many,
+                Ends::Various
             )
             .ok()
         )

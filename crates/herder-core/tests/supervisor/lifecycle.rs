@@ -2,6 +2,7 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
+use herder_core::spec::Policies;
 use herder_core::supervisor::{Action, Event, Notice, Phase, Seat};
 use herder_core::{Exit, Generation, Incarnation, Slot, WorkerId};
 
@@ -32,11 +33,12 @@ const PHASES: [&str; 10] = [
     "Draining",
     "Killing",
 ];
-const SEATS: [&str; 6] = [
+const SEATS: [&str; 7] = [
     "Stopped, not started",
     "Held",
     "Backoff",
     "Quarantined",
+    "Done",
     "Owed",
     "Stopped",
 ];
@@ -44,7 +46,7 @@ const SEATS: [&str; 6] = [
 #[test]
 fn every_phase_answers_every_event_as_written() {
     let cells = cells("phase");
-    assert_eq!(cells.len(), PHASES.len() * (7 + 7 + 8), "a cell is missing");
+    assert_eq!(cells.len(), PHASES.len() * (7 + 8 + 9), "a cell is missing");
     for phase in PHASES {
         for (_, event, expected) in cells.iter().filter(|(row, _, _)| row == phase) {
             let mut herd = in_phase(phase);
@@ -60,7 +62,7 @@ fn every_phase_answers_every_event_as_written() {
 #[test]
 fn every_seat_answers_every_event_as_written() {
     let cells = cells("seat");
-    assert_eq!(cells.len(), SEATS.len() * 8, "a cell is missing");
+    assert_eq!(cells.len(), SEATS.len() * 9, "a cell is missing");
     for seat in SEATS {
         for (_, event, expected) in cells.iter().filter(|(row, _, _)| row == seat) {
             let mut herd = in_seat(seat);
@@ -156,6 +158,10 @@ fn in_seat(seat: &str) -> Herd {
     let mut herd = Herd::ready(spec);
     match seat {
         "Backoff" => drop(herd.exit(SUBJECT)),
+        "Done" => drop(herd.tell(Event::Exited {
+            worker: SUBJECT,
+            exit: Exit::Code(78),
+        })),
         "Quarantined" => {
             herd.exit(SUBJECT);
             herd.wait(SECOND);
@@ -198,6 +204,7 @@ fn feed(herd: &mut Herd, event: &str, table: Table) -> Vec<Action> {
         "StopNow" => Event::StopNow,
         "Reload" => RELOAD,
         "Reset" => Event::Reset,
+        "Respec" => Event::Respec(Box::new(silent(herd))),
         "Timer" => Event::Timer,
         "ScaledDown" => Event::Scale(count(1)),
         "ScaledUp" => Event::Scale(count(3)),
@@ -209,6 +216,13 @@ fn feed(herd: &mut Herd, event: &str, table: Table) -> Vec<Action> {
     all.extend(herd.tell(event));
     all.retain(|action| slot_of(action) == Some(SLOT));
     all
+}
+
+/// The policies of a herd, but for heartbeats: none is expected.
+fn silent(herd: &Herd) -> Policies {
+    let mut policies = herd.core.spec().policies();
+    policies.life.hang = None;
+    policies
 }
 
 /// Lets time pass until the phase or the seat under test has ended by itself, and returns what
@@ -246,6 +260,10 @@ fn news(worker: WorkerId) -> Vec<Event> {
         Event::Exited {
             worker,
             exit: Exit::Code(0),
+        },
+        Event::Fail {
+            worker,
+            reason: "it does not answer".to_owned(),
         },
         Event::Memory { worker, bytes: 1 },
         Event::Misbehaved { worker },
@@ -325,6 +343,7 @@ fn phase_name(phase: Phase) -> &'static str {
 fn seat_name(seat: Seat) -> &'static str {
     match seat {
         Seat::Backoff { .. } => "Backoff",
+        Seat::Done { .. } => "Done",
         Seat::Held { .. } => "Held",
         Seat::Owed { .. } => "Owed",
         Seat::Quarantined { .. } => "Quarantined",
@@ -345,6 +364,7 @@ fn slot_of(action: &Action) -> Option<Slot> {
         Action::Announce(notice) => match notice {
             Notice::BootTimedOut { worker }
             | Notice::Exited { worker, .. }
+            | Notice::Failed { worker, .. }
             | Notice::GraceExpired { worker }
             | Notice::Misbehaved { worker }
             | Notice::Ready { worker, .. }
@@ -355,7 +375,8 @@ fn slot_of(action: &Action) -> Option<Slot> {
             | Notice::Started { worker }
             | Notice::Stopping { worker, .. }
             | Notice::Suspected { worker, .. } => Some(worker.slot),
-            Notice::Quarantined { slot, .. }
+            Notice::Done { slot, .. }
+            | Notice::Quarantined { slot, .. }
             | Notice::Released { slot }
             | Notice::ReplacementWaits { slot, .. }
             | Notice::RestartDelayed { slot, .. } => Some(*slot),

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use herder_core::spec::{AppSpec, BootFailure, Readiness};
+use herder_core::spec::{AppSpec, BootFailure, Policies, Readiness};
 use herder_core::supervisor::{Action, Event, Outcome, Supervisor};
-use herder_core::{Generation, Incarnation, Slot, Tick, WorkerId};
+use herder_core::{Exit, Generation, Incarnation, Slot, Tick, WorkerId};
 
+use super::completions::Completions;
 use super::deploys::Deploys;
 use super::restarts::{Blame, Place, Restarts};
 use super::violation::{Verdict, Violation, ensure};
@@ -24,6 +25,7 @@ pub(crate) struct Audit {
     pub(super) quarantined: BTreeSet<Slot>,
     pub(super) restarts: Restarts,
     pub(super) deploys: Deploys,
+    pub(super) completions: Completions,
     pub(super) was_ever_ready: bool,
     /// How many were exhausted while they served.
     pub(super) exhausted_in_all: u64,
@@ -57,6 +59,8 @@ pub(super) enum Mark {
     Aborted,
     Admitted,
     BootTimedOut,
+    /// It was found broken from outside.
+    Broken,
     /// Its generation was one too many to drain.
     Cut,
     DrainAsked,
@@ -69,6 +73,8 @@ pub(super) enum Mark {
     Recalled,
     /// It stands by.
     Resting,
+    /// It announced its own end.
+    Retired,
     /// It leaves as planned, or another has its slot: its end is nobody's failure.
     Superseded,
     WithdrawAsked,
@@ -123,6 +129,7 @@ impl Audit {
             quarantined: BTreeSet::new(),
             restarts: Restarts::new(&spec.restart),
             deploys: Deploys::new(&spec.reload),
+            completions: Completions::default(),
             was_ever_ready: false,
             exhausted_in_all: 0,
             exhausted: None,
@@ -153,6 +160,10 @@ impl Audit {
         self.run == Run::Running
     }
 
+    pub(super) fn completions(&self) -> &Completions {
+        &self.completions
+    }
+
     pub(super) fn is_quarantined(&self, slot: Slot) -> bool {
         self.quarantined.contains(&slot)
     }
@@ -165,8 +176,18 @@ impl Audit {
     /// Before the supervisor is told.
     pub(super) fn told(&mut self, event: &Event, now: Tick) {
         match *event {
-            Event::Exited { worker, .. } | Event::SpawnFailed { worker, .. } => {
-                self.ended(worker, now);
+            Event::Exited { worker, exit } => self.ended(worker, Some(exit), now),
+            Event::SpawnFailed { worker, .. } => self.ended(worker, None, now),
+            Event::Fail { worker, .. } => {
+                // Whoever is recalled when the app ends leaves without a word.
+                let ends = !self.is_running() || self.completions.is_app_done();
+                let seen = self.live.get(&worker).filter(|_| !ends);
+                self.completions.found_broken(worker, seen);
+                self.mark(worker, Mark::Broken);
+            }
+            Event::Respec(ref policies) => {
+                self.spec.adopt(Policies::clone(policies));
+                self.restarts.respec(&policies.restart);
             }
             Event::Beat { worker }
             | Event::BootExtended { worker, .. }
@@ -225,6 +246,8 @@ impl Audit {
             ),
             Action::Admit { worker } => self.admitted(worker, now),
             Action::Announce(ref notice) => {
+                self.deploys
+                    .note_done(self.completions.done_slots(), self.size);
                 self.deploys.announced(notice, now)?;
                 self.announced(notice, now)
             }
@@ -255,6 +278,7 @@ impl Audit {
                 worker.to_string()
             })?;
         }
+        self.settled_completions()?;
         if self.run != Run::Running {
             return Ok(());
         }
@@ -299,12 +323,13 @@ impl Audit {
         )
     }
 
-    fn ended(&mut self, worker: WorkerId, now: Tick) {
+    fn ended(&mut self, worker: WorkerId, exit: Option<Exit>, now: Tick) {
         let Some(seen) = self.live.remove(&worker) else {
             return;
         };
+        let is_last = self.note_end(worker, seen, exit);
         let wanted = self.is_running() && worker.slot.0 < self.size;
-        let blame = match wanted && !seen.has(Mark::Superseded) {
+        let blame = match wanted && !is_last && !seen.has(Mark::Superseded) {
             true => Blame::Worker,
             false => Blame::Nobody,
         };
@@ -329,6 +354,7 @@ impl Audit {
         }
         for slot in (size.min(self.size)..size.max(self.size)).map(Slot) {
             self.quarantined.remove(&slot);
+            self.completions.forget(slot);
             self.restarts.expect_planned((slot, self.deploys.serving()));
             if let Some(to) = self.deploys.to() {
                 self.restarts.forget((slot, to));
@@ -347,6 +373,7 @@ impl Audit {
 
     fn born(&mut self, worker: WorkerId, generation: Generation, now: Tick) -> Verdict {
         self.deploys.born(worker, generation)?;
+        self.note_birth(worker, generation)?;
         let fits = self.run == Run::Running && worker.slot.0 < self.size;
         ensure(fits, "a spawn is for a slot that is wanted", || {
             worker.to_string()
@@ -423,6 +450,7 @@ impl Audit {
         let seen = *self.seen(worker, rule)?;
         let broken = seen.has(Mark::Aborted)
             || seen.has(Mark::BootTimedOut)
+            || seen.has(Mark::Broken)
             || seen.has(Mark::Misbehaved)
             || seen.has(Mark::Killed)
             || seen.has(Mark::Cut)
@@ -441,10 +469,12 @@ impl Audit {
             "the finish comes after the last death",
             || format!("{:?}", self.live),
         )?;
+        self.look_whether_all_are_done();
         let asked = match outcome {
             Outcome::BootFailed => {
                 !self.was_ever_ready && self.spec.life.boot_failure == BootFailure::Exit
             }
+            Outcome::Completed { failed } => self.completions.is_outcome(failed),
             Outcome::Stopped => self.run >= Run::Stopping,
         };
         ensure(asked, "9: the finish has its reason", || {

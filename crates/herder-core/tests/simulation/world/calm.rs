@@ -5,6 +5,7 @@ use std::time::Duration;
 use herder_core::supervisor::{Event, Rollout};
 use herder_core::{Exit, Slot, Tick, WorkerId};
 
+use super::ends::Ending;
 use super::plan::{Faults, Release};
 use super::process::{Deed, Life};
 use super::run::World;
@@ -19,6 +20,7 @@ impl World {
     pub(super) fn calm_down(&mut self) -> Verdict {
         self.faults = Faults::NONE;
         self.release = Release::NONE;
+        self.ending = Ending::NONE;
         self.taste.mend();
         let end = self.now.after(self.patience());
         while !self.is_settled() {
@@ -141,7 +143,7 @@ impl World {
         let manned = !self.audit.is_running()
             || slots
                 .into_iter()
-                .all(|slot| at_work(slot) || self.audit.is_quarantined(slot));
+                .all(|slot| at_work(slot) || self.rests(slot));
         manned
             && self.supervisor.rollout() == Rollout::Steady
             && self.orders.is_empty()
@@ -149,6 +151,10 @@ impl World {
             && self.ledger.in_hand() == 0
             && self.ledger.in_channels() == 0
             && self.dispatcher.received() == self.ledger.received()
+    }
+
+    fn rests(&self, slot: Slot) -> bool {
+        self.audit.is_quarantined(slot) || self.audit.completions().is_done(slot)
     }
 
     fn unsettled(&self) -> String {

@@ -18,6 +18,9 @@ pub(super) struct Deploys {
     /// The first one of which a worker was heard to be ready.
     told: Option<Generation>,
     latched: bool,
+    /// The slots that are done, and whether these are all.
+    done: BTreeSet<Slot>,
+    all_done: bool,
     reloaded: u64,
     rolled_back: u64,
 }
@@ -41,6 +44,8 @@ impl Deploys {
             discarded: BTreeSet::new(),
             told: None,
             latched: false,
+            done: BTreeSet::new(),
+            all_done: false,
             reloaded: 0,
             rolled_back: 0,
         }
@@ -109,6 +114,17 @@ impl Deploys {
         }
     }
 
+    /// A worker of this generation was the last of its slot.
+    pub(super) fn slot_is_done(&mut self, worker: WorkerId, generation: Generation) {
+        self.became_ready(worker, generation);
+    }
+
+    /// What is done now, and whether nobody is left who could fail.
+    pub(super) fn note_done(&mut self, done: BTreeSet<Slot>, size: u16) {
+        self.all_done = (0..size).all(|slot| done.contains(&Slot(slot)));
+        self.done = done;
+    }
+
     /// A generation is forgotten, and these live.
     pub(super) fn discarded(
         &mut self,
@@ -167,6 +183,8 @@ impl Deploys {
                 Ok(())
             }
             Notice::BootTimedOut { .. }
+            | Notice::Done { .. }
+            | Notice::Failed { .. }
             | Notice::Exited { .. }
             | Notice::GenerationsCut { .. }
             | Notice::GraceExpired { .. }
@@ -208,7 +226,8 @@ impl Deploys {
         };
         let all = wanted.all(|slot| {
             let here = served.get(&slot);
-            trial.ready.contains(&slot) && here.is_some_and(|here| here.contains(&trial.to))
+            let serves = here.is_some_and(|here| here.contains(&trial.to));
+            trial.ready.contains(&slot) && (serves || self.done.contains(&slot))
         });
         if all {
             trial.complete_at.get_or_insert(now);
@@ -223,7 +242,8 @@ impl Deploys {
         })?;
         let soak = self.policy.soak;
         let complete_at = trial.and_then(|trial| trial.complete_at);
-        let soaked = soak.is_zero() || complete_at.is_some_and(|at| at.after(soak) <= now);
+        let soaked =
+            self.all_done || soak.is_zero() || complete_at.is_some_and(|at| at.after(soak) <= now);
         ensure(soaked, "8: a generation is soaked", || {
             format!("{generation} at {now:?}, complete at {complete_at:?}")
         })?;

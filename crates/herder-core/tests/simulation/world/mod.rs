@@ -6,9 +6,11 @@
 
 mod audit;
 mod calm;
+mod completions;
 mod deciders;
 mod deploys;
 mod dispatch_thread;
+mod ends;
 mod ledger;
 mod mail;
 mod main_thread;
@@ -23,5 +25,6 @@ mod steps;
 pub(crate) mod trace;
 mod violation;
 
+pub(crate) use ends::Ends;
 pub(crate) use plan::{Budget, Dealing, Lives, Releases};
 pub(crate) use run::{Tally, run, seeds};

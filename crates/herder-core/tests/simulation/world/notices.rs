@@ -28,7 +28,13 @@ impl Audit {
                 self.restarts.expect_planned(at);
             }
             Notice::ReloadBegan { .. } => self.recall_replacements(),
+            Notice::Done {
+                slot,
+                exit,
+                completion,
+            } => return self.note_done(slot, exit, completion),
             Notice::Retired { worker } => {
+                self.mark(worker, Mark::Retired);
                 self.mark(worker, Mark::Superseded);
                 if let Some(seen) = self.live.get(&worker) {
                     let at = (worker.slot, seen.generation);
@@ -38,6 +44,7 @@ impl Audit {
             Notice::RolledBack { generation, to, .. } => self.rolled_back(generation, to),
             Notice::Stopping { worker, reason } => return self.stopping(worker, reason),
             Notice::Exited { .. }
+            | Notice::Failed { .. }
             | Notice::Latched { .. }
             | Notice::ReloadWaits { .. }
             | Notice::Reloaded { .. }
@@ -64,7 +71,8 @@ impl Audit {
         )?;
         self.mark(worker, Mark::Resting);
         let serving = || self.live.iter().filter(|(_, seen)| seen.serves());
-        let succeeded = serving().any(|(id, _)| id.slot == worker.slot);
+        let succeeded = serving().any(|(id, _)| id.slot == worker.slot)
+            || self.completions.is_done(worker.slot);
         let left = serving().count();
         let spare = usize::from(self.deploys.policy().max_unavailable);
         ensure(
@@ -97,6 +105,8 @@ impl Audit {
         ensure(draining.len() <= most, "8: few generations drain", || {
             format!("{draining:?}")
         })?;
+        self.deploys
+            .note_done(self.completions.done_slots(), self.size);
         let wanted = (0..self.size).map(Slot);
         self.deploys.settled(wanted, &served, now);
         Ok(())
@@ -126,7 +136,7 @@ impl Audit {
     pub(super) fn discarded(&mut self, generation: Generation) -> Verdict {
         // An app whose first start failed may have given up, which is told only at its end.
         let may_give_up = self.spec.life.boot_failure == BootFailure::Exit;
-        if may_give_up && !self.was_ever_ready {
+        if may_give_up && !self.was_ever_ready || self.completions.is_app_done() {
             self.deploys.may_be_too_late(generation);
         }
         let living = self.live.values().map(|seen| seen.generation);
@@ -198,6 +208,7 @@ impl Audit {
 
     /// What is left of the old generation is what it was, and what was lost is made good.
     fn rolled_back(&mut self, generation: Generation, to: Generation) {
+        self.completions.rolled_back();
         for seen in self.live.values_mut() {
             if seen.generation == generation {
                 seen.set(Mark::Recalled);

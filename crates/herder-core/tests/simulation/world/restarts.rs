@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use herder_core::spec::RestartPolicy;
+use herder_core::spec::{DelayGrowth, RestartPolicy};
 use herder_core::{Generation, Slot, Tick};
 
 use super::audit::Seen;
@@ -56,6 +56,10 @@ impl Restarts {
             policy: policy.clone(),
             slots: BTreeMap::new(),
         }
+    }
+
+    pub(super) fn respec(&mut self, policy: &RestartPolicy) {
+        self.policy = policy.clone();
     }
 
     pub(super) fn reset(&mut self) {
@@ -178,6 +182,9 @@ impl Record {
 }
 
 fn shortest_delay(policy: &RestartPolicy, streak: u32) -> Duration {
+    if policy.growth == DelayGrowth::Fixed {
+        return policy.first_delay;
+    }
     let mut delay = policy.first_delay;
     for _ in 1..streak {
         delay = (delay * 2).min(policy.max_delay);

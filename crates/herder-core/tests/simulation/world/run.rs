@@ -8,6 +8,7 @@ use herder_core::{Generation, Tick, WorkerId};
 
 use super::audit::Audit;
 use super::dispatch_thread::Channel;
+use super::ends::{Ending, Ends};
 use super::ledger::Ledger;
 use super::mail::{Mail, Order};
 use super::plan::{Budget, Dealing, Faults, Lives, Plan, Release, Releases, Taste};
@@ -34,6 +35,9 @@ pub(crate) struct World {
     pub(super) release: Release,
     pub(super) newest: Generation,
     pub(super) vices: BTreeMap<Generation, Vice>,
+    /// Decides about ends. It is apart for the same reason.
+    pub(super) ender: Rng,
+    pub(super) ending: Ending,
     pub(super) faults: Faults,
     pub(super) plan: Plan,
     pub(super) now: Tick,
@@ -69,6 +73,8 @@ pub(crate) struct Tally {
     pub(crate) exhausted: u64,
     pub(crate) reloaded: u64,
     pub(crate) rolled_back: u64,
+    pub(crate) done: u64,
+    pub(crate) broken: u64,
 }
 
 /// A seed that found a broken invariant.
@@ -103,10 +109,11 @@ pub(crate) fn run(
     lives: Lives,
     dealing: Dealing,
     releases: Releases,
+    ends: Ends,
 ) -> Result<Tally, Box<Failure>> {
     let mut step = 0;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(seed, budget, lives, dealing, releases);
+        let mut world = World::new(seed, budget, lives, dealing, releases, ends);
         world.live_through(&mut step).map(|()| world.tally(step))
     }));
     let violation = match outcome {
@@ -125,7 +132,14 @@ pub(crate) fn run(
 }
 
 impl World {
-    fn new(seed: u64, budget: Budget, lives: Lives, dealing: Dealing, releases: Releases) -> World {
+    fn new(
+        seed: u64,
+        budget: Budget,
+        lives: Lives,
+        dealing: Dealing,
+        releases: Releases,
+        ends: Ends,
+    ) -> World {
         let mut rng = Rng::new(seed);
         let mut jobs = Rng::new(!seed);
         let exhaustion = match lives {
@@ -137,6 +151,8 @@ impl World {
         let taste = plan.deal(dealing, &mut dealer);
         let mut deployer = Rng::new(seed.rotate_left(16));
         let release = plan.release(releases, &mut deployer);
+        let mut ender = Rng::new(seed.rotate_left(48));
+        let ending = plan.end(ends, &mut ender);
         World {
             now: Tick::from_micros(rng.below(1_000_000_000)),
             supervisor: Supervisor::new(plan.spec.clone(), rng.next()),
@@ -157,6 +173,8 @@ impl World {
             deployer,
             release,
             newest: Generation::FIRST,
+            ender,
+            ending,
             vices: BTreeMap::new(),
             told_at: Tick::ZERO,
             left_at: None,
@@ -188,6 +206,8 @@ impl World {
             exhausted: self.audit.exhausted_in_all(),
             reloaded: self.audit.deploys().reloaded(),
             rolled_back: self.audit.deploys().rolled_back(),
+            done: self.audit.completions().in_all(),
+            broken: self.audit.completions().broken_in_all(),
         }
     }
 }
@@ -206,6 +226,8 @@ impl std::ops::AddAssign for Tally {
         self.exhausted += other.exhausted;
         self.reloaded += other.reloaded;
         self.rolled_back += other.rolled_back;
+        self.done += other.done;
+        self.broken += other.broken;
     }
 }
 

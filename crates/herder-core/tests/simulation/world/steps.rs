@@ -28,6 +28,7 @@ impl World {
         self.jobs_run_out();
         self.verdicts_arrive()?;
         self.releases()?;
+        self.ends()?;
         match self.rng.below(1000) {
             0..300 => self.deliver_mail()?,
             300..400 => self.deliver_order()?,
@@ -98,7 +99,10 @@ impl World {
                 let by = Duration::from_millis(self.rng.below(5_000));
                 self.says(ToSupervisor::BootExtended { worker: id, by }, id);
             }
-            Deed::Exit(exit) => self.dies(id, exit),
+            Deed::Exit(exit) => {
+                let exit = self.own_exit(id, exit);
+                self.dies(id, exit);
+            }
             Deed::Freeze => process.frozen = process.is_alive(),
             Deed::Misbehave => self.says(ToSupervisor::Misbehaved { worker: id }, id),
             Deed::Receive => self.receives(id)?,
