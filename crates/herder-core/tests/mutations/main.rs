@@ -14,7 +14,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use herder_core::mutation::{self, Mutation};
-use world::{Budget, Dealing, Ends, Lives, Releases, Tally, run, seeds};
+use world::{Budget, Climate, Dealing, Ends, Lives, Releases, Tally, run, seeds};
 
 /// Another base than the simulation's: what is found there is not found by memory.
 const BASE_SEED: u64 = 0x6D75_7461_7465;
@@ -27,29 +27,53 @@ type Simulation = fn(u64) -> Result<(), String>;
 
 /// The supervisor and the dispatcher of connections.
 fn herd(seed: u64) -> Result<(), String> {
-    let (budget, lives, dealing) = (Budget::Unbounded, Lives::Endless, Dealing::Plain);
-    let outcome = run(seed, budget, lives, dealing, Releases::Never, Ends::Never);
+    let climate = Climate {
+        budget: Budget::Unbounded,
+        lives: Lives::Endless,
+        dealing: Dealing::Plain,
+        releases: Releases::Never,
+        ends: Ends::Never,
+    };
+    let outcome = run(seed, climate);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
 /// The same two, and one generation after the other.
 fn releases(seed: u64) -> Result<(), String> {
-    let (budget, lives, dealing) = (Budget::Bounded, Lives::Endless, Dealing::Plain);
-    let outcome = run(seed, budget, lives, dealing, Releases::Many, Ends::Never);
+    let climate = Climate {
+        budget: Budget::Bounded,
+        lives: Lives::Endless,
+        dealing: Dealing::Plain,
+        releases: Releases::Many,
+        ends: Ends::Never,
+    };
+    let outcome = run(seed, climate);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
 /// The same two, with workers that decide about each connection.
 fn deciders(seed: u64) -> Result<(), String> {
-    let (budget, lives, dealing) = (Budget::Unbounded, Lives::Endless, Dealing::Verdict);
-    let outcome = run(seed, budget, lives, dealing, Releases::Never, Ends::Never);
+    let climate = Climate {
+        budget: Budget::Unbounded,
+        lives: Lives::Endless,
+        dealing: Dealing::Verdict,
+        releases: Releases::Never,
+        ends: Ends::Never,
+    };
+    let outcome = run(seed, climate);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
 /// The same two, with workers that may be the last of their slots.
 fn ends(seed: u64) -> Result<(), String> {
-    let (budget, lives, dealing) = (Budget::Bounded, Lives::Endless, Dealing::Plain);
-    let outcome = run(seed, budget, lives, dealing, Releases::Never, Ends::Various);
+    let climate = Climate {
+        budget: Budget::Bounded,
+        lives: Lives::Endless,
+        dealing: Dealing::Plain,
+        releases: Releases::Never,
+        ends: Ends::Various,
+    };
+    let outcome = run(seed, climate);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
@@ -174,8 +198,14 @@ fn without_a_mutation_nothing_is_caught() {
                 for dealing in [Dealing::Plain, Dealing::AnyPolicy, Dealing::Verdict] {
                     for releases in [Releases::Never, Releases::Many] {
                         for ends in [Ends::Never, Ends::Various] {
-                            tally += run(seed, budget, lives, dealing, releases, ends)
-                                .expect("nothing is broken");
+                            let climate = Climate {
+                                budget,
+                                lives,
+                                dealing,
+                                releases,
+                                ends,
+                            };
+                            tally += run(seed, climate).expect("nothing is broken");
                         }
                     }
                 }

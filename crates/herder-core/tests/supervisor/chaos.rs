@@ -98,7 +98,7 @@ fn random_event(dice: &mut Dice, core: &Supervisor, newest: &mut Generation) -> 
         },
         7..=12 => Event::Exited {
             worker,
-            exit: Exit::Code(0),
+            exit: Exit::Code(if dice.one_in(20) { 78 } else { 0 }),
         },
         13..=14 => Event::Memory { worker, bytes: 1 },
         15 => Event::Misbehaved { worker },
@@ -118,6 +118,11 @@ fn random_event(dice: &mut Dice, core: &Supervisor, newest: &mut Generation) -> 
                 generation: *newest,
             }
         }
+        53..=54 => Event::Fail {
+            worker,
+            reason: String::new(),
+        },
+        55 => Event::Respec(Box::new(random_spec(dice).policies())),
         63 => Event::Draining { worker },
         64 => Event::Unborn { worker },
         _ => Event::Timer,

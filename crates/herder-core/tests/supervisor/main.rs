@@ -2,6 +2,7 @@
 
 mod boot;
 mod chaos;
+mod done;
 mod exhausted;
 mod harness;
 mod heartbeat;
@@ -10,6 +11,7 @@ mod lifecycle;
 mod mutation;
 mod recycle;
 mod reload;
+mod respec;
 mod restart;
 mod restore;
 mod rollback;

@@ -9,6 +9,7 @@ use herder_core::{Exit, Generation, Incarnation, Slot, Tick, WorkerId};
 use super::completions::Completions;
 use super::deploys::Deploys;
 use super::restarts::{Blame, Place, Restarts};
+use super::seen::{Mark, Seen};
 use super::violation::{Verdict, Violation, ensure};
 
 /// How many workers a slot may have: one, and one replacement at a time.
@@ -40,82 +41,6 @@ pub(super) enum Run {
     Stopping,
     StoppingNow,
     Finished,
-}
-
-/// What happened to a live incarnation.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
-    pub(super) generation: Generation,
-    marks: u32,
-    /// Since when the supervisor knows that the process exists.
-    exists_since: Option<Tick>,
-    pub(super) ready_at: Option<Tick>,
-    /// When it was first told to leave, aborted or killed.
-    pub(super) end_began: Option<Tick>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Mark {
-    Aborted,
-    Admitted,
-    BootTimedOut,
-    /// It was found broken from outside.
-    Broken,
-    /// Its generation was one too many to drain.
-    Cut,
-    DrainAsked,
-    GraceExpired,
-    Killed,
-    MayBeGuessed,
-    Misbehaved,
-    ReadyTold,
-    /// It shall leave, though it may not exist yet: nobody was asked to tell it.
-    Recalled,
-    /// It stands by.
-    Resting,
-    /// It announced its own end.
-    Retired,
-    /// It leaves as planned, or another has its slot: its end is nobody's failure.
-    Superseded,
-    WithdrawAsked,
-    WithdrawnTold,
-}
-
-impl Seen {
-    fn new(generation: Generation) -> Seen {
-        Seen {
-            generation,
-            marks: 0,
-            exists_since: None,
-            ready_at: None,
-            end_began: None,
-        }
-    }
-
-    pub(super) fn has(self, mark: Mark) -> bool {
-        self.marks & (1 << mark as u32) != 0
-    }
-
-    pub(super) fn set(&mut self, mark: Mark) {
-        self.marks |= 1 << mark as u32;
-    }
-
-    pub(super) fn clear(&mut self, mark: Mark) {
-        self.marks &= !(1 << mark as u32);
-    }
-
-    pub(super) fn is_leaving(self) -> bool {
-        self.end_began.is_some()
-    }
-
-    /// Whether it is to serve, now or later.
-    pub(super) fn stays(self) -> bool {
-        !self.is_leaving() && !self.has(Mark::Recalled) && !self.has(Mark::Resting)
-    }
-
-    pub(super) fn serves(self) -> bool {
-        self.has(Mark::Admitted) && self.stays()
-    }
 }
 
 impl Audit {
@@ -179,9 +104,10 @@ impl Audit {
             Event::Exited { worker, exit } => self.ended(worker, Some(exit), now),
             Event::SpawnFailed { worker, .. } => self.ended(worker, None, now),
             Event::Fail { worker, .. } => {
-                // Whoever is recalled when the app ends leaves without a word.
+                // Whoever is recalled leaves without a word, and once it exists.
                 let ends = !self.is_running() || self.completions.is_app_done();
                 let seen = self.live.get(&worker).filter(|_| !ends);
+                let seen = seen.filter(|seen| seen.exists_since.is_some());
                 self.completions.found_broken(worker, seen);
                 self.mark(worker, Mark::Broken);
             }

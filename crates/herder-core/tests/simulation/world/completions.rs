@@ -6,8 +6,9 @@ use herder_core::spec::{RestartPolicy, RestartWhen};
 use herder_core::supervisor::Completion;
 use herder_core::{Exit, Generation, Slot, WorkerId};
 
-use super::audit::{Audit, Mark, Seen};
+use super::audit::Audit;
 use super::restarts::Place;
+use super::seen::{Mark, Seen};
 use super::violation::{Verdict, ensure};
 
 /// The observer of slots that are done.
@@ -92,7 +93,10 @@ impl Completions {
 impl Audit {
     /// Somebody is gone; returns whether the policy wants nobody to follow.
     pub(super) fn note_end(&mut self, worker: WorkerId, seen: Seen, exit: Option<Exit>) -> bool {
-        let shares = |(id, seen): (&WorkerId, &Seen)| id.slot == worker.slot && seen.stays();
+        // A replacement that was begun takes the slot over, whatever becomes of it.
+        let shares = |(id, seen): (&WorkerId, &Seen)| {
+            id.slot == worker.slot && (seen.stays() || id.incarnation > worker.incarnation)
+        };
         let alone = !self.live.iter().any(shares);
         let wanted = self.is_running() && worker.slot.0 < self.size && seen.stays();
         let superseded = seen.has(Mark::Superseded);

@@ -21,10 +21,11 @@ mod releases;
 mod restarts;
 mod rng;
 mod run;
+mod seen;
 mod steps;
 pub(crate) mod trace;
 mod violation;
 
 pub(crate) use ends::Ends;
 pub(crate) use plan::{Budget, Dealing, Lives, Releases};
-pub(crate) use run::{Tally, run, seeds};
+pub(crate) use run::{Climate, Tally, run, seeds};

@@ -6,7 +6,8 @@ use herder_core::spec::BootFailure;
 use herder_core::supervisor::{DrainReason, Notice, RecycleReason};
 use herder_core::{Generation, Slot, Tick, WorkerId};
 
-use super::audit::{Audit, Mark, Seen};
+use super::audit::Audit;
+use super::seen::{Mark, Seen};
 use super::violation::{Verdict, ensure};
 
 impl Audit {

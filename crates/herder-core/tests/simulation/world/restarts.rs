@@ -10,7 +10,7 @@ use std::time::Duration;
 use herder_core::spec::{DelayGrowth, RestartPolicy};
 use herder_core::{Generation, Slot, Tick};
 
-use super::audit::Seen;
+use super::seen::Seen;
 use super::violation::{Verdict, ensure};
 
 /// A slot, and the generation of its worker.

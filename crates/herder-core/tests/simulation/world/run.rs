@@ -58,6 +58,16 @@ pub(crate) struct World {
     pub(super) channels: BTreeMap<WorkerId, Channel>,
 }
 
+/// What kind of world it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Climate {
+    pub(crate) budget: Budget,
+    pub(crate) lives: Lives,
+    pub(crate) dealing: Dealing,
+    pub(crate) releases: Releases,
+    pub(crate) ends: Ends,
+}
+
 /// What a run went through, to show that it was worth something.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
@@ -103,17 +113,10 @@ pub(crate) fn seeds(base: u64) -> impl Iterator<Item = u64> {
 
 /// Runs one seed: chaos, then calm in which everything must come right, then a stop. A panic of a
 /// machine is a violation like any other.
-pub(crate) fn run(
-    seed: u64,
-    budget: Budget,
-    lives: Lives,
-    dealing: Dealing,
-    releases: Releases,
-    ends: Ends,
-) -> Result<Tally, Box<Failure>> {
+pub(crate) fn run(seed: u64, climate: Climate) -> Result<Tally, Box<Failure>> {
     let mut step = 0;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(seed, budget, lives, dealing, releases, ends);
+        let mut world = World::new(seed, climate);
         world.live_through(&mut step).map(|()| world.tally(step))
     }));
     let violation = match outcome {
@@ -132,14 +135,14 @@ pub(crate) fn run(
 }
 
 impl World {
-    fn new(
-        seed: u64,
-        budget: Budget,
-        lives: Lives,
-        dealing: Dealing,
-        releases: Releases,
-        ends: Ends,
-    ) -> World {
+    fn new(seed: u64, climate: Climate) -> World {
+        let Climate {
+            budget,
+            lives,
+            dealing,
+            releases,
+            ends,
+        } = climate;
         let mut rng = Rng::new(seed);
         let mut jobs = Rng::new(!seed);
         let exhaustion = match lives {
