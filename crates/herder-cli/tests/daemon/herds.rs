@@ -222,7 +222,7 @@ fn settings_change_with_a_restart_and_bad_ones_change_nothing() {
         let mut change = action(Verb::Restart, "web");
         change.settings.insert(setting.to_owned(), value);
         let refused = place.wait(async { place.client().act(&change).await });
-        let error = refused.err().expect(setting);
+        let error = refused.map(drop).expect_err(setting);
         assert_eq!(
             error.problem().kind,
             ProblemKind::Invalid,

@@ -245,9 +245,11 @@ impl Told {
     /// What was said of an app that is done.
     pub(crate) fn done(&self, name: &str) -> &str {
         let mut told = self.0.iter();
-        let found = told.find_map(|progress| match progress {
-            Progress::Done { app, text } if app == name => Some(text.as_str()),
-            _ => None,
+        let found = told.find_map(|progress| {
+            let Progress::Done { app, text } = progress else {
+                return None;
+            };
+            (app == name).then_some(text.as_str())
         });
         found.unwrap_or_else(|| panic!("{name} is not done: {self:#?}"))
     }
@@ -255,9 +257,11 @@ impl Told {
     /// Why it failed.
     pub(crate) fn failed(&self, name: &str) -> &herder_api::Problem {
         let mut told = self.0.iter();
-        let found = told.find_map(|progress| match progress {
-            Progress::Failed { app, problem } if app == name => Some(problem),
-            _ => None,
+        let found = told.find_map(|progress| {
+            let Progress::Failed { app, problem } = progress else {
+                return None;
+            };
+            (app == name).then_some(problem)
         });
         found.unwrap_or_else(|| panic!("{name} has not failed: {self:#?}"))
     }

@@ -304,6 +304,13 @@ impl World {
         let id = self.mail[place].0;
         let first = self.mail.iter().position(|(other, ..)| *other == id);
         let (id, life, news) = self.mail.remove(first.expect("it is one of them"));
+        if self.dice.one_in(4) {
+            // It may have been an earlier herd's: whatever it says, nobody minds.
+            let before = format!("{:?}", self.books.entry(id));
+            let earlier = life.saturating_sub(1);
+            self.books.news(id, earlier, news.clone(), self.now);
+            assert_eq!(format!("{:?}", self.books.entry(id)), before);
+        }
         self.books.news(id, life, news, self.now);
     }
 
