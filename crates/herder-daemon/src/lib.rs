@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `guard`, `proper` | the two processes |
 //! | `books` | the decisions: pure |
+//! | `triggers` | what happens by itself: times, files, health |
 //! | `shell` | what carries them out: herds, files, signals |
 //! | [`Desk`] | what the control API asks the books |
 //! | `api` | the control API: HTTP and JSON at `herder.sock` |
@@ -25,6 +26,7 @@ mod proper;
 mod settings;
 mod shell;
 mod summon;
+mod triggers;
 mod waited;
 
 use std::io::Write;
@@ -56,6 +58,7 @@ pub fn run(settings: Settings) -> u8 {
         Ok(Part::Guard) => guard::begin(settings),
         Ok(Part::Proper) => proper::run(&settings),
         Ok(Part::StandIn(daemon)) => guard::stand_in(settings, daemon),
+        Ok(Part::Probe) => triggers::sit(),
         Err(error) => {
             complain(&format!("the daemon cannot be started: {error}"));
             ProblemKind::Internal.exit_status()

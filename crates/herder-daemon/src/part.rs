@@ -39,6 +39,8 @@ pub(crate) enum Part {
     Proper,
     /// A guard for a daemon proper that lives already. Its stdin is the lock.
     StandIn(i32),
+    /// A process that becomes the check of an app. Its stdin says which.
+    Probe,
 }
 
 /// Finds out, and cleans the environment of what is for this process alone.
@@ -53,6 +55,7 @@ pub(crate) fn take() -> io::Result<Part> {
     Ok(match word.split_once(':') {
         Some(("guard", pid)) => pid.parse().map_or(Part::Guard, Part::StandIn),
         _ if word == "proper" => Part::Proper,
+        _ if word == "probe" => Part::Probe,
         _ => Part::Guard,
     })
 }
@@ -60,6 +63,11 @@ pub(crate) fn take() -> io::Result<Part> {
 /// For the daemon proper.
 pub(crate) fn proper() -> (OsString, OsString) {
     (VARIABLE.into(), "proper".into())
+}
+
+/// For a process that becomes the check of an app.
+pub(crate) fn probe() -> (OsString, OsString) {
+    (VARIABLE.into(), "probe".into())
 }
 
 /// For a guard of a daemon proper that lives.

@@ -51,6 +51,8 @@ pub(crate) struct Entry {
     pub(crate) told: BTreeMap<u16, (String, Option<i32>)>,
     /// Whether its health checks pass. Kept by whoever makes them.
     pub(crate) healthy: Option<bool>,
+    /// Whether its files are watched. Kept by whoever does it.
+    pub(crate) watching: bool,
 }
 
 /// What an app's herd does.
@@ -172,6 +174,7 @@ impl Entry {
             since: Some(now.wall),
             told: BTreeMap::new(),
             healthy: None,
+            watching: false,
         }
     }
 
@@ -217,6 +220,13 @@ impl Entry {
         };
         let done = self.phase == Phase::Rests && self.rest == Rest::Done;
         settled && (self.phase == Phase::Online || done)
+    }
+
+    /// Whether something goes on with it that a reload would have to wait for.
+    pub(crate) fn is_busy(&self) -> bool {
+        let is_changing = self.requests.values().any(Pending::is_alone);
+        let says_so = self.herd.as_ref().is_some_and(|herd| herd.busy);
+        self.task.is_some() || is_changing || says_so
     }
 
     /// Whether it is to be stopped, and was not yet.
@@ -315,7 +325,7 @@ impl Entry {
             failures: self.carried.1 + slots().map(|slot| slot.failures).sum::<u64>(),
             since_ms: self.since,
             usage: None,
-            watching: self.definition.app.watch.is_some() && self.has_herd(),
+            watching: self.watching,
             healthy: self.healthy,
         }
     }

@@ -30,7 +30,7 @@ use herder_api::herd::HerdOrder;
 use herder_api::status::AppStatus;
 
 use courses::Course;
-pub(crate) use entry::{Entry, Pace, Phase, workers};
+pub(crate) use entry::{Entry, Pace, Phase, is_serving, workers};
 pub(crate) use list::{List, Rest, VERSION};
 pub(crate) use targets::Choice;
 pub(crate) use waits::check as check_dependencies;
@@ -156,10 +156,16 @@ impl Books {
     }
 
     /// Says whether an app's health checks pass.
-    #[expect(dead_code, reason = "for those who check it")]
     pub(crate) fn set_health(&mut self, id: AppId, healthy: Option<bool>) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.healthy = healthy;
+        }
+    }
+
+    /// Says whether an app's files are watched.
+    pub(crate) fn set_watching(&mut self, id: AppId, watching: bool) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.watching = watching;
         }
     }
 

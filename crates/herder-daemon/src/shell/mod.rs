@@ -9,6 +9,7 @@ mod files;
 mod herd;
 mod journal;
 mod keeper;
+mod triggered;
 mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,7 @@ use crate::desk::{Ask, Desk};
 use crate::home::Home;
 use crate::lock::Mark;
 use crate::settings::Settings;
+use crate::triggers::{self, Triggers};
 use crate::waited::Waited;
 use herd::{Inbox, Order};
 use journal::Journal;
@@ -57,6 +59,8 @@ pub(crate) struct Shell {
     streams: BTreeMap<CourseId, mpsc::Sender<Progress>>,
     journal: Journal,
     meter: Meter,
+    triggers: Triggers,
+    words: mpsc::UnboundedReceiver<triggers::Word>,
     bell: watch::Receiver<u64>,
     /// Courses after which the daemon becomes the build that is installed.
     upgrades: BTreeSet<CourseId>,
@@ -76,12 +80,7 @@ impl Shell {
         let watched = watched.map_err(|error| crate::home::unusable(&home.run_path(), &error))?;
         let (ring, bell) = watch::channel(0);
         tokio::spawn(bell::ring(watched, ring));
-        let executable = Executable::current().map_err(|error| {
-            Problem::new(
-                herder_api::problem::ProblemKind::Internal,
-                format!("the program of the daemon cannot be opened: {error}"),
-            )
-        })?;
+        let (triggers, words) = Triggers::new(own_program()?);
         let (asking, asks) = mpsc::channel(ASKS);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
         let wall = u64::try_from(wall.unwrap_or_default().as_millis()).unwrap_or(0);
@@ -89,13 +88,15 @@ impl Shell {
         let mut shell = Shell {
             books: boot::books(&home),
             home,
-            executable,
+            executable: own_program()?,
             asks,
             inbox: mpsc::unbounded_channel(),
             herds: BTreeMap::new(),
             streams: BTreeMap::new(),
             journal,
             meter: Meter::default(),
+            triggers,
+            words,
             bell,
             upgrades: BTreeSet::new(),
             began: (Instant::now(), wall),
@@ -110,11 +111,13 @@ impl Shell {
     pub(crate) async fn run(mut self, signals: &AsyncFd<Waited<SignalFd>>) -> Mark {
         loop {
             self.act();
+            self.be_triggered();
             if let Some(mark) = self.leaving {
                 sleep(LAST_WORDS).await;
                 return mark;
             }
-            let (now, mut timeout) = (self.now(), self.books.timeout());
+            let now = self.now();
+            let mut timeout = earlier(self.books.timeout(), self.triggers.timeout(now));
             // Who asks just now wants to know of the herds that are being found.
             let looks = self.books.is_looking() && now.mono < LOOK;
             if looks {
@@ -133,6 +136,7 @@ impl Shell {
                 }
                 Some((id, life, news)) = self.inbox.1.recv() => self.hear(id, life, news),
                 Some(ask) = self.asks.recv(), if !looks => self.answer(ask),
+                Some(word) = self.words.recv() => self.hear_trigger(word),
                 () = until(timeout, now) => {
                     let now = self.now();
                     self.books.tick(now);
@@ -192,6 +196,20 @@ impl Shell {
         let wall = u64::try_from(wall.unwrap_or_default().as_millis()).unwrap_or(0);
         Now { mono, wall }
     }
+}
+
+/// This program, as it was when the daemon started.
+fn own_program() -> Result<Executable, Problem> {
+    Executable::current().map_err(|error| {
+        Problem::new(
+            herder_api::problem::ProblemKind::Internal,
+            format!("the program of the daemon cannot be opened: {error}"),
+        )
+    })
+}
+
+fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 /// Waits until a moment of the books; for ever, if there is none.

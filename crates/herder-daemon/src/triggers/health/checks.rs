@@ -1,0 +1,264 @@
+//! Whether an app is healthy, and what is done when it is not. Pure: the time is an argument, in
+//! milliseconds.
+
+use std::collections::VecDeque;
+
+use herder_api::app::{App, Health};
+
+/// Workers are not replaced more often than this, whatever the app says.
+const LEAST_GAP: u64 = 30_000;
+
+/// By how much that grows at most when replacing does not help.
+const MOST: u64 = 16;
+
+/// How long a worker may take to become ready, where the app does not say.
+const BOOT: u64 = 60_000;
+
+/// What is to be done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::triggers) enum Act {
+    /// Ask the app; the answer is wanted by [`Checks::answered`].
+    Probe,
+    /// End the worker of a slot as hung.
+    Fail {
+        /// Which.
+        slot: u16,
+        /// For the log.
+        reason: String,
+    },
+    /// It is unhealthy, and what follows.
+    Unhealthy(String),
+    /// It passes again.
+    Healthy(String),
+}
+
+/// A slot, and the worker that serves in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::triggers) struct Serving {
+    pub(in crate::triggers) slot: u16,
+    /// Its life.
+    pub(in crate::triggers) id: Option<u64>,
+}
+
+/// How an app stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::triggers) struct Herd<'a> {
+    pub(in crate::triggers) slots: &'a [Serving],
+    /// Whether a reload or the like goes on.
+    pub(in crate::triggers) busy: bool,
+}
+
+/// The checks of one app, from when it came online.
+#[derive(Debug)]
+pub(in crate::triggers) struct Checks {
+    interval: u64,
+    failures: u32,
+    start_period: u64,
+    boot: u64,
+    /// From when on failures count at the latest.
+    counts_from: u64,
+    /// Whether it passed since its workers were started.
+    proven: bool,
+    /// Failures in a row, and why the last one.
+    row: u32,
+    why: String,
+    healthy: Option<bool>,
+    /// When the next check is; whether one is under way.
+    next: u64,
+    asks: bool,
+    cure: Option<Cure>,
+    /// Whether something else went on with the herd when somebody looked last.
+    busy: bool,
+    /// When the next cure may begin, and how long after it the one after that.
+    cure_from: u64,
+    gap: u64,
+    cures: u32,
+}
+
+/// Its workers are replaced, slot by slot.
+#[derive(Debug)]
+struct Cure {
+    /// Those that were there.
+    left: VecDeque<(u16, u64)>,
+    /// The slot whose next worker is waited for, the worker before, and until when.
+    awaited: Option<(u16, u64, u64)>,
+}
+
+fn millis(time: herder_api::units::Period) -> u64 {
+    u64::try_from(time.0.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Checks {
+    /// The app came online just now.
+    pub(in crate::triggers) fn new(health: &Health, app: &App, now: u64) -> Checks {
+        let start_period = millis(health.start_period);
+        Checks {
+            interval: millis(health.interval).max(1),
+            failures: health.failures.max(1),
+            start_period,
+            boot: app.boot_timeout.map_or(BOOT, millis),
+            counts_from: now.saturating_add(start_period),
+            proven: false,
+            row: 0,
+            why: String::new(),
+            healthy: None,
+            next: now,
+            asks: false,
+            cure: None,
+            busy: false,
+            cure_from: 0,
+            gap: start_period.max(LEAST_GAP),
+            cures: 0,
+        }
+    }
+
+    /// Whether it is; None = not known yet.
+    pub(in crate::triggers) fn healthy(&self) -> Option<bool> {
+        self.healthy
+    }
+
+    /// What is to be done now.
+    pub(in crate::triggers) fn poll(&mut self, herd: Herd<'_>, now: u64) -> Vec<Act> {
+        let mut acts = Vec::new();
+        self.busy = herd.busy;
+        if self.cure.is_none() && self.is_to_be_cured() && !herd.busy && now >= self.cure_from {
+            self.begin_cure(herd, &mut acts, now);
+        }
+        if self.cure.is_some() {
+            self.go_on_curing(herd, &mut acts, now);
+        }
+        if self.cure.is_none() && !self.asks && now >= self.next {
+            self.asks = true;
+            self.next = now.saturating_add(self.interval);
+            acts.push(Act::Probe);
+        }
+        acts
+    }
+
+    /// What became of a check.
+    pub(in crate::triggers) fn answered(
+        &mut self,
+        result: Result<(), String>,
+        herd: Herd<'_>,
+        now: u64,
+    ) -> Vec<Act> {
+        self.asks = false;
+        if self.cure.is_some() {
+            // It was asked before, and says nothing of those that are there now.
+            return Vec::new();
+        }
+        match result {
+            Ok(()) => self.passed(),
+            Err(why) => self.failed(why, herd, now),
+        }
+    }
+
+    fn passed(&mut self) -> Vec<Act> {
+        let was = self.healthy.replace(true);
+        self.proven = true;
+        self.row = 0;
+        self.cures = 0;
+        self.gap = self.start_period.max(LEAST_GAP);
+        if was == Some(false) {
+            return vec![Act::Healthy("its health check passes again".to_owned())];
+        }
+        Vec::new()
+    }
+
+    fn failed(&mut self, why: String, herd: Herd<'_>, now: u64) -> Vec<Act> {
+        self.why = why;
+        if !self.proven && now < self.counts_from {
+            return Vec::new();
+        }
+        self.row = self.row.saturating_add(1);
+        if self.row < self.failures || self.healthy == Some(false) {
+            return Vec::new();
+        }
+        self.healthy = Some(false);
+        let left = self.cure_from.saturating_sub(now).div_ceil(1000);
+        let what = if left > 0 {
+            format!("its workers were replaced just before, and are again in {left} s")
+        } else if herd.busy {
+            "its workers are replaced when it has been reloaded".to_owned()
+        } else {
+            "its workers are replaced".to_owned()
+        };
+        vec![Act::Unhealthy(format!("{}: {what}", self.failure()))]
+    }
+
+    fn failure(&self) -> String {
+        let why = &self.why;
+        match self.row {
+            1 => format!("its health check failed ({why})"),
+            row => format!("its health check failed {row} times in a row ({why})"),
+        }
+    }
+
+    fn is_to_be_cured(&self) -> bool {
+        self.healthy == Some(false) && self.row >= self.failures
+    }
+
+    fn begin_cure(&mut self, herd: Herd<'_>, acts: &mut Vec<Act>, now: u64) {
+        if self.cures > 0 {
+            let text = format!("{}: its workers are replaced once more", self.failure());
+            acts.push(Act::Unhealthy(text));
+        }
+        self.cures = self.cures.saturating_add(1);
+        self.cure_from = now.saturating_add(self.gap);
+        let most = self.start_period.max(LEAST_GAP).saturating_mul(MOST);
+        self.gap = self.gap.saturating_mul(2).min(most);
+        let slots = herd.slots.iter();
+        let left = slots.filter_map(|slot| Some((slot.slot, slot.id?)));
+        self.cure = Some(Cure {
+            left: left.collect(),
+            awaited: None,
+        });
+    }
+
+    fn go_on_curing(&mut self, herd: Herd<'_>, acts: &mut Vec<Act>, now: u64) {
+        let reason = format!("unhealthy: {}", self.why);
+        let Some(cure) = &mut self.cure else {
+            return;
+        };
+        let serving = |slot: u16| {
+            let slot = herd.slots.iter().find(|it| it.slot == slot);
+            slot.and_then(|slot| slot.id)
+        };
+        if let Some((slot, before, until)) = cure.awaited {
+            let is_new = serving(slot).is_some_and(|id| id != before);
+            if !is_new && now < until {
+                return;
+            }
+            cure.awaited = None;
+        }
+        while let Some((slot, id)) = cure.left.pop_front() {
+            // Who has gone meanwhile is cured.
+            if serving(slot) == Some(id) {
+                cure.awaited = Some((slot, id, now.saturating_add(self.boot)));
+                acts.push(Act::Fail { slot, reason });
+                return;
+            }
+        }
+        self.cure = None;
+        self.proven = false;
+        self.row = 0;
+        self.counts_from = now.saturating_add(self.start_period);
+        self.next = now;
+    }
+
+    /// When [`Checks::poll`] is wanted next, if the herd says nothing until then.
+    pub(in crate::triggers) fn timeout(&self) -> Option<u64> {
+        if let Some(cure) = &self.cure {
+            return cure.awaited.map(|(_, _, until)| until);
+        }
+        let ask = (!self.asks).then_some(self.next);
+        // A herd that is busy says when it is not any more.
+        let is_wanted = self.is_to_be_cured() && !self.busy;
+        let cure = is_wanted.then_some(self.cure_from);
+        ask.into_iter().chain(cure).min()
+    }
+}
+
+#[cfg(test)]
+#[path = "checks_tests.rs"]
+mod tests;
