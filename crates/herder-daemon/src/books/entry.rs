@@ -55,6 +55,15 @@ pub(crate) struct Entry {
     pub(crate) watching: bool,
 }
 
+/// What somebody sees who looks after an app from outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Seen {
+    /// Whether its files are watched.
+    Watching(bool),
+    /// Whether its health checks pass, if it has some.
+    Healthy(Option<bool>),
+}
+
 /// What an app's herd does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {

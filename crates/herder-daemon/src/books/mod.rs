@@ -30,7 +30,7 @@ use herder_api::herd::HerdOrder;
 use herder_api::status::AppStatus;
 
 use courses::Course;
-pub(crate) use entry::{Entry, Pace, Phase, is_serving, workers};
+pub(crate) use entry::{Entry, Pace, Phase, Seen, is_serving, workers};
 pub(crate) use list::{List, Rest, VERSION};
 pub(crate) use targets::Choice;
 pub(crate) use waits::check as check_dependencies;
@@ -155,17 +155,13 @@ impl Books {
         self.entries.values()
     }
 
-    /// Says whether an app's health checks pass.
-    pub(crate) fn set_health(&mut self, id: AppId, healthy: Option<bool>) {
+    /// An app is looked after from outside: what its status is to say of that.
+    pub(crate) fn see(&mut self, id: AppId, seen: Seen) {
         if let Some(entry) = self.entries.get_mut(&id) {
-            entry.healthy = healthy;
-        }
-    }
-
-    /// Says whether an app's files are watched.
-    pub(crate) fn set_watching(&mut self, id: AppId, watching: bool) {
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.watching = watching;
+            match seen {
+                Seen::Watching(watching) => entry.watching = watching,
+                Seen::Healthy(healthy) => entry.healthy = healthy,
+            }
         }
     }
 

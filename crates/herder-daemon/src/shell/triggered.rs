@@ -36,8 +36,7 @@ impl Shell {
                         self.journal.note(entry.name(), event, level, text);
                     }
                 }
-                Deed::Watching(id, watching) => self.books.set_watching(id, watching),
-                Deed::Health(id, healthy) => self.books.set_health(id, healthy),
+                Deed::See(id, seen) => self.books.see(id, seen),
             }
         }
     }

@@ -16,7 +16,7 @@ use herder_sys::process::Executable;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::books::{AppId, Books, Entry, Now, Phase, Rest, Todo, is_serving};
+use crate::books::{AppId, Books, Entry, Now, Phase, Rest, Seen, Todo, is_serving};
 pub(crate) use health::sit;
 use health::{Act, Checks, Herd, Probe, Program, Serving};
 use times::Times;
@@ -34,10 +34,8 @@ pub(crate) enum Deed {
         level: &'static str,
         text: String,
     },
-    /// Whether its files are watched.
-    Watching(AppId, bool),
-    /// Whether its checks pass.
-    Health(AppId, Option<bool>),
+    /// Its status says so from now on.
+    See(AppId, Seen),
 }
 
 /// Told from outside.
@@ -181,7 +179,7 @@ impl Triggers {
         let known = self.watched.get(&id).map(|watched| &watched.plan);
         if known != plan.as_ref() {
             if self.watched.remove(&id).is_some() {
-                deeds.push(Deed::Watching(id, false));
+                deeds.push(Deed::See(id, Seen::Watching(false)));
             }
             if let Some(plan) = plan {
                 let watched = self.watch(entry, plan);
@@ -205,9 +203,10 @@ impl Triggers {
         for what in watched.changes.poll(standing, now.mono) {
             match what {
                 Move::Reload(what) => {
-                    let follows = match entry.phase {
-                        Phase::Online => "new workers take over",
-                        _ => "it is started again",
+                    let follows = if entry.phase == Phase::Online {
+                        "new workers take over"
+                    } else {
+                        "it is started again"
                     };
                     let text = format!("{what}: {follows}");
                     deeds.push(note(id, "watch", "info", text));
@@ -243,7 +242,7 @@ impl Triggers {
         let known = self.checked.get(&id).map(|checked| &checked.settings);
         if known != settings {
             if self.checked.remove(&id).is_some() {
-                deeds.push(Deed::Health(id, None));
+                deeds.push(Deed::See(id, Seen::Healthy(None)));
             }
             if let Some(settings) = settings {
                 self.lives += 1;
@@ -281,7 +280,7 @@ impl Triggers {
         let healthy = checked.checks.healthy();
         if checked.told != healthy {
             checked.told = healthy;
-            deeds.push(Deed::Health(id, healthy));
+            deeds.push(Deed::See(id, Seen::Healthy(healthy)));
         }
     }
 }
@@ -312,7 +311,7 @@ fn is_watched(entry: &Entry) -> bool {
 
 fn hear_of_files(id: AppId, watched: &mut Watched, word: watch::Word, now: Now) -> Vec<Deed> {
     match word {
-        watch::Word::Watching => vec![Deed::Watching(id, true)],
+        watch::Word::Watching => vec![Deed::See(id, Seen::Watching(true))],
         watch::Word::Changed(paths) => {
             watched.changes.changed(paths, now.mono);
             Vec::new()
@@ -320,7 +319,7 @@ fn hear_of_files(id: AppId, watched: &mut Watched, word: watch::Word, now: Now) 
         watch::Word::Broken(why) => {
             let text = format!("its files are not watched: {why}");
             vec![
-                Deed::Watching(id, false),
+                Deed::See(id, Seen::Watching(false)),
                 note(id, "warning", "warning", text),
             ]
         }

@@ -67,7 +67,7 @@ async fn try_watch(plan: Arc<Plan>, tell: &impl Fn(Word)) -> Result<(), String> 
     loop {
         // Closed at the end, it forgets all that it watched.
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
-        let inotify = Arc::new(inotify.map_err(|error| no_instance(error))?);
+        let inotify = Arc::new(inotify.map_err(no_instance)?);
         let events = readable(Arc::clone(&inotify)).map_err(|error| error.to_string())?;
         let begun = (Arc::clone(&plan), inotify);
         // A large tree takes a while to read.

@@ -67,6 +67,24 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
+/// What something is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sort {
+    File,
+    Directory,
+}
+
+impl Sort {
+    /// Of something at that path.
+    pub(super) fn at(path: &Path) -> Sort {
+        if path.is_dir() {
+            Sort::Directory
+        } else {
+            Sort::File
+        }
+    }
+}
+
 /// What of the watched files counts.
 #[derive(Debug)]
 pub(super) struct Rules {
@@ -103,7 +121,7 @@ impl Rules {
         for directory in above.take_while(|path| path.starts_with(top)) {
             self.learn(directory);
         }
-        if self.git_ignores(root, root.is_dir()) {
+        if self.git_ignores(root, Sort::at(root)) {
             self.freed.insert(root.to_owned());
         }
     }
@@ -134,24 +152,24 @@ impl Rules {
     }
 
     /// Whether it does not count. The directories that it is in do.
-    pub(super) fn ignores(&self, path: &Path, is_directory: bool) -> bool {
-        match self.extra.matched(path, is_directory) {
+    pub(super) fn ignores(&self, path: &Path, sort: Sort) -> bool {
+        match self.extra.matched(path, sort == Sort::Directory) {
             Match::Ignore(_) => return true,
             Match::Whitelist(_) => return false,
             Match::None => {}
         }
         let name = path.file_name().unwrap_or_default();
-        is_usual(name) || self.is_log(path) || self.git_ignores(path, is_directory)
+        is_usual(name) || self.is_log(path) || self.git_ignores(path, sort)
     }
 
     /// The nearest that says something holds.
-    fn git_ignores(&self, path: &Path, is_directory: bool) -> bool {
+    fn git_ignores(&self, path: &Path, sort: Sort) -> bool {
         if self.freed.contains(path) {
             return false;
         }
         for directory in path.ancestors().skip(1) {
             let rules = self.git.get(directory);
-            match rules.map(|rules| rules.matched(path, is_directory)) {
+            match rules.map(|rules| rules.matched(path, sort == Sort::Directory)) {
                 Some(Match::Ignore(_)) => return true,
                 Some(Match::Whitelist(_)) => return false,
                 Some(Match::None) | None => {}
@@ -221,7 +239,7 @@ mod tests {
     fn the_usual_does_not_count() {
         let place = Place::new("usual");
         let rules = Rules::new(&plan(&place, &[]));
-        let ignores = |path: &str| rules.ignores(&place.path().join(path), false);
+        let ignores = |path: &str| rules.ignores(&place.path().join(path), Sort::File);
         for path in [
             ".env",
             "node_modules",
@@ -250,13 +268,12 @@ mod tests {
         let absolute = format!("{}/cache", place.path().display());
         let lines = ["*.tmp", "./public/up", "!.env", "data/", &absolute];
         let rules = Rules::new(&plan(&place, &lines));
-        let ignores =
-            |path: &str, is_directory| rules.ignores(&place.path().join(path), is_directory);
-        assert!(ignores("a/b.tmp", false));
-        assert!(ignores("public/up", true) && !ignores("a/public/up", true));
-        assert!(!ignores(".env", false) && ignores(".other", false));
-        assert!(ignores("data", true) && !ignores("data", false));
-        assert!(ignores("cache", true) && !ignores("a/cache", true));
+        let ignores = |path: &str, sort| rules.ignores(&place.path().join(path), sort);
+        assert!(ignores("a/b.tmp", Sort::File));
+        assert!(ignores("public/up", Sort::Directory) && !ignores("a/public/up", Sort::Directory));
+        assert!(!ignores(".env", Sort::File) && ignores(".other", Sort::File));
+        assert!(ignores("data", Sort::Directory) && !ignores("data", Sort::File));
+        assert!(ignores("cache", Sort::Directory) && !ignores("a/cache", Sort::Directory));
     }
 
     #[test]
@@ -274,12 +291,16 @@ mod tests {
         rules.learn_above(&web);
         rules.learn(&web);
         rules.learn(&web.join("src"));
-        let ignores = |path: &str, is_directory| rules.ignores(&web.join(path), is_directory);
-        assert!(ignores("a.log", false) && ignores("src/a.log", false));
-        assert!(!ignores("src/kept.log", false));
-        assert!(ignores("dist", true) && ignores("src/built", true) && ignores("mine", false));
+        let ignores = |path: &str, sort| rules.ignores(&web.join(path), sort);
+        assert!(ignores("a.log", Sort::File) && ignores("src/a.log", Sort::File));
+        assert!(!ignores("src/kept.log", Sort::File));
+        assert!(
+            ignores("dist", Sort::Directory)
+                && ignores("src/built", Sort::Directory)
+                && ignores("mine", Sort::File)
+        );
         // Above the top of the repository nobody is asked.
-        assert!(!ignores("a.js", false));
+        assert!(!ignores("a.js", Sort::File));
     }
 
     #[test]
@@ -291,8 +312,8 @@ mod tests {
         fs::write(root.join(".gitignore"), "/dist\n*.map\n").unwrap();
         let mut rules = Rules::new(&plan(&place, &[]));
         rules.learn_above(&root.join("dist"));
-        assert!(!rules.ignores(&root.join("dist/a.js"), false));
-        assert!(!rules.ignores(&root.join("dist/a.map"), false));
+        assert!(!rules.ignores(&root.join("dist/a.js"), Sort::File));
+        assert!(!rules.ignores(&root.join("dist/a.map"), Sort::File));
     }
 
     #[test]

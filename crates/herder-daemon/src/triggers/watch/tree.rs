@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
-use super::rules::{GITIGNORE, Plan, Rules};
+use super::rules::{GITIGNORE, Plan, Rules, Sort};
 
 /// What is told of a directory. Not who opens or reads a file: an app at work reads all day.
 const TOLD: WatchFlags = WatchFlags::CREATE
@@ -124,14 +124,17 @@ impl Tree {
             let entries = fs::read_dir(&directory).into_iter().flatten();
             for entry in entries.flatten() {
                 let path = entry.path();
-                let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                if self.rules.ignores(&path, is_directory) {
-                    continue;
-                }
-                if is_directory {
-                    waiting.push(path);
-                } else {
-                    first.get_or_insert(path);
+                let kind = entry.file_type();
+                let sort = match kind {
+                    Ok(kind) if kind.is_dir() => Sort::Directory,
+                    Ok(_) | Err(_) => Sort::File,
+                };
+                match sort {
+                    _ if self.rules.ignores(&path, sort) => {}
+                    Sort::Directory => waiting.push(path),
+                    Sort::File => {
+                        first.get_or_insert(path);
+                    }
                 }
             }
         }
@@ -196,14 +199,19 @@ impl Tree {
             return Heard::Anew(None);
         }
         let is_root = self.plan.roots.contains(&path);
-        let is_directory = told.what.contains(ReadFlags::ISDIR);
-        let counts = is_root || (is_whole && !self.rules.ignores(&path, is_directory));
-        if !counts {
-            Heard::Nothing
-        } else if is_directory {
-            self.hear_of_directory(told.what, path)
+        let sort = if told.what.contains(ReadFlags::ISDIR) {
+            Sort::Directory
         } else {
-            hear_of_file(told.what, path, is_root)
+            Sort::File
+        };
+        let counts = is_root || (is_whole && !self.rules.ignores(&path, sort));
+        match (counts, sort) {
+            (false, _) => Heard::Nothing,
+            (true, Sort::Directory) => self.hear_of_directory(told.what, path),
+            (true, Sort::File) if !is_change(told.what, &path) => Heard::Nothing,
+            // A link to another directory than before.
+            (true, Sort::File) if is_root && path.is_dir() => Heard::Anew(Some(path)),
+            (true, Sort::File) => Heard::Changed(path),
         }
     }
 
@@ -239,17 +247,9 @@ fn writes() -> ReadFlags {
     ReadFlags::CLOSE_WRITE | ReadFlags::DELETE | ReadFlags::MOVED_FROM | ReadFlags::MOVED_TO
 }
 
-fn hear_of_file(what: ReadFlags, path: PathBuf, is_root: bool) -> Heard {
-    // A link is there as soon as it is made; a file when it has been written.
-    let is_made = what.contains(ReadFlags::CREATE) && is_link(&path);
-    if !is_made && !what.intersects(writes()) {
-        return Heard::Nothing;
-    }
-    if is_root && path.is_dir() {
-        // A link to another directory than before.
-        return Heard::Anew(Some(path));
-    }
-    Heard::Changed(path)
+/// A link is there as soon as it is made; a file when it has been written.
+fn is_change(what: ReadFlags, path: &Path) -> bool {
+    what.intersects(writes()) || (what.contains(ReadFlags::CREATE) && is_link(path))
 }
 
 fn is_link(path: &Path) -> bool {
