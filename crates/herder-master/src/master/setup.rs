@@ -320,7 +320,9 @@ fn announce(output: &Output, listeners: &[Listener], config: &Config) {
         && user::is_root()
         && command.identity.is_none()
     {
-        let text = "the workers run as root; another user (--user, or user in a file) has fewer rights".to_owned();
+        let text =
+            "the workers run as root; another user (--user, or user in a file) has fewer rights"
+                .to_owned();
         output.tell(HerdEvent::Warning { text });
     }
     for text in config.hints.iter().cloned() {

@@ -100,6 +100,9 @@ mod tests {
     use super::*;
     use crate::config::{Farewell, Format, Library, Numbering, Shim, Stdin, Titles};
 
+    /// A setting, and how another configuration differs in it.
+    type Changed = (&'static str, fn(&mut Config));
+
     fn command(argv: &[&str]) -> Command {
         Command {
             path: "/bin/true".into(),
@@ -169,14 +172,14 @@ mod tests {
     #[test]
     fn r38_what_only_a_restart_changes_is_named() {
         let from = config(script());
-        let changes: [(&str, fn(&mut Config)); 8] = [
+        let changes: [Changed; 8] = [
             ("name", |it| it.spec.name = "other".parse().expect("a name")),
             ("listen", |it| {
-                it.listen = vec!["80".parse().expect("a port")]
+                it.listen = vec!["80".parse().expect("a port")];
             }),
             ("policy", |it| it.spec.dispatch.picker = PickerKind::IpHash),
             ("script", |it| {
-                it.program = Program::Command(command(&["node", "app.js"]))
+                it.program = Program::Command(command(&["node", "app.js"]));
             }),
             ("send_handle", |it| {
                 if let Program::Node(program) = &mut it.program {
@@ -196,7 +199,7 @@ mod tests {
                 });
             }),
             ("bus", |it| {
-                it.restart_only = vec![("bus", "true".to_owned())]
+                it.restart_only = vec![("bus", "true".to_owned())];
             }),
         ];
         for (name, change) in changes {
