@@ -25,6 +25,7 @@ mod part;
 mod proper;
 mod settings;
 mod shell;
+mod sign;
 mod summon;
 mod triggers;
 mod waited;
@@ -49,15 +50,18 @@ pub const HELD: u8 = 100;
 /// Call it in a process with one thread. The process that calls it is the guard; it starts itself once
 /// more, with the same arguments, and that process, which calls this too, is the daemon proper.
 ///
+/// Under a service manager (`NOTIFY_SOCKET`) the guard says `READY=1`, `RELOADING=1`, `STOPPING=1`, and
+/// `WATCHDOG=1` while the daemon proper's loop turns.
+///
 /// [`Manner::Background`]: it leaves the terminal, and tells whoever started it that it is ready (or why
 /// it is not) by one line on stdout: an [`Announcement`] as JSON. Then it closes stdout. [`summon`] starts
 /// it so.
 #[must_use]
 pub fn run(settings: Settings) -> u8 {
     match part::take() {
-        Ok(Part::Guard) => guard::begin(settings),
-        Ok(Part::Proper) => proper::run(&settings),
-        Ok(Part::StandIn(daemon)) => guard::stand_in(settings, daemon),
+        Ok(Part::Guard(service)) => guard::begin(settings, service),
+        Ok(Part::Proper(managed)) => proper::run(&settings, managed),
+        Ok(Part::StandIn(daemon, service)) => guard::stand_in(settings, daemon, service),
         Ok(Part::Probe) => triggers::sit(),
         Err(error) => {
             complain(&format!("the daemon cannot be started: {error}"));

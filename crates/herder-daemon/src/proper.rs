@@ -14,8 +14,10 @@ use tokio::io::Interest;
 use crate::api::Door;
 use crate::home::Home;
 use crate::lock::{self, Mark};
+use crate::part::Managed;
 use crate::settings::{Announcement, Settings};
 use crate::shell::Shell;
+use crate::sign::Signs;
 use crate::waited::readable;
 use crate::{complain, part};
 
@@ -30,8 +32,8 @@ pub(crate) const SIGNALS: [Signal; 6] = [
 ];
 
 /// Runs it. The lock is stdin, and stdout is the guard.
-pub(crate) fn run(settings: &Settings) -> u8 {
-    match live(settings) {
+pub(crate) fn run(settings: &Settings, managed: Option<Managed>) -> u8 {
+    match live(settings, managed) {
         Ok(()) => 0,
         Err(problem) => {
             let status = problem.kind.exit_status();
@@ -42,7 +44,7 @@ pub(crate) fn run(settings: &Settings) -> u8 {
     }
 }
 
-fn live(settings: &Settings) -> Result<(), Problem> {
+fn live(settings: &Settings, managed: Option<Managed>) -> Result<(), Problem> {
     let broken = |error: io::Error| {
         Problem::new(
             ProblemKind::Internal,
@@ -59,15 +61,28 @@ fn live(settings: &Settings) -> Result<(), Problem> {
         .enable_time()
         .build()
         .map_err(broken)?;
-    let mark = runtime.block_on(serve(settings, &lock, guard, signals))?;
+    let mark = runtime.block_on(async {
+        let guarded = Guarded {
+            guard,
+            lock: &lock,
+            managed,
+        };
+        serve(settings, guarded, signals).await
+    })?;
     // A guard that is no parent has no other way to know.
     lock::mark(&lock, mark).map_err(broken)
 }
 
+/// Who looks after the daemon proper.
+struct Guarded<'a> {
+    guard: PidFd,
+    lock: &'a OwnedFd,
+    managed: Option<Managed>,
+}
+
 async fn serve(
     settings: &Settings,
-    lock: &OwnedFd,
-    guard: PidFd,
+    guarded: Guarded<'_>,
     signals: SignalFd,
 ) -> Result<Mark, Problem> {
     let broken = |error: io::Error| {
@@ -77,7 +92,7 @@ async fn serve(
         )
     };
     let signals = readable(signals).map_err(broken)?;
-    let (desk, shell) = Shell::open(settings)?;
+    let (desk, mut shell) = Shell::open(settings)?;
     let socket = Home::socket_of(&settings.home);
     let door = Door::open(&socket, settings.read_group_id()?)
         .map_err(|error| crate::home::unusable(&socket, &error))?;
@@ -85,7 +100,9 @@ async fn serve(
     announce(&Announcement::Ready {
         pid: process::parent_pid(),
     });
-    let watching = keep_guarded(guard, lock);
+    let signs = hand_over_stdout(guarded.managed);
+    shell.tell_guard(signs, guarded.managed);
+    let watching = keep_guarded(guarded);
     let mark = tokio::select! {
         mark = shell.run(&signals) => mark,
         mark = watching => mark,
@@ -95,32 +112,38 @@ async fn serve(
     Ok(mark)
 }
 
-/// One line for the guard; then stdout is nobody's.
+/// One line for the guard.
 fn announce(word: &Announcement) {
     let mut line = serde_json::to_vec(word).unwrap_or_default();
     line.push(b'\n');
     let mut stdout = io::stdout();
     // A guard that is dead is replaced.
     drop(stdout.write_all(&line).and_then(|()| stdout.flush()));
+}
+
+/// From now on stdout is nobody's. Under a service manager the guard hears signs on what it was.
+fn hand_over_stdout(managed: Option<Managed>) -> Signs {
+    let pipe = managed.and_then(|_| fd::duplicate(rustix::stdio::stdout()).ok());
     if let Ok(null) = fd::null() {
         let _kept = rustix::stdio::dup2_stdout(null);
     }
+    pipe.map(Signs::on).unwrap_or_default()
 }
 
 /// Starts another guard whenever one dies. Returns when there can be none: under a service manager that
 /// is what the manager has to see.
-async fn keep_guarded(mut guard: PidFd, lock: &OwnedFd) -> Mark {
-    let is_managed = std::env::var_os("NOTIFY_SOCKET").is_some();
+async fn keep_guarded(guarded: Guarded<'_>) -> Mark {
+    let mut guard = guarded.guard;
     loop {
         if let Ok(waited) = readable(guard) {
             drop(waited.ready(Interest::READABLE).await);
             // A stand-in is our child.
             drop(waited.get_ref().0.wait());
         }
-        if is_managed {
+        if guarded.managed.is_some() {
             return Mark::Upgrade;
         }
-        guard = match start_guard(lock) {
+        guard = match start_guard(guarded.lock) {
             Ok(guard) => guard,
             Err(error) => {
                 complain(&format!("no guard can be started: {error}"));

@@ -15,8 +15,8 @@ pub struct Settings {
     pub read_group: Option<String>,
     /// Whether it stays where it was started.
     pub manner: Manner,
-    /// Whether apps of the saved list are started when nothing is known of any (`herder resurrect` does
-    /// the same later).
+    /// Whether apps that ended with the daemon before are started, and those of the saved list when nothing
+    /// is known of any (`herder resurrect` does the same later).
     pub resurrect: bool,
 }
 

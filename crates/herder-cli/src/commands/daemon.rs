@@ -7,7 +7,10 @@ use super::{Failure, Outcome};
 
 const AFTER_HELP: &str = "\
 Every other command starts it in the background when there is none; this is for init systems and
-containers. TERM ends the apps in order, and then the daemon.
+containers (`herder startup` writes the unit). TERM ends the apps in order, and then the daemon; HUP
+reloads all apps that run; USR1 opens log files again; USR2 starts the build that is installed.
+
+Under systemd it says READY=1, RELOADING=1, STOPPING=1 and WATCHDOG=1.
 
 Exit status: 0 ended as asked, 70 internal failure, 100 another daemon has this home.";
 
@@ -19,7 +22,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "GROUP")]
     read_group: Option<String>,
 
-    /// Start the apps that were saved, if there are no others.
+    /// Start the apps that ended with the daemon before, and those that were saved if there are no others.
     #[arg(long)]
     resurrect: bool,
 

@@ -31,6 +31,8 @@ use herder_api::status::AppStatus;
 
 use courses::Course;
 pub(crate) use entry::{Entry, Pace, Phase, Seen, is_serving, workers};
+#[cfg(test)]
+pub(crate) use list::Listed;
 pub(crate) use list::{List, Rest, VERSION};
 pub(crate) use targets::Choice;
 pub(crate) use waits::check as check_dependencies;

@@ -1,6 +1,7 @@
 //! The guard: starts the daemon proper, and starts it again when it dies. It parses nothing and has one
 //! thread.
 
+mod service;
 mod ward;
 
 use std::io::{self, Write};
@@ -16,9 +17,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
 use crate::lock::{self, Mark, Taken};
+use crate::part::Service;
 use crate::settings::{Announcement, Manner, Settings};
 use crate::{HELD, complain, home, part};
-use ward::Ward;
+use service::Told;
+use ward::{Heard, Ward};
 
 /// The shortest and the longest wait before the daemon proper is started again.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -58,11 +61,15 @@ struct Guard {
     failures: u32,
     /// Whether whoever started us knows how it went.
     is_announced: bool,
+    /// What the service manager is told.
+    told: Told,
 }
 
 /// Becomes the guard of a home, if nobody is.
-pub(crate) fn begin(settings: Settings) -> u8 {
+pub(crate) fn begin(settings: Settings, mut service: Service) -> u8 {
     if settings.manner == Manner::Background {
+        // Whoever happens to need it first may be a service: the daemon is not that service.
+        service = Service::default();
         // A leader of a process group cannot: then it has a group of its own, at least.
         let _same = rustix::process::setsid();
     }
@@ -81,7 +88,7 @@ pub(crate) fn begin(settings: Settings) -> u8 {
             format!("the guard cannot begin: {error}"),
         )
     };
-    match Guard::new(settings.clone(), lock) {
+    match Guard::new(settings.clone(), lock, service) {
         Ok(mut guard) => {
             guard.next = Some(Instant::now());
             guard.watch()
@@ -91,14 +98,18 @@ pub(crate) fn begin(settings: Settings) -> u8 {
 }
 
 /// Becomes the guard of a daemon proper that lives.
-pub(crate) fn stand_in(settings: Settings, daemon: i32) -> u8 {
-    let guard = part::take_stdin().and_then(|lock| Guard::new(settings, lock));
-    let ward = Ward::adopt(daemon);
+pub(crate) fn stand_in(settings: Settings, daemon: i32, service: Service) -> u8 {
+    let guard = part::take_stdin().and_then(|lock| Guard::new(settings, lock, service));
+    let words = part::take_words().unwrap_or_default();
+    let ward = Ward::adopt(daemon, words);
     match guard {
         Ok(mut guard) => {
             guard.is_announced = true;
             match ward {
-                Ok(ward) => guard.ward = Some(ward),
+                Ok(ward) => {
+                    guard.ward = Some(ward);
+                    guard.told.is_ready();
+                }
                 // It died in between.
                 Err(_) => guard.next = Some(Instant::now()),
             }
@@ -153,7 +164,7 @@ fn say(line: &[u8]) {
 }
 
 impl Guard {
-    fn new(settings: Settings, lock: OwnedFd) -> io::Result<Guard> {
+    fn new(settings: Settings, lock: OwnedFd, service: Service) -> io::Result<Guard> {
         let signals = SignalFd::block(&SIGNALS)?;
         lock::mark(&lock, Mark::Guard(process::current_pid()))?;
         if settings.manner == Manner::Background {
@@ -169,6 +180,7 @@ impl Guard {
             next: None,
             failures: 0,
             is_announced: false,
+            told: Told::new(service),
         })
     }
 
@@ -189,7 +201,7 @@ impl Guard {
     fn turn(&mut self) -> io::Result<Option<u8>> {
         if self.ward.is_none() && self.next.is_some_and(|at| at <= Instant::now()) {
             self.next = None;
-            let started = Ward::start(&self.executable, &self.lock);
+            let started = Ward::start(&self.executable, &self.lock, self.told.managed());
             match started {
                 Ok(ward) => self.ward = Some(ward),
                 Err(error) => return Ok(self.note_failure(&error.to_string())),
@@ -202,6 +214,7 @@ impl Guard {
             }
         }
         self.hear();
+        self.told.turn(self.ward.as_mut());
         let Some(ward) = &self.ward else {
             return Ok(None);
         };
@@ -220,9 +233,9 @@ impl Guard {
                     .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
             );
         }
-        let left = self
-            .next
-            .map(|at| at.saturating_duration_since(Instant::now()));
+        let next = [self.next, self.told.deadline()];
+        let next = next.into_iter().flatten().min();
+        let left = next.map(|at| at.saturating_duration_since(Instant::now()));
         let left = left.map(|left| Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: left.subsec_nanos().into(),
@@ -234,6 +247,9 @@ impl Guard {
     }
 
     fn heed(&mut self, signal: Signal) -> io::Result<Option<u8>> {
+        if signal != Signal::Child {
+            self.told.signal(signal, self.ward.is_some());
+        }
         match (signal, &self.ward) {
             (Signal::Child, _) => self.reap_strangers()?,
             (_, Some(ward)) => ward.signal(signal),
@@ -254,19 +270,31 @@ impl Guard {
         Ok(())
     }
 
-    /// What the daemon proper says of its start goes to whoever started us.
+    /// What the daemon proper says of its start goes to whoever started us; what it says later, to the
+    /// service manager.
     fn hear(&mut self) {
-        let Some(line) = self.ward.as_mut().and_then(Ward::hear) else {
-            return;
-        };
+        let heard = self.ward.as_mut().map(Ward::hear).unwrap_or_default();
+        for word in heard {
+            match word {
+                Heard::Announced(line) => self.hear_start(&line),
+                Heard::Sign(sign) => self.told.pass_on(sign),
+            }
+        }
+    }
+
+    fn hear_start(&mut self, line: &[u8]) {
         let is_ready = self.ward.as_ref().is_some_and(|ward| ward.is_ready);
         if !self.is_announced && self.settings.manner == Manner::Background {
-            say(&line);
+            say(line);
         }
         self.is_announced = true;
         if !is_ready {
             // Its end follows, and is final: the first start has failed, and somebody knows why.
             self.failures = u32::MAX;
+        } else if self.told.is_ready()
+            && let Some(ward) = &self.ward
+        {
+            ward.signal(Signal::Hangup);
         }
     }
 
@@ -311,16 +339,13 @@ impl Guard {
 
     /// The daemon becomes the build that is installed: if that gets ready, the guard becomes it, too.
     fn upgrade(&mut self) {
-        let trial = Executable::open(self.executable.path())
-            .and_then(|new| Ok((Ward::start(&new, &self.lock)?.tried(TRIAL), new)));
+        let trial = Executable::open(self.executable.path()).and_then(|new| {
+            let ward = Ward::start(&new, &self.lock, self.told.managed())?;
+            Ok((ward.tried(TRIAL), new))
+        });
         match trial {
             Ok((ward, new)) if ward.is_ready => {
-                let environment: Vec<_> = std::env::vars_os()
-                    .chain([part::stand_in(ward.pid)])
-                    .collect();
-                let mut argv = vec!["herder".into()];
-                argv.extend(part::arguments());
-                let error = new.replace_process(&self.lock, &argv, &environment);
+                let error = self.become_new(&new, &ward);
                 complain(&format!("the guard stays what it was: {error}"));
                 self.ward = Some(ward);
             }
@@ -336,6 +361,28 @@ impl Guard {
                 self.next = Some(Instant::now());
             }
         }
+    }
+}
+
+impl Guard {
+    /// Goes on as another build, as the guard of a daemon proper that lives. Returns only when that failed.
+    fn become_new(&self, new: &Executable, ward: &Ward) -> io::Error {
+        let environment: Vec<_> = std::env::vars_os()
+            .chain(self.told.variables())
+            .chain([part::stand_in(ward.pid)])
+            .collect();
+        let mut argv = vec!["herder".into()];
+        argv.extend(part::arguments());
+        if let Some(words) = ward.words()
+            && let Err(error) = rustix::stdio::dup2_stdout(words)
+        {
+            return error.into();
+        }
+        let error = new.replace_process(&self.lock, &argv, &environment);
+        if let Ok(null) = fd::null() {
+            let _kept = rustix::stdio::dup2_stdout(null);
+        }
+        error
     }
 }
 

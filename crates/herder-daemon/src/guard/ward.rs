@@ -10,34 +10,58 @@ use herder_sys::signal::Signal;
 use herder_sys::{fd, pipe};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::part;
+use crate::part::{self, Managed};
 use crate::settings::Announcement;
+use crate::sign::Sign;
 
 /// How much it may say.
 const WORDS: usize = 64 << 10;
+
+/// How long it may take to be ready before it counts as hung.
+const BEGINNING: Duration = Duration::from_secs(90);
+
+/// What it says.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// Whether it is ready: the line, for whoever started us.
+    Announced(Vec<u8>),
+    /// How it fares.
+    Sign(Sign),
+}
 
 /// The daemon proper.
 pub(super) struct Ward {
     pub(super) pid: i32,
     pidfd: PidFd,
     is_child: bool,
-    /// Where it says whether it is ready.
+    /// Where it says whether it is ready, and what signs it gives after that.
     words: Option<OwnedFd>,
     heard: Vec<u8>,
+    is_announced: bool,
     pub(super) is_ready: bool,
+    /// How often it gave no sign when one was due.
+    strikes: u32,
     pub(super) began: Instant,
 }
 
 impl Ward {
     /// Starts it, with the lock as its stdin.
-    pub(super) fn start(executable: &Executable, lock: &OwnedFd) -> io::Result<Ward> {
+    pub(super) fn start(
+        executable: &Executable,
+        lock: &OwnedFd,
+        managed: Option<Managed>,
+    ) -> io::Result<Ward> {
         let (reader, writer) = pipe::pipe()?;
         fd::set_blocking(reader.as_fd(), fd::Blocking::No)?;
         let child = process::launch(Launch {
             executable,
             argv0: "herder".into(),
             args: &part::arguments(),
-            environment: vec![part::proper()],
+            environment: managed
+                .map(Managed::variable)
+                .into_iter()
+                .chain([part::proper()])
+                .collect(),
             stdin: fd::duplicate(lock.as_fd())?,
             stdout: Some(writer),
             stderr: None,
@@ -48,22 +72,26 @@ impl Ward {
             is_child: true,
             words: Some(reader),
             heard: Vec::new(),
+            is_announced: false,
             is_ready: false,
+            strikes: 0,
             began: Instant::now(),
         })
     }
 
-    /// One that lives already.
-    pub(super) fn adopt(pid: i32) -> io::Result<Ward> {
+    /// One that lives already, and gives signs on `words`.
+    pub(super) fn adopt(pid: i32, words: Option<OwnedFd>) -> io::Result<Ward> {
         let pidfd = PidFd::open(pid)?;
         let is_child = pidfd.has_ended().is_ok();
         Ok(Ward {
             pid,
             pidfd,
             is_child,
-            words: None,
+            words,
             heard: Vec::new(),
+            is_announced: true,
             is_ready: true,
+            strikes: 0,
             began: Instant::now(),
         })
     }
@@ -102,36 +130,78 @@ impl Ward {
         }
     }
 
-    /// The line that it says once.
-    pub(super) fn hear(&mut self) -> Option<Vec<u8>> {
-        let words = self.words.as_ref()?;
+    /// Where it gives signs, for a guard that follows us.
+    pub(super) fn words(&self) -> Option<BorrowedFd<'_>> {
+        self.words.as_ref().map(AsFd::as_fd)
+    }
+
+    /// What it has said since.
+    pub(super) fn hear(&mut self) -> Vec<Heard> {
+        self.read();
+        let Some(end) = self.heard.iter().rposition(|byte| *byte == b'\n') else {
+            return Vec::new();
+        };
+        let rest = self.heard.split_off(end + 1);
+        let lines = std::mem::replace(&mut self.heard, rest);
+        let mut heard = Vec::new();
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            if !self.is_announced {
+                self.is_announced = true;
+                let word = serde_json::from_slice::<Announcement>(line);
+                self.is_ready = matches!(word, Ok(Announcement::Ready { .. }));
+                heard.push(Heard::Announced(line.to_vec()));
+            } else if let Some(sign) = Sign::parse(line.trim_ascii_end()) {
+                self.strikes = 0;
+                heard.push(Heard::Sign(sign));
+            }
+        }
+        heard
+    }
+
+    fn read(&mut self) {
+        let Some(words) = &self.words else {
+            return;
+        };
         let mut bytes = [0; 4096];
         loop {
             match pipe::read(words.as_fd(), &mut bytes) {
-                Ok(0) => break,
-                Ok(length) => self.heard.extend_from_slice(&bytes[..length]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => break,
-            }
-            if self.heard.len() > WORDS {
-                break;
+                Ok(length) if length > 0 && self.heard.len() < WORDS => {
+                    self.heard.extend_from_slice(&bytes[..length]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // It says no more, or never what it should.
+                Ok(_) | Err(_) => {
+                    self.words = None;
+                    return;
+                }
             }
         }
-        let is_whole = self.heard.last() == Some(&b'\n');
-        if !is_whole {
-            return None;
+    }
+
+    /// A sign of life is due. Says whether there was one; if there has been none for long, it hangs, and
+    /// is ended.
+    pub(super) fn is_well(&mut self) -> bool {
+        let is_watched = match self.is_ready {
+            true => self.words.is_some(),
+            false => self.began.elapsed() > BEGINNING,
+        };
+        if !is_watched {
+            return true;
         }
-        self.words = None;
-        let line = std::mem::take(&mut self.heard);
-        let word = serde_json::from_slice::<Announcement>(&line);
-        self.is_ready = matches!(word, Ok(Announcement::Ready { .. }));
-        Some(line)
+        self.strikes += 1;
+        // Two: we ourselves may have stood still as long, and it had no time to say anything since.
+        match self.strikes {
+            0..=2 => {}
+            3 => self.signal(Signal::Abort),
+            _ => self.signal(Signal::Kill),
+        }
+        self.strikes < 3
     }
 
     /// Waits for it, at most so long.
     pub(super) fn tried(mut self, limit: Duration) -> Ward {
         let until = Instant::now() + limit;
-        while self.words.is_some() && !self.is_over().unwrap_or(true) {
+        while !self.is_announced && !self.is_over().unwrap_or(true) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return self;
@@ -145,7 +215,7 @@ impl Ward {
             let mut asked: Vec<PollFd<'_>> = asked.collect();
             let _woken = poll(&mut asked, Some(&left));
             drop(asked);
-            self.hear();
+            drop(self.hear());
         }
         self
     }

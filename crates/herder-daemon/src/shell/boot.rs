@@ -8,7 +8,7 @@ use herder_api::herd::HerdOrder;
 use herder_api::problem::ProblemKind;
 
 use super::Shell;
-use crate::books::{Books, Definition, List, Places, VERSION};
+use crate::books::{Books, Definition, List, Places, Rest, VERSION};
 use crate::home::{self, Durable, Home};
 
 /// The list.
@@ -37,6 +37,15 @@ fn boot_id() -> String {
 /// Writes the list.
 pub(super) fn write_list(home: &Home, list: &List) -> io::Result<()> {
     home::replace(home.state(), APPS, &serde_json::to_vec_pretty(list)?)
+}
+
+/// Apps that ended with the daemon before start with this one, unless they do not want to.
+fn reawaken(list: &mut List) {
+    for listed in &mut list.apps {
+        if listed.rest == Rest::Ended {
+            listed.rest = listed.rest.after_boot(listed.definition.app.autostart);
+        }
+    }
 }
 
 /// What a file says, or the one before it, and what is wrong with those that could not be read.
@@ -88,7 +97,10 @@ impl Shell {
         if !read.complaints.is_empty() {
             self.keep_broken();
         }
-        if let Some(list) = read.list {
+        if let Some(mut list) = read.list {
+            if resurrects {
+                reawaken(&mut list);
+            }
             self.books.restore(list, now);
         }
         self.find_strangers();
@@ -173,5 +185,51 @@ impl Shell {
                 Err(Problem::new(ProblemKind::Invalid, text))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::books::Listed;
+
+    fn listed(name: &str, rest: Rest, autostart: bool) -> Listed {
+        let app = herder_api::App {
+            name: name.to_owned(),
+            autostart,
+            ..herder_api::App::default()
+        };
+        Listed {
+            id: 0,
+            definition: Definition {
+                app,
+                inherited: std::collections::BTreeMap::new(),
+                profile: None,
+                source: None,
+            },
+            rest,
+            proven: true,
+            since: None,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn a_service_that_is_started_starts_what_ended_with_it_and_nothing_else() {
+        let mut list = List {
+            version: VERSION,
+            boot: String::new(),
+            next_id: 4,
+            apps: vec![
+                listed("ended", Rest::Ended, true),
+                listed("shy", Rest::Ended, false),
+                listed("stopped", Rest::Stopped, true),
+                listed("done", Rest::Done, true),
+            ],
+        };
+        reawaken(&mut list);
+        let rests: Vec<Rest> = list.apps.iter().map(|it| it.rest).collect();
+        let expected = [Rest::None, Rest::Stopped, Rest::Stopped, Rest::Done];
+        assert_eq!(rests, expected);
     }
 }

@@ -15,8 +15,14 @@ use crate::books::{AppId, CourseId, Do, End, News};
 use crate::lock::Mark;
 
 impl Shell {
-    /// Does what the books want done. The list is written down before anything follows from it.
+    /// Does what the books want done, and what they want done after that. The list is written down before
+    /// anything follows from it.
     pub(super) fn act(&mut self) {
+        while self.act_once() {}
+        self.holders = None;
+    }
+
+    fn act_once(&mut self) -> bool {
         let mut actions = Vec::new();
         while let Some(action) = self.books.poll_action() {
             actions.push(action);
@@ -27,10 +33,11 @@ impl Shell {
             let text = format!("the list of apps cannot be written: {error}");
             self.journal.note("", "warning", "warning", text);
         }
+        let has_some = !actions.is_empty();
         for action in actions {
             self.perform(action);
         }
-        self.holders = None;
+        has_some
     }
 
     fn perform(&mut self, action: Do) {
@@ -78,6 +85,7 @@ impl Shell {
 
     /// Who does not read misses slots and notes, but never how it ended.
     fn tell(&mut self, course: CourseId, progress: Progress) {
+        self.note_reload(course, &progress);
         let Some(stream) = self.streams.get(&course) else {
             return;
         };

@@ -9,6 +9,7 @@ mod files;
 mod herd;
 mod journal;
 mod keeper;
+mod service;
 mod triggered;
 mod usage;
 
@@ -69,6 +70,7 @@ pub(crate) struct Shell {
     leaving: Option<Mark>,
     /// When the herds of the list were not looked for yet.
     holders: Option<keeper::Holders>,
+    service: service::Service,
 }
 
 impl Shell {
@@ -102,6 +104,7 @@ impl Shell {
             began: (Instant::now(), wall),
             leaving: None,
             holders: None,
+            service: service::Service::default(),
         };
         shell.restore(settings.resurrect)?;
         Ok((desk, shell))
@@ -112,12 +115,14 @@ impl Shell {
         loop {
             self.act();
             self.be_triggered();
+            self.give_signs();
             if let Some(mark) = self.leaving {
                 sleep(LAST_WORDS).await;
                 return mark;
             }
             let now = self.now();
-            let mut timeout = earlier(self.books.timeout(), self.triggers.timeout(now));
+            let due = earlier(self.books.timeout(), self.triggers.timeout(now));
+            let mut timeout = earlier(due, self.service.next_beat());
             // Who asks just now wants to know of the herds that are being found.
             let looks = self.books.is_looking() && now.mono < LOOK;
             if looks {
@@ -179,7 +184,7 @@ impl Shell {
             let stage = stage.collect();
             self.books.begin(vec![stage], now);
         } else if signal == Signal::Hangup {
-            // There is no file of the daemon's own to read again.
+            self.reload_all();
         } else if self.books.is_closing() {
             self.books.hurry(now);
         } else {

@@ -1,90 +1,43 @@
 //! The service manager, if the herd has one: it hears what the master has to say, holds the listeners
 //! so that they outlive the keeper, and hears that the herd lives.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use herder_sys::manager::{self, Manager};
-use herder_sys::{clock, fd, process};
+use herder_sys::fd;
+use herder_sys::manager::Voice;
 use herder_wire::keeper::{Key, Prefix};
 
 use super::complain;
 use super::shelf::Shelf;
 
-/// How much waits for a manager that does not read. Beyond it the oldest is dropped.
-const MAX_WAITING: usize = 64;
-
-/// How long the keeper waits until it tries again.
-const RETRY: Duration = Duration::from_millis(100);
-
 /// What the keeper has to do with the service manager.
 #[derive(Default)]
 pub(super) struct Service {
-    manager: Option<Manager>,
-    watchdog: Option<Watchdog>,
-    waiting: VecDeque<Message>,
-    retry_at: Option<Instant>,
-    trust: Trust,
-}
-
-/// Whether the manager could be told the last thing.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Trust {
-    Broken,
-    #[default]
-    Whole,
-}
-
-struct Watchdog {
-    period: Duration,
-    next: Instant,
-}
-
-struct Message {
-    text: String,
-    fd: Option<OwnedFd>,
+    voice: Voice,
 }
 
 impl Service {
     /// Takes what the service manager has given. What it holds for the herd goes onto the shelf.
     pub(super) fn take(shelf: &mut Shelf) -> Service {
-        let given = match manager::Service::take() {
-            Ok(given) => given,
+        match Voice::take() {
+            Ok((voice, descriptors)) => {
+                unpack(descriptors, shelf);
+                Service { voice }
+            }
             Err(error) => {
                 complain(&format!(
                     "what the service manager gave is not used: {error}"
                 ));
-                return Service::default();
+                Service::default()
             }
-        };
-        unpack(given.descriptors, shelf);
-        let next = Instant::now();
-        let watchdog = given.watchdog.map(|limit| Watchdog {
-            period: limit / 2,
-            next,
-        });
-        Service {
-            watchdog: watchdog.filter(|_| given.manager.is_some()),
-            manager: given.manager,
-            ..Service::default()
         }
     }
 
     /// Passes on what the master has to say.
-    pub(super) fn pass_on(&mut self, mut text: String) {
-        if self.manager.is_none() {
-            return;
-        }
-        if text.lines().any(|line| line == "RELOADING=1") {
-            let micros = clock::monotonic_micros();
-            text.push_str(&format!("\nMONOTONIC_USEC={micros}"));
-        }
-        if text.lines().any(|line| line == "READY=1") {
-            text.push_str(&format!("\nMAINPID={}", process::current_pid()));
-        }
-        self.tell(text, None);
+    pub(super) fn pass_on(&mut self, text: String) {
+        report(self.voice.say(text));
     }
 
     /// The herd ends.
@@ -94,7 +47,7 @@ impl Service {
 
     /// Something is about to be stored in place of `before`: if it is a listener, the manager gets it too.
     pub(super) fn give(&mut self, key: &Key, fd: BorrowedFd<'_>, before: Option<BorrowedFd<'_>>) {
-        if self.manager.is_none() || key.as_listener().is_none() {
+        if !self.voice.is_heard() || key.as_listener().is_none() {
             return;
         }
         // It would keep both.
@@ -133,69 +86,32 @@ impl Service {
 
     /// When there is something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let watchdog = self.watchdog.as_ref().map(|watchdog| watchdog.next);
-        [watchdog, self.retry_at].into_iter().flatten().min()
+        self.voice.deadline()
     }
 
     /// Says that the herd lives, when it is time.
     pub(super) fn beat(&mut self, now: Instant) {
-        let Some(watchdog) = self.watchdog.as_mut().filter(|it| it.next <= now) else {
-            return;
-        };
-        watchdog.next = now + watchdog.period;
-        if let Some(manager) = &self.manager {
-            // One that is lost is followed by another before the manager loses patience.
-            let _lost = manager.tell("WATCHDOG=1", None);
-        }
+        self.voice.beat(now);
     }
 
     /// Nobody can say now that the herd lives.
     pub(super) fn skip_beat(&mut self, now: Instant) {
-        if let Some(watchdog) = self.watchdog.as_mut().filter(|it| it.next <= now) {
-            watchdog.next = now + watchdog.period;
-        }
+        self.voice.skip_beat(now);
     }
 
     /// Says again what the manager did not take, when it is time.
     pub(super) fn retry(&mut self, now: Instant) {
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.send();
-        }
+        report(self.voice.retry(now));
     }
 
     fn tell(&mut self, text: String, fd: Option<OwnedFd>) {
-        if self.manager.is_none() {
-            return;
-        }
-        if self.waiting.len() >= MAX_WAITING {
-            self.waiting.pop_front();
-        }
-        self.waiting.push_back(Message { text, fd });
-        self.send();
+        report(self.voice.tell(text, fd));
     }
+}
 
-    fn send(&mut self) {
-        self.retry_at = None;
-        let Some(manager) = &self.manager else {
-            return;
-        };
-        while let Some(message) = self.waiting.front() {
-            let trust = match manager.tell(&message.text, message.fd.as_ref().map(AsFd::as_fd)) {
-                Ok(()) => Trust::Whole,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.retry_at = Some(Instant::now() + RETRY);
-                    return;
-                }
-                Err(error) => {
-                    if self.trust == Trust::Whole {
-                        complain(&format!("the service manager cannot be told: {error}"));
-                    }
-                    Trust::Broken
-                }
-            };
-            self.trust = trust;
-            self.waiting.pop_front();
-        }
+fn report(told: io::Result<()>) {
+    if let Err(error) = told {
+        complain(&format!("the service manager cannot be told: {error}"));
     }
 }
 

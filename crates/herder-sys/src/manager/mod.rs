@@ -1,6 +1,8 @@
 //! The service manager that started this process, as `sd_notify(3)`, `sd_listen_fds(3)`,
 //! `sd_watchdog_enabled(3)` and `FileDescriptorStoreMax=` of systemd describe it. Others do the same.
 
+mod voice;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -13,6 +15,8 @@ use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
     SocketFlags, SocketType,
 };
+
+pub use voice::Voice;
 
 use crate::{env, process};
 
