@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::one_or_many;
+use super::words::one_or_many;
 use crate::units::Period;
 
 /// Asks the app whether it works. Exactly one of `http`, `tcp` and `exec` is given.
@@ -21,7 +21,7 @@ pub struct Health {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
-    #[cfg_attr(feature = "schema", schemars(with = "super::OneOrMany"))]
+    #[cfg_attr(feature = "schema", schemars(with = "super::words::OneOrMany"))]
     pub exec: Vec<String>,
     /// How often.
     pub interval: Period,
@@ -54,14 +54,14 @@ impl Default for Health {
 pub struct Watch {
     /// Files and directories, from `cwd` on.
     #[serde(deserialize_with = "one_or_many")]
-    #[cfg_attr(feature = "schema", schemars(with = "super::OneOrMany"))]
+    #[cfg_attr(feature = "schema", schemars(with = "super::words::OneOrMany"))]
     pub paths: Vec<String>,
     /// What does not count, as in .gitignore. (Neither do hidden files, node_modules, and what .gitignore names.)
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
-    #[cfg_attr(feature = "schema", schemars(with = "super::OneOrMany"))]
+    #[cfg_attr(feature = "schema", schemars(with = "super::words::OneOrMany"))]
     pub ignore: Vec<String>,
     /// How long nothing more may change before the app is reloaded.
     pub delay: Period,

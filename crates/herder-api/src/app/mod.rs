@@ -3,6 +3,7 @@
 
 mod checks;
 mod logs;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,9 +11,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::units::{Period, Size};
+use words::{is_default_namespace, one_or_many};
 
 pub use checks::{Health, Watch};
 pub use logs::{LogFiles, LogFormat, Logs, Overflow};
+pub use words::DEFAULT_NAMESPACE;
 
 /// An app. Either `script` or `command` is given. (What can be and what cannot, `herder-config` checks.)
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -34,14 +37,14 @@ pub struct App {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
-    #[cfg_attr(feature = "schema", schemars(with = "OneOrMany"))]
+    #[cfg_attr(feature = "schema", schemars(with = "words::OneOrMany"))]
     pub command: Vec<String>,
     /// The script's arguments.
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
-    #[cfg_attr(feature = "schema", schemars(with = "OneOrMany"))]
+    #[cfg_attr(feature = "schema", schemars(with = "words::OneOrMany"))]
     pub args: Vec<String>,
     /// What runs the script: node, deno or bun, by its name or path. [by its extension or first line]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +54,7 @@ pub struct App {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
-    #[cfg_attr(feature = "schema", schemars(with = "OneOrMany"))]
+    #[cfg_attr(feature = "schema", schemars(with = "words::OneOrMany"))]
     pub node_args: Vec<String>,
     /// The working directory. [the file's, or the caller's]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,7 +93,7 @@ pub struct App {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
-    #[cfg_attr(feature = "schema", schemars(with = "OneOrMany"))]
+    #[cfg_attr(feature = "schema", schemars(with = "words::OneOrMany"))]
     pub listen: Vec<String>,
     /// How many connections the kernel queues for each `listen`. [4096]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -229,7 +232,7 @@ pub struct App {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
-    #[cfg_attr(feature = "schema", schemars(with = "OneOrMany"))]
+    #[cfg_attr(feature = "schema", schemars(with = "words::OneOrMany"))]
     pub depends_on: Vec<String>,
     /// Whether it is started with the file and with the machine.
     #[serde(skip_serializing_if = "is_true")]
@@ -308,9 +311,6 @@ impl Default for App {
         }
     }
 }
-
-/// The namespace of who names none.
-pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// How many workers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -447,28 +447,8 @@ pub enum Delay {
     },
 }
 
-/// One text, or a list of them.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "use a text or a list of texts")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    Ok(match OneOrMany::deserialize(from)? {
-        OneOrMany::One(text) => vec![text],
-        OneOrMany::Many(texts) => texts,
-    })
-}
-
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-fn is_default_namespace(name: &str) -> bool {
-    name == DEFAULT_NAMESPACE
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde lends a field")]
