@@ -115,7 +115,8 @@ pub struct SlotStatus {
     pub retry_in_ms: Option<u64>,
     /// How often a worker was started here after the first.
     pub restarts: u64,
-    /// Of these, because a worker failed.
+    /// How often a worker failed here: it crashed, hung, was not ready in time, could not be started,
+    /// broke the protocol, or was found broken.
     pub failures: u64,
     /// The processes that live: the one that serves first.
     pub workers: Vec<WorkerStatus>,

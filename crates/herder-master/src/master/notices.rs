@@ -162,11 +162,13 @@ impl Master {
         })
     }
 
-    /// Why the first start of a part failed, in the words of the process that failed last.
+    /// Why a part failed altogether, in the words of the process that failed last.
     pub(super) fn last_lines_before(&self, part: Part, outcome: Outcome) -> Vec<String> {
         let last = self.crews.get(part).and_then(|crew| crew.last_ended);
         match (outcome, last) {
-            (Outcome::BootFailed, Some(life)) => self.output.last_lines(part, life),
+            (Outcome::BootFailed | Outcome::Completed { failed: 1.. }, Some(life)) => {
+                self.output.last_lines(part, life)
+            }
             (Outcome::BootFailed | Outcome::Completed { .. } | Outcome::Stopped, _) => Vec::new(),
         }
     }

@@ -2,8 +2,12 @@
 
 use herder_core::Exit;
 use herder_core::supervisor::Completion;
+#[cfg(test)]
+use herder_core::supervisor::{Cause, Outcome};
 
 use super::sentence::{Place, how};
+#[cfg(test)]
+use crate::event::HerdEvent;
 
 /// Nobody follows in this slot.
 pub(super) fn done(place: Place, exit: Option<Exit>, completion: Completion) -> String {
@@ -21,4 +25,37 @@ pub(super) fn completed(failed: u16) -> String {
         1 => "every worker is done; 1 of them failed".to_owned(),
         _ => format!("every worker is done; {failed} of them failed"),
     }
+}
+
+/// Events of all the kinds that are told here, for the snapshots.
+#[cfg(test)]
+pub(super) fn samples() -> Vec<HerdEvent> {
+    use super::bench::WEB;
+
+    let finished = |failed| HerdEvent::Finished {
+        outcome: Outcome::Completed { failed },
+        last_lines: Vec::new(),
+    };
+    let done = |exit, completion| HerdEvent::Done {
+        slot: 0,
+        exit,
+        completion,
+    };
+    vec![
+        done(Some(Exit::Code(0)), Completion::AsMeant),
+        done(Some(Exit::Code(78)), Completion::Failed),
+        done(None, Completion::Failed),
+        HerdEvent::Failed {
+            worker: WEB,
+            reason: "it has printed nothing for 30s".to_owned(),
+        },
+        HerdEvent::Exited {
+            worker: WEB,
+            exit: Exit::Signal(6),
+            cause: Cause::Watchdog,
+        },
+        finished(0),
+        finished(1),
+        finished(2),
+    ]
 }

@@ -17,7 +17,7 @@ use crate::event::{HerdEvent, LibraryInfo, WorkerInfo};
 use crate::part::{Part, Process};
 
 /// How many kinds of event there are. A new one has to be added below.
-const KINDS: usize = 44;
+const KINDS: usize = 46;
 
 const STAMP: Stamp = Stamp {
     wall_ms: 1_795_227_049_123,
@@ -303,6 +303,7 @@ fn every_event_looks_like_this_in_text_and_json() {
         .chain(super::reloading::samples())
         .chain(of_the_gateway())
         .chain(of_a_library())
+        .chain(super::ending::samples())
     {
         let (mut as_text, mut as_json) = (Vec::new(), Vec::new());
         text::event("web", STAMP, &event, &mut as_text);

@@ -188,8 +188,7 @@ impl Master {
         for id in self.workers_of(slot)? {
             let phase = self.crews.phase(id);
             if phase.is_some_and(|it| it.is_serving() || it.is_starting()) {
-                let (worker, reason) = (id.worker, reason.to_owned());
-                self.feed(id.part, Event::Fail { worker, reason });
+                self.fail(id, reason.to_owned());
                 count += 1;
             }
         }
