@@ -7,3 +7,4 @@ mod homes;
 mod kit;
 mod lists;
 mod orders;
+mod triggers;

@@ -148,7 +148,7 @@ fn a_hung_app_gets_new_workers_slot_by_slot() {
     world.run(51);
     // Failed at 45 and 50: not three times yet.
     assert!(world.told.is_empty());
-    world.run(56);
+    world.run(57);
     let slots: Vec<u16> = world.failed.iter().map(|(_, slot)| *slot).collect();
     assert_eq!(slots, [0, 1, 2]);
     assert_eq!(world.told.len(), 1, "{:?}", world.told);

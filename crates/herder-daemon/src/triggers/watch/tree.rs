@@ -81,11 +81,14 @@ impl Tree {
             watches: BTreeMap::new(),
         };
         for root in &plan.roots {
-            // A root may vanish and come back; then the directory that it is in says so.
-            let above = match root.parent() {
-                Some(parent) => tree.watch(parent, Scope::Roots),
-                None => Ok(()),
+            let Some(parent) = root.parent() else {
+                return Err(format!(
+                    "{} is too much to be watched: name directories in watch.paths",
+                    root.display()
+                ));
             };
+            // A root may vanish and come back; then the directory that it is in says so.
+            let above = tree.watch(parent, Scope::Roots);
             match fs::metadata(root) {
                 Ok(found) => {
                     tree.rules.learn_above(root);

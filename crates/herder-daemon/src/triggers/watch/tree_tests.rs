@@ -166,18 +166,24 @@ async fn what_git_leaves_out_may_change() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said() {
+async fn what_cannot_be_watched_is_said() {
     let place = Place::new("missing");
-    let plan = Plan {
-        cwd: place.path().to_owned(),
-        roots: vec![place.path().join("no/such")],
-        ignore: Vec::new(),
-        logs: Vec::new(),
-    };
-    let (sender, mut words) = mpsc::unbounded_channel();
-    watch(plan, move |word| drop(sender.send(word))).await;
-    let Some(Word::Broken(why)) = words.recv().await else {
-        panic!("it cannot be watched");
-    };
-    assert!(why.contains("no/such cannot be watched"), "{why}");
+    let missing = place.path().join("no/such");
+    for (root, expected) in [
+        (missing.as_path(), "no/such cannot be watched"),
+        (Path::new("/"), "/ is too much"),
+    ] {
+        let plan = Plan {
+            cwd: place.path().to_owned(),
+            roots: vec![root.to_owned()],
+            ignore: Vec::new(),
+            logs: Vec::new(),
+        };
+        let (sender, mut words) = mpsc::unbounded_channel();
+        watch(plan, move |word| drop(sender.send(word))).await;
+        let Some(Word::Broken(why)) = words.recv().await else {
+            panic!("it cannot be watched");
+        };
+        assert!(why.contains(expected), "{why}");
+    }
 }
