@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use herder_api::App;
 use herder_api::app::{Health, Watch};
-use herder_api::control::{Known, Reason, Verb};
+use herder_api::control::{Reason, Verb};
 use herder_api::status::{AppPhase, AppStatus};
 use herder_api::units::Period;
 
@@ -65,15 +65,6 @@ fn at_its_times_an_app_gets_new_workers_one_after_the_other() {
     place.daemon();
     attempt(|| (told(&place, "cron").len() > before + 1).then_some(())).expect("it goes on");
     assert_eq!(place.app("rests").phase, AppPhase::Stopped);
-
-    // Without times nothing more happens.
-    place
-        .start_known(&[idle("web")], Known::Restart)
-        .done("web");
-    let last = told(&place, "cron").len();
-    place.act(Verb::Reload, "web").done("web");
-    place.act(Verb::Reload, "web").done("web");
-    assert!(told(&place, "cron").len() <= last + 1);
 }
 
 fn watched(name: &str, cwd: &Path) -> App {
