@@ -4,7 +4,7 @@ use herder_api::app::{App, LogFormat, Logs};
 use herder_api::herd::HerdOrder;
 use herder_api::units::Size;
 use herder_e2e::binary::Binary;
-use herder_e2e::herd::{Herd, Setup};
+use herder_e2e::herd::{Herd, Setup, Signal};
 use herder_e2e::interpreter::Node;
 use herder_e2e::process::Process;
 use herder_e2e::scene::Scene;
@@ -44,8 +44,17 @@ pub(super) struct Flow {
     pub(super) file: PathBuf,
     pub(super) between: i32,
     herd: Herd,
-    /// What ends it, if its end is not enough.
-    command: Option<Setup>,
+    ending: Ending,
+}
+
+/// How it is ended.
+enum Ending {
+    /// By a command.
+    Command(Setup),
+    /// By the end of the process in between.
+    Between,
+    /// By its own end.
+    Herd,
 }
 
 impl Rival {
@@ -100,8 +109,15 @@ impl Flow {
     }
 
     pub(super) fn end(self) {
-        if let Some(command) = self.command {
-            command.start().wait_for_exit(PATIENCE);
+        match self.ending {
+            Ending::Command(command) => {
+                command.start().wait_for_exit(PATIENCE);
+            }
+            Ending::Between => {
+                self.herd.signal_to(self.between, Signal::TERM);
+                self.herd.wait_for_exit(PATIENCE);
+            }
+            Ending::Herd => {}
         }
         self.herd.end();
         // It is large.
@@ -127,7 +143,7 @@ fn start_cat(scene: &Scene) -> Flow {
         file,
         between,
         herd,
-        command: None,
+        ending: Ending::Between,
     }
 }
 
@@ -173,7 +189,7 @@ fn start_herder(scene: &Scene, format: LogFormat) -> Flow {
         file,
         between,
         herd,
-        command: None,
+        ending: Ending::Herd,
     }
 }
 
@@ -199,7 +215,7 @@ fn start_pm2(scene: &Scene, options: &[&str]) -> Flow {
         file,
         between,
         herd,
-        command: Some(command(scene).arg("kill")),
+        ending: Ending::Command(command(scene).arg("kill")),
     }
 }
 
