@@ -50,7 +50,7 @@ pub(super) struct Flow {
 /// How it is ended.
 enum Ending {
     /// By a command.
-    Command(Setup),
+    Command(Box<Setup>),
     /// By the end of the process in between.
     Between,
     /// By its own end.
@@ -215,7 +215,7 @@ fn start_pm2(scene: &Scene, options: &[&str]) -> Flow {
         file,
         between,
         herd,
-        ending: Ending::Command(command(scene).arg("kill")),
+        ending: Ending::Command(Box::new(command(scene).arg("kill"))),
     }
 }
 
