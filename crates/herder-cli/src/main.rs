@@ -3,10 +3,12 @@
 
 mod cli;
 mod commands;
+mod doctor;
 mod launcher;
 mod render;
 mod run;
 mod sig;
+mod startup;
 
 use std::process::ExitCode;
 

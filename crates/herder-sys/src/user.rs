@@ -1,8 +1,10 @@
 //! Users and groups.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, OsString, c_char};
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::ptr;
 
 /// Who a process runs as.
@@ -32,6 +34,34 @@ pub fn lookup(name_or_uid: &str) -> io::Result<Option<Identity>> {
         return Ok(None);
     };
     find(&Key::Uid(uid))?.map(Entry::with_groups).transpose()
+}
+
+/// A user, as the user database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// What it is called.
+    pub name: String,
+    /// Its number.
+    pub uid: u32,
+    /// Its home directory.
+    pub home: PathBuf,
+}
+
+/// Looks an account up, as [`lookup`] does.
+///
+/// # Errors
+/// Those of the user database.
+pub fn account(name_or_uid: &str) -> io::Result<Option<Account>> {
+    let name = CString::new(name_or_uid)?;
+    let found = match (find(&Key::Name(&name))?, name_or_uid.parse()) {
+        (None, Ok(uid)) => find(&Key::Uid(uid))?,
+        (found, _) => found,
+    };
+    Ok(found.map(|entry| Account {
+        name: entry.name.to_string_lossy().into_owned(),
+        uid: entry.uid,
+        home: PathBuf::from(OsString::from_vec(entry.home.into_bytes())),
+    }))
 }
 
 /// The number of a group, by its name or, when no group has that name, by its number.
@@ -73,6 +103,7 @@ struct Entry {
     name: CString,
     uid: u32,
     gid: u32,
+    home: CString,
 }
 
 /// The database asks for a buffer and says `ERANGE` when it is too small.
@@ -130,8 +161,11 @@ fn find_in(key: &Key<'_>, buffer: &mut [u8]) -> io::Result<Option<Entry>> {
     let entry = unsafe { entry.assume_init() };
     // SAFETY: on success `pw_name` points to a text in `buffer`, which is alive.
     let name = unsafe { std::ffi::CStr::from_ptr(entry.pw_name) }.to_owned();
+    // SAFETY: and so does `pw_dir`.
+    let home = unsafe { std::ffi::CStr::from_ptr(entry.pw_dir) }.to_owned();
     Ok(Some(Entry {
         name,
+        home,
         uid: entry.pw_uid,
         gid: entry.pw_gid,
     }))
@@ -232,6 +266,14 @@ mod tests {
         assert_eq!((root.uid, root.gid), (0, 0));
         assert!(root.groups.contains(&0));
         assert_eq!(lookup("0").unwrap(), Some(root));
+    }
+
+    #[test]
+    fn an_account_has_a_home() {
+        let root = account("root").unwrap().expect("every system has root");
+        assert_eq!((root.uid, root.home.is_absolute()), (0, true));
+        assert_eq!(account("0").unwrap(), Some(root));
+        assert_eq!(account("no-such-user-here").unwrap(), None);
     }
 
     #[test]

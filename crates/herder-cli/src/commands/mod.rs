@@ -6,6 +6,7 @@ mod context;
 mod daemon;
 mod delete;
 mod describe;
+mod doctor;
 mod env;
 mod events;
 mod failure;
@@ -35,9 +36,11 @@ mod send_signal;
 mod start;
 mod start_or_reload;
 mod start_or_restart;
+mod startup;
 mod stop;
 mod targets;
 mod unknown;
+mod unstartup;
 mod upgrade;
 
 use clap::Subcommand;
@@ -174,5 +177,8 @@ verbs! {
     Upgrade(upgrade),
     Ping(ping),
     Kill(kill),
+    Startup(startup),
+    Unstartup(unstartup),
+    Doctor(doctor),
     Daemon(daemon),
 }

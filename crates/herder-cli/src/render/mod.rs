@@ -1,6 +1,7 @@
 //! What the command shows. Everything here is data in and text out, but for [`screen`], which prints it.
 
 pub(crate) mod describe;
+pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod jobs;
 pub(crate) mod list;
