@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod completion;
 mod doctor;
 mod launcher;
 mod render;

@@ -2,6 +2,8 @@
 
 mod apply;
 mod check;
+mod complete;
+mod completion;
 mod context;
 mod daemon;
 mod delete;
@@ -20,6 +22,7 @@ mod jobs;
 mod kill;
 mod list;
 mod logs;
+mod man;
 mod options;
 mod outcome;
 mod pid;
@@ -180,5 +183,8 @@ verbs! {
     Startup(startup),
     Unstartup(unstartup),
     Doctor(doctor),
+    Completion(completion),
+    Complete(complete),
+    Man(man),
     Daemon(daemon),
 }

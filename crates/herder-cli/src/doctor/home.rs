@@ -120,11 +120,8 @@ mod tests {
             fs::write(home.join(file), "").expect("a file");
         }
         let lock = fs::File::open(home.join("run/web.lock")).expect("it is there");
-        herder_sys::lock::lock(
-            std::os::fd::AsFd::as_fd(&lock),
-            herder_sys::lock::Lock::Exclusive,
-        )
-        .expect("nobody has it");
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+            .expect("nobody has it");
         fs::write(home.join("state/herds/web.json"), "{}").expect("a file");
         fs::write(home.join("state/herds/gone.json"), "{}").expect("a file");
         fs::write(home.join("state/herds/.x.json"), "{}").expect("a file");

@@ -93,8 +93,9 @@ mod tests {
         snapshot::check("openrc", &found.text);
         let file = std::env::temp_dir().join(format!("herder-openrc-{}", std::process::id()));
         std::fs::write(&file, &found.text).expect("a file");
-        let read = Command::new("sh").arg("-n").arg(&file).stdin(Stdio::null());
-        let read = { read }.status().expect("there is a shell");
+        let mut shell = Command::new("sh");
+        shell.arg("-n").arg(&file).stdin(Stdio::null());
+        let read = shell.status().expect("there is a shell");
         std::fs::remove_file(&file).expect("it is ours");
         assert!(read.success());
     }
