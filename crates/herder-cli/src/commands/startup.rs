@@ -8,8 +8,8 @@ use crate::render::text::escape;
 use crate::startup::{self, Decided, Purpose, Which};
 
 const AFTER_HELP: &str = "\
-As a user this writes a service of your own, below ~/.config/systemd/user. As root, or with --user, it
-writes one of the machine; without the rights for that it prints the command that root has to run.
+As a user this writes a service of your own, below ~/.config/systemd/user. As root, or with --user,
+it writes one of the machine; without the rights for that it prints the command for root to run.
 Nothing is started: how, is told.
 
 The service starts the daemon, and the daemon the apps that ran. Those that were stopped, or have
