@@ -150,7 +150,7 @@ fn limits_have_bounds() {
 fn a_home_is_ours_closed_and_here() {
     let found = |owner, mode| {
         changed("home", move |it: &mut Facts| {
-            it.home.found = Some((owner, mode))
+            it.home.found = Some((owner, mode));
         })
     };
     assert_eq!(found(0, 0o40700), Level::Problem);
@@ -163,7 +163,7 @@ fn a_home_is_ours_closed_and_here() {
     assert_eq!(changed("home", |it| it.home.found = None), Level::Ok);
     let on = |kind| {
         changed("file system", move |it: &mut Facts| {
-            it.home.filesystem = Some(kind)
+            it.home.filesystem = Some(kind);
         })
     };
     assert_eq!((on(0x6969), on(TMPFS)), (Level::Problem, Level::Warning));

@@ -147,9 +147,10 @@ pub(crate) fn is_ours(file: &Path) -> Result<Option<bool>, Problem> {
 }
 
 fn unusable(file: &Path, error: &io::Error) -> Problem {
-    let kind = match error.kind() {
-        io::ErrorKind::PermissionDenied => ProblemKind::Forbidden,
-        _ => ProblemKind::Failed,
+    let kind = if error.kind() == io::ErrorKind::PermissionDenied {
+        ProblemKind::Forbidden
+    } else {
+        ProblemKind::Failed
     };
     let text = format!("It cannot be used: {error}.");
     Problem::new(kind, text).place(file.display().to_string())
