@@ -368,3 +368,28 @@ pub struct LogLine {
     /// As it was written. Escape it before it is shown.
     pub line: String,
 }
+
+impl Reason {
+    /// Its name in JSON and in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Crash => "crash",
+            Reason::Signal => "signal",
+            Reason::OutOfMemory => "out_of_memory",
+            Reason::Watchdog => "watchdog",
+            Reason::Boot => "boot",
+            Reason::Retired => "retired",
+            Reason::Recycle => "recycle",
+            Reason::Deploy => "deploy",
+            Reason::Rollback => "rollback",
+            Reason::Scale => "scale",
+            Reason::Operator => "operator",
+            Reason::Cron => "cron",
+            Reason::Watch => "watch",
+            Reason::Health => "health",
+            Reason::Master => "master",
+            Reason::Quarantine => "quarantine",
+        }
+    }
+}

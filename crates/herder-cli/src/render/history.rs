@@ -26,7 +26,10 @@ pub(crate) fn history(incidents: &[Incident], style: Style) -> String {
                 .map_or_else(String::new, |slot| slot.to_string());
             vec![
                 Cell::painted(Paint::Dim, escape(&incident.time)),
-                Cell::painted(paint(incident.reason), word(incident.reason)),
+                Cell::painted(
+                    paint(incident.reason),
+                    incident.reason.name().replace('_', " "),
+                ),
                 Cell::plain(slot),
                 Cell::plain(escape(&incident.message)),
             ]
@@ -38,27 +41,6 @@ pub(crate) fn history(incidents: &[Incident], style: Style) -> String {
         ..style
     };
     draw(&COLUMNS, &rows, style)
-}
-
-fn word(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Crash => "crash",
-        Reason::Signal => "signal",
-        Reason::OutOfMemory => "out of memory",
-        Reason::Watchdog => "watchdog",
-        Reason::Boot => "boot",
-        Reason::Retired => "retired",
-        Reason::Recycle => "recycle",
-        Reason::Deploy => "deploy",
-        Reason::Rollback => "rollback",
-        Reason::Scale => "scale",
-        Reason::Operator => "operator",
-        Reason::Cron => "cron",
-        Reason::Watch => "watch",
-        Reason::Health => "health",
-        Reason::Master => "master",
-        Reason::Quarantine => "quarantine",
-    }
 }
 
 fn paint(reason: Reason) -> Paint {

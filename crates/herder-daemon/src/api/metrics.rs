@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::{Arc, Mutex};
 
-use herder_api::control::{DaemonEvent, Reason};
+use herder_api::control::DaemonEvent;
 use herder_api::status::{AppPhase, AppStatus, DaemonStatus};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -33,7 +33,7 @@ impl Tally {
             self.incidents.remove(&event.app);
         } else if let Some(reason) = reason(event) {
             let app = self.incidents.entry(event.app.clone()).or_default();
-            *app.entry(name(reason)).or_default() += 1;
+            *app.entry(reason.name()).or_default() += 1;
         }
     }
 }
@@ -48,27 +48,6 @@ pub(super) async fn count(mut events: broadcast::Receiver<DaemonEvent>, tally: A
             Err(RecvError::Lagged(missed)) => tally.missed += missed,
             Err(RecvError::Closed) => return,
         }
-    }
-}
-
-fn name(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Crash => "crash",
-        Reason::Signal => "signal",
-        Reason::OutOfMemory => "out_of_memory",
-        Reason::Watchdog => "watchdog",
-        Reason::Boot => "boot",
-        Reason::Retired => "retired",
-        Reason::Recycle => "recycle",
-        Reason::Deploy => "deploy",
-        Reason::Rollback => "rollback",
-        Reason::Scale => "scale",
-        Reason::Operator => "operator",
-        Reason::Cron => "cron",
-        Reason::Watch => "watch",
-        Reason::Health => "health",
-        Reason::Master => "master",
-        Reason::Quarantine => "quarantine",
     }
 }
 

@@ -14,7 +14,7 @@ use herder_sys::clock;
 use herder_sys::pipe::pipe;
 
 use super::bench::{Disk, LONG, WEB, exited};
-use super::files::EventFile;
+use super::event_file::EventFile;
 use super::handle::{Output, Teller};
 use super::standard::Targets;
 use crate::config::Format;

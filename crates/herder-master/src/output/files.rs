@@ -6,17 +6,15 @@
 //! not for long.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use herder_core::Tick;
-use herder_logs::attic::{Attic, Each, Family};
-use herder_logs::{Desk, LineWriter, News, Printer, Pumped, Rotation, Settings, Writer};
+use herder_logs::{Desk, News, Printer, Pumped, Settings};
 use herder_sys::clock;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::{Blocking, set_blocking};
@@ -25,7 +23,6 @@ use herder_sys::wake::Wake;
 use super::pipes::KEPT;
 use super::queue::{Queue, Stream, lost_lines};
 use super::sentence::Who;
-use super::standard::{Target, Terminal};
 use crate::event::HerdEvent;
 use crate::part::{Part, Process, ProcessId};
 
@@ -472,40 +469,4 @@ fn of(stream: Stream) -> herder_logs::Stream {
 /// A panic under one of these locks would be a bug, but no reason to lose the workers' output too.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The file of events, as a place for the narrator to write to.
-pub(super) struct EventFile {
-    writer: LineWriter,
-    reopen: Arc<AtomicBool>,
-}
-
-impl EventFile {
-    /// It is opened when the first event is written. Whoever sets `reopen` has it opened again.
-    pub(super) fn target(path: &Path, reopen: Arc<AtomicBool>) -> Target {
-        let family = Family {
-            path: path.to_owned(),
-            each: Each::Shares,
-        };
-        let attic = Attic::new(Rotation::of_events(), vec![family]);
-        let writer = LineWriter(Writer::closed(path, &attic));
-        Target {
-            name: "the log of events",
-            terminal: Terminal::No,
-            writer: Box::new(EventFile { writer, reopen }),
-        }
-    }
-}
-
-impl Write for EventFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.reopen.swap(false, Ordering::Relaxed) {
-            self.writer.0.reopen().map_err(io::Error::other)?;
-        }
-        self.writer.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -17,7 +17,8 @@ use herder_logs::Settings;
 use herder_sys::wake::Wake;
 
 use super::ear::{Ear, Overheard};
-use super::files::{EventFile, Files};
+use super::event_file::EventFile;
+use super::files::Files;
 use super::narrator::Narrator;
 use super::pipes::Pipes;
 use super::queue::Queue;

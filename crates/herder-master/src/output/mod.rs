@@ -24,6 +24,7 @@ mod bench;
 mod ear;
 mod ending;
 mod escape;
+mod event_file;
 #[cfg(test)]
 mod file_tests;
 mod files;
