@@ -6,6 +6,7 @@ mod commands;
 mod completion;
 mod doctor;
 mod launcher;
+mod monit;
 mod render;
 mod run;
 mod sig;

@@ -23,6 +23,7 @@ mod kill;
 mod list;
 mod logs;
 mod man;
+mod monit;
 mod options;
 mod outcome;
 mod pid;
@@ -156,6 +157,7 @@ verbs! {
     Scale(scale),
     List(list),
     Describe(describe),
+    Monit(monit),
     Logs(logs),
     History(history),
     Events(events),

@@ -97,7 +97,7 @@ fn row(app: &AppStatus, now_ms: u64) -> Vec<Cell> {
 }
 
 /// `0%`, `0.3%`, `12%`.
-pub(super) fn percent(cpu: f64) -> String {
+pub(crate) fn percent(cpu: f64) -> String {
     if cpu < 0.05 {
         "0%".to_owned()
     } else if cpu < 9.95 {
@@ -130,7 +130,8 @@ pub(crate) fn word(phase: AppPhase) -> &'static str {
     }
 }
 
-fn paint(phase: AppPhase) -> Paint {
+/// An app's phase as a colour.
+pub(crate) fn paint(phase: AppPhase) -> Paint {
     match phase {
         AppPhase::Online => Paint::Green,
         AppPhase::Waiting | AppPhase::Starting | AppPhase::Reloading | AppPhase::Stopping => {

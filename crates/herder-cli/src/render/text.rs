@@ -19,13 +19,15 @@ pub(crate) fn escape_line(line: &str, colour: Sgr) -> String {
     let mut painted = false;
     while let Some(c) = rest.chars().next() {
         let sequence = match colour {
-            Sgr::Kept => sgr(rest),
+            Sgr::Kept | Sgr::Dropped => sgr(rest),
             Sgr::Escaped => None,
         };
         if let Some(length) = sequence {
-            shown.push_str(&rest[..length]);
+            if colour == Sgr::Kept {
+                shown.push_str(&rest[..length]);
+                painted = true;
+            }
             rest = &rest[length..];
-            painted = true;
             continue;
         }
         rest = &rest[c.len_utf8()..];
@@ -48,6 +50,8 @@ pub(crate) enum Sgr {
     Kept,
     /// They are shown.
     Escaped,
+    /// They are left out: nothing is lost but colour.
+    Dropped,
 }
 
 /// How long a sequence is at the start of `text` that sets colours and nothing else.
@@ -148,6 +152,10 @@ mod tests {
         assert_eq!(
             escape_line(line, Sgr::Escaped),
             "\\e[1;31mred\\e[0m \\e]0;title\\u{7}\\e[2K\tend"
+        );
+        assert_eq!(
+            escape_line(line, Sgr::Dropped),
+            "red \\e]0;title\\u{7}\\e[2K\tend"
         );
         for open in ["\x1b[", "\x1b[31", "\x1b", "\x1b[31;\n"] {
             assert!(!escape_line(open, Sgr::Kept).contains('\x1b'), "{open:?}");
