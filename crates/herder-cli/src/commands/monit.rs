@@ -8,10 +8,10 @@ use super::context::{Context, Format};
 use crate::monit::{Theme, has_terminal, run as show};
 
 const AFTER_HELP: &str = "\
-It shows the apps, the workers of the chosen one, its log, and what happened lately, and follows all of
-it. Keys: arrows choose, r reloads, R restarts, s stops, S starts, + and - scale, l shows the log alone,
-/ filters it, enter shows all about the app, ? all keys, q quits. Nothing is done without being asked
-again.";
+It shows the apps, the workers of the chosen one, its log and what happened lately, and follows it.
+Keys: arrows choose, r reloads, R restarts, s stops, S starts, + and - scale, l shows the log alone,
+/ filters it, enter shows all about the app, ? shows all keys, q quits. Nothing is done before it is
+confirmed.";
 
 /// Watch everything on one screen, and act on it.
 #[derive(clap::Args, Debug)]

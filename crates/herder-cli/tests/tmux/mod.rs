@@ -49,7 +49,7 @@ impl Tmux {
             .expect("tmux");
         assert!(output.status.success(), "{output:?}");
         tmux.types("PS1=prompt'> '\r");
-        tmux.shows(&["prompt> "]);
+        tmux.shows(&["\nprompt>"]);
         Some(tmux)
     }
 
@@ -161,7 +161,7 @@ impl Tmux {
             screen.contains("$HERDER monit") && screen.trim_end().ends_with("prompt>")
         });
         self.types("stty -a\r");
-        self.shows(&[" icanon", " echo ", " isig"]);
+        self.shows(&["isig icanon iexten echo "]);
         let told = "#{alternate_on} #{cursor_flag} #{pane_dead}";
         let told = self.ask(&["display-message", "-p", "-t", "main", told]);
         assert_eq!(told.trim(), "0 1 0");

@@ -1,4 +1,8 @@
 //! What keys do.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most keys mean nothing at most times"
+)]
 
 use super::details::Details;
 use super::dialog::{Dialog, MOST_WORKERS, Proposal, What};
@@ -109,6 +113,7 @@ impl Model {
 
     /// A text goes where texts go, and nowhere else.
     pub(super) fn paste(&mut self, text: &str) {
+        self.touch();
         if let Some(Dialog::Filter(filter)) = &mut self.dialog {
             let room = LONGEST_FILTER.saturating_sub(filter.text.chars().count());
             let first = text.lines().next().unwrap_or_default();

@@ -180,56 +180,35 @@ impl Model {
             self.touch();
         }
         match input {
-            Input::Key(key) => {
-                self.touch();
-                let mut wishes = self.press(key);
-                wishes.extend(self.follow_chosen());
-                wishes
-            }
-            Input::Pasted(text) => {
-                self.touch();
-                self.paste(&text);
-                Vec::new()
-            }
-            Input::Disturbed => {
-                self.touch();
-                Vec::new()
-            }
-            Input::Found(daemon) => self.found(daemon),
-            Input::Apps(apps) => self.sampled(apps),
-            Input::Lost(why) => {
-                self.lost(why);
-                Vec::new()
-            }
-            Input::Event(event) => {
-                self.touch();
-                let asked = self.details.as_ref().filter(|_| self.page == Page::Details);
-                let concerned = asked.is_some_and(|details| details.name == event.app);
-                let wish = concerned.then(|| Wish::Recall(event.app.clone()));
-                self.events.push(event);
-                wish.into_iter().collect()
-            }
-            Input::Past { app, past } => {
-                self.touch();
-                if let Some(details) = self.details.as_mut().filter(|known| known.name == app) {
-                    details.past.clone_from(&past);
+            Input::Key(key) => return self.pressed(key),
+            Input::Found(daemon) => return self.found(daemon),
+            Input::Apps(apps) => return self.sampled(apps),
+            Input::Event(event) => return self.happened(event),
+            Input::Pasted(text) => self.paste(&text),
+            Input::Disturbed => self.touch(),
+            Input::Lost(why) => self.lost(why),
+            Input::Past { app, past } => self.remember(&app, past),
+            Input::Detail(detail) => self.detailed(*detail),
+            Input::Lines { follow, lines } => {
+                if self.log.take(follow, lines) {
+                    self.touch();
                 }
-                self.events.recall(&app, past);
-                Vec::new()
             }
-            Input::Detail(detail) => {
-                self.detailed(*detail);
-                Vec::new()
+            Input::LinesEnded { follow, why } => {
+                if self.log.end(follow, why) {
+                    self.touch();
+                }
             }
-            Input::Lines { .. } | Input::LinesEnded { .. } => {
-                self.logged(input);
-                Vec::new()
+            Input::Progress { deed, news } => {
+                self.touch();
+                self.deeds.take(deed, news, now_ms);
             }
-            Input::Progress { .. } | Input::DeedLost { .. } => {
-                self.done(input);
-                Vec::new()
+            Input::DeedLost { deed, why } => {
+                self.touch();
+                self.deeds.lose(deed, why, now_ms);
             }
         }
+        Vec::new()
     }
 
     /// Whether it must be drawn.
@@ -250,6 +229,30 @@ impl Model {
 
     fn touch(&mut self) {
         self.freshness = Freshness::Stale;
+    }
+
+    fn pressed(&mut self, key: Key) -> Vec<Wish> {
+        self.touch();
+        let mut wishes = self.press(key);
+        wishes.extend(self.follow_chosen());
+        wishes
+    }
+
+    fn happened(&mut self, event: DaemonEvent) -> Vec<Wish> {
+        self.touch();
+        let asked = self.details.as_ref().filter(|_| self.page == Page::Details);
+        let concerned = asked.is_some_and(|details| details.name == event.app);
+        let wish = concerned.then(|| Wish::Recall(event.app.clone()));
+        self.events.push(event);
+        wish.into_iter().collect()
+    }
+
+    fn remember(&mut self, app: &str, past: Vec<Incident>) {
+        self.touch();
+        if let Some(details) = self.details.as_mut().filter(|known| known.name == app) {
+            details.past.clone_from(&past);
+        }
+        self.events.recall(app, past);
     }
 
     fn found(&mut self, daemon: DaemonStatus) -> Vec<Wish> {
@@ -305,26 +308,6 @@ impl Model {
         {
             details.detail = Some(Box::new(detail));
             self.touch();
-        }
-    }
-
-    fn logged(&mut self, input: Input) {
-        let touched = match input {
-            Input::Lines { follow, lines } => self.log.take(follow, lines),
-            Input::LinesEnded { follow, why } => self.log.end(follow, why),
-            _ => false,
-        };
-        if touched {
-            self.touch();
-        }
-    }
-
-    fn done(&mut self, input: Input) {
-        self.touch();
-        match input {
-            Input::Progress { deed, news } => self.deeds.take(deed, news, self.now_ms),
-            Input::DeedLost { deed, why } => self.deeds.lose(deed, why, self.now_ms),
-            _ => {}
         }
     }
 

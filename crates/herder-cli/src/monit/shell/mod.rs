@@ -177,16 +177,14 @@ impl Shell {
 
     fn take(&mut self, input: Input, terminal: &mut Terminal) -> io::Result<Next> {
         for wish in self.model.take(input, now_ms()) {
-            match wish {
-                Wish::Quit => return Ok(Next::End),
-                Wish::Redraw => terminal.clear()?,
-                wish => self.fulfil(wish),
+            if self.fulfil(wish, terminal)? == Next::End {
+                return Ok(Next::End);
             }
         }
         Ok(Next::On)
     }
 
-    fn fulfil(&mut self, wish: Wish) {
+    fn fulfil(&mut self, wish: Wish, terminal: &mut Terminal) -> io::Result<Next> {
         let (client, tell) = (self.client.clone(), self.tell.clone());
         match wish {
             Wish::Act { deed, action } => {
@@ -206,8 +204,10 @@ impl Shell {
             Wish::Recall(app) => {
                 self.tasks.spawn(tasks::recall(client, tell, app));
             }
-            Wish::Quit | Wish::Redraw => {}
+            Wish::Redraw => terminal.clear()?,
+            Wish::Quit => return Ok(Next::End),
         }
+        Ok(Next::On)
     }
 }
 

@@ -12,6 +12,7 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::crossterm::{execute, queue};
+use ratatui::layout::Rect;
 
 /// Whether the terminal is ours at the moment.
 static OURS: AtomicBool = AtomicBool::new(false);
@@ -25,11 +26,10 @@ impl Terminal {
     pub(super) fn open() -> io::Result<Terminal> {
         restore_on_panic();
         let screen = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()))?;
-        let mut terminal = Terminal { screen };
+        let terminal = Terminal { screen };
         OURS.store(true, Ordering::SeqCst);
         enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
-        terminal.clear()?;
         Ok(terminal)
     }
 
@@ -44,7 +44,10 @@ impl Terminal {
 
     /// Whatever is there is drawn over with the next frame.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.screen.clear()
+        // (What is made for this asks the terminal where its cursor is, and the answer may be late, or never
+        // come.)
+        let size = self.screen.size()?;
+        self.screen.resize(Rect::from(size))
     }
 }
 

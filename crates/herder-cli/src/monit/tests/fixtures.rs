@@ -206,9 +206,11 @@ pub(super) fn full() -> Model {
 
 /// Which log is to be followed.
 pub(super) fn followed(wishes: &[Wish]) -> u64 {
-    let found = wishes.iter().find_map(|wish| match wish {
-        Wish::Follow { follow, .. } => Some(*follow),
-        _ => None,
+    let found = wishes.iter().find_map(|wish| {
+        let Wish::Follow { follow, .. } = wish else {
+            return None;
+        };
+        Some(*follow)
     });
     found.expect("a log is to be followed")
 }

@@ -13,9 +13,11 @@ fn chosen(model: &Model) -> &str {
 }
 
 fn verb(wishes: &[Wish]) -> Option<&Verb> {
-    wishes.iter().find_map(|wish| match wish {
-        Wish::Act { action, .. } => Some(&action.verb),
-        _ => None,
+    wishes.iter().find_map(|wish| {
+        let Wish::Act { action, .. } = wish else {
+            return None;
+        };
+        Some(&action.verb)
     })
 }
 
