@@ -196,6 +196,31 @@ fn a_daemon_that_hangs_is_replaced_and_its_apps_go_on() {
 }
 
 #[test]
+fn an_upgraded_daemon_is_heard_as_before() {
+    let scene = Scene::new();
+    let mut manager = Manager::start(&scene);
+    manager.wait_for("READY=1");
+    let before = number(&scene.json(&["ping", "--json"])["pid"]);
+    signal(manager.pid(), Signal::USR2);
+    let ready = manager.wait_for("READY=1");
+    // The guard became the build that is installed: it is the same process.
+    assert!(
+        ready.contains(&format!("MAINPID={}", manager.pid())),
+        "{ready}"
+    );
+    let after = number(&scene.json(&["ping", "--json"])["pid"]);
+    assert_ne!(after, before);
+    // What the new daemon proper says arrives, and that it hangs is noticed.
+    signal(manager.pid(), Signal::HUP);
+    manager.wait_for("RELOADING=1");
+    manager.wait_for("STATUS=0 apps were reloaded");
+    signal(after, Signal::STOP);
+    manager.wait_for("READY=1");
+    assert_ne!(number(&scene.json(&["ping", "--json"])["pid"]), after);
+    assert_eq!(manager.end(), Some(0));
+}
+
+#[test]
 fn apps_that_ended_with_the_daemon_start_with_the_service() {
     let scene = Scene::new();
     let mut manager = Manager::start(&scene);
