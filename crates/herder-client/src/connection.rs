@@ -216,7 +216,7 @@ impl Answer {
         loop {
             let frame = match self.body.frame().await? {
                 Ok(frame) => frame,
-                Err(_broken) => return Some(Err(Error::lost(&self.what, "went away"))),
+                Err(_broken) => return Some(Err(Error::cut(&self.what))),
             };
             if let Ok(data) = frame.into_data() {
                 return Some(Ok(data));
@@ -230,7 +230,7 @@ impl Answer {
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
                 Err(Error::strange(&self.what, &"it is larger than 64 MiB"))
             }
-            Err(_broken) => Err(Error::lost(&self.what, "went away")),
+            Err(_broken) => Err(Error::cut(&self.what)),
         }
     }
 

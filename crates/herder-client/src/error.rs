@@ -53,11 +53,14 @@ impl Error {
 
     /// It was there, and went away or fell silent before it had answered.
     pub(crate) fn lost(what: &str, why: &str) -> Error {
-        let message = format!("The daemon {why} before it had answered {what}.");
-        Error::Unreachable(
-            Problem::new(ProblemKind::Busy, message)
-                .hint("What has become of it, `herder list` shows."),
-        )
+        unreachable(format!("The daemon {why} before it had answered {what}."))
+    }
+
+    /// It went away when it had told a part.
+    pub(crate) fn cut(what: &str) -> Error {
+        unreachable(format!(
+            "The daemon went away in the middle of its answer to {what}."
+        ))
     }
 
     /// It answers something that this client does not know.
@@ -69,4 +72,11 @@ impl Error {
             ),
         )
     }
+}
+
+fn unreachable(message: String) -> Error {
+    Error::Unreachable(
+        Problem::new(ProblemKind::Busy, message)
+            .hint("What has become of it, `herder list` shows."),
+    )
 }

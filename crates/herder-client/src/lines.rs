@@ -71,7 +71,7 @@ impl<T: DeserializeOwned> Lines<T> {
                 Some(Ok(chunk)) => self.read.extend_from_slice(&chunk),
                 Some(Err(error)) => return Some(Err(error)),
                 None if self.read.is_empty() => return None,
-                None => return Some(Err(Error::lost(self.answer.what(), "stopped speaking"))),
+                None => return Some(Err(Error::cut(self.answer.what()))),
             }
         }
         None
