@@ -312,6 +312,11 @@ fn the_addresses_and_connections_of_a_node_program_are_told() {
         panic!("no status");
     };
     assert_eq!(status.connections, Some(5));
+    // Of more, whoever listens is told, though nothing else changes.
+    for _ in 0..2 {
+        TcpStream::connect(&address).unwrap();
+    }
+    caller.wait_for_status("seven connections", |it| it.connections == Some(7));
     // Its channel and its input are two things.
     let line = HerdRequest::Send {
         line: "hello".to_owned(),

@@ -8,8 +8,9 @@
 //! - all sockets are non-blocking, and a turn reads at most 8 KiB of requests from a client;
 //! - who does not read the answers is not heard, and is let go when 2 MiB wait for it, or when it has not
 //!   read for 30 s (`client`);
-//! - the status is put together when something was done, and at most every 100 ms; who is slow gets the
-//!   latest instead of each;
+//! - the status is put together when something was done, and at most every 100 ms, or every second when it
+//!   is nothing but more connections, of which nobody wakes the loop; who is slow gets the latest instead of
+//!   each;
 //! - without a client nothing is put together at all.
 //!
 //! Only who has the same user as the master, or is root, is heard (`SO_PEERCRED`), and the socket stands in a
@@ -59,6 +60,9 @@ const ROUND: usize = 16;
 /// How long it is at least from one status to the next.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long it is at least until more connections alone are told.
+const COUNT: Duration = Duration::from_secs(1);
+
 /// How long nobody is let in after that was not possible.
 const REST: Duration = Duration::from_secs(1);
 
@@ -88,6 +92,7 @@ pub(super) struct HerdSocket {
     /// How much had been done when that was looked at.
     seen: u64,
     next_look: Tick,
+    next_count: Tick,
     /// Whether everything here goes over into another image.
     travels: bool,
 }
@@ -110,6 +115,7 @@ impl HerdSocket {
             is_stale: true,
             seen: 0,
             next_look: Tick::ZERO,
+            next_count: Tick::ZERO,
             travels: false,
         })
     }
@@ -309,23 +315,26 @@ impl Master {
     }
 
     fn tell_status(&mut self) {
-        let (now, done) = (now(), self.book.changes());
+        let (now, done, accepted) = (now(), self.book.changes(), self.accepted());
         let Some(socket) = &mut self.socket else {
             return;
         };
-        socket.is_stale |= done != socket.seen;
+        let counted = socket.told.as_ref().and_then(|told| told.connections);
+        let has_counted = accepted != counted && now >= socket.next_count;
+        socket.is_stale |= done != socket.seen || has_counted;
         if !socket.is_stale || now < socket.next_look {
             return;
         }
         socket.is_stale = false;
         socket.seen = done;
         socket.next_look = now.after(PAUSE);
+        socket.next_count = now.after(COUNT);
         let report = self.report();
         let Some(socket) = &mut self.socket else {
             return;
         };
         let is_known = socket.told.as_ref();
-        if is_known.is_some_and(|told| report::is_same(told, &report)) {
+        if !has_counted && is_known.is_some_and(|told| report::is_same(told, &report)) {
             return;
         }
         socket.told = Some(report.clone());

@@ -47,7 +47,7 @@ impl Master {
     }
 
     /// How many connections this herd has accepted, where it is the master who does.
-    fn accepted(&self) -> Option<u64> {
+    pub(super) fn accepted(&self) -> Option<u64> {
         if let Some(HerdEvent::Dispatched { accepted, .. }) = self.delivery.totals()
             && self.spec.dispatch.mode == herder_core::spec::DispatchMode::Pass
         {
