@@ -24,3 +24,10 @@ pub(crate) const ECHO: Duration = Duration::from_millis(50);
 pub(crate) fn is_end(signal: Signal) -> bool {
     matches!(signal, Signal::Interrupt | Signal::Quit | Signal::Terminate)
 }
+
+/// The signal in a set of signals, as the keeper is told which were obeyed.
+pub(crate) fn bit(signal: Signal) -> u64 {
+    let place = signal.number() - 1;
+    let place = u32::try_from(place).ok();
+    place.and_then(|place| 1u64.checked_shl(place)).unwrap_or(0)
+}

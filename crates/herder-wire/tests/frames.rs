@@ -466,6 +466,9 @@ fn every_to_keeper() -> Vec<ToKeeper> {
         ToKeeper::Notify {
             text: "READY=1\nSTATUS=serves".to_owned(),
         },
+        ToKeeper::Obeyed {
+            signals: 1 | 1 << 63,
+        },
         ToKeeper::Store {
             key: Key::member(0, 1, 2, MemberItem::Pidfd),
             pid: i32::MAX,

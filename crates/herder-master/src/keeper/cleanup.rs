@@ -46,6 +46,7 @@ impl Leftovers {
             | ToKeeper::InCharge
             | ToKeeper::Leaving
             | ToKeeper::Notify { .. }
+            | ToKeeper::Obeyed { .. }
             | ToKeeper::Store { .. }
             | ToKeeper::Watchdog { .. } => {}
         }

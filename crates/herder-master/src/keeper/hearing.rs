@@ -70,6 +70,7 @@ impl Keeper {
             ToKeeper::HandOver => {
                 let succession = self.succession();
                 self.dynasty.uncrown();
+                self.wishes.begin_again();
                 self.note(|reign| reign.begin_again(succession, now));
             }
             ToKeeper::InCharge => {
@@ -78,6 +79,7 @@ impl Keeper {
             }
             ToKeeper::Leaving => self.note(Reign::leave),
             ToKeeper::Notify { text } => self.service.pass_on(text),
+            ToKeeper::Obeyed { signals } => self.wishes.obeyed(signals),
             ToKeeper::Store { key, pid } => self.store(key, fd, pid),
             ToKeeper::Watchdog { millis } => self.note(|it| it.set_watchdog(duration(millis))),
         }

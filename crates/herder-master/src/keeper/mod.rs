@@ -10,6 +10,7 @@ mod service;
 mod shelf;
 mod succession;
 mod throne;
+mod wishes;
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,6 +32,7 @@ use service::Service;
 use shelf::Shelf;
 use succession::Progress;
 use throne::Throne;
+use wishes::{Audience, Wishes};
 
 /// How much longer than its workers a master may take to end before it counts as hung.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,8 +70,7 @@ struct Keeper {
     progress: Progress,
     /// When the next attempt is to be made, if nothing else tells.
     resume_at: Option<Instant>,
-    /// Signals for the next master that is in charge, each at its place in [`operator::SIGNALS`].
-    waiting: [Option<Signal>; operator::SIGNALS.len()],
+    wishes: Wishes,
     /// Where a descriptor arrives.
     arrived: Vec<OwnedFd>,
     leftovers: Leftovers,
@@ -118,7 +119,7 @@ impl Keeper {
             service,
             progress: Progress::Done,
             resume_at: None,
-            waiting: [None; operator::SIGNALS.len()],
+            wishes: Wishes::default(),
             arrived: Vec::with_capacity(1),
             leftovers: Leftovers::default(),
             grace: spec.life.grace,
@@ -156,10 +157,7 @@ impl Keeper {
             if operator::is_end(signal) && !self.is_new_wish(signal) {
                 continue;
             }
-            let place = operator::SIGNALS.iter().position(|known| *known == signal);
-            if let Some(place) = place {
-                self.waiting[place] = Some(signal);
-            }
+            self.wishes.hear(signal);
         }
         Ok(())
     }
@@ -169,11 +167,13 @@ impl Keeper {
         let Some(reign) = self.throne.reign() else {
             return Ok(());
         };
-        for place in &mut self.waiting {
-            let ripe = |signal: &mut Signal| reign.takes_orders() || operator::is_end(*signal);
-            if let Some(signal) = place.take_if(ripe) {
-                reign.child.pidfd.signal(signal)?;
-            }
+        let audience = if reign.takes_orders() {
+            Audience::Court
+        } else {
+            Audience::Scaffold
+        };
+        while let Some(signal) = self.wishes.next(audience) {
+            reign.child.pidfd.signal(signal)?;
         }
         Ok(())
     }

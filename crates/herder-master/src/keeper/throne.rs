@@ -132,6 +132,7 @@ impl Keeper {
         };
         self.progress = Progress::Done;
         self.resume_at = None;
+        self.wishes.inherit();
         if reign.is_leaving() || !matches!(self.stop, Stop::Unasked) {
             return Some(self.end(&reign, exit));
         }

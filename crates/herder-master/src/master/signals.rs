@@ -6,6 +6,7 @@ use herder_core::Tick;
 use herder_core::spec::WorkerCount;
 use herder_core::supervisor::Event;
 use herder_sys::signal::Signal;
+use herder_wire::keeper::ToKeeper;
 
 use super::{Master, Stopping, now};
 use crate::event::HerdEvent;
@@ -14,10 +15,15 @@ use crate::part::Part;
 
 impl Master {
     pub(super) fn on_signals(&mut self) -> io::Result<()> {
+        let mut signals = 0;
         while let Some(signal) = self.signals.read()? {
             self.on_signal(signal);
-            // The operator says it once: what was begun must not die with this master.
-            self.save_ahead();
+            signals |= operator::bit(signal);
+        }
+        if signals != 0 {
+            // The operator says it once. Until it is known that this is written down, the keeper has it.
+            self.save();
+            self.book.vault.say(&ToKeeper::Obeyed { signals });
         }
         Ok(())
     }

@@ -36,6 +36,13 @@ pub enum ToKeeper {
     InCharge,
     /// The herd has ended: start no other master when this one ends.
     Leaving,
+    /// What the operator has said by these signals is written down for the next master, or done: they need
+    /// not be said to it again. A master that says this of no signal before it is in charge will say it of
+    /// each. (Keepers that do not know of it have never kept a signal.)
+    Obeyed {
+        /// Signal N is bit N−1.
+        signals: u64,
+    },
     /// Lines for the service manager, as `sd_notify(3)` has them: at most
     /// [`MAX_NOTIFY`] bytes, no NUL.
     Notify {
@@ -80,6 +87,7 @@ mod kind {
     pub(super) const LEAVING: u16 = 0x020b;
     pub(super) const NOTIFY: u16 = 0x020c;
     pub(super) const HAND_OVER: u16 = 0x020d;
+    pub(super) const OBEYED: u16 = 0x020e;
 }
 
 impl ToKeeper {
@@ -118,6 +126,7 @@ impl Message for ToKeeper {
             ToKeeper::InCharge => kind::IN_CHARGE,
             ToKeeper::Leaving => kind::LEAVING,
             ToKeeper::Notify { .. } => kind::NOTIFY,
+            ToKeeper::Obeyed { .. } => return (kind::OBEYED, Necessity::Optional),
             ToKeeper::SocketFile { .. } => kind::SOCKET_FILE,
             ToKeeper::Store { .. } => kind::STORE,
             ToKeeper::Watchdog { .. } => kind::WATCHDOG,
@@ -142,6 +151,7 @@ impl Message for ToKeeper {
             ToKeeper::Notify { text } => {
                 sound(usable(text::truncate(text, MAX_NOTIFY).as_bytes()), out)?;
             }
+            ToKeeper::Obeyed { signals } => out.extend_from_slice(&signals.to_le_bytes()),
             ToKeeper::SocketFile { path, dev, inode } => {
                 out.extend_from_slice(&dev.to_le_bytes());
                 out.extend_from_slice(&inode.to_le_bytes());
@@ -169,6 +179,7 @@ impl Message for ToKeeper {
             kind::IN_CHARGE => nothing(body).map(|()| ToKeeper::InCharge),
             kind::LEAVING => nothing(body).map(|()| ToKeeper::Leaving),
             kind::NOTIFY => read_notify(body),
+            kind::OBEYED => read_obeyed(body),
             kind::SOCKET_FILE => read_socket_file(body),
             kind::STORE => read_store(body),
             kind::WATCHDOG => read_u32(body).map(|millis| ToKeeper::Watchdog { millis }),
@@ -190,6 +201,12 @@ fn usable(bytes: &[u8]) -> Option<&[u8]> {
 fn read_notify(body: &[u8]) -> Option<ToKeeper> {
     let text = std::str::from_utf8(usable(body)?).ok()?.to_owned();
     (text.len() <= MAX_NOTIFY).then_some(ToKeeper::Notify { text })
+}
+
+fn read_obeyed(body: &[u8]) -> Option<ToKeeper> {
+    let mut fields = Reader::new(body);
+    let signals = fields.u64()?;
+    fields.finish(ToKeeper::Obeyed { signals })
 }
 
 fn read_socket_file(body: &[u8]) -> Option<ToKeeper> {

@@ -136,6 +136,8 @@ impl Master {
         let watchdog = self.book.watchdog.map_or(0, millis);
         let vault = &self.book.vault;
         vault.say(&ToKeeper::Watchdog { millis: watchdog });
+        // Which signals are obeyed will be said: the keeper keeps them until then.
+        vault.say(&ToKeeper::Obeyed { signals: 0 });
         vault.say(&ToKeeper::InCharge);
         failpoint::hit("master.adopt.in_charge");
         // From now on a successor is this build, and not the one that the keeper began with. One that does
