@@ -103,6 +103,14 @@ impl Setup {
     /// A master that is in charge, and has begun its work.
     pub(super) fn begin(self) -> Master {
         let Setup { mut master, legacy } = self;
+        if let Some(Legacy {
+            restored,
+            cut: None,
+            ..
+        }) = &legacy
+        {
+            master.note_upgrade(&restored.state.version);
+        }
         master.take_charge();
         match legacy {
             None => master.start(),

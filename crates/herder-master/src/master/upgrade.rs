@@ -44,6 +44,7 @@ impl Master {
         self.upgrade = Some(UpgradeState {
             began: now(),
             failure: None,
+            done_from: None,
         });
         match self.inquire() {
             Ok(inquiry) => self.inquiry = Some(inquiry),
@@ -137,6 +138,29 @@ impl Master {
     /// Whether a new build is asked, or about to be executed.
     pub(super) fn is_upgrading(&self) -> bool {
         self.inquiry.is_some() || self.next_build.is_some()
+    }
+
+    /// This is the image that came after the one which called itself `from`: a master that follows, should this
+    /// one die before it has told of it, is to know.
+    pub(super) fn note_upgrade(&mut self, from: &str) {
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.done_from = Some(Cow::Owned(from.to_owned()));
+        }
+    }
+
+    /// Tells of an upgrade in which the master has died. (This is the one that was started then.)
+    pub(super) fn tell_of_upgrade_of_the_dead(&mut self) {
+        let Some(upgrade) = &mut self.upgrade else {
+            return;
+        };
+        match upgrade.done_from.clone() {
+            Some(from) => self.tell_of_upgrade(&from),
+            None => {
+                let died = || Cow::Borrowed("the master died before it was done; ask again");
+                upgrade.failure.get_or_insert_with(died);
+                self.tell_of_upgrade("");
+            }
+        }
     }
 
     /// Tells of an upgrade that is over. (This is the image that came after it.)

@@ -73,8 +73,6 @@ impl Master {
     }
 
     fn tell_of_takeover(&mut self, cut: u64, after: Duration) {
-        // It died with the image that had begun it.
-        self.upgrade = None;
         let count = |part: fn(&Part) -> bool| {
             let living = self.crews.members();
             living.filter(|(id, _)| part(&id.part)).count()
@@ -85,6 +83,7 @@ impl Master {
             cut,
             after,
         });
+        self.tell_of_upgrade_of_the_dead();
     }
 
     /// What the supervisors had asked for and was not done. Orders to processes follow from their phases.

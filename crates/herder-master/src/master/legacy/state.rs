@@ -73,6 +73,9 @@ pub(in crate::master) struct UpgradeState<'a> {
     pub(in crate::master) began: Tick,
     /// Why the new build could not be executed: then this one goes on.
     pub(in crate::master) failure: Option<Cow<'a, str>>,
+    /// What the build before called itself, once the new one is in charge.
+    #[serde(default)]
+    pub(in crate::master) done_from: Option<Cow<'a, str>>,
 }
 
 /// A part of it.
