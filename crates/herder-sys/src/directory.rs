@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, ResolveFlags, flock, fstat, openat2, stat};
 use rustix::io::{Errno, retry_on_intr};
 
 /// What [`open_beneath`] found.
@@ -52,6 +52,25 @@ pub fn open_beneath(directory: BorrowedFd<'_>, path: &Path) -> io::Result<Found>
 pub fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
+}
+
+/// Locks a directory for whoever holds the descriptor or a duplicate of it, in whatever process: until the
+/// last one is closed, nobody else can. The path names this directory when it is locked.
+///
+/// # Errors
+///
+/// `WouldBlock` when somebody else has locked it, `NotFound` when it was removed meanwhile; what `open`
+/// answers: `ENOTDIR` when it is none, or a symbolic link.
+pub fn claim(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+    retry_on_intr(|| flock(&directory, FlockOperation::NonBlockingLockExclusive))?;
+    let (ours, named) = (fstat(&directory)?, stat(path)?);
+    if (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino) {
+        Ok(directory)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
 }
 
 fn resolve(directory: BorrowedFd<'_>, path: &Path) -> rustix::io::Result<OwnedFd> {

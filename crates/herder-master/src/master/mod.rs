@@ -9,6 +9,7 @@ mod effects;
 mod environment;
 mod events;
 mod gateway;
+mod hideout;
 mod launcher;
 mod legacy;
 mod library;

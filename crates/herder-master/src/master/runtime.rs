@@ -1,19 +1,20 @@
 //! The places that a herd needs for its lifetime: a private directory and a cgroup. The keeper
 //! removes them, however the master ends.
 
-use std::fs::Permissions;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use herder_core::spec::AppName;
 use herder_sys::cgroup::{Cgroup, CgroupRoot};
 use herder_sys::listener::{BoundAddress, Listener};
-use herder_sys::{process, random, user};
-use herder_wire::keeper::ToKeeper;
+use herder_sys::{process, user};
+use herder_wire::keeper::{Key, ToKeeper};
 
 use super::crew::MemberId;
+use super::hideout;
 use super::legacy::PlacesState;
 use crate::estate::Vault;
 use crate::keeper::cleanup::Leftovers;
@@ -25,6 +26,8 @@ pub(super) struct Runtime {
     name: String,
     cgroup: Option<CgroupRoot>,
     directory: Option<PathBuf>,
+    /// What locks it. The keeper has a duplicate; this one is for a master that outlives the keeper.
+    lock: Option<OwnedFd>,
     /// What the keeper was asked to remove.
     entrusted: Leftovers,
 }
@@ -36,6 +39,7 @@ impl Runtime {
             name: format!("herder-{app}-{}", process::current_pid()),
             cgroup: None,
             directory: None,
+            lock: None,
             entrusted: Leftovers::default(),
         };
         // Without a cgroup the process groups must do; that is no reason not to run.
@@ -48,7 +52,12 @@ impl Runtime {
     }
 
     /// The places that an earlier master made. The keeper knows of them.
-    pub(super) fn restored(app: &AppName, vault: &Vault, places: PlacesState<'_>) -> Runtime {
+    pub(super) fn restored(
+        app: &AppName,
+        vault: &Vault,
+        places: PlacesState<'_>,
+        lock: Option<OwnedFd>,
+    ) -> Runtime {
         let cgroup = places.cgroup.map(PathBuf::from);
         let directory = places.directory.map(PathBuf::from);
         let mut entrusted = Leftovers::default();
@@ -64,6 +73,7 @@ impl Runtime {
             name: format!("herder-{app}-{}", process::current_pid()),
             cgroup: cgroup.map(CgroupRoot::at),
             directory,
+            lock,
             entrusted,
         }
     }
@@ -88,10 +98,7 @@ impl Runtime {
     pub(super) fn entrust(&mut self, what: ToKeeper) -> io::Result<()> {
         let sent = self.vault.send(&what, None);
         self.entrusted.note(what);
-        match sent {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            sent => sent,
-        }
+        or_without_keeper(sent)
     }
 
     /// What the keeper was asked to remove. It is for a master that has outlived its keeper.
@@ -136,18 +143,30 @@ impl Runtime {
     }
 
     fn make_directory(&mut self, visitor: Visitor) -> io::Result<PathBuf> {
-        let name = format!("herder-{}-{:016x}", process::current_pid(), random::seed());
         let mut failure = None;
         // One may be full, or not writable.
         for base in base_directories(candidates(), visitor) {
-            let path = base.join(&name);
-            self.entrust(ToKeeper::Directory(path.as_os_str().as_bytes().to_vec()))?;
-            match create(&path) {
-                Ok(()) => return Ok(path),
+            hideout::sweep(&base);
+            let announce = |path: &Path| {
+                let path = path.as_os_str().as_bytes().to_vec();
+                self.entrust(ToKeeper::Directory(path))
+            };
+            match hideout::make_in(&base, announce) {
+                Ok((path, lock)) => {
+                    self.keep_locked(lock)?;
+                    return Ok(path);
+                }
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
         Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+    }
+
+    /// As long as the keeper or a master lives, nobody takes the directory for a dead herd's.
+    fn keep_locked(&mut self, lock: OwnedFd) -> io::Result<()> {
+        let stored = self.vault.store(&Key::directory(), lock.as_fd(), 0);
+        self.lock = Some(lock);
+        or_without_keeper(stored)
     }
 }
 
@@ -160,11 +179,11 @@ pub(super) enum Visitor {
     Ourselves,
 }
 
-/// Others may pass (a worker of another user finds its socket), but not look around, whatever the umask.
-fn create(path: &Path) -> io::Result<()> {
-    const PASS: u32 = 0o711;
-    std::fs::DirBuilder::new().mode(0o700).create(path)?;
-    std::fs::set_permissions(path, Permissions::from_mode(PASS))
+fn or_without_keeper(sent: io::Result<()>) -> io::Result<()> {
+    match sent {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        sent => sent,
+    }
 }
 
 /// The longest path of a socket, in bytes.
@@ -209,6 +228,8 @@ fn lets_others_pass(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::DirBuilderExt;
+
     use super::*;
 
     fn bases(paths: &[&str], visitor: Visitor) -> Vec<PathBuf> {
@@ -238,11 +259,7 @@ mod tests {
             .mode(0o700)
             .create(&private)
             .expect("a directory");
-        let inner = private.join("herd");
-        create(&inner).expect("a directory");
-        let mode = std::fs::metadata(&inner).expect("it is there").mode();
         let text = private.to_str().expect("plain").to_owned();
-        assert_eq!(mode & 0o777, 0o711);
         assert_eq!(
             bases(&[&text, "/tmp"], Visitor::Another),
             [Path::new("/tmp")]

@@ -12,6 +12,7 @@ pub const MAX_KEY: usize = 64;
 /// |---|---|
 /// | `herd.state` | the master's state |
 /// | `herd.control` | the listener of the herd's socket, while the master becomes another build |
+/// | `herd.directory` | the herd's private directory, locked |
 /// | `herd.client.N` | a connection of the herd's socket, in the same time |
 /// | `herd.board` | the state of the primary of Node's cluster |
 /// | `herd.exe` | the executable of masters to come |
@@ -92,6 +93,12 @@ impl Key {
     #[must_use]
     pub fn control() -> Key {
         Key::built(format_args!("herd.control"))
+    }
+
+    /// The herd's private directory, which is locked as long as this is stored.
+    #[must_use]
+    pub fn directory() -> Key {
+        Key::built(format_args!("herd.directory"))
     }
 
     /// A connection of the herd's socket, by its number.

@@ -121,7 +121,8 @@ impl Estate {
             None => Runtime::new(app, &self.vault)?,
             Some(restored) => {
                 let places = std::mem::take(&mut restored.state.places);
-                Runtime::restored(app, &self.vault, places)
+                let lock = self.treasury.take(&Key::directory());
+                Runtime::restored(app, &self.vault, places, lock)
             }
         };
         runtime.entrust(ToKeeper::Grace {
