@@ -3,13 +3,17 @@
 
 use herder_e2e::binary::Binary;
 use herder_e2e::client::{Load, Outcome};
-use herder_e2e::deploy::{Deployed, Program};
-use herder_e2e::foreign::{BOOT, address, examples, pid_of_body, wait_for};
+use herder_e2e::deploy::{Deployed, Program, Verdict, Version};
+use herder_e2e::foreign::{BOOT, address, examples, freeze, pid_of_body, wait_for};
 use herder_e2e::herd::Signal;
 use herder_e2e::interpreter::Node;
 use herder_e2e::manager::Manager;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What the workers have to finish. (A Node program is pressed after half of it.)
@@ -39,6 +43,55 @@ fn r28_r29_nobody_outlives_a_killed_keeper_by_more_than_the_grace() {
         println!("{program:?}: {took:?}");
         slow.finish().assert_no_failure();
         assert!(took <= GRACE + Duration::from_secs(1), "{took:?}");
+    }
+}
+
+/// The private directories of herds.
+fn private(scene: &Scene) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(scene.directory()).expect("it is there");
+    let paths = entries.map(|entry| entry.expect("it is there").path());
+    let name = |path: &PathBuf| path.file_name().is_some_and(is_private);
+    paths.filter(name).collect()
+}
+
+fn is_private(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"herder-")
+}
+
+#[test]
+fn r28_what_keeper_and_master_leave_that_die_together_the_next_herd_removes() {
+    let scene = Scene::new("both_killed");
+    let start = || {
+        Deployed::start(
+            &scene,
+            Program::Python,
+            &["--grace", "2s", "--soak", "200ms"],
+        )
+    };
+    let first = start();
+    let left = private(&scene);
+    assert_eq!(left.len(), 1, "{left:?}");
+    let second = start();
+    let both = private(&scene);
+    assert!(both.len() == 2 && both.is_superset(&left), "{both:?}");
+    // Neither does anything after the other's death.
+    let master = first.master().pid;
+    freeze(&first.herd, &[master]);
+    first.herd.signal(Signal::KILL);
+    first.herd.try_signal_to(master, Signal::KILL);
+    wait::until(BOOT, "nobody is left", || {
+        first.herd.descendants().is_empty().then_some(())
+    });
+    assert_eq!(private(&scene), both);
+    let third = start();
+    let living = private(&scene);
+    assert_eq!(living.len(), 2, "{living:?}");
+    assert!(living.is_disjoint(&left), "{living:?}");
+    for herd in [second, third] {
+        // The new workers report in the directory that the herd had before.
+        let verdict = herd.deploy(Version::Good(2), BOOT);
+        assert!(matches!(verdict, Verdict::Done { .. }), "{verdict:?}");
+        assert!(herd.herd.end().success());
     }
 }
 

@@ -4,7 +4,8 @@
 use herder_e2e::binary::Binary;
 use herder_e2e::client::get;
 use herder_e2e::deploy::{Deployed, Program, TEST_WEB, Verdict, Version};
-use herder_e2e::foreign::{BOOT, wait_for};
+use herder_e2e::fault::Trap;
+use herder_e2e::foreign::{BOOT, told, wait_for};
 use herder_e2e::herd::Signal;
 use herder_e2e::interpreter::Node;
 use herder_e2e::load::{Answer, Kind, Mix};
@@ -96,11 +97,32 @@ fn is_rolled_back(program: Program, bad: &Bad) {
     assert_eq!(verdict_on(&file, 3)["outcome"], "done");
     mix.wait_for_answers(10, BOOT);
     let books = mix.finish();
-    books.assert_nothing_lost();
+    match bad.version {
+        // It has served, and took with it what it held.
+        Version::Dies(..) => {
+            let (dead, book) = (dead_by_themselves(&deployed), deployed.book());
+            books.assert_lost_only_with(&dead, &book);
+            books.assert_balanced(&book);
+        }
+        Version::Good(_) | Version::Mute(_) | Version::Throws(_) => books.assert_nothing_lost(),
+    }
     let body = get(deployed.address, "/").expect("somebody serves");
     let answer = Answer::of_body(body.as_bytes()).expect("it says who");
     assert_eq!(answer.version, 3, "{body}");
     assert!(deployed.herd.end().success());
+}
+
+/// The processes that ended as a version does that dies.
+fn dead_by_themselves(deployed: &Deployed<'_>) -> BTreeSet<i32> {
+    let lines = deployed.herd.lines();
+    let dead: BTreeSet<i32> = lines
+        .iter()
+        .filter(|line| line.text.contains("exit status 3"))
+        .filter_map(|line| told(&line.text, "died").or_else(|| told(&line.text, "ended")))
+        .map(|seat| seat.pid)
+        .collect();
+    assert!(!dead.is_empty(), "somebody has died");
+    dead
 }
 
 #[test]
@@ -228,6 +250,53 @@ fn r34_a_reload_goes_on_when_the_master_dies_and_has_one_verdict() {
         assert_eq!(verdicts.count(), 1, "{}", program.name());
         assert!(deployed.herd.end().success());
     }
+}
+
+#[test]
+fn r35_what_is_asked_for_in_the_moment_of_the_masters_death_is_done() {
+    let scene = Scene::new("unwritten");
+    let trap = Trap::of(&scene);
+    let deployed = Deployed::start_with(&scene, Program::Native, &["--soak", "300ms"], |setup| {
+        let (name, value) = trap.variable();
+        setup.env(name, value)
+    });
+    deployed.install(Version::Good(2));
+    // It has read the signal, and dies when it is about to write down what that means.
+    trap.arm("master.save", "kill", 1);
+    let verdict = deployed.reload(LONG);
+    let is_done = matches!(verdict, Verdict::Done { generation: 2, .. });
+    assert!(is_done, "{verdict:?}");
+    trap.arm("master.save", "kill", 1);
+    let mark = deployed.herd.mark();
+    deployed.herd.signal(Signal::USR2);
+    let told = |line: &str| line.contains("upgrade: ").then_some(());
+    let herd = &deployed.herd;
+    herd.wait_for_line_after(mark, "what became of the upgrade", LONG, told);
+    assert!(deployed.herd.end().success());
+}
+
+#[test]
+fn r37_an_upgrade_that_dies_with_its_master_has_a_verdict() {
+    let scene = Scene::new("unprobed");
+    let trap = Trap::of(&scene);
+    let deployed = Deployed::start_with(&scene, Program::Native, &["--soak", "300ms"], |setup| {
+        let (name, value) = trap.variable();
+        setup.env(name, value)
+    });
+    trap.arm("probe.look", "stop", 1);
+    let mark = deployed.herd.mark();
+    deployed.herd.signal(Signal::USR2);
+    let probe = trap.wait(LONG, || false).expect("it was started");
+    let master = deployed.master().pid;
+    deployed.herd.signal_to(master, Signal::KILL);
+    let words = "the master died before it was done";
+    deployed
+        .herd
+        .wait_for_line_after(mark, words, LONG, |line| line.contains(words).then_some(()));
+    deployed.herd.try_signal_to(probe.pid, Signal::CONT);
+    let good = deployed.deploy(Version::Good(2), LONG);
+    assert!(matches!(good, Verdict::Done { .. }), "{good:?}");
+    assert!(deployed.herd.end().success());
 }
 
 /// How many reloads were begun so far.

@@ -29,6 +29,9 @@ const server = http.createServer((request, response) => {
   }
 });
 
+// Whose connection it is, from its first moment on.
+if (ledger) server.on('connection', (socket) => fs.writeSync(ledger, `got ${socket.remotePort} ${process.pid}\n`));
+
 if (misdeed === 'mute') {
   setInterval(() => {}, 1000);
 } else {

@@ -47,9 +47,11 @@ class Server:
 
     def accept(self) -> None:
         try:
-            connection, _ = self.listener.accept()
+            connection, (_, port) = self.listener.accept()
         except OSError:
             return  # another worker was faster
+        if LEDGER is not None:
+            os.write(LEDGER, f"got {port} {os.getpid()}\n".encode())
         # At once in the set: between accepting and serving there is no moment in which it is nobody's.
         task = asyncio.create_task(self.serve(connection))
         self.connections.add(task)

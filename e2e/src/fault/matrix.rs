@@ -42,8 +42,9 @@ pub struct Result {
     pub remark: &'static str,
 }
 
-/// When the keeper dies while no master lives, nobody is left who could remove what the herd has made.
-const LEFT: &str = " (its private directory stayed: nobody was left)";
+/// When the keeper dies while no master lives, nobody is left who could remove what the herd has made. The next
+/// herd does.
+const LEFT: &str = " (its private directory is left to the next herd)";
 
 /// How many steps of an operation are played. To pass connections on has no end, and few kinds of steps.
 fn most_steps(operation: Operation) -> u64 {

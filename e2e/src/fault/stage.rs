@@ -147,31 +147,17 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Whether it is to come to an end. A wish that the master had not even told of may have died with it.
-    fn has_begun(&self, operation: Operation, mark: usize) -> bool {
-        match operation {
-            Operation::Dispatch => false,
-            Operation::Spawn | Operation::Takeover => true,
-            Operation::Reload | Operation::Rollback => {
-                let lines = self.deployed.herd.lines();
-                let mut lines = lines[mark.min(lines.len())..].iter();
-                lines.any(|line| line.text.contains("reload: generation "))
-            }
-            Operation::Upgrade => {
-                let lines = self.deployed.herd.lines();
-                let mut lines = lines[mark.min(lines.len())..].iter();
-                lines.any(|line| line.text.contains("upgrade: "))
-            }
-        }
-    }
-
     /// Does to another what the cell wants, and lets whoever waits at the step go on.
     fn misbehave(&self, deed: Deed, sprung: &Sprung) {
         let herd = &self.deployed.herd;
         let a_worker = || {
-            let workers = self.deployed.workers();
-            let other = workers.into_iter().find(|pid| *pid != sprung.pid);
-            other.expect("there is another worker")
+            let other = || {
+                let workers = self.deployed.workers();
+                workers.into_iter().find(|pid| *pid != sprung.pid)
+            };
+            // The other may just have been killed, and its successor be on its way; it is also a worker's death if
+            // nobody else comes.
+            wait::attempt(BOOT, other).unwrap_or(sprung.pid)
         };
         let victim = match deed {
             Deed::Errno(_) | Deed::Kill => return,
@@ -203,14 +189,14 @@ impl<'a> Stage<'a> {
         });
     }
 
-    /// The operation has its verdict or was lost with the master that was asked for it; then everybody is answered
-    /// by two workers, and a reload works.
+    /// The operation has its verdict, whichever master was asked for it; then everybody is answered by two workers,
+    /// and a reload works.
     fn wait_for_recovery(&mut self, operation: Operation, begun: usize, mix: &Mix) {
         mix.wait_for_answers_of_all(3, LONG);
         wait::until(LONG, "two workers", || {
             (self.deployed.workers().len() >= 2).then_some(())
         });
-        if self.has_begun(operation, begun) {
+        if operation != Operation::Dispatch {
             wait::until(LONG, "the end of the operation", || {
                 self.is_over(operation, begun).then_some(())
             });

@@ -3,7 +3,7 @@
 use crate::client::{Entry, Ledger, Outcome};
 use crate::load::answer::Answer;
 use crate::load::kind::{Kind, MIX};
-use crate::native::Book;
+use crate::native::{BATCH, Book, is_cut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -90,6 +90,47 @@ impl Books {
             assert_eq!(notes.untidy_closes, 0, "reset behind an answer: {self}");
             assert_eq!(notes.unclosed, 0, "never closed: {self}");
         }
+    }
+
+    /// Fails the test when a request has failed that was not in the hands of one of these processes, which have
+    /// died by themselves: that it had read, that came on a connection that it had taken, or (at most as many as
+    /// one message holds, for each of them) that was cut before anybody had read anything.
+    ///
+    /// # Panics
+    /// With the books and the first failures that nobody who died accounts for.
+    #[track_caller]
+    pub fn assert_lost_only_with(&self, dead: &BTreeSet<i32>, book: &Book) {
+        let (cut, other): (Vec<&Entry>, _) =
+            self.failures().partition(|entry| is_cut(entry.outcome));
+        let is_owned = |entry: &Entry| {
+            let seen = book.saw.get(&entry.id).map_or(&[][..], Vec::as_slice);
+            let had = |pid: &i32| dead.contains(pid);
+            match seen {
+                [] => {
+                    let mut taken = book.got.iter().filter(|(pid, _)| had(pid));
+                    Some(taken.any(|(_, ports)| entry.port != 0 && ports.contains(&entry.port)))
+                }
+                [pid] => Some(had(pid)),
+                _ => None,
+            }
+        };
+        let (mut unread, mut wrong) = (Vec::new(), other);
+        for entry in cut {
+            match is_owned(entry) {
+                Some(true) => {}
+                Some(false) if !book.saw.contains_key(&entry.id) => unread.push(entry),
+                Some(false) | None => wrong.push(entry),
+            }
+        }
+        if unread.len() > dead.len() * BATCH {
+            wrong.append(&mut unread);
+        }
+        let first: Vec<String> = wrong.iter().take(10).map(|it| self.describe(it)).collect();
+        assert!(
+            first.is_empty(),
+            "requests have failed that {dead:?} did not have:\n  {}\n{self}",
+            first.join("\n  ")
+        );
     }
 
     /// Fails the test when it differs from what the servers have written down: a request that was answered and
@@ -218,6 +259,44 @@ mod tests {
             [(Duration::ZERO, 2)]
         );
         assert_eq!(books.outdated(&[Kind::Fresh], late, 2), []);
+    }
+
+    /// With what `book` says, and who died.
+    fn lost(outcome: Outcome, seen: &[i32], dead: &[i32]) {
+        let dead = dead.iter().copied().collect();
+        books(&[(1, outcome)]).assert_lost_only_with(&dead, &book(&[(1, seen)]));
+    }
+
+    #[test]
+    fn what_a_dead_process_had_is_lost_with_it() {
+        lost(Outcome::Reset, &[7], &[7]);
+        let dead = BTreeSet::from([7]);
+        let unread: Vec<_> = (0..BATCH as u64).map(|id| (id, Outcome::Reset)).collect();
+        books(&unread).assert_lost_only_with(&dead, &book(&[]));
+        let mut taken = books(&[(1, Outcome::StaleReset)]);
+        taken.pages[0].ledger.entries[0].port = 9;
+        let mut book = book(&[]);
+        book.got.insert(7, BTreeSet::from([9]));
+        taken.assert_lost_only_with(&dead, &book);
+    }
+
+    #[test]
+    #[should_panic(expected = "did not have")]
+    fn what_a_living_process_had_is_not_to_be_lost() {
+        lost(Outcome::Reset, &[8], &[7]);
+    }
+
+    #[test]
+    #[should_panic(expected = "did not have")]
+    fn nobody_dies_of_an_answer_that_never_comes() {
+        lost(Outcome::TimedOut, &[7], &[7]);
+    }
+
+    #[test]
+    #[should_panic(expected = "did not have")]
+    fn a_dead_process_had_no_more_unread_than_one_message_holds() {
+        let unread: Vec<_> = (0..=BATCH as u64).map(|id| (id, Outcome::Reset)).collect();
+        books(&unread).assert_lost_only_with(&BTreeSet::from([7]), &book(&[]));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// What is served.
     #[arg(long)]
     pub(crate) version_file: PathBuf,
-    /// Where to note which requests were read (`saw ID PID`).
+    /// Where to note which requests were read (`saw ID PID`), and on whose connections (`got PORT PID`).
     #[arg(long)]
     pub(crate) ledger: PathBuf,
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
-use herder::{AsyncWorker, WorkerHandle};
+use herder::{AsyncWorker, Peer, WorkerHandle};
 
 use crate::args::Args;
 use crate::version::{Misdeed, Version};
@@ -57,23 +57,33 @@ pub(crate) async fn serve(worker: AsyncWorker, args: Args) -> io::Result<()> {
     worker.serve(router).await
 }
 
-async fn at_once(State(site): State<Arc<Site>>, headers: HeaderMap) -> String {
-    site.saw(&headers);
+async fn at_once(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+) -> String {
+    site.saw(peer, &headers);
     site.text.clone()
 }
 
 async fn later(
     State(site): State<Arc<Site>>,
     Path(millis): Path<u64>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
 ) -> String {
-    site.saw(&headers);
+    site.saw(peer, &headers);
     tokio::time::sleep(Duration::from_millis(millis)).await;
     site.text.clone()
 }
 
-async fn upload(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> String {
-    site.saw(&headers);
+async fn upload(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> String {
+    site.saw(peer, &headers);
     format!("{} bytes:{}", site.text, body.len())
 }
 
@@ -107,14 +117,22 @@ async fn echo(mut socket: WebSocket, worker: WorkerHandle) {
 }
 
 impl Site {
-    /// Notes it, in one call: appending is atomic, and a kill cannot cut it.
-    fn saw(&self, headers: &HeaderMap) {
+    /// Notes it, and whose connection it is on, in one call: appending is atomic, and a kill cannot cut it.
+    fn saw(&self, peer: Peer, headers: &HeaderMap) {
         let id = headers.get("x-request").and_then(|id| id.to_str().ok());
         if let Some(id) = id {
-            let line = format!("saw {id} {}\n", process::id());
+            let (port, pid) = (peer_port(peer), process::id());
+            let line = format!("saw {id} {pid}\ngot {port} {pid}\n");
             let written = (&self.ledger).write_all(line.as_bytes());
             written.expect("the directory of the test has room");
         }
+    }
+}
+
+fn peer_port(peer: Peer) -> u16 {
+    match peer {
+        Peer::Tcp(address) => address.port(),
+        Peer::Unix => 0,
     }
 }
 
