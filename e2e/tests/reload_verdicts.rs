@@ -276,6 +276,41 @@ fn r35_what_is_asked_for_in_the_moment_of_the_masters_death_is_done() {
 }
 
 #[test]
+fn r35_a_master_that_dies_behind_its_verdict_leaves_no_reload_under_way() {
+    for version in [Version::Good(2), Version::Dies(2, 100)] {
+        let scene = Scene::new("behind");
+        let trap = Trap::of(&scene);
+        let options = ["--soak", "300ms"];
+        let deployed = Deployed::start_with(&scene, Program::Native, &options, |setup| {
+            let (name, value) = trap.variable();
+            setup.env(name, value)
+        });
+        // The verdict is given, and now somebody is to leave.
+        trap.arm("master.act.saved", "kill", 1);
+        let first = deployed.deploy(version, LONG);
+        let is_good = version == Version::Good(2);
+        assert_eq!(
+            matches!(first, Verdict::Done { generation: 2, .. }),
+            is_good,
+            "{first:?}"
+        );
+        let next = deployed.deploy(Version::Good(3), LONG);
+        assert!(
+            matches!(next, Verdict::Done { generation: 3, .. }),
+            "{next:?}"
+        );
+        let lines = deployed.herd.lines();
+        let told = ["generation 2 is in service", "generation 2 was rolled back"];
+        let verdicts = lines
+            .iter()
+            .filter(|line| told.iter().any(|words| line.text.contains(words)));
+        assert_eq!(verdicts.count(), 1, "{version:?}");
+        assert!(trap.sprung().is_some());
+        assert!(deployed.herd.end().success());
+    }
+}
+
+#[test]
 fn r37_an_upgrade_that_dies_with_its_master_has_a_verdict() {
     let scene = Scene::new("unprobed");
     let trap = Trap::of(&scene);

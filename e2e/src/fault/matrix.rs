@@ -42,7 +42,7 @@ pub struct Result {
     pub remark: &'static str,
 }
 
-/// When the keeper dies while no master lives, nobody is left who could remove what the herd has made. The next
+/// When the keeper dies while there is no master, nobody is left who could remove what the herd has made. The next
 /// herd does.
 const LEFT: &str = " (its private directory is left to the next herd)";
 
@@ -104,10 +104,8 @@ impl Matrix {
             .and_then(|()| catch_unwind(AssertUnwindSafe(|| drop(scene))));
         if let (Err(panic), Some(last)) = (ended, self.results.last_mut()) {
             let text = text(panic.as_ref());
-            let is_masterless =
-                last.step == "keeper.restart" && last.cell.deed.ends_the_herd(last.cell.steps);
-            let lines = text.lines().skip(1).map(str::trim_start);
-            if is_masterless && lines.into_iter().all(|line| line.starts_with("file ")) {
+            let mut lines = text.lines().skip(1).map(str::trim_start);
+            if is_masterless(last) && lines.all(|line| line.starts_with("file ")) {
                 last.remark = LEFT;
             } else {
                 last.broken.get_or_insert(text);
@@ -206,6 +204,19 @@ impl Result {
             },
         ]
     }
+}
+
+/// Whether the keeper has died while there may have been no master: before the next one has begun, or while it
+/// becomes another build, which needs the keeper to begin.
+fn is_masterless(result: &Result) -> bool {
+    let Cell {
+        operation,
+        deed,
+        steps,
+        ..
+    } = result.cell;
+    let is_between = matches!(operation, Operation::Takeover | Operation::Upgrade);
+    is_between && deed.ends_the_herd(steps)
 }
 
 fn is_of(cell: &Cell, row: &Cell) -> bool {

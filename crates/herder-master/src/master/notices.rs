@@ -16,12 +16,8 @@ impl Master {
             member.guessed = guessed;
         }
         // What was told once must be known to whoever comes next: that a program is ready cannot be asked
-        // again, and a verdict is given once.
-        let is_final = matches!(
-            notice,
-            Notice::Ready { .. } | Notice::Reloaded { .. } | Notice::RolledBack { .. }
-        );
-        if is_final {
+        // again. (A verdict is written down where it is given.)
+        if matches!(notice, Notice::Ready { .. }) {
             self.save_ahead();
         }
         let waited_for = if let Notice::BootTimedOut { worker }

@@ -48,15 +48,18 @@ impl Master {
     ) {
         let course = self.reloads.finish();
         let took = took + course.map_or(Duration::ZERO, |course| course.time_for_libraries());
+        let done = Verdict::done(Operation::Reload, generation, took, wall_clock());
+        self.reloads.note(done.clone());
+        self.take_over_size(from, generation);
+        // It is given once. Before this, the supervisor's notice of it is not to be written down as heard.
+        self.save();
         self.tell(HerdEvent::Reloaded {
             generation,
             from,
             took,
         });
         self.tell_service(&format!("READY=1\nSTATUS=generation {generation} serves"));
-        let done = Verdict::done(Operation::Reload, generation, took, wall_clock());
-        self.keep_verdict(done);
-        self.take_over_size(from, generation);
+        self.answer_with_verdict(&done);
         self.sweep();
     }
 
@@ -82,21 +85,24 @@ impl Master {
             at: wall_clock(),
             took: began.map_or(Duration::ZERO, |began| now().since(began)),
         };
-        self.tell_service(&format!(
-            "READY=1\nSTATUS=generation {to} serves; {generation} was rolled back: {}",
-            super::service::one_line(&verdict.reason)
-        ));
-        self.keep_verdict(verdict.clone());
-        self.tell(HerdEvent::RolledBack {
-            generation,
-            to,
-            verdict: Box::new(verdict),
-        });
+        self.reloads.note(verdict.clone());
         if failure.kind == FailureKind::Stopped {
             self.reloads.finish();
         } else if let Some(library) = self.reloads.turn_back() {
             self.replace_library(library);
         }
+        // As above.
+        self.save();
+        self.tell_service(&format!(
+            "READY=1\nSTATUS=generation {to} serves; {generation} was rolled back: {}",
+            super::service::one_line(&verdict.reason)
+        ));
+        self.answer_with_verdict(&verdict);
+        self.tell(HerdEvent::RolledBack {
+            generation,
+            to,
+            verdict: Box::new(verdict),
+        });
     }
 
     /// Keeps what became of an operation, and says it to those who asked for it.
