@@ -300,7 +300,7 @@ fn r35_a_master_that_dies_behind_its_verdict_leaves_no_reload_under_way() {
             "{next:?}"
         );
         let lines = deployed.herd.lines();
-        let told = ["generation 2 is in service", "generation 2 was rolled back"];
+        let told = ["reload: generation 2 is in", "reload: generation 2 was rolled"];
         let verdicts = lines
             .iter()
             .filter(|line| told.iter().any(|words| line.text.contains(words)));

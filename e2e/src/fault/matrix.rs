@@ -269,7 +269,10 @@ fn text(panic: &(dyn Any + Send)) -> String {
 /// Every row of the matrix of a program: each operation, whose steps, each deed.
 pub fn rows_of(program: Program) -> Vec<Cell> {
     let mut rows = Vec::new();
-    for operation in Operation::ALL {
+    // Who accepts for itself is passed nothing, in any step.
+    let is_passed = !matches!(program, Program::NativeShared | Program::Python);
+    let is_played = |operation: &Operation| *operation != Operation::Dispatch || is_passed;
+    for operation in Operation::ALL.into_iter().filter(is_played) {
         for steps in operation.steps() {
             for deed in Deed::ALL {
                 rows.push(Cell {

@@ -209,11 +209,13 @@ impl Master {
             socket: self.socket.as_ref().and_then(HerdSocket::state),
         };
         let checked = failpoint::check("master.save");
-        if let Err(error) = checked.and_then(|()| self.book.file.write(&state)) {
-            drop(state);
-            self.caution(format!(
+        let written = checked.and_then(|()| self.book.file.write(&state));
+        drop(state);
+        match written {
+            Ok(()) => self.editions.forget_closed(&self.book.vault),
+            Err(error) => self.caution(format!(
                 "what the next master has to know cannot be written down: {error}"
-            ));
+            )),
         }
     }
 

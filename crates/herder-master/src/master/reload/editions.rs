@@ -1,7 +1,7 @@
 //! What differs from one generation of the herd's program to the next.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -28,6 +28,8 @@ pub(in crate::master) struct Editions {
     origin: Origin,
     fixed: Fixed,
     all: BTreeMap<Generation, Edition>,
+    /// Those whose executables the keeper still has, because what was written down last may name them.
+    closed: BTreeSet<Generation>,
     /// Whose policies hold.
     holds: Generation,
     /// For what is the same in every generation.
@@ -145,6 +147,7 @@ impl Editions {
             sources: Sources::of(config),
             fixed: Fixed::of(config),
             all: BTreeMap::new(),
+            closed: BTreeSet::new(),
             holds: Generation::FIRST,
             plain: Edition {
                 launchpad: None,
@@ -243,10 +246,21 @@ impl Editions {
     }
 
     /// Nobody is started from this generation any more.
-    pub(in crate::master) fn close(&mut self, generation: Generation, vault: &Vault) {
+    pub(in crate::master) fn close(&mut self, generation: Generation) {
         let closed = self.all.remove(&generation);
         if closed.is_some_and(|it| it.launchpad.is_some()) {
-            vault.forget(&Key::generation(generation.0));
+            self.closed.insert(generation);
+        }
+    }
+
+    /// What is written down now names no generation that was closed: the keeper need not have it any more. (A
+    /// master that misses one cannot take over.)
+    pub(in crate::master) fn forget_closed(&mut self, vault: &Vault) {
+        for generation in std::mem::take(&mut self.closed) {
+            // A number is given again when there was no such generation after all.
+            if !self.all.contains_key(&generation) {
+                vault.forget(&Key::generation(generation.0));
+            }
         }
     }
 }

@@ -76,7 +76,7 @@ impl Master {
     pub(in crate::master) fn discard(&mut self, part: Part, generation: Generation) {
         if part == Part::Workers {
             for useless in self.reloads.discard(generation) {
-                self.editions.close(useless, &self.book.vault);
+                self.editions.close(useless);
             }
         }
     }
@@ -84,7 +84,7 @@ impl Master {
     /// The libraries are what they were: nothing of the failed generation is needed any more.
     pub(super) fn sweep(&mut self) {
         for useless in self.reloads.sweep() {
-            self.editions.close(useless, &self.book.vault);
+            self.editions.close(useless);
         }
     }
 
