@@ -140,8 +140,12 @@ async fn reach(client: &Client) -> Result<UnixStream, Error> {
 /// Whether the daemon has a guard that lives, and brings it back: the lock beside the socket names it.
 /// (The lock itself is not tried: a daemon that begins at this moment would find it taken.)
 fn is_guarded(socket: &Path) -> bool {
-    let named = std::fs::read_to_string(socket.with_file_name("daemon.lock"));
-    let pid = named.ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let lock = socket.with_file_name("daemon.lock");
+    // A pipe, say, would be waited for.
+    let is_file = std::fs::symlink_metadata(&lock).is_ok_and(|found| found.is_file());
+    let named = is_file.then(|| std::fs::read_to_string(lock));
+    let named = named.and_then(Result::ok);
+    let pid = named.and_then(|text| text.trim().parse::<u32>().ok());
     let arguments = pid.and_then(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok());
     // The number may be another process's by now.
     arguments.is_some_and(|all| all.split(|byte| *byte == 0).any(|one| one == b"daemon"))

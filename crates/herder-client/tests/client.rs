@@ -387,3 +387,16 @@ async fn a_stream_that_is_dropped_is_closed() {
     drop(closed.expect("it is closed"));
     assert!(rest.is_empty());
 }
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_the_lock_is_not_waited_for() {
+    let place = Place::new();
+    std::fs::create_dir(&place.0).unwrap();
+    let pipe = place.0.join("daemon.lock");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
+    let client = Client::new(place.0.join("herder.sock"));
+    // A thread that waits for the pipe cannot be given up: it would have to be let go.
+    let answer = tokio::spawn(async move { client.daemon().await });
+    assert!(matches!(answer.await.unwrap(), Err(Error::Unreachable(_))));
+}
