@@ -253,19 +253,21 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// As [`write`], and the one before stays as `NAME.bak`.
+/// As [`write`], and the one before stays as `NAME.bak`, where that is possible.
 pub(crate) fn replace(directory: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
     let new = draft(directory, name, bytes, Durable::Yes)?;
-    let (old, backup) = (format!(".{name}.old"), format!("{name}.bak"));
-    remove(directory, &old)?;
-    // At each moment there is a file of that name, once there was one.
-    match rustix::fs::linkat(directory, name, directory, &old, AtFlags::empty()) {
-        Ok(()) => rustix::fs::renameat(directory, &old, directory, backup)?,
-        Err(Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
+    // Not every file can have two names: one of another user, or on some file systems.
+    let _kept = back_up(directory, name);
     rustix::fs::renameat(directory, new, directory, name)?;
     Ok(rustix::fs::fsync(directory)?)
+}
+
+/// At each moment there is a file of that name, once there was one.
+fn back_up(directory: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    let (old, backup) = (format!(".{name}.old"), format!("{name}.bak"));
+    remove(directory, &old)?;
+    rustix::fs::linkat(directory, name, directory, &old, AtFlags::empty())?;
+    Ok(rustix::fs::renameat(directory, &old, directory, backup)?)
 }
 
 fn draft(

@@ -390,7 +390,11 @@ impl Guard {
 fn redirect_complaints(settings: &Settings) -> io::Result<()> {
     let root = home::open_root(&settings.home).map_err(io::Error::other)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
-    let file = home::open_file(root.as_fd(), COMPLAINTS, flags)?;
+    let file = home::open_file(root.as_fd(), COMPLAINTS, flags).map_err(|error| {
+        let path = settings.home.join(COMPLAINTS);
+        let text = format!("{} cannot be used: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    })?;
     if rustix::fs::fstat(&file)?.st_size > LARGE {
         rustix::fs::ftruncate(&file, 0)?;
     }
