@@ -5,11 +5,11 @@ use std::fs;
 
 use herder_api::App;
 use herder_api::app::Scalar;
-use herder_api::control::{Apply, StepKind, StopDaemon, Verb};
+use herder_api::control::{Apply, Progress, StepKind, StopDaemon, Verb};
 use herder_api::problem::ProblemKind;
 use herder_api::status::AppPhase;
 
-use super::kit::{Place, environment, idle, pids};
+use super::kit::{Place, attempt, environment, idle, pids};
 
 fn applied(apps: &[App]) -> Apply {
     Apply {
@@ -201,4 +201,39 @@ fn r59_secrets_are_not_shown() {
         environment.get("API_TOKEN").map(String::as_str),
         Some("***")
     );
+}
+
+#[test]
+fn who_changes_a_list_that_cannot_be_written_is_told_and_it_is_written_later() {
+    let place = Place::new("unwritten");
+    place.daemon();
+    place.start(&[idle("web")]);
+    let obstacle = place.home().join("state/.apps.json.new");
+    fs::create_dir(&obstacle).unwrap();
+    let told = place.act(Verb::Stop { now: false }, "web");
+    assert_eq!(told.end(), (1, 0));
+    let why = "the list of apps cannot be written";
+    let is_warning =
+        |progress: &Progress| matches!(progress, Progress::Note { text, .. } if text.contains(why));
+    assert!(told.0.iter().any(is_warning), "{told:?}");
+
+    fs::remove_dir(&obstacle).unwrap();
+    let written = || place.complaints().contains("could be written again");
+    attempt(|| written().then_some(())).expect("it is tried again");
+    place.kill_daemon();
+    place.daemon();
+    place.until_phase("web", AppPhase::Stopped);
+    let told = place.act(Verb::Start, "web");
+    assert!(!told.0.iter().any(is_warning), "{told:?}");
+}
+
+#[test]
+fn a_list_that_cannot_be_backed_up_is_written() {
+    let place = Place::new("no-backup");
+    place.daemon();
+    fs::create_dir(place.home().join("state/.apps.json.old")).unwrap();
+    place.start(&[idle("web")]);
+    place.kill_daemon();
+    let list = fs::read_to_string(place.home().join("state/apps.json")).unwrap();
+    assert!(list.contains("web"), "{list}");
 }

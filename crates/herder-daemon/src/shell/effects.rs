@@ -8,9 +8,9 @@ use herder_api::herd::HerdOrder;
 use tokio::sync::mpsc;
 
 use super::Shell;
+use super::files;
 use super::herd::{Life, Order, follow};
 use super::keeper::{self, Found, Holders, Keeper};
-use super::{boot, files};
 use crate::books::{AppId, CourseId, Do, End, News};
 use crate::lock::Mark;
 
@@ -27,11 +27,8 @@ impl Shell {
         while let Some(action) = self.books.poll_action() {
             actions.push(action);
         }
-        if actions.contains(&Do::Save)
-            && let Err(error) = boot::write_list(&self.home, &self.books.list())
-        {
-            let text = format!("the list of apps cannot be written: {error}");
-            self.journal.note("", "warning", "warning", text);
+        if actions.contains(&Do::Save) {
+            self.write_down();
         }
         let has_some = !actions.is_empty();
         for action in actions {
@@ -92,6 +89,9 @@ impl Shell {
         let is_detail = matches!(progress, Progress::Slot { .. } | Progress::Note { .. });
         if is_detail && stream.capacity() < stream.max_capacity() / 2 {
             return;
+        }
+        if let (Progress::End { .. }, Some(unwritten)) = (&progress, &self.unwritten) {
+            drop(stream.try_send(unwritten.note()));
         }
         // Without a reader it goes on all the same.
         drop(stream.try_send(progress));

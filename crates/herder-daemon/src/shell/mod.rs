@@ -9,6 +9,7 @@ mod files;
 mod herd;
 mod journal;
 mod keeper;
+mod ledger;
 mod service;
 mod triggered;
 mod usage;
@@ -59,6 +60,7 @@ pub(crate) struct Shell {
     herds: BTreeMap<AppId, (u64, mpsc::UnboundedSender<Order>)>,
     streams: BTreeMap<CourseId, mpsc::Sender<Progress>>,
     journal: Journal,
+    unwritten: Option<ledger::Unwritten>,
     meter: Meter,
     triggers: Triggers,
     words: mpsc::UnboundedReceiver<triggers::Word>,
@@ -96,6 +98,7 @@ impl Shell {
             herds: BTreeMap::new(),
             streams: BTreeMap::new(),
             journal,
+            unwritten: None,
             meter: Meter::default(),
             triggers,
             words,
@@ -115,6 +118,7 @@ impl Shell {
         loop {
             self.act();
             self.be_triggered();
+            self.write_again();
             self.give_signs();
             if let Some(mark) = self.leaving {
                 sleep(LAST_WORDS).await;
@@ -122,7 +126,9 @@ impl Shell {
             }
             let now = self.now();
             let due = earlier(self.books.timeout(), self.triggers.timeout(now));
-            let mut timeout = earlier(due, self.service.next_beat());
+            let due = earlier(due, self.service.next_beat());
+            let again = self.unwritten.as_ref().map(ledger::Unwritten::again);
+            let mut timeout = earlier(due, again);
             // Who asks just now wants to know of the herds that are being found.
             let looks = self.books.is_looking() && now.mono < LOOK;
             if looks {
