@@ -14,6 +14,9 @@ const LONGEST: u64 = 60_000;
 /// A herd that served for so long was well.
 const WELL: u64 = 60_000;
 
+/// How often a keeper that was killed before its app was ever ready is started again.
+const SHOTS: u32 = 3;
+
 /// How many lines of complaints are shown.
 const LINES: usize = 20;
 
@@ -25,6 +28,7 @@ impl Books {
         let was_online = entry.phase == Phase::Online;
         entry.connected = false;
         carry(entry);
+        let was_shot = was_shot(entry, end);
         let problem = problem(entry, end, complaint);
         let outcome = entry.finished.take().map(|(outcome, _)| outcome);
         self.fail_requests(id, now);
@@ -41,7 +45,7 @@ impl Books {
             Some("failed") => return self.fail_start(id, problem, now),
             _ => {}
         }
-        if !entry.proven {
+        if !entry.proven && !was_shot {
             return self.fail_start(id, problem, now);
         }
         if was_online && now.mono.saturating_sub(entry.online_at) >= WELL {
@@ -61,6 +65,7 @@ impl Books {
         let message = format!("{name} ended: {text}; it is started again in {delay} ms");
         self.note(&name, "herd_lost", "warning", message);
         if let Some(task) = task {
+            let problem = problem.hint("it is started again, as nobody told it to end");
             self.settle_all(&task.courses, &name, &Err(problem), now);
         }
     }
@@ -96,6 +101,12 @@ impl Books {
             self.answered(id, request, Err(problem), now);
         }
     }
+}
+
+/// Whether somebody killed the keeper at its start, which says nothing of the app.
+fn was_shot(entry: &Entry, end: &End) -> bool {
+    let is_silent = entry.finished.is_none() && entry.verdict.is_none();
+    matches!(end, End::Signal(_)) && is_silent && entry.retries < SHOTS
 }
 
 /// What is counted of a herd is counted of the app.

@@ -176,7 +176,7 @@ impl Books {
                 let name = entry.name().to_owned();
                 let message = format!("{name} is started again");
                 self.note(&name, "app_retried", "info", message);
-                self.launch(id, now);
+                self.retry(id, now);
             }
             Phase::Stopping { force_at, .. } if force_at <= now.mono => self.force(id, now),
             Phase::Starting { since } if !entry.connected && since + GREETING <= now.mono => {

@@ -103,6 +103,15 @@ impl Books {
         true
     }
 
+    /// It ended, and is to run. One that was ready once waits for nobody.
+    pub(super) fn retry(&mut self, id: AppId, now: Now) {
+        if self.entries.get(&id).is_some_and(|entry| entry.proven) {
+            self.launch(id, now);
+        } else {
+            self.wait(id, Vec::new(), now);
+        }
+    }
+
     /// A new life of its herd begins.
     pub(super) fn launch(&mut self, id: AppId, now: Now) {
         let Some(entry) = self.entries.get_mut(&id) else {

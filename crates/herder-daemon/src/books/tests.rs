@@ -115,6 +115,28 @@ fn a_herd_that_keeps_dying_is_started_ever_later_up_to_a_minute() {
 }
 
 #[test]
+fn a_keeper_that_is_killed_at_its_start_is_started_again_a_few_times() {
+    let mut books = books();
+    let id = books.add(definition(app("web")), at(0));
+    books.begin(vec![vec![(id, Todo::Start)]], at(0));
+    let mut now = 10;
+    for (life, seconds) in (1..).zip([1, 2, 4]) {
+        books.news(0, life, gone(9), at(now));
+        assert_eq!(books.timeout(), Some(now + seconds * 1000), "{life}");
+        now += seconds * 1000;
+        books.tick(at(now));
+        let due = actions(&mut books);
+        assert!(
+            due.iter().any(|it| matches!(it, Do::Launch { .. })),
+            "{due:?}"
+        );
+    }
+    books.news(0, 4, gone(9), at(now));
+    assert_eq!(books.timeout(), None);
+    assert_eq!(books.status(0, at(now)).unwrap().phase, AppPhase::Errored);
+}
+
+#[test]
 fn late_news_of_an_earlier_life_change_nothing() {
     let mut books = online();
     books.news(0, 1, gone(9), at(20));
