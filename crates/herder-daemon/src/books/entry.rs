@@ -140,6 +140,8 @@ pub(crate) struct Pending {
     pub(crate) next: Option<Box<Definition>>,
     /// Whether it is on its way; else it waits for the connection.
     pub(crate) sent: bool,
+    /// Whether the master that was asked is dead: what its heir does says what became of it.
+    pub(crate) inherited: bool,
     pub(crate) since: u64,
     /// When the herd's last verdict before it was given.
     pub(crate) verdict_before: Option<String>,

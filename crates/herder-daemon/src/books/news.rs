@@ -79,8 +79,12 @@ impl Books {
             }
             self.note(&name, "herd_found", "info", message);
         }
+        if let Some(entry) = self.entries.get_mut(&id) {
+            for pending in entry.requests.values_mut() {
+                pending.inherited = pending.sent;
+            }
+        }
         self.stands(id, status, now);
-        self.reconnected(id, now);
         self.send_requests(id);
     }
 
@@ -95,6 +99,7 @@ impl Books {
         if matches!(phase, Phase::Starting { .. }) {
             self.check_online(id, now);
         }
+        self.settle_inherited(id, now);
     }
 
     /// The socket is lost. A master that follows on a dead one will greet again.
@@ -230,8 +235,9 @@ impl Books {
         phases.chain(requests).min()
     }
 
-    /// A master greets that is not the one that was asked: what it says of the questions.
-    fn reconnected(&mut self, id: AppId, now: Now) {
+    /// What a master that is not the one that was asked says of the questions: at once, or when what it
+    /// goes on with is over.
+    fn settle_inherited(&mut self, id: AppId, now: Now) {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
@@ -240,14 +246,17 @@ impl Books {
         };
         let mut answered = Vec::new();
         for (request, pending) in &mut entry.requests {
-            if !pending.sent {
+            if !pending.inherited {
                 continue;
             }
             let verdict = herd.verdict.as_ref();
             let news = verdict.filter(|it| Some(&it.at) != pending.verdict_before.as_ref());
             match (&pending.what, news) {
                 // It can be asked twice.
-                (HerdRequest::Scale { .. }, _) => pending.sent = false,
+                (HerdRequest::Scale { .. }, _) => {
+                    pending.sent = false;
+                    pending.inherited = false;
+                }
                 (_, Some(verdict)) => answered.push((*request, Ok(verdict.clone()))),
                 (_, None) if herd.busy => {}
                 (_, None) => {

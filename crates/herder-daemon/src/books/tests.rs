@@ -6,7 +6,7 @@ use herder_api::App;
 use herder_api::control::{Apply, Progress, StepKind};
 use herder_api::herd::HerdRequest;
 use herder_api::problem::ProblemKind;
-use herder_api::status::{AppPhase, HerdStatus, SlotStatus, WorkerStatus};
+use herder_api::status::{AppPhase, HerdStatus, SlotStatus, Verdict, WorkerStatus};
 
 use super::entry::Pace;
 use super::word::{Definition, Do, End, Ending, News, Now, Todo};
@@ -134,6 +134,35 @@ fn a_keeper_that_is_killed_at_its_start_is_started_again_a_few_times() {
     books.news(0, 4, gone(9), at(now));
     assert_eq!(books.timeout(), None);
     assert_eq!(books.status(0, at(now)).unwrap().phase, AppPhase::Errored);
+}
+
+#[test]
+fn a_reload_that_another_master_goes_on_with_is_over_when_that_one_says_so() {
+    let mut books = online();
+    books.begin(vec![vec![(0, Todo::Reload(None))]], at(20));
+    actions(&mut books);
+    books.news(0, 1, News::Lost, at(30));
+    let mut busy = status(&["ready"]);
+    busy.busy = true;
+    books.news(0, 1, News::Connected(busy), at(40));
+    assert_eq!(books.status(0, at(40)).unwrap().phase, AppPhase::Reloading);
+    let mut over = status(&["ready"]);
+    over.verdict = Some(Verdict {
+        operation: "reload".to_owned(),
+        outcome: "done".to_owned(),
+        generation: 2,
+        reason: String::new(),
+        last_lines: Vec::new(),
+        at: "2026-11-21T10:00:00Z".to_owned(),
+        took_ms: 20,
+    });
+    books.news(0, 1, News::Status(over), at(50));
+    assert_eq!(books.status(0, at(50)).unwrap().phase, AppPhase::Online);
+    let told = actions(&mut books);
+    let done = told.iter().any(|it| {
+        matches!(it, Do::Tell { progress: Progress::Done { text, .. }, .. } if text.contains("generation 2"))
+    });
+    assert!(done, "{told:?}");
 }
 
 #[test]

@@ -189,6 +189,7 @@ impl Books {
             what,
             next,
             sent: false,
+            inherited: false,
             since: now.mono,
             verdict_before: verdict.map(|verdict| verdict.at.clone()),
         };
