@@ -87,6 +87,7 @@ impl<'a> Stage<'a> {
         let begun = self.deployed.herd.mark();
         self.begin(cell.operation);
         let sprung = self.trap.wait(LONG, || self.is_over(cell.operation, begun));
+        let sprung = sprung.or_else(|| self.trap.withdraw());
         match &sprung {
             None => self.trap.disarm(),
             Some(sprung) => self.misbehave(cell.deed, sprung),

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// The variable that a herd needs for traps: see [`Trap::variable`].
 const VARIABLE: &str = "HERDER_FAILPOINT";
 
+/// How long it takes to say that one has come by, on a machine with a lot to do.
+const CLAIMED: Duration = Duration::from_secs(5);
+
 /// A place for one fault at a time, in a scene's directory.
 #[derive(Debug)]
 pub struct Trap {
@@ -59,6 +62,18 @@ impl Trap {
         let _gone = fs::remove_file(self.fired());
     }
 
+    /// Takes it away if nobody has come by. Whoever does so in this very moment has.
+    ///
+    /// # Panics
+    /// When somebody has taken it and does not say who.
+    pub fn withdraw(&self) -> Option<Sprung> {
+        if fs::remove_file(&self.path).is_ok() {
+            return None;
+        }
+        let told = || self.sprung();
+        Some(wait::until(CLAIMED, "who has come by", told))
+    }
+
     /// Who has come by, if somebody has.
     pub fn sprung(&self) -> Option<Sprung> {
         let text = fs::read_to_string(self.fired()).ok()?;
@@ -103,8 +118,11 @@ mod tests {
         );
         assert_eq!(trap.wait(soon, || true), None);
         fs::write(trap.fired(), "master.*:kill:3\nmaster.spawn.stored 77\n").unwrap();
+        assert_eq!(trap.withdraw(), None, "it was still there");
         let step = "master.spawn.stored".to_owned();
-        assert_eq!(trap.wait(soon, || false), Some(Sprung { step, pid: 77 }));
+        let sprung = Some(Sprung { step, pid: 77 });
+        assert_eq!(trap.wait(soon, || false), sprung);
+        assert_eq!(trap.withdraw(), sprung, "somebody was faster");
         trap.disarm();
         assert_eq!(trap.sprung(), None);
     }
