@@ -164,5 +164,9 @@ fn problem(entry: &mut Entry, end: &End, mut complaint: Vec<String>) -> Problem 
         Some((_, lines)) if !lines.is_empty() => lines,
         _ => complaint,
     };
+    if kind == ProblemKind::BootFailed && problem.last_lines.is_empty() {
+        let name = entry.name();
+        problem.hint = Some(format!("`herder history {name}` says how they ended"));
+    }
     problem
 }
