@@ -10,6 +10,7 @@ mod monit;
 mod render;
 mod run;
 mod sig;
+mod spare;
 mod startup;
 
 use std::process::ExitCode;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
         render::error(&text);
         return ExitCode::from(status::USAGE);
     }
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => return unparsed(&error),
     };
@@ -59,6 +60,11 @@ fn main() -> ExitCode {
     }
 }
 
+fn parse() -> Result<Cli, clap::Error> {
+    let spare = spare::parse(std::env::args_os().skip(1));
+    spare.map_or_else(Cli::try_parse, Ok)
+}
+
 fn run(description: Result<Description, RunError>, seat: Option<MasterSeat>) -> ExitCode {
     match description.and_then(|description| run::config(&description)) {
         Ok(config) => ExitCode::from(herder_master::run(config, seat)),
@@ -78,7 +84,7 @@ fn misused(error: &RunError) -> ExitCode {
 
 /// The library that is built in: the master started this executable with its own arguments.
 fn library(seat: LibrarySeat) -> ExitCode {
-    let description = match Cli::parse().verb {
+    let description = match parse().unwrap_or_else(|error| error.exit()).verb {
         Verb::Run(args) => match Apps::of_args(&args) {
             Ok(Some(apps)) => Origin::File(Box::new(apps)).held(),
             Ok(None) => Description::of_args(&args).map_err(|error| error.to_string()),

@@ -36,6 +36,7 @@ pub mod pipe;
 pub mod proc;
 pub mod process;
 pub mod random;
+pub mod residence;
 pub mod sched;
 pub mod signal;
 pub mod socket;

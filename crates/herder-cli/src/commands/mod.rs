@@ -47,6 +47,8 @@ mod unknown;
 mod unstartup;
 mod upgrade;
 
+use std::ffi::OsString;
+
 use clap::Subcommand;
 
 use crate::render::Screen;
@@ -59,7 +61,7 @@ pub(crate) use unknown::instead_of;
 type Outcome = Result<(), Failure>;
 
 // What every verb can be told. (No documentation: clap would take it for the verbs' own.)
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[command(next_help_heading = "Output")]
 struct Show {
     /// Answer with JSON: one value, or one object a line where there are many.
@@ -189,4 +191,11 @@ verbs! {
     Complete(complete),
     Man(man),
     Daemon(daemon),
+}
+
+/// `daemon`, if nothing but its own options follows.
+pub(crate) fn spare_daemon(words: impl Iterator<Item = OsString>) -> Option<Verb> {
+    let own = daemon::Args::spare(words)?;
+    let show = Show::default();
+    Some(Verb::Daemon(Box::new(With { own, show })))
 }

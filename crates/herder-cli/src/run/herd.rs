@@ -14,6 +14,10 @@ pub(crate) struct HerdArgs {
 }
 
 impl HerdArgs {
+    pub(crate) fn of(order: PathBuf) -> HerdArgs {
+        HerdArgs { order }
+    }
+
     /// Where the herd is defined.
     pub(crate) fn origin(self) -> Origin {
         Origin::Order(self.order)

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use herder_api::Problem;
 use herder_api::problem::ProblemKind;
-use herder_sys::fd;
 use herder_sys::process::{self, Executable};
 use herder_sys::signal::{Signal, SignalFd};
+use herder_sys::{fd, residence};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
@@ -61,6 +61,7 @@ struct Guard {
     failures: u32,
     /// Whether whoever started us knows how it went.
     is_announced: bool,
+    is_at_rest: bool,
     /// What the service manager is told.
     told: Told,
 }
@@ -180,6 +181,7 @@ impl Guard {
             next: None,
             failures: 0,
             is_announced: false,
+            is_at_rest: false,
             told: Told::new(service),
         })
     }
@@ -188,7 +190,7 @@ impl Guard {
     fn watch(&mut self) -> u8 {
         loop {
             match self.turn() {
-                Ok(None) => {}
+                Ok(None) => self.rest(),
                 Ok(Some(status)) => return status,
                 Err(error) => {
                     complain(&format!("the guard: {error}"));
@@ -196,6 +198,15 @@ impl Guard {
                 }
             }
         }
+    }
+
+    /// Once it has nothing to do but wait, it needs little of what its beginning needed.
+    fn rest(&mut self) {
+        let is_ready = self.ward.as_ref().is_some_and(|ward| ward.is_ready);
+        if is_ready && !self.is_at_rest {
+            residence::give_back();
+        }
+        self.is_at_rest = is_ready;
     }
 
     fn turn(&mut self) -> io::Result<Option<u8>> {
