@@ -16,6 +16,7 @@
 //! - [`calls`]: calls to a library, a contest of their own;
 //! - [`reloads`]: what a reload costs the clients, another one;
 //! - [`logs`]: how fast lines come into log files, another one;
+//! - [`daemon`]: what a daemon costs, another one;
 //! - [`measure`]: one measurement of one variant;
 //! - [`memory`]: what an idle herd needs;
 //! - [`contest`]: all of them, interleaved, and [`statistics`] of them;
@@ -27,6 +28,7 @@ pub mod answer;
 pub mod bare;
 pub mod calls;
 pub mod contest;
+pub mod daemon;
 pub mod logs;
 pub mod measure;
 pub mod memory;

@@ -1,4 +1,5 @@
-//! `cargo run --release -p herder-bench`: what a connection, a message, a call and a line of a log cost.
+//! `cargo run --release -p herder-bench`: what a connection, a message, a call, a line of a log and a
+//! daemon cost.
 
 #![forbid(unsafe_code)]
 
@@ -6,6 +7,7 @@ use clap::Parser;
 use herder_bench::bare::Role;
 use herder_bench::calls::contest::{CallContest, SHAPES};
 use herder_bench::contest::Contest;
+use herder_bench::daemon::{self, DaemonContest};
 use herder_bench::logs::{self, LogContest};
 use herder_bench::measure::Pressure;
 use herder_bench::reloads::{ReloadContest, Rival};
@@ -46,6 +48,9 @@ struct Options {
     /// Measure only how fast lines come into log files
     #[arg(long, conflicts_with_all = ["only", "calls", "reloads"])]
     logs: bool,
+    /// Measure only the daemon, and how fast lines come into log files
+    #[arg(long, conflicts_with_all = ["only", "calls", "reloads", "logs"])]
+    daemon: bool,
     /// With --reloads: only these (more than one: --rival A --rival B)
     #[arg(long, value_name = "RIVAL", requires = "reloads")]
     rival: Vec<Rival>,
@@ -66,15 +71,39 @@ fn main() -> io::Result<ExitCode> {
     run(&Options::parse())
 }
 
+/// What can be measured alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Calls,
+    Connections,
+    Daemon,
+    Logs,
+    Memory,
+    Reloads,
+}
+
+impl Options {
+    fn want(&self, part: Part) -> bool {
+        let alone = [
+            (self.calls, &[Part::Calls][..]),
+            (self.reloads, &[Part::Reloads]),
+            (self.logs, &[Part::Logs]),
+            (self.daemon, &[Part::Daemon, Part::Logs]),
+            (!self.only.is_empty(), &[Part::Connections]),
+        ];
+        let asked = alone.iter().find(|(is_asked, _)| *is_asked);
+        asked.is_none_or(|(_, parts)| parts.contains(&part))
+    }
+}
+
 fn run(options: &Options) -> io::Result<ExitCode> {
     let (rounds, time) = (
         options.rounds.into(),
         Duration::from_secs(options.seconds.into()),
     );
-    let is_for_all = options.only.is_empty();
     let mut contests = Vec::new();
-    if !options.calls && !options.reloads && !options.logs {
-        let variants = if is_for_all {
+    if options.want(Part::Connections) {
+        let variants = if options.only.is_empty() {
             &Variant::ALL[..]
         } else {
             &options.only
@@ -82,11 +111,11 @@ fn run(options: &Options) -> io::Result<ExitCode> {
         contests = hold_contests(variants, rounds, time)?;
     }
     let mut calls = Vec::new();
-    if is_for_all && !options.reloads && !options.logs {
+    if options.want(Part::Calls) {
         calls = hold_call_contests(rounds, time)?;
     }
     let mut reloads = ReloadContest::default();
-    if is_for_all && !options.calls && !options.logs {
+    if options.want(Part::Reloads) {
         let rivals = if options.rival.is_empty() {
             &Rival::ALL[..]
         } else {
@@ -96,18 +125,26 @@ fn run(options: &Options) -> io::Result<ExitCode> {
         reloads = ReloadContest::hold(rivals, rounds.min(RELOAD_ROUNDS));
         writeln!(io::stdout(), "{}", reloads::report::table(&reloads))?;
     }
+    let mut daemons = DaemonContest::default();
+    if options.want(Part::Daemon) {
+        daemons = DaemonContest::hold(rounds);
+        writeln!(io::stdout(), "{}", daemon::report::table(&daemons))?;
+    }
     let mut logs = LogContest::default();
-    if is_for_all && !options.calls && !options.reloads {
+    if options.want(Part::Logs) {
         logs = LogContest::hold(rounds, time);
         writeln!(io::stdout(), "{}", logs::report::table(&logs))?;
     }
     let mut memory = Vec::new();
-    if is_for_all && !options.calls && !options.reloads && !options.logs {
+    if options.want(Part::Memory) {
         memory = memory::of_idle_herd(IDLE_WORKERS);
         write!(io::stdout(), "{}", report::memory(&memory))?;
     }
     if let Some(path) = &options.json {
-        let all = serde_json::json!({ "contests": contests, "calls": calls, "reloads": reloads, "logs": logs, "idle_memory": memory });
+        let all = serde_json::json!({
+            "contests": contests, "calls": calls, "reloads": reloads, "daemon": daemons, "logs": logs,
+            "idle_memory": memory,
+        });
         fs::write(path, serde_json::to_vec_pretty(&all)?)?;
     }
     let clean = contests.iter().all(Contest::is_clean)
