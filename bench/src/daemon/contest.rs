@@ -17,8 +17,11 @@ const LISTS: usize = 20;
 const IDLE: usize = 20;
 const MANY: usize = 100;
 
-/// How long an idle daemon is looked at.
-const LOOK: Duration = Duration::from_secs(10);
+/// How long an idle daemon is looked at: PM2's has something to do every 30 s.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Before that: who is ready for 10 s has begun well, which is worth a note, and no work of an idle daemon.
+const BEGINNING: Duration = Duration::from_secs(12);
 
 /// How long a program has listened that is killed. Who ends within 10 s of being ready had a bad start.
 const WELL: Duration = Duration::from_millis(10_500);
@@ -88,7 +91,16 @@ impl DaemonContest {
         }
         contest.replace(&mut players, rounds);
         for player in &mut players {
-            player.idle();
+            player.begin_idle();
+        }
+        thread::sleep(BEGINNING);
+        let before: Vec<f64> = players.iter().map(|it| it.stage.work()).collect();
+        thread::sleep(LOOK);
+        for (player, before) in players.iter_mut().zip(before) {
+            player.record.idle_work = player.stage.work() - before;
+        }
+        for player in &mut players {
+            player.stop_many();
         }
         contest.records = players.into_iter().map(Player::end).collect();
         contest
@@ -179,12 +191,13 @@ impl<'a> Player<'a> {
         self.record.respawn.push(self.stage.replace(program, *mark));
     }
 
-    /// What it does when there is nothing to do, and how it stops many apps.
-    fn idle(&mut self) {
+    /// From now on there is nothing to do.
+    fn begin_idle(&mut self) {
         self.stage.all("delete");
         self.stage.start_idle(0..IDLE);
-        thread::sleep(SETTLE);
-        self.record.idle_work = self.stage.work(LOOK);
+    }
+
+    fn stop_many(&mut self) {
         self.stage.start_idle(IDLE..MANY);
         thread::sleep(SETTLE);
         self.record.memory_hundred = self.stage.memory();

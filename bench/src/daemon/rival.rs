@@ -127,16 +127,17 @@ impl<'a> Stage<'a> {
 
     /// What all keepers and masters have in memory, in millions of bytes.
     pub(super) fn memory_of_herds(&self) -> f64 {
-        self.herds().into_iter().map(resident).sum()
+        self.herds()
+            .into_iter()
+            .map(resident)
+            .fold(0.0, |a, b| a + b)
     }
 
-    /// The processor time that all of it uses in so long, in milliseconds.
-    pub(super) fn work(&self, time: Duration) -> f64 {
-        let pids: Vec<i32> = self.daemon().into_iter().chain(self.herds()).collect();
-        let used = || -> Duration { pids.iter().map(|pid| processor_time(*pid)).sum() };
-        let before = used();
-        std::thread::sleep(time);
-        used().saturating_sub(before).as_secs_f64() * 1000.0
+    /// The processor time that all of it has used, in milliseconds.
+    pub(super) fn work(&self) -> f64 {
+        let pids = self.daemon().into_iter().chain(self.herds());
+        let used: Duration = pids.map(processor_time).sum();
+        used.as_secs_f64() * 1000.0
     }
 
     /// How long it takes to list the apps, in milliseconds.
