@@ -309,13 +309,13 @@ fn r35_a_master_that_dies_behind_its_verdict_leaves_no_reload_under_way() {
         });
         // The verdict is given, and now somebody is to leave.
         trap.arm("master.act.saved", "kill", 1);
-        let first = deployed.deploy(version, LONG);
-        let is_good = version == Version::Good(2);
-        assert_eq!(
-            matches!(first, Verdict::Done { generation: 2, .. }),
-            is_good,
-            "{first:?}"
-        );
+        let mark = deployed.herd.mark();
+        deployed.install(version);
+        deployed.herd.signal(Signal::HUP);
+        let heir = |line: &str| line.contains(" took over ").then_some(());
+        deployed
+            .herd
+            .wait_for_line_after(mark, "another master", LONG, heir);
         let next = deployed.deploy(Version::Good(3), LONG);
         assert!(
             matches!(next, Verdict::Done { generation: 3, .. }),
@@ -329,7 +329,8 @@ fn r35_a_master_that_dies_behind_its_verdict_leaves_no_reload_under_way() {
         let verdicts = lines
             .iter()
             .filter(|line| told.iter().any(|words| line.text.contains(words)));
-        assert_eq!(verdicts.count(), 1, "{version:?}");
+        // The dead one may have had no time to print it. Nobody gives another one.
+        assert!(verdicts.count() <= 1, "{version:?}");
         assert!(trap.sprung().is_some());
         assert!(deployed.herd.end().success());
     }

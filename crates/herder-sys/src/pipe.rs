@@ -63,6 +63,9 @@ pub fn splice_to_file(
     at: u64,
     length: usize,
 ) -> io::Result<usize> {
+    // The kernel refuses a place and a length that exceed its offsets together.
+    const MOST: usize = 1 << 30;
+    let length = length.min(MOST);
     let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
     Ok(retry_on_intr(|| {
         let mut place = at;
