@@ -5,7 +5,7 @@
 pub struct LogQuery {
     /// Whose: names, numbers, namespaces, `all`, `/regex/`. None = those of all apps.
     pub targets: Vec<String>,
-    /// How many lines of what is there already, per app and stream. [15]
+    /// How many lines of what is there already, per app and stream. Default: 15.
     pub lines: Option<u32>,
     /// Whether lines that are written later are told too, until the stream is dropped.
     pub follow: bool,

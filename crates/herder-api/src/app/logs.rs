@@ -15,10 +15,10 @@ pub struct Logs {
     /// Whether it is written at all.
     #[serde(skip_serializing_if = "is_true")]
     pub enabled: bool,
-    /// The file for stdout. [NAME-out.log in the daemon's logs/]
+    /// The file for stdout. Default: NAME-out.log in the daemon's logs/.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out: Option<PathBuf>,
-    /// The file for stderr; the same as `out` = one file for both. [NAME-error.log]
+    /// The file for stderr; the same as `out` = one file for both. Default: NAME-error.log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<PathBuf>,
     /// One file for all workers, or one for each: `-SLOT` stands before the extension.
@@ -27,7 +27,7 @@ pub struct Logs {
     /// How lines are written.
     #[serde(skip_serializing_if = "is_default")]
     pub format: LogFormat,
-    /// With `format = "time"`: how, as by strftime. ["%Y-%m-%dT%H:%M:%S%.3f%:z"]
+    /// With `format = "time"`: how, as by strftime. Default: "%Y-%m-%dT%H:%M:%S%.3f%:z".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_format: Option<String>,
     /// A file that is this large is put away; 0 = never.

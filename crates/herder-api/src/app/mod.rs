@@ -46,7 +46,7 @@ pub struct App {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "words::OneOrMany"))]
     pub args: Vec<String>,
-    /// What runs the script: node, deno or bun, by its name or path. [by its extension or first line]
+    /// What runs the script: node, deno or bun, by its name or path. Default: by its extension or first line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<String>,
     /// Arguments for the interpreter.
@@ -56,13 +56,13 @@ pub struct App {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "words::OneOrMany"))]
     pub node_args: Vec<String>,
-    /// The working directory. [the file's, or the caller's]
+    /// The working directory. Default: the file's, or the caller's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<PathBuf>,
-    /// Whose rights the workers have; only root can say so. [the daemon's]
+    /// Whose rights the workers have; only root can say so. Default: the daemon's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Their group. [the user's]
+    /// Their group. Default: the user's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 
@@ -88,17 +88,17 @@ pub struct App {
     /// How many workers: a number, or "max" for one per CPU.
     #[serde(skip_serializing_if = "is_default")]
     pub workers: Workers,
-    /// Where herder listens for a `command`: PORT, HOST:PORT, [IPV6]:PORT or unix:/path.
+    /// Where herder listens for a `command`: PORT, HOST:PORT, `[IPV6]:PORT` or unix:/path.
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
     #[cfg_attr(feature = "schema", schemars(with = "words::OneOrMany"))]
     pub listen: Vec<String>,
-    /// How many connections the kernel queues for each `listen`. [4096]
+    /// How many connections the kernel queues for each `listen`. Default: 4096.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backlog: Option<u32>,
-    /// The permission bits of a Unix listener, in octal. ["600"]
+    /// The permission bits of a Unix listener, in octal. Default: "600".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unix_mode: Option<String>,
     /// Who accepts connections.
@@ -117,23 +117,23 @@ pub struct App {
     /// How a worker is known to be ready.
     #[serde(skip_serializing_if = "is_default")]
     pub ready: Ready,
-    /// With `ready = "alive"`, a `command` counts as ready after this. [1s]
+    /// With `ready = "alive"`, a `command` counts as ready after this. Default: 1s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_after: Option<Period>,
     /// A script is ready when it sends the message 'ready', not when it listens.
     #[serde(skip_serializing_if = "is_false")]
     pub wait_ready: bool,
-    /// A script that has not said that it is ready by then is taken for ready. [3s]
+    /// A script that has not said that it is ready by then is taken for ready. Default: 3s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen_timeout: Option<Period>,
-    /// A worker that is not ready by then is killed and counts as failed. [60s]
+    /// A worker that is not ready by then is killed and counts as failed. Default: 60s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boot_timeout: Option<Period>,
 
-    /// How long a worker may take to finish what it has before it is killed. [30s]
+    /// How long a worker may take to finish what it has before it is killed. Default: 30s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace: Option<Period>,
-    /// The signal that asks a worker to leave. ["TERM"]
+    /// The signal that asks a worker to leave. Default: "TERM".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
     /// Send the message 'shutdown' to a worker of a script before it is disconnected.
@@ -146,16 +146,16 @@ pub struct App {
     /// Exit codes after which a worker is not started again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop_exit_codes: Vec<i32>,
-    /// More restarts of one slot than this within `restart_window` put it into quarantine; 0 = no limit. [5]
+    /// More restarts of one slot than this within `restart_window` put it into quarantine; 0 = no limit. Default: 5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_restarts: Option<u32>,
-    /// Over which time restarts are counted, and how long a quarantine lasts. [60s]
+    /// Over which time restarts are counted, and how long a quarantine lasts. Default: 60s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_window: Option<Period>,
-    /// Ready for so long, a worker counts as healthy: it is replaced at once. [10s]
+    /// Ready for so long, a worker counts as healthy: it is replaced at once. Default: 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_uptime: Option<Period>,
-    /// How long a failed worker's successor waits. [grows from 100ms to 30s]
+    /// How long a failed worker's successor waits. Default: grows from 100ms to 30s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_delay: Option<Delay>,
 
@@ -185,22 +185,22 @@ pub struct App {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<Watch>,
 
-    /// How many replacements a reload starts at a time, beyond the workers there are. [1]
+    /// How many replacements a reload starts at a time, beyond the workers there are. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub surge: Option<u16>,
-    /// How many more it may replace at a time, at the price of as many fewer that serve. [0]
+    /// How many more it may replace at a time, at the price of as many fewer that serve. Default: 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<u16>,
-    /// How long new workers have to prove themselves before the old ones leave. [10s]
+    /// How long new workers have to prove themselves before the old ones leave. Default: 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub soak: Option<Period>,
-    /// After a reload that was rolled back, planned replacements rest for so long. [10m]
+    /// After a reload that was rolled back, planned replacements rest for so long. Default: 10m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reload_latch: Option<Period>,
-    /// How many versions may be leaving at a time. [3]
+    /// How many versions may be leaving at a time. Default: 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_generations: Option<u16>,
-    /// A master that stands still for so long is ended, and another one takes over; 0 = never. [10s]
+    /// A master that stands still for so long is ended, and another one takes over; 0 = never. Default: 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub master_watchdog: Option<Period>,
 
