@@ -27,13 +27,15 @@ pub struct Identity {
 /// Those of the user database, for instance when no descriptor is left.
 pub fn lookup(name_or_uid: &str) -> io::Result<Option<Identity>> {
     let name = CString::new(name_or_uid)?;
-    if let Some(found) = find(&Key::Name(&name))? {
+    if let Some(found) = ask(|buffer| find_in(&Key::Name(&name), buffer))? {
         return found.with_groups().map(Some);
     }
     let Ok(uid) = name_or_uid.parse::<u32>() else {
         return Ok(None);
     };
-    find(&Key::Uid(uid))?.map(Entry::with_groups).transpose()
+    ask(|buffer| find_in(&Key::Uid(uid), buffer))?
+        .map(Entry::with_groups)
+        .transpose()
 }
 
 /// A user, as the user database has it.
@@ -53,8 +55,11 @@ pub struct Account {
 /// Those of the user database.
 pub fn account(name_or_uid: &str) -> io::Result<Option<Account>> {
     let name = CString::new(name_or_uid)?;
-    let found = match (find(&Key::Name(&name))?, name_or_uid.parse()) {
-        (None, Ok(uid)) => find(&Key::Uid(uid))?,
+    let found = match (
+        ask(|buffer| find_in(&Key::Name(&name), buffer))?,
+        name_or_uid.parse(),
+    ) {
+        (None, Ok(uid)) => ask(|buffer| find_in(&Key::Uid(uid), buffer))?,
         (found, _) => found,
     };
     Ok(found.map(|entry| Account {
@@ -72,7 +77,7 @@ pub fn account(name_or_uid: &str) -> io::Result<Option<Account>> {
 /// Those of the group database.
 pub fn lookup_group(name_or_gid: &str) -> io::Result<Option<u32>> {
     let name = CString::new(name_or_gid)?;
-    if let Some(gid) = find_group(&name)? {
+    if let Some(gid) = ask(|buffer| find_group_in(&name, buffer))? {
         return Ok(Some(gid));
     }
     // A number needs no entry: it is used as it is.
@@ -106,17 +111,17 @@ struct Entry {
     home: CString,
 }
 
-/// The database asks for a buffer and says `ERANGE` when it is too small.
-fn find(key: &Key<'_>) -> io::Result<Option<Entry>> {
+/// Asks the database, which wants a buffer and says `ERANGE` when it is too small.
+fn ask<T>(mut question: impl FnMut(&mut [u8]) -> io::Result<Option<T>>) -> io::Result<Option<T>> {
     const SMALLEST: usize = 1024;
     const LARGEST: usize = 1024 * 1024;
     let mut size = SMALLEST;
     loop {
         let mut buffer = vec![0_u8; size];
-        match find_in(key, &mut buffer) {
+        match question(&mut buffer) {
             Err(error) if error.raw_os_error() == Some(libc::ERANGE) && size < LARGEST => size *= 4,
             Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
-            // What the manual page lists as ways to say "no such user".
+            // What the manual pages list as ways to say "there is none".
             Err(error)
                 if [libc::ENOENT, libc::ESRCH, libc::EBADF, libc::EPERM]
                     .map(Some)
@@ -169,29 +174,6 @@ fn find_in(key: &Key<'_>, buffer: &mut [u8]) -> io::Result<Option<Entry>> {
         uid: entry.pw_uid,
         gid: entry.pw_gid,
     }))
-}
-
-/// As [`find`], for a group by its name.
-fn find_group(name: &CString) -> io::Result<Option<u32>> {
-    const SMALLEST: usize = 1024;
-    const LARGEST: usize = 1024 * 1024;
-    let mut size = SMALLEST;
-    loop {
-        let mut buffer = vec![0_u8; size];
-        match find_group_in(name, &mut buffer) {
-            Err(error) if error.raw_os_error() == Some(libc::ERANGE) && size < LARGEST => size *= 4,
-            Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
-            // What the manual page lists as ways to say "no such group".
-            Err(error)
-                if [libc::ENOENT, libc::ESRCH, libc::EBADF, libc::EPERM]
-                    .map(Some)
-                    .contains(&error.raw_os_error()) =>
-            {
-                return Ok(None);
-            }
-            answer => return answer,
-        }
-    }
 }
 
 fn find_group_in(name: &CString, buffer: &mut [u8]) -> io::Result<Option<u32>> {
