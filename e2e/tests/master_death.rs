@@ -163,7 +163,7 @@ fn r26_r27_a_hundred_web_sockets_do_not_notice_that_masters_die() {
     let scene = Scene::new("killed_jobs");
     let (herd, door) = jobs::started(&scene, &["--workers", "2"]);
     let first = gateway(&herd).pid;
-    let workers = herd.workers();
+    let workers = herd.wait_for_workers(2, BOOT);
     let load = Crowd::at(door).clients(100).command("slow/20").start();
     load.wait_until_connected(100, BOOT);
     for _ in 0..FEW {
@@ -178,6 +178,6 @@ fn r26_r27_a_hundred_web_sockets_do_not_notice_that_masters_die() {
     assert_eq!(gateway(&herd).pid, first);
     let pids =
         |workers: &[Process]| -> Vec<i32> { workers.iter().map(|worker| worker.pid).collect() };
-    assert_eq!(pids(&herd.workers()), pids(&workers));
+    assert_eq!(pids(&herd.wait_for_workers(2, BOOT)), pids(&workers));
     assert!(herd.end().success());
 }
