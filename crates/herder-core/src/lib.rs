@@ -26,6 +26,7 @@ mod id;
 pub mod jobs;
 pub mod mutation;
 mod random;
+pub mod rotation;
 pub mod schedule;
 pub mod spec;
 pub mod supervisor;

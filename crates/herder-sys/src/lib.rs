@@ -18,6 +18,7 @@
 compile_error!("herder runs on Linux only: it is built on pidfds, epoll and descriptor passing.");
 
 pub mod apply;
+pub mod bpf;
 pub mod cgroup;
 pub mod clock;
 pub mod directory;

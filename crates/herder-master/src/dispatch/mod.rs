@@ -5,6 +5,7 @@
 
 mod acceptor;
 mod counters;
+pub(crate) mod group;
 mod inheritance;
 mod link;
 mod node;

@@ -20,6 +20,7 @@ pub const MAX_KEY: usize = 64;
 /// | `herd.listener.N` | a listener |
 /// | `herd.node.N` | a listener that a Node worker has asked for |
 /// | `herd.library.N` | a library's listener |
+/// | `herd.group.N.ITEM` | something of one group of sockets; see [`GroupItem`] |
 /// | `gN.exe` | the executable of generation N |
 /// | `pP.sS.iI.ITEM` | something of one member: part P, slot S, life I; see [`MemberItem`] |
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -79,6 +80,53 @@ impl MemberItem {
             MemberItem::Stdin => "stdin",
             MemberItem::Stdout => "stdout",
         }
+    }
+}
+
+/// What is stored of one group of sockets: those of one address of which each worker has its own.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum GroupItem {
+    /// The socket that keeps the address and listens to nobody.
+    Anchor,
+    /// What the kernel's program counts.
+    Counters,
+    /// The program in the kernel.
+    Program,
+    /// A socket that listens, by its slot and the incarnation that it was made for.
+    Socket { slot: u16, number: u64 },
+    /// The program's sockets.
+    Sockets,
+    /// Whose turn it is.
+    Turns,
+}
+
+impl fmt::Display for GroupItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GroupItem::Anchor => f.write_str("anchor"),
+            GroupItem::Counters => f.write_str("counters"),
+            GroupItem::Program => f.write_str("program"),
+            GroupItem::Socket { slot, number } => write!(f, "s{slot}.n{number}"),
+            GroupItem::Sockets => f.write_str("sockets"),
+            GroupItem::Turns => f.write_str("turns"),
+        }
+    }
+}
+
+impl GroupItem {
+    fn parse(text: &str) -> Option<GroupItem> {
+        Some(match text {
+            "anchor" => GroupItem::Anchor,
+            "counters" => GroupItem::Counters,
+            "program" => GroupItem::Program,
+            "sockets" => GroupItem::Sockets,
+            "turns" => GroupItem::Turns,
+            socket => {
+                let (slot, its_number) = socket.strip_prefix('s')?.split_once(".n")?;
+                let (slot, number) = (number(slot)?, number(its_number)?);
+                GroupItem::Socket { slot, number }
+            }
+        })
     }
 }
 
@@ -143,6 +191,12 @@ impl Key {
         Key::built(format_args!("herd.library.{place}"))
     }
 
+    /// Something of the group of this number.
+    #[must_use]
+    pub fn group(group: u64, item: GroupItem) -> Key {
+        Key::built(format_args!("herd.group.{group}.{item}"))
+    }
+
     /// The executable of a generation.
     #[must_use]
     pub fn generation(number: u32) -> Key {
@@ -204,6 +258,13 @@ impl Key {
         number_after("herd.library.", self.as_str())
     }
 
+    /// The group, and the item of it, that it names.
+    #[must_use]
+    pub fn as_group(&self) -> Option<(u64, GroupItem)> {
+        let (group, item) = self.as_str().strip_prefix("herd.group.")?.split_once('.')?;
+        Some((number(group)?, GroupItem::parse(item)?))
+    }
+
     /// The generation whose executable it names.
     #[must_use]
     pub fn as_generation(&self) -> Option<u32> {
@@ -234,6 +295,12 @@ impl Key {
 }
 
 impl Prefix {
+    /// The beginning of all keys of a group.
+    #[must_use]
+    pub fn group(group: u64) -> Prefix {
+        Prefix(Name::built(format_args!("herd.group.{group}.")))
+    }
+
     /// The beginning of all keys of one life of a member.
     #[must_use]
     pub fn member(part: u8, slot: u16, life: u64) -> Prefix {
@@ -351,6 +418,19 @@ mod tests {
         assert_eq!(Key::control().as_client(), None);
         assert_eq!(Key::hand(u64::MAX, 3).as_hand(), Some((u64::MAX, 3)));
         assert_eq!(Key::generation(7).as_generation(), Some(7));
+        let (slot, number) = (u16::MAX, u64::MAX);
+        for item in [
+            GroupItem::Anchor,
+            GroupItem::Counters,
+            GroupItem::Program,
+            GroupItem::Socket { slot, number },
+            GroupItem::Sockets,
+            GroupItem::Turns,
+        ] {
+            let key = Key::group(u64::MAX, item);
+            assert_eq!(key.as_group(), Some((u64::MAX, item)));
+            assert_eq!(Key::parse(key.as_str()), Some(key));
+        }
         assert_eq!(Key::state().as_member(), None);
         assert_eq!(Key::board().as_str(), "herd.board");
         assert_eq!(Key::executable().to_string(), "herd.exe");

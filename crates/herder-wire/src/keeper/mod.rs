@@ -14,7 +14,7 @@ mod key;
 mod to_keeper;
 
 pub use from_keeper::FromKeeper;
-pub use key::{Key, MAX_KEY, MemberItem, Prefix};
+pub use key::{GroupItem, Key, MAX_KEY, MemberItem, Prefix};
 pub use to_keeper::ToKeeper;
 
 /// The longest frame with its header, in bytes. A path has at most 4096.

@@ -1,0 +1,63 @@
+//! How connections are spread over sockets of which each has one worker.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Whose turn it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Balance {
+    /// Strictly in turns. Who does not keep up for some moments is left out until it caught up.
+    #[default]
+    RoundRobin,
+    /// In turns among those that have least to do: who falls behind others is left out at once.
+    LeastLoaded,
+}
+
+/// Who decides to which socket a connection goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Steering {
+    /// A program of ours in the kernel: exact turns, and whoever waits at a socket that is shut
+    /// down goes to others.
+    Program,
+    /// The kernel's hash over all sockets that listen: nobody can be left out, and whoever waits
+    /// at a socket that is shut down is lost.
+    Hash,
+}
+
+/// How a group of sockets is looked after.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RotationSpec {
+    /// Whose turn it is.
+    pub balance: Balance,
+    /// Who decides.
+    pub steering: Steering,
+    /// How often the queues are looked at while connections come.
+    pub tick: Duration,
+    /// When nobody came for this long, and nobody waits, the looking ends.
+    pub idle_after: Duration,
+    /// Who is in the rotation again stays in it at least for this long.
+    pub hysteresis: Duration,
+    /// A queue that stood for this long without one accept is given to others, where that is possible.
+    pub rescue_after: Duration,
+    /// A worker whose queue stood for this long without one accept, and to which no other help
+    /// applies, is killed as hung; `None` = never.
+    pub hang: Option<Duration>,
+    /// A withdrawn worker has at most this long to accept who waits in its queue.
+    pub drain: Duration,
+}
+
+impl Default for RotationSpec {
+    fn default() -> RotationSpec {
+        RotationSpec {
+            balance: Balance::RoundRobin,
+            steering: Steering::Program,
+            tick: Duration::from_millis(5),
+            idle_after: Duration::from_secs(1),
+            hysteresis: Duration::from_millis(50),
+            rescue_after: Duration::from_millis(500),
+            hang: Some(Duration::from_secs(10)),
+            drain: Duration::from_millis(500),
+        }
+    }
+}
