@@ -2,6 +2,9 @@
 
 use std::io;
 
+/// How many lines of the verifier's log are told: the last ones, where its reason is.
+pub(super) const LOG_LINES: usize = 12;
+
 /// Why dispatch by the kernel is not possible here, in words for the user.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

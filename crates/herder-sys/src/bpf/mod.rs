@@ -4,8 +4,11 @@
 //! turn of a list that user space writes, and each turn names the place of a socket. There is no
 //! user space on the way of a connection, so this costs nothing, and it is exact.
 
+mod assembler;
+mod call;
 mod error;
 mod probe;
+mod program;
 mod steering;
 
 pub use error::{BpfError, Refusal};

@@ -74,7 +74,7 @@ pub fn bind_unix_name(name: &[u8]) -> io::Result<OwnedFd> {
 
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
-fn internet_socket(
+pub(super) fn internet_socket(
     address: SocketAddr,
     kind: SocketType,
     families: Families,

@@ -1,7 +1,7 @@
 //! Listening sockets: making them, accepting from them, looking into their queue.
 //!
 //! A [`Listener`] is born non-blocking and closed on exec, with `TCP_NODELAY` for the connections
-//! it will give. It never has `SO_REUSEPORT`, so that a stranger on the port is an error and not a
+//! it will give. It never has `SO_REUSEPORT` (except in a group that is [anchored](bind_anchor)), so that a stranger on the port is an error and not a
 //! thief of half the connections. The functions that take a `BorrowedFd` work on any duplicate.
 
 mod accept;
@@ -9,6 +9,7 @@ mod address;
 mod error;
 mod exact;
 mod handle;
+mod reuseport;
 mod tcp;
 pub(crate) mod unix_path;
 
@@ -21,3 +22,4 @@ pub use address::{Address, BoundAddress, local_address};
 pub use error::ListenError;
 pub use exact::{Families, Sharing, bind_tcp, bind_udp, bind_unix_name, bind_unix_path};
 pub use handle::{ListenOptions, Listener};
+pub use reuseport::{bind_anchor, cookie, join, shut_down};

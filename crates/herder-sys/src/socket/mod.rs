@@ -13,6 +13,7 @@ pub use message::{
     MAX_FDS_PER_MESSAGE, Received, Wait, is_too_many_refs, peek, receive, send, unread_bytes,
     unsent_bytes,
 };
+pub(crate) use options::length_of;
 pub use options::{
     Credentials, discard, is_socket, peer_credentials, peer_groups, peer_ip, refuse_descriptors,
     set_keep_alive, set_send_buffer, shutdown_both, shutdown_write,

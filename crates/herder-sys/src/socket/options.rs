@@ -199,7 +199,7 @@ const SO_PASSRIGHTS: libc::c_int = 83;
 /// What the kernel gives as user of an end that was never connected.
 const NOBODY_THERE: u32 = u32::MAX;
 
-pub(super) fn length_of<T>() -> libc::socklen_t {
+pub(crate) fn length_of<T>() -> libc::socklen_t {
     libc::socklen_t::try_from(size_of::<T>()).expect("socket options are a few bytes")
 }
 

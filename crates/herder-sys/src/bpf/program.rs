@@ -1,0 +1,155 @@
+//! The program: which socket of a group gets a connection.
+
+use std::os::fd::BorrowedFd;
+
+use super::assembler::{Assembler, Helper, Instruction, Label, Register, Width};
+use super::steering::MAX_TURNS;
+
+/// The maps that it uses.
+pub(super) struct Maps<'a> {
+    pub(super) sockets: BorrowedFd<'a>,
+    pub(super) turns: BorrowedFd<'a>,
+    pub(super) counters: BorrowedFd<'a>,
+}
+
+/// How many turns are tried for one connection before the kernel's own hash decides.
+const TRIES: usize = 4;
+
+// Counters, as offsets in bytes into their one value.
+/// Turns that were taken, in vain or not: whose turn it is next.
+pub(super) const TURNS: i16 = 0;
+/// Turns in vain: no socket was at the index, or one of another address.
+pub(super) const MISSES: i16 = 8;
+/// Connections that went by the kernel's hash: nobody had a turn.
+pub(super) const EMPTY: i16 = 16;
+/// Connections that went by the kernel's hash: all tries were in vain.
+pub(super) const EXHAUSTED: i16 = 24;
+/// Connections that waited at a socket that was closed or shut down, and went to another.
+pub(super) const MIGRATED: i16 = 32;
+
+// Offsets into `struct sk_reuseport_md`.
+/// The socket that the connection is to leave; zero for a new connection.
+const MIGRATING_SOCKET: i16 = 48;
+
+// Offsets into the one value of the map of turns.
+const LENGTH: i16 = 0;
+const FIRST_TURN: i16 = 4;
+
+// Offsets from the top of the stack.
+const ONLY_KEY: i16 = -4;
+const PLACE: i16 = -8;
+
+/// What the kernel is told: go on, with the selected socket or, if there is none, by the hash.
+const PASS: i32 = 1;
+
+const CONTEXT: Register = Register::KeptA;
+const COUNTERS: Register = Register::KeptB;
+const ROTATION: Register = Register::KeptC;
+const COUNT: Register = Register::KeptD;
+
+/// The instructions, for these maps.
+pub(super) fn assemble(maps: &Maps<'_>) -> Vec<Instruction> {
+    let mut asm = Assembler::default();
+    let (empty, selected, pass) = (asm.label(), asm.label(), asm.label());
+    find_maps(&mut asm, maps, pass);
+    // How many turns there are.
+    asm.load(Width::Word, COUNT, ROTATION, LENGTH);
+    // Nothing was written yet: dividing by zero would leave the counter as the index.
+    asm.jump_if_equal(COUNT, 0, empty);
+    for _ in 0..TRIES {
+        attempt(&mut asm, maps, selected);
+    }
+    // Each turn named a place without a socket. The hash knows only sockets that listen.
+    count(&mut asm, EXHAUSTED);
+    asm.jump(pass);
+
+    asm.place(empty);
+    count(&mut asm, EMPTY);
+    asm.jump(pass);
+
+    asm.place(selected);
+    // New connections and those that leave a closed socket come by the same way, and are told apart
+    // only to be counted.
+    asm.load(Width::Double, Register::First, CONTEXT, MIGRATING_SOCKET);
+    // Zero: a new connection.
+    asm.jump_if_equal(Register::First, 0, pass);
+    count(&mut asm, MIGRATED);
+
+    asm.place(pass);
+    // Anything else would refuse the connection.
+    asm.set(Register::Answer, PASS);
+    asm.exit();
+    asm.finish()
+}
+
+/// Finds the values of the maps that have one each.
+fn find_maps(asm: &mut Assembler, maps: &Maps<'_>, absent: Label) {
+    // The context is the first argument, which calls destroy.
+    asm.copy(CONTEXT, Register::First);
+    // Their one value has the key 0. A key is read from memory.
+    asm.store_value(Width::Word, Register::Frame, ONLY_KEY, 0);
+    for (map, value) in [(maps.counters, COUNTERS), (maps.turns, ROTATION)] {
+        // The map to look into.
+        asm.load_map(Register::First, map);
+        // Where the key is …
+        asm.copy(Register::Second, Register::Frame);
+        // … on the stack.
+        asm.add(Register::Second, ONLY_KEY.into());
+        // An array has all its values, but the verifier wants to see that we look.
+        asm.call(Helper::MapLookup);
+        // It never happens; the hash decides then.
+        asm.jump_if_equal(Register::Answer, 0, absent);
+        // The next call destroys the answer.
+        asm.copy(value, Register::Answer);
+    }
+}
+
+/// Takes the next turn, and selects the socket whose turn it is.
+fn attempt(asm: &mut Assembler, maps: &Maps<'_>, selected: Label) {
+    let vain = asm.label();
+    // One more turn is taken …
+    asm.set(Register::First, 1);
+    // … by this connection and no other, on all processors. A turn in vain is not given to the
+    // neighbour: a new one is taken, so that those who are there stay even.
+    asm.atomic_fetch_add(COUNTERS, TURNS, Register::First);
+    // Around and around.
+    asm.modulo(Register::First, COUNT);
+    // The verifier does not know how large the length may be, and user space may be wrong about it.
+    let last = i32::try_from(MAX_TURNS - 1).expect("some hundred");
+    asm.jump_if_greater(Register::First, last, vain);
+    // Each turn has four bytes.
+    asm.shift_left(Register::First, 2);
+    // Where the turns are …
+    asm.copy(Register::Second, ROTATION);
+    // … and this one.
+    asm.add_register(Register::Second, Register::First);
+    // The place of the socket whose turn it is.
+    asm.load(Width::Word, Register::First, Register::Second, FIRST_TURN);
+    // A key is read from memory.
+    asm.store(Width::Word, Register::Frame, PLACE, Register::First);
+    // Select for this connection …
+    asm.copy(Register::First, CONTEXT);
+    // … of these sockets …
+    asm.load_map(Register::Second, maps.sockets);
+    // … the one at the place …
+    asm.copy(Register::Third, Register::Frame);
+    // … on the stack …
+    asm.add(Register::Third, PLACE.into());
+    // … and there are no flags.
+    asm.set(Register::Fourth, 0);
+    // Fails where there is no socket, where it was closed this moment, and where it is of another
+    // address (which the kernel checks for us).
+    asm.call(Helper::SelectReuseport);
+    // It is selected.
+    asm.jump_if_equal(Register::Answer, 0, selected);
+    asm.place(vain);
+    count(asm, MISSES);
+}
+
+/// Adds one to a counter.
+fn count(asm: &mut Assembler, counter: i16) {
+    // The operand is a register.
+    asm.set(Register::First, 1);
+    // Many processors count.
+    asm.atomic_add(COUNTERS, counter, Register::First);
+}
