@@ -10,8 +10,12 @@ pub enum Mutation {
     BackoffOff,
     /// Whoever ends is followed by another, whatever the policy says.
     CompletionOff,
+    /// A worker that has caught up with the others gets no turns again.
+    CaughtUpUnnoticed,
     /// A worker gets connections beyond its credit.
     CreditOff,
+    /// A worker that has its turns again loses them the next moment.
+    Flapping,
     /// News about a dead incarnation is taken for news about its slot's present one.
     IncarnationTestOff,
     /// A worker gets more jobs than `max_jobs`.
@@ -22,6 +26,8 @@ pub enum Mutation {
     JobStrangerTrusted,
     /// Jobs that were taken back from a worker are believed to be with it.
     JobTakeBackOff,
+    /// A socket is taken from its place while turns still name it.
+    PlaceLeftEarly,
     /// After a rollback, nobody lets the old workers have connections again.
     ReadmissionOff,
     /// A worker that gives connections back gets more of them at once.
@@ -34,6 +40,8 @@ pub enum Mutation {
     StopLadderSwapped,
     /// What a worker had not received is not taken back.
     TakeBackOff,
+    /// A worker has turns before it is ready.
+    TurnsUnready,
     /// Nobody listens to who found a worker broken.
     WatchdogUnheard,
 }

@@ -165,6 +165,24 @@ fn who_has_no_turn_gets_nothing() {
 }
 
 #[test]
+fn closed_doors_refuse_who_comes_and_keep_who_waits() {
+    let Some(mut scene) = Scene::at("127.0.0.1", 2) else {
+        return;
+    };
+    scene.connect(20);
+    scene.steering.close().unwrap();
+    assert_eq!(scene.steering.turns().unwrap(), []);
+    let refused = TcpStream::connect(scene.address).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(scene.queues_of(20), [10; 2]);
+    scene.serve_all();
+    scene.steering.set_turns(&[1]).unwrap();
+    scene.connect(5);
+    assert_eq!(scene.queues_of(5), [0, 5]);
+    scene.serve_all();
+}
+
+#[test]
 fn a_place_without_a_socket_is_passed_over_evenly() {
     let Some(mut scene) = Scene::at("127.0.0.1", 4) else {
         return;

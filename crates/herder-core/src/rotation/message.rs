@@ -58,7 +58,7 @@ pub enum Event {
     /// Somebody waits in some queue. (Only after [`Action::Arm`].)
     Waiting,
     /// The queues as they are now, after [`Action::Sample`].
-    Sampled(Sample),
+    Sampled { sample: Sample },
     /// Those who waited at the worker were handed to others, so many.
     Rescued { worker: WorkerId, count: u32 },
     /// `poll_timeout` has passed.
@@ -98,6 +98,9 @@ pub enum Action {
     Leave { slot: Slot },
     /// Shut the socket down and close it: who waits there goes to others.
     Retire { socket: SocketId },
+    /// Shut the socket down and let it listen again, at no index: who waits there goes to others, and
+    /// the slot's next worker inherits it.
+    Flush { socket: SocketId },
     /// Say [`Event::Waiting`] as soon as somebody waits in any queue. Once.
     Arm,
     /// Look at all queues, then say [`Event::Sampled`].

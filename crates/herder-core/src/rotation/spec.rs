@@ -47,17 +47,38 @@ pub struct RotationSpec {
     pub drain: Duration,
 }
 
-impl Default for RotationSpec {
-    fn default() -> RotationSpec {
+impl RotationSpec {
+    /// With the times that suit the balance.
+    #[must_use]
+    pub fn new(balance: Balance, steering: Steering) -> RotationSpec {
+        let hysteresis = match balance {
+            Balance::RoundRobin => Duration::from_millis(50),
+            Balance::LeastLoaded => Duration::from_millis(10),
+        };
         RotationSpec {
-            balance: Balance::RoundRobin,
-            steering: Steering::Program,
+            balance,
+            steering,
             tick: Duration::from_millis(5),
             idle_after: Duration::from_secs(1),
-            hysteresis: Duration::from_millis(50),
+            hysteresis,
             rescue_after: Duration::from_millis(500),
             hang: Some(Duration::from_secs(10)),
             drain: Duration::from_millis(500),
         }
+    }
+}
+
+impl Default for RotationSpec {
+    fn default() -> RotationSpec {
+        RotationSpec::new(Balance::RoundRobin, Steering::Program)
+    }
+}
+
+impl std::fmt::Display for Balance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Balance::RoundRobin => "round-robin",
+            Balance::LeastLoaded => "least-loaded",
+        })
     }
 }

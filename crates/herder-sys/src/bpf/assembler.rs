@@ -85,6 +85,7 @@ const ATOMIC: u8 = 0xc3;
 const ALU64_IMMEDIATE: u8 = 0x07;
 const ALU64_REGISTER: u8 = 0x0f;
 const JUMP_IMMEDIATE: u8 = 0x05;
+const JUMP_REGISTER: u8 = 0x0d;
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
 
@@ -123,6 +124,17 @@ impl Assembler {
     /// `to = value`
     pub(super) fn set(&mut self, to: Register, value: i32) {
         self.emit(ALU64_IMMEDIATE | MOVE, to, Register::Answer, 0, value);
+    }
+
+    /// `to = value`, all 64 bits of it.
+    pub(super) fn set_wide(&mut self, to: Register, value: u64) {
+        let half = |bits: u64| {
+            let bytes = bits.to_le_bytes();
+            i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+        };
+        self.emit(LOAD_WIDE, to, Register::Answer, 0, half(value));
+        let upper = half(value >> 32);
+        self.emit(0, Register::Answer, Register::Answer, 0, upper);
     }
 
     /// `to += value`
@@ -198,6 +210,12 @@ impl Assembler {
     /// Goes on at the label if the register has this value.
     pub(super) fn jump_if_equal(&mut self, register: Register, value: i32, to: Label) {
         self.jump_on(IF_EQUAL, register, value, to);
+    }
+
+    /// Goes on at the label if the registers have the same value.
+    pub(super) fn jump_if_same(&mut self, one: Register, other: Register, to: Label) {
+        self.jumps.push((self.instructions.len(), to));
+        self.emit(JUMP_REGISTER | IF_EQUAL, one, other, 0, 0);
     }
 
     /// Goes on at the label if the register, unsigned, is greater.

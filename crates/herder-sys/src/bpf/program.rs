@@ -39,6 +39,11 @@ const FIRST_TURN: i16 = 4;
 const ONLY_KEY: i16 = -4;
 const PLACE: i16 = -8;
 
+/// A length that no rotation has: new connections are refused.
+pub(super) const CLOSED: i32 = -1;
+
+/// What the kernel is told: nobody listens here.
+const REFUSE: i32 = 0;
 /// What the kernel is told: go on, with the selected socket or, if there is none, by the hash.
 const PASS: i32 = 1;
 
@@ -51,9 +56,15 @@ const COUNT: Register = Register::KeptD;
 pub(super) fn assemble(maps: &Maps<'_>) -> Vec<Instruction> {
     let mut asm = Assembler::default();
     let (empty, selected, pass) = (asm.label(), asm.label(), asm.label());
+    let refuse = asm.label();
     find_maps(&mut asm, maps, pass);
     // How many turns there are.
     asm.load(Width::Word, COUNT, ROTATION, LENGTH);
+    // A comparison is of 64 bits, and what is loaded has no sign.
+    let closed = u64::from(CLOSED.cast_unsigned());
+    asm.set_wide(Register::First, closed);
+    // Whoever waits already stays where it is until it is accepted.
+    asm.jump_if_same(COUNT, Register::First, refuse);
     // Nothing was written yet: dividing by zero would leave the counter as the index.
     asm.jump_if_equal(COUNT, 0, empty);
     for _ in 0..TRIES {
@@ -76,8 +87,13 @@ pub(super) fn assemble(maps: &Maps<'_>) -> Vec<Instruction> {
     count(&mut asm, MIGRATED);
 
     asm.place(pass);
-    // Anything else would refuse the connection.
+    // With what was selected, or by the hash.
     asm.set(Register::Answer, PASS);
+    asm.exit();
+
+    asm.place(refuse);
+    // The client hears that nobody listens, as it will in a moment when it is true.
+    asm.set(Register::Answer, REFUSE);
     asm.exit();
     asm.finish()
 }

@@ -230,7 +230,20 @@ impl Steering {
         call::update(self.turns.as_fd(), 0, &value)
     }
 
-    /// Whose turns there are.
+    /// New connections are refused from now on, as if nobody listened, until there are
+    /// [turns](Steering::set_turns) again. Who waits already, or is shaking hands, can still be
+    /// accepted.
+    ///
+    /// # Errors
+    ///
+    /// In practice none.
+    pub fn close(&self) -> io::Result<()> {
+        let mut value = [0_u32; 1 + MAX_TURNS];
+        value[0] = program::CLOSED.cast_unsigned();
+        call::update(self.turns.as_fd(), 0, &value)
+    }
+
+    /// Whose turns there are; nobody's when it is [closed](Steering::close).
     ///
     /// # Errors
     ///
@@ -238,7 +251,10 @@ impl Steering {
     pub fn turns(&self) -> io::Result<Vec<u32>> {
         let mut value = [0_u32; 1 + MAX_TURNS];
         call::look_up(self.turns.as_fd(), 0, &mut value)?;
-        let length = usize::try_from(value[0]).unwrap_or(MAX_TURNS);
+        let length = match value[0].cast_signed() {
+            program::CLOSED => 0,
+            length => usize::try_from(length).unwrap_or(MAX_TURNS),
+        };
         Ok(value[1..].iter().take(length).copied().collect())
     }
 

@@ -90,12 +90,34 @@ pub fn has_waiting(listener: BorrowedFd<'_>) -> bool {
 ///
 /// In practice none for a listener.
 pub fn accept_queue_length(listener: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    match tcp_info(listener) {
+        Ok(info) => Ok(Some(info[TCPI_UNACKED])),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::OPNOTSUPP | Errno::NOPROTOOPT) => Ok(None),
+            Some(_) | None => Err(error),
+        },
+    }
+}
+
+/// How many connections wait at a TCP socket that listens; `None` when it does not listen (any more).
+///
+/// # Errors
+///
+/// What is no TCP socket.
+pub fn waiting_at(listener: BorrowedFd<'_>) -> io::Result<Option<u32>> {
+    let info = tcp_info(listener)?;
+    // The first byte is the state.
+    let [state, ..] = info[0].to_ne_bytes();
+    Ok((state == TCP_LISTEN).then_some(info[TCPI_UNACKED]))
+}
+
+fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<[u32; TCP_INFO_WORDS]> {
     let mut info = [0_u32; TCP_INFO_WORDS];
     let mut length = libc::socklen_t::try_from(size_of_val(&info)).expect("32 bytes");
     // SAFETY: the pointer and the length describe `info`, which outlives the call.
     let result = unsafe {
         libc::getsockopt(
-            listener.as_raw_fd(),
+            socket.as_raw_fd(),
             libc::IPPROTO_TCP,
             libc::TCP_INFO,
             info.as_mut_ptr().cast(),
@@ -103,12 +125,9 @@ pub fn accept_queue_length(listener: BorrowedFd<'_>) -> io::Result<Option<u32>> 
         )
     };
     if result == 0 {
-        return Ok(Some(info[TCPI_UNACKED]));
-    }
-    match Errno::from_io_error(&io::Error::last_os_error()) {
-        Some(Errno::OPNOTSUPP | Errno::NOPROTOOPT) => Ok(None),
-        Some(error) => Err(error.into()),
-        None => Err(io::ErrorKind::Other.into()),
+        Ok(info)
+    } else {
+        Err(io::Error::last_os_error())
     }
 }
 
@@ -164,4 +183,6 @@ fn nudge(family: AddressFamily, address: &impl SocketAddrArg) -> rustix::io::Res
 /// `struct tcp_info` up to and including `tcpi_sacked`. Of a listener, `tcpi_unacked` is the
 /// length of the queue (and `tcpi_sacked` its limit).
 const TCP_INFO_WORDS: usize = 8;
+/// The state of a socket that listens.
+const TCP_LISTEN: u8 = 10;
 const TCPI_UNACKED: usize = 6;

@@ -1,0 +1,342 @@
+//! Who keeps up, by the lengths of the queues.
+
+use std::time::Duration;
+
+use super::message::{Action, Relief, Sample};
+use super::rotation::Rotation;
+use super::spec::{Balance, Steering};
+use super::watch::Sight;
+use super::worker::{Pace, Socket, Standing, Worker};
+use crate::mutation::{self, Mutation};
+use crate::{Tick, WorkerId};
+
+/// A queue that stood at so many looks after the first one stands.
+const STANDS: u32 = 2;
+
+/// Who was seen with an empty queue so often in a row has nothing to do.
+const IDLE: u8 = 2;
+
+/// A withdrawn worker's queue that was seen empty so often in a row is empty: who was shaking hands
+/// when it was withdrawn has come.
+const DRAINED: u8 = 2;
+
+/// A worker that was rescued once and shows nothing is rescued again after so many ticks.
+const SECOND_RESCUE: u32 = 4;
+
+/// How long a worker that was rescued has no turns, doubled with each trial in vain …
+const FIRST_TRIAL: Duration = Duration::from_secs(1);
+/// … up to this power of two.
+const LAST_DOUBLING: u32 = 5;
+
+/// Who has turns again after a rescue and does not fall behind for this long is well.
+const TRIAL: Duration = Duration::from_secs(1);
+
+/// What all are compared with.
+struct Field {
+    /// Somebody who has turns has nothing to do.
+    is_anyone_idle: bool,
+    /// The smallest load of those who have turns.
+    least: u64,
+}
+
+impl Rotation {
+    pub(super) fn sampled(&mut self, sample: &Sample) {
+        let now = self.now;
+        let mut has_changed = self.watch.saw_turns(sample.turns);
+        for (id, waiting) in &sample.queues {
+            if let Some(socket) = self.socket_mut(*id) {
+                has_changed |= socket.saw(*waiting, now);
+            }
+        }
+        self.begin_trials();
+        let ids: Vec<WorkerId> = self.workers.iter().map(|worker| worker.id).collect();
+        for id in ids {
+            // Anew for each: who was left out a moment ago does not count.
+            let field = self.field();
+            self.judge(id, &field);
+            self.drain(id);
+        }
+        let sight = self.sight();
+        self.watch.looked(has_changed, sight, now, &self.spec);
+    }
+
+    pub(super) fn timer(&mut self) {
+        self.begin_trials();
+    }
+
+    pub(super) fn rescued(&mut self, id: WorkerId, count: u32) {
+        let (now, steering) = (self.now, self.spec.steering);
+        let Some(worker) = self.worker_mut(id).filter(|it| it.pace == Pace::Rescuing) else {
+            return;
+        };
+        let doubling = worker.failed_trials.min(LAST_DOUBLING);
+        worker.pace = match steering {
+            // It took them itself in this moment.
+            Steering::Program if count == 0 => Pace::Behind,
+            Steering::Program if worker.is_admitted() => Pace::Silent {
+                until: now.after(FIRST_TRIAL * (1 << doubling)),
+            },
+            Steering::Program | Steering::Hash => Pace::Keeping,
+        };
+        if count > 0 {
+            worker.failed_trials = worker.failed_trials.saturating_add(1);
+        }
+        let socket = worker.socket;
+        if let Some(socket) = self.socket_mut(socket) {
+            // That there are fewer is not its own doing.
+            socket.waiting = 0;
+            socket.seen_empty = 0;
+            socket.still_since = None;
+        }
+        self.watch.begin(now);
+    }
+
+    fn field(&self) -> Field {
+        let keeping = self.workers.iter().filter(|worker| worker.keeps_up());
+        let idle = match self.spec.balance {
+            Balance::RoundRobin => IDLE,
+            Balance::LeastLoaded => 1,
+        };
+        let is_idle = |worker: &Worker| {
+            let socket = self.socket(worker.socket);
+            socket.is_some_and(|socket| socket.seen_empty >= idle)
+        };
+        Field {
+            is_anyone_idle: keeping.clone().any(is_idle),
+            least: keeping.map(|worker| self.load(worker)).min().unwrap_or(0),
+        }
+    }
+
+    fn load(&self, worker: &Worker) -> u64 {
+        let waiting = self.socket(worker.socket).map_or(0, |it| it.waiting);
+        u64::from(waiting) + u64::from(worker.load.open) + u64::from(worker.load.busy)
+    }
+
+    fn judge(&mut self, id: WorkerId, field: &Field) {
+        let Some(worker) = self.worker(id) else {
+            return;
+        };
+        let Some(socket) = self.socket(worker.socket) else {
+            return;
+        };
+        if !worker.is_admitted() {
+            return;
+        }
+        let waiting = socket.waiting;
+        let next = match worker.pace {
+            Pace::OnTrial { until } if self.falls_behind(worker, socket, field) => {
+                // As before: nobody was told that it was well.
+                (until > self.now).then_some(Pace::Behind)
+            }
+            Pace::OnTrial { until } => (until <= self.now).then_some(Pace::Keeping),
+            Pace::Keeping => match self.spec.steering {
+                Steering::Program => self
+                    .falls_behind(worker, socket, field)
+                    .then_some(Pace::Behind),
+                Steering::Hash => self.help(worker, socket, field),
+            },
+            Pace::Behind if self.has_caught_up(worker, socket, field) => Some(Pace::Keeping),
+            Pace::Behind | Pace::Silent { .. } => self.help(worker, socket, field),
+            Pace::Rescuing | Pace::Hung => None,
+        };
+        if let Some(next) = next {
+            self.change_pace(id, next, waiting);
+        }
+    }
+
+    fn change_pace(&mut self, id: WorkerId, next: Pace, waiting: u32) {
+        let (now, hysteresis) = (self.now, self.spec.hysteresis);
+        let Some(worker) = self.worker_mut(id) else {
+            return;
+        };
+        let (was, socket) = (std::mem::replace(&mut worker.pace, next), worker.socket);
+        let action = match (was, next) {
+            (Pace::Keeping, Pace::Behind) => Action::Excluded {
+                worker: id,
+                waiting,
+            },
+            (_, Pace::Keeping) => {
+                worker.may_fall_behind_at = now.after(hysteresis);
+                worker.failed_trials = 0;
+                Action::Readmitted { worker: id }
+            }
+            (_, Pace::Rescuing) => Action::Rescue { worker: id, socket },
+            (_, Pace::Hung) => Action::Hung { worker: id },
+            (_, Pace::Behind | Pace::OnTrial { .. } | Pace::Silent { .. }) => {
+                self.restart_clock(id);
+                return;
+            }
+        };
+        self.actions.push_back(action);
+        match next {
+            // From now on nobody comes: whatever changes is its own doing.
+            Pace::Behind => self.restart_clock(id),
+            // It will not accept any more, and the next of its slot inherits the socket.
+            Pace::Hung if self.spec.steering == Steering::Program => self.flush(socket),
+            Pace::Keeping
+            | Pace::OnTrial { .. }
+            | Pace::Rescuing
+            | Pace::Silent { .. }
+            | Pace::Hung => {}
+        }
+    }
+
+    fn restart_clock(&mut self, id: WorkerId) {
+        let now = self.now;
+        let Some(socket) = self.worker(id).map(|worker| worker.socket) else {
+            return;
+        };
+        if let Some(socket) = self.socket_mut(socket)
+            && socket.still_since.is_some()
+        {
+            socket.still_since = Some(now);
+        }
+    }
+
+    /// Whether others are to have its turns. Never the last one: somebody else has less to do.
+    fn falls_behind(&self, worker: &Worker, socket: &Socket, field: &Field) -> bool {
+        let is_alone = self.workers.iter().filter(|it| it.keeps_up()).count() < 2;
+        let is_fresh = self.now < worker.may_fall_behind_at && !mutation::is(Mutation::Flapping);
+        if is_alone || is_fresh {
+            return false;
+        }
+        let patience = match self.spec.balance {
+            Balance::RoundRobin => self.spec.tick * STANDS,
+            Balance::LeastLoaded => Duration::ZERO,
+        };
+        let stands = self.has_stood(socket, patience) && field.is_anyone_idle;
+        let is_loaded = match self.spec.balance {
+            Balance::RoundRobin => false,
+            Balance::LeastLoaded => self.load(worker) > field.least + 1 + field.least / 8,
+        };
+        stands || is_loaded
+    }
+
+    fn has_caught_up(&self, worker: &Worker, socket: &Socket, field: &Field) -> bool {
+        if mutation::is(Mutation::CaughtUpUnnoticed) {
+            return false;
+        }
+        let is_light = match self.spec.balance {
+            Balance::RoundRobin => true,
+            // A little less than what leaves it out.
+            Balance::LeastLoaded => self.load(worker) <= field.least + (1 + field.least / 8) / 2,
+        };
+        socket.waiting == 0 && is_light
+    }
+
+    /// What is to be done for those who wait at a worker that accepts nobody.
+    fn help(&self, worker: &Worker, socket: &Socket, field: &Field) -> Option<Pace> {
+        if !field.is_anyone_idle {
+            return None;
+        }
+        match worker.relief {
+            Relief::HandOver => self
+                .has_stood(socket, self.rescue_after(worker))
+                .then_some(Pace::Rescuing),
+            Relief::Kill => {
+                let hang = self.spec.hang?;
+                self.has_stood(socket, hang).then_some(Pace::Hung)
+            }
+        }
+    }
+
+    fn rescue_after(&self, worker: &Worker) -> Duration {
+        if worker.failed_trials > 0 {
+            self.spec.rescue_after.min(self.spec.tick * SECOND_RESCUE)
+        } else {
+            self.spec.rescue_after
+        }
+    }
+
+    fn has_stood(&self, socket: &Socket, patience: Duration) -> bool {
+        let since = |since: Tick| self.now.since(since) >= patience;
+        socket.still_since.is_some_and(since)
+    }
+
+    /// Who was rescued has turns again, to see whether it accepts.
+    fn begin_trials(&mut self) {
+        let now = self.now;
+        for worker in self.workers.iter_mut().filter(|it| it.is_admitted()) {
+            if let Pace::Silent { until } = worker.pace
+                && until <= now
+            {
+                worker.pace = Pace::OnTrial {
+                    until: now.after(TRIAL),
+                };
+                worker.may_fall_behind_at = now;
+                self.watch.begin(now);
+            }
+        }
+    }
+
+    /// Whether a withdrawn worker has nobody left.
+    fn drain(&mut self, id: WorkerId) {
+        let now = self.now;
+        let Some(worker) = self.worker(id) else {
+            return;
+        };
+        let socket = self.socket(worker.socket).cloned();
+        let waiting = socket.as_ref().map_or(0, |socket| socket.waiting);
+        let next = match worker.standing {
+            Standing::Withdrawing { until, seen_empty } => {
+                let seen_empty = if waiting == 0 { seen_empty + 1 } else { 0 };
+                if seen_empty >= DRAINED || until <= now {
+                    self.actions.push_back(Action::Withdrawn { worker: id });
+                    Standing::Left
+                } else {
+                    Standing::Withdrawing { until, seen_empty }
+                }
+            }
+            Standing::Left => {
+                let stands = |it: &Socket| self.has_stood(it, self.spec.rescue_after);
+                if !socket.as_ref().is_some_and(stands)
+                    || !self.workers.iter().any(Worker::keeps_up)
+                {
+                    return;
+                }
+                self.relieve_left(id);
+                return;
+            }
+            Standing::Starting | Standing::Admitted | Standing::Held | Standing::Deaf => return,
+        };
+        if let Some(worker) = self.worker_mut(id) {
+            worker.standing = next;
+        }
+    }
+
+    /// It accepts nobody any more, though it lives.
+    fn relieve_left(&mut self, id: WorkerId) {
+        let steering = self.spec.steering;
+        let Some(worker) = self.worker_mut(id) else {
+            return;
+        };
+        let socket = worker.socket;
+        match worker.relief {
+            Relief::HandOver if worker.pace != Pace::Rescuing => {
+                worker.pace = Pace::Rescuing;
+                self.actions
+                    .push_back(Action::Rescue { worker: id, socket });
+            }
+            Relief::Kill if steering == Steering::Program => worker.standing = Standing::Deaf,
+            // Nobody can be helped before its successor comes.
+            Relief::HandOver | Relief::Kill => {}
+        }
+    }
+
+    fn sight(&self) -> Sight {
+        let decides = |worker: &Worker| match worker.standing {
+            Standing::Withdrawing { .. } => true,
+            Standing::Admitted => worker.pace != Pace::Keeping && worker.pace != Pace::Hung,
+            Standing::Starting | Standing::Held | Standing::Left | Standing::Deaf => false,
+        };
+        let is_over = |socket: &Socket| socket.is_released && !self.has_worker(socket.id);
+        if self.workers.iter().any(decides) || self.sockets.iter().any(is_over) {
+            return Sight::Decision;
+        }
+        if self.sockets.iter().any(|socket| socket.waiting > 0) {
+            Sight::Queues
+        } else {
+            Sight::Nothing
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! From what is known to what is written, in an order in which nobody is lost.
+
+use super::message::{Action, SocketId, Weight};
+use super::rotation::Rotation;
+use super::spec::Steering;
+use super::turns::spread;
+use super::worker::{Socket, Standing, Worker};
+use crate::Slot;
+use crate::mutation::{self, Mutation};
+
+impl Rotation {
+    /// Asks for whatever has to be written after the last news.
+    pub(super) fn settle(&mut self) {
+        match self.spec.steering {
+            Steering::Program => self.settle_turns(),
+            // The kernel asks nobody.
+            Steering::Hash => self.settle_by_hash(),
+        }
+        self.look();
+    }
+
+    fn settle_turns(&mut self) {
+        let chosen = self.chosen();
+        if mutation::is(Mutation::PlaceLeftEarly) {
+            self.leave_places();
+        }
+        // A socket has to be at the index before its slot has a turn; the one that was there is
+        // replaced in the same moment.
+        for (socket, _) in &chosen {
+            self.enter(*socket);
+        }
+        let slots: Vec<(Slot, Weight)> = chosen
+            .iter()
+            .map(|(socket, weight)| (socket.slot, *weight))
+            .collect();
+        let turns = spread(&slots);
+        if !turns.is_empty() && turns != self.turns {
+            self.turns.clone_from(&turns);
+            self.actions.push_back(Action::Rotate { turns });
+        }
+        // Only now, when nobody has its turn there any more.
+        self.leave_places();
+        self.relieve_queues();
+    }
+
+    /// The sockets whose slots are to have turns, sorted by slot.
+    fn chosen(&self) -> Vec<(SocketId, Weight)> {
+        let of = |wanted: fn(&Worker) -> bool| {
+            let mut found: Vec<(SocketId, Weight)> = Vec::new();
+            // Of two of a slot the later one.
+            for worker in self.workers.iter().filter(|worker| wanted(worker)) {
+                match found.last_mut() {
+                    Some(last) if last.0.slot == worker.id.slot => {
+                        *last = (worker.socket, worker.weight);
+                    }
+                    Some(_) | None => found.push((worker.socket, worker.weight)),
+                }
+            }
+            found
+        };
+        if mutation::is(Mutation::TurnsUnready) {
+            return of(|worker| !worker.is_leaving());
+        }
+        let best = of(Worker::keeps_up);
+        if !best.is_empty() {
+            return best;
+        }
+        let slow = of(Worker::is_admitted);
+        if !slow.is_empty() {
+            return slow;
+        }
+        // Nobody is ready: connections wait for who will be. First where somebody is expected.
+        let expected = self.standing_places(|socket| self.is_expecting(socket));
+        if !expected.is_empty() {
+            return expected;
+        }
+        self.standing_places(|_| true)
+    }
+
+    /// Whether somebody will accept there, sooner or later.
+    fn is_expecting(&self, socket: &Socket) -> bool {
+        let mut workers = self.workers.iter().filter(|it| it.socket == socket.id);
+        let is_orphan = workers.clone().next().is_none();
+        if is_orphan {
+            !socket.is_released
+        } else {
+            workers.any(|worker| !worker.is_leaving())
+        }
+    }
+
+    /// For each slot a socket at which one may wait: the one at its index, else the newest.
+    fn standing_places(&self, wanted: impl Fn(&Socket) -> bool) -> Vec<(SocketId, Weight)> {
+        let mut found: Vec<&Socket> = Vec::new();
+        for socket in self.sockets.iter().filter(|socket| wanted(socket)) {
+            match found.last_mut() {
+                Some(last) if last.id.slot == socket.id.slot => {
+                    if !last.is_entered {
+                        *last = socket;
+                    }
+                }
+                Some(_) | None => found.push(socket),
+            }
+        }
+        let weight = |socket: &Socket| {
+            let worker = self.workers.iter().find(|it| it.socket == socket.id);
+            worker.map_or(Weight::ONE, |worker| worker.weight)
+        };
+        found
+            .into_iter()
+            .map(|socket| (socket.id, weight(socket)))
+            .collect()
+    }
+
+    fn enter(&mut self, id: SocketId) {
+        if self.socket(id).is_none_or(|socket| socket.is_entered) {
+            return;
+        }
+        for socket in self.sockets.iter_mut().filter(|it| it.id.slot == id.slot) {
+            socket.is_entered = socket.id == id;
+        }
+        self.actions.push_back(Action::Enter { socket: id });
+    }
+
+    /// Who is on the way out, or gone for good, has no index any more.
+    fn leave_places(&mut self) {
+        let leaves = |socket: &Socket| {
+            let has_turns =
+                self.turns.contains(&socket.id.slot) && !mutation::is(Mutation::PlaceLeftEarly);
+            let mut workers = self.workers.iter().filter(|it| it.socket == socket.id);
+            socket.is_entered && !has_turns && workers.all(Worker::is_leaving)
+        };
+        let leaving: Vec<SocketId> = self
+            .sockets
+            .iter()
+            .filter(|socket| leaves(socket))
+            .map(|socket| socket.id)
+            .collect();
+        for id in leaving {
+            if let Some(socket) = self.socket_mut(id) {
+                socket.is_entered = false;
+                self.actions.push_back(Action::Leave { slot: id.slot });
+            }
+        }
+    }
+
+    /// Who waits where nobody accepts goes to others, if there are any.
+    fn relieve_queues(&mut self) {
+        if !self.workers.iter().any(Worker::is_admitted) {
+            return;
+        }
+        let sockets: Vec<Socket> = self.sockets.clone();
+        for socket in sockets {
+            if self.has_turns(socket.id) {
+                continue;
+            }
+            let mut workers = self.workers.iter().filter(|it| it.socket == socket.id);
+            let is_orphan = workers.clone().next().is_none();
+            let is_deaf = workers.all(|worker| worker.standing == Standing::Deaf);
+            let has_successor = self
+                .workers
+                .iter()
+                .any(|it| it.is_admitted() && it.id.slot == socket.id.slot);
+            if is_orphan && (socket.is_released || has_successor) || !is_orphan && is_deaf {
+                self.drop_socket(socket.id);
+            } else if is_orphan && socket.seen_empty == 0 {
+                self.flush(socket.id);
+            }
+        }
+    }
+
+    /// Whether it stands at an index that has turns.
+    pub(super) fn has_turns(&self, id: SocketId) -> bool {
+        let is_entered = self.socket(id).is_some_and(|socket| socket.is_entered);
+        is_entered && self.turns.contains(&id.slot)
+    }
+
+    /// The shut down socket leaves its index by itself.
+    pub(super) fn flush(&mut self, id: SocketId) {
+        if let Some(socket) = self.socket_mut(id) {
+            socket.is_entered = false;
+            socket.waiting = 0;
+            socket.still_since = None;
+            // Until it was looked at again.
+            socket.seen_empty = 1;
+            self.actions.push_back(Action::Flush { socket: id });
+        }
+    }
+
+    /// Its workers, if any, know that it is over.
+    pub(super) fn drop_socket(&mut self, id: SocketId) {
+        self.sockets.retain(|socket| socket.id != id);
+        self.actions.push_back(Action::Retire { socket: id });
+    }
+
+    /// Nobody is moved. A socket that nobody needs any more goes when nobody waits there.
+    fn settle_by_hash(&mut self) {
+        let is_over = |socket: &Socket| {
+            let is_orphan = !self.has_worker(socket.id);
+            is_orphan && socket.is_released && socket.seen_empty > 1
+        };
+        let over: Vec<SocketId> = self
+            .sockets
+            .iter()
+            .filter(|socket| is_over(socket))
+            .map(|socket| socket.id)
+            .collect();
+        for id in over {
+            self.drop_socket(id);
+        }
+    }
+}

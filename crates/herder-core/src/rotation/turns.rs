@@ -1,0 +1,86 @@
+use super::message::Weight;
+use crate::Slot;
+
+/// The longest rotation.
+pub const MAX_TURNS: usize = 256;
+
+/// A rotation in which each slot has as many turns as its weight says, as evenly spread as possible. If
+/// that is too long, the weights shrink (not below 1), and slots beyond the limit have no turn.
+pub(super) fn spread(slots: &[(Slot, Weight)]) -> Vec<Slot> {
+    let slots = &slots[..slots.len().min(MAX_TURNS)];
+    let weights = shrunk(slots);
+    let total: i64 = weights.iter().sum();
+    // Each round, everybody gains its weight; the richest has its turn and pays for everybody.
+    let mut credit = vec![0_i64; slots.len()];
+    let mut turns = Vec::new();
+    for _ in 0..total {
+        for (credit, weight) in credit.iter_mut().zip(&weights) {
+            *credit += weight;
+        }
+        // The first of the richest, so that equals come in order.
+        let Some(richest) = (0..slots.len()).rev().max_by_key(|&index| credit[index]) else {
+            break;
+        };
+        credit[richest] -= total;
+        turns.push(slots[richest].0);
+    }
+    turns
+}
+
+/// Weights whose sum is at most the limit.
+fn shrunk(slots: &[(Slot, Weight)]) -> Vec<i64> {
+    let mut weights: Vec<i64> = slots
+        .iter()
+        .map(|(_, weight)| i64::from(weight.get()))
+        .collect();
+    if weights.iter().all(|weight| *weight == weights[0]) {
+        // Equal weights are one turn each, whatever they are.
+        weights.fill(1);
+    }
+    while weights.iter().sum::<i64>() > MAX_TURNS as i64 {
+        for weight in &mut weights {
+            *weight = (*weight / 2).max(1);
+        }
+    }
+    weights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(weights: &[u8]) -> Vec<(Slot, Weight)> {
+        let weight = |weight: u8| Weight::new(weight).expect("1 to 16");
+        (0..)
+            .zip(weights)
+            .map(|(slot, w)| (Slot(slot), weight(*w)))
+            .collect()
+    }
+
+    fn turns(weights: &[u8]) -> Vec<u16> {
+        spread(&slots(weights)).iter().map(|slot| slot.0).collect()
+    }
+
+    #[test]
+    fn equals_come_in_order_once() {
+        assert_eq!(turns(&[1, 1, 1]), [0, 1, 2]);
+        assert_eq!(turns(&[7, 7]), [0, 1]);
+        assert_eq!(turns(&[]), []);
+    }
+
+    #[test]
+    fn weights_are_turns_evenly_spread() {
+        assert_eq!(turns(&[2, 1]), [0, 1, 0]);
+        assert_eq!(turns(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn a_rotation_is_never_too_long_and_nobody_is_left_out() {
+        let mut many = vec![1; 100];
+        many.extend([16; 100]);
+        let turns = turns(&many);
+        assert!(turns.len() <= MAX_TURNS, "{}", turns.len());
+        assert!((0..200).all(|slot| turns.contains(&slot)));
+        assert_eq!(spread(&slots(&[1; 300])).len(), MAX_TURNS);
+    }
+}

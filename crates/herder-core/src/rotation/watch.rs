@@ -1,0 +1,114 @@
+//! When the queues are looked at.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::message::Action;
+use super::rotation::Rotation;
+use super::spec::RotationSpec;
+use crate::Tick;
+
+/// Whether the queues are looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Watch {
+    state: State,
+    /// How many turns had been taken at the last look.
+    turns: Option<u64>,
+    /// When something was different from the look before.
+    changed_at: Tick,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+enum State {
+    /// Nobody looks, and nobody was asked to tell of a reason to.
+    #[default]
+    Off,
+    /// Nobody looks before somebody waits.
+    Armed,
+    /// To look again then.
+    Looking { next: Tick },
+    /// The answer is awaited.
+    Asked,
+}
+
+/// How much there is to see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sight {
+    /// Nobody waits, and nobody's queue matters.
+    Nothing,
+    /// Somebody waits.
+    Queues,
+    /// A decision hangs on the next look.
+    Decision,
+}
+
+/// Where nothing moves, a look every so many ticks is enough.
+const SLOW: u32 = 10;
+
+impl Watch {
+    /// There is a reason to look.
+    pub(super) fn begin(&mut self, now: Tick) {
+        match self.state {
+            State::Off | State::Armed => {
+                self.state = State::Looking { next: now };
+                self.changed_at = now;
+            }
+            State::Looking { .. } | State::Asked => {}
+        }
+    }
+
+    pub(super) fn next_look(&self) -> Option<Tick> {
+        match self.state {
+            State::Looking { next } => Some(next),
+            State::Off | State::Armed | State::Asked => None,
+        }
+    }
+
+    /// Returns whether anybody took a turn since the last look.
+    pub(super) fn saw_turns(&mut self, turns: Option<u64>) -> bool {
+        std::mem::replace(&mut self.turns, turns) != turns
+    }
+
+    /// What a look has shown; `has_changed`: it was not the same as before.
+    pub(super) fn looked(
+        &mut self,
+        has_changed: bool,
+        sight: Sight,
+        now: Tick,
+        spec: &RotationSpec,
+    ) {
+        if has_changed {
+            self.changed_at = now;
+        }
+        let is_calm = now.since(self.changed_at) >= spec.idle_after;
+        let delay = match (is_calm, sight) {
+            (true, Sight::Nothing) => {
+                self.state = State::Off;
+                return;
+            }
+            (true, Sight::Queues) => spec.tick * SLOW,
+            (true, Sight::Decision) | (false, _) => spec.tick,
+        };
+        self.state = State::Looking {
+            next: now.after(delay.max(Duration::from_micros(1))),
+        };
+    }
+}
+
+impl Rotation {
+    /// Asks for a look, or to be told when there is a reason for one.
+    pub(super) fn look(&mut self) {
+        match self.watch.state {
+            State::Off if !self.sockets.is_empty() => {
+                self.watch.state = State::Armed;
+                self.actions.push_back(Action::Arm);
+            }
+            State::Looking { next } if next <= self.now => {
+                self.watch.state = State::Asked;
+                self.actions.push_back(Action::Sample);
+            }
+            State::Off | State::Armed | State::Looking { .. } | State::Asked => {}
+        }
+    }
+}

@@ -1,0 +1,132 @@
+use serde::{Deserialize, Serialize};
+
+use super::message::{Load, Relief, SocketId, Weight};
+use crate::{Tick, WorkerId};
+
+/// A worker as the rotation sees it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Worker {
+    pub(super) id: WorkerId,
+    pub(super) weight: Weight,
+    pub(super) relief: Relief,
+    pub(super) socket: SocketId,
+    pub(super) standing: Standing,
+    pub(super) pace: Pace,
+    pub(super) load: Load,
+    /// Not to be left out again before.
+    pub(super) may_fall_behind_at: Tick,
+    /// How often in a row it was tried in vain after a rescue.
+    pub(super) failed_trials: u32,
+}
+
+/// What the supervisor wants for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Standing {
+    /// It was never ready.
+    Starting,
+    Admitted,
+    Held,
+    /// `Withdrawn` is owed: when its queue was seen empty so often in a row, or then.
+    Withdrawing {
+        until: Tick,
+        seen_empty: u8,
+    },
+    /// `Withdrawn` was said, and it lives.
+    Left,
+    /// It accepts nobody any more.
+    Deaf,
+}
+
+/// Whether an admitted worker accepts as fast as others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) enum Pace {
+    Keeping,
+    /// As `Keeping`; it accepted nobody before, and this shows whether it does.
+    OnTrial {
+        until: Tick,
+    },
+    /// Others have its turns until it caught up.
+    Behind,
+    /// As `Behind`, and who waits there is being accepted in its stead.
+    Rescuing,
+    /// As `Behind`; who waited there was rescued, so that its empty queue shows nothing.
+    Silent {
+        until: Tick,
+    },
+    /// As `Behind`, and it was said to be hung.
+    Hung,
+}
+
+impl Worker {
+    /// Whether it is to have turns, as far as the supervisor is concerned.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.standing == Standing::Admitted
+    }
+
+    /// Whether it is to have turns.
+    pub(super) fn keeps_up(&self) -> bool {
+        self.is_admitted() && self.pace.keeps_up()
+    }
+
+    /// Whether it is on its way out.
+    pub(super) fn is_leaving(&self) -> bool {
+        match self.standing {
+            Standing::Starting | Standing::Admitted | Standing::Held => false,
+            Standing::Withdrawing { .. } | Standing::Left | Standing::Deaf => true,
+        }
+    }
+}
+
+impl Pace {
+    pub(super) fn keeps_up(self) -> bool {
+        match self {
+            Pace::Keeping | Pace::OnTrial { .. } => true,
+            Pace::Behind | Pace::Rescuing | Pace::Silent { .. } | Pace::Hung => false,
+        }
+    }
+}
+
+/// A listening socket.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Socket {
+    pub(super) id: SocketId,
+    /// Whether it stands at its slot's index.
+    pub(super) is_entered: bool,
+    /// Whether whoever had it last has left for good: no replacement is expected.
+    pub(super) is_released: bool,
+    /// How many waited there when it was looked at last.
+    pub(super) waiting: u32,
+    /// How often in a row it was seen empty.
+    pub(super) seen_empty: u8,
+    /// Since when somebody waits there and nobody was seen to be accepted.
+    pub(super) still_since: Option<Tick>,
+}
+
+impl Socket {
+    pub(super) fn new(id: SocketId) -> Socket {
+        Socket {
+            id,
+            is_entered: false,
+            is_released: false,
+            waiting: 0,
+            seen_empty: 0,
+            still_since: None,
+        }
+    }
+
+    /// What a look at the queue shows. Returns whether it has changed.
+    pub(super) fn saw(&mut self, waiting: u32, now: Tick) -> bool {
+        let was = std::mem::replace(&mut self.waiting, waiting);
+        if waiting == 0 {
+            self.seen_empty = self.seen_empty.saturating_add(1);
+            self.still_since = None;
+        } else {
+            self.seen_empty = 0;
+            // Fewer than before: somebody was accepted.
+            if waiting < was || self.still_since.is_none() {
+                self.still_since = Some(now);
+            }
+        }
+        was != waiting
+    }
+}

@@ -1,0 +1,164 @@
+//! Doing what the rotation asks for.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use herder_core::rotation::{Action, Event, Sample, SocketId};
+use herder_core::{Slot, Tick};
+use herder_sys::{fd, listener};
+
+use super::berth::Berth;
+use super::{Doors, Group, Notice};
+
+impl Group {
+    /// Tells the rotation, and does what it asks for, in its order.
+    ///
+    /// # Errors
+    ///
+    /// When a socket cannot be made. Everything else is told in a [`Notice`].
+    pub(super) fn handle(&mut self, event: Event, now: Tick) -> io::Result<()> {
+        self.rotation.handle(event, now);
+        self.act(now)
+    }
+
+    pub(super) fn act(&mut self, now: Tick) -> io::Result<()> {
+        let mut made = Ok(());
+        while let Some(action) = self.rotation.poll_action() {
+            match action {
+                Action::Make { socket } => made = made.and(self.make(socket)),
+                Action::Enter { socket } => self.enter(socket),
+                Action::Rotate { turns } => self.rotate(&turns),
+                Action::Leave { slot } => self.leave(slot),
+                Action::Retire { socket } => self.retire(socket),
+                Action::Flush { socket } => self.flush(socket),
+                Action::Arm => self.arm(),
+                Action::Sample => {
+                    let sample = self.sample();
+                    self.rotation.handle(Event::Sampled { sample }, now);
+                }
+                Action::Rescue { worker, .. } => self.notices.push(Notice::Rescue(worker)),
+                Action::Hung { worker } => self.notices.push(Notice::Hung(worker)),
+                Action::Withdrawn { worker } => self.notices.push(Notice::Withdrawn(worker)),
+                Action::Excluded { worker, waiting } => {
+                    self.notices.push(Notice::Excluded { worker, waiting });
+                }
+                Action::Readmitted { worker } => self.notices.push(Notice::Readmitted(worker)),
+            }
+        }
+        made
+    }
+
+    fn make(&mut self, id: SocketId) -> io::Result<()> {
+        let socket = listener::join(self.anchor.as_fd(), self.spec.backlog)?;
+        fd::set_blocking(socket.as_fd(), self.spec.blocking)?;
+        if let Some(steering) = &self.steering {
+            // The first brings the program to the group; for the others it is there already.
+            steering.attach(socket.as_fd())?;
+        }
+        self.berths.insert(id, Berth::new(socket, &self.epoll)?);
+        self.edition += 1;
+        Ok(())
+    }
+
+    fn enter(&mut self, id: SocketId) {
+        let (Some(steering), Some(berth)) = (&self.steering, self.berths.get(&id)) else {
+            return;
+        };
+        if let Err(error) = steering.enter(id.slot.0.into(), berth.as_fd()) {
+            self.fail(&format!("cannot give slot {} connections", id.slot), &error);
+        }
+    }
+
+    fn rotate(&mut self, turns: &[Slot]) {
+        let Some(steering) = &self.steering else {
+            return;
+        };
+        if self.doors == Doors::Closed {
+            return;
+        }
+        let places: Vec<u32> = turns.iter().map(|slot| slot.0.into()).collect();
+        if let Err(error) = steering.set_turns(&places) {
+            self.fail("cannot change whose turn it is", &error);
+        }
+    }
+
+    fn leave(&mut self, slot: Slot) {
+        let Some(steering) = &self.steering else {
+            return;
+        };
+        if let Err(error) = steering.leave(slot.0.into()) {
+            self.fail(&format!("cannot free the place of slot {slot}"), &error);
+        }
+    }
+
+    fn retire(&mut self, id: SocketId) {
+        let Some(berth) = self.berths.remove(&id) else {
+            return;
+        };
+        // It may have been shut down by a worker on its way out: then it was over before.
+        let _silent = listener::shut_down(berth.as_fd());
+        berth.leave(&self.epoll);
+        self.edition += 1;
+    }
+
+    fn flush(&mut self, id: SocketId) {
+        let Some(berth) = self.berths.get(&id) else {
+            return;
+        };
+        let _silent = listener::shut_down(berth.as_fd());
+        self.revive(id);
+    }
+
+    /// Lets a socket listen again that was shut down; it is at no place then.
+    fn revive(&mut self, id: SocketId) {
+        let Some(berth) = self.berths.get(&id) else {
+            return;
+        };
+        let mut revived = listener::listen_again(berth.as_fd(), self.spec.backlog);
+        if let Some(steering) = &self.steering {
+            revived = revived.and_then(|()| steering.attach(berth.as_fd()));
+        }
+        if let Err(error) = revived {
+            self.fail(&format!("cannot listen again for slot {}", id.slot), &error);
+        }
+    }
+
+    fn arm(&mut self) {
+        let armed = self.berths.values().try_for_each(|it| it.arm(&self.epoll));
+        if let Err(error) = armed {
+            self.fail("cannot watch its queues", &error);
+        }
+    }
+
+    fn sample(&mut self) -> Sample {
+        let mut sample = Sample {
+            turns: self.counts().map(|counts| counts.turns),
+            queues: Vec::with_capacity(self.berths.len()),
+        };
+        let mut silent = Vec::new();
+        for (id, berth) in &self.berths {
+            match listener::waiting_at(berth.as_fd()) {
+                Ok(Some(waiting)) => sample.queues.push((*id, waiting)),
+                Ok(None) => silent.push(*id),
+                // It is a TCP socket: it does not happen, and who is not known is not judged.
+                Err(_) => {}
+            }
+        }
+        for id in silent {
+            // A worker has shut down what it shares with us. Who waited has been moved, or is lost.
+            self.fail(
+                &format!(
+                    "was shut down by the worker of slot {}; it listens again",
+                    id.slot
+                ),
+                &io::ErrorKind::NotConnected.into(),
+            );
+            self.revive(id);
+            let places = self.rotation.turns().contains(&id.slot);
+            if places {
+                self.enter(id);
+            }
+        }
+        sample
+    }
+}
