@@ -221,6 +221,13 @@ impl Books {
         }
     }
 
+    /// As [`Books::save`], for what a daemon finds out by itself that does not know it: nobody waits for it.
+    fn jot(&mut self) {
+        if !self.actions.contains(&Do::Jot) {
+            self.actions.push_back(Do::Jot);
+        }
+    }
+
     fn note(&mut self, app: &str, event: &'static str, level: &'static str, message: String) {
         self.actions.push_back(Do::Note {
             app: app.to_owned(),

@@ -208,6 +208,9 @@ impl World {
                 assert!(self.courses[&course].2, "{course:?} closed without its end");
             }
             Do::Save => self.written = self.books.list(),
+            // It may be that the daemon dies first.
+            Do::Jot if self.dice.one_in(2) => {}
+            Do::Jot => self.written = self.books.list(),
             Do::WriteOrder { .. } | Do::Flush { .. } | Do::Note { .. } | Do::Leave => {}
             Do::Forget { name } => {
                 let id = self

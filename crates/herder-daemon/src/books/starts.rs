@@ -174,7 +174,7 @@ impl Books {
         entry.proven = true;
         let name = entry.name().to_owned();
         if !was_proven {
-            self.save();
+            self.jot();
         }
         let is_news = task.is_some() || !was_proven;
         let text = match &task {

@@ -213,7 +213,7 @@ impl Books {
                 entry.rest = rest;
                 entry.note = (rest == Rest::Ended).then(|| "it ended with the daemon".to_owned());
                 self.note(&name, "app_stopped", "info", format!("{name} was stopped"));
-                self.save();
+                self.jot();
                 let text = format!("stopped in {took} ms");
                 self.settle_all(&task.courses, &name, &Ok(text), now);
             }

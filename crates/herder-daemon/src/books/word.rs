@@ -193,8 +193,10 @@ pub(crate) enum Do {
     },
     /// That was the last word.
     Close { course: CourseId },
-    /// Write the list.
+    /// Write the list, before anything that follows from it.
     Save,
+    /// Write the list soon: what is new in it would be found out again.
+    Jot,
     /// Say what happened.
     Note {
         app: String,

@@ -1,7 +1,7 @@
 //! What the books want done.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use herder_api::control::Progress;
 use herder_api::herd::HerdOrder;
@@ -14,12 +14,19 @@ use super::keeper::{self, Found, Holders, Keeper};
 use crate::books::{AppId, CourseId, Do, End, News};
 use crate::lock::Mark;
 
+/// How long what can be found out again may wait until it is written: more may come.
+const JOT: Duration = Duration::from_millis(50);
+
 impl Shell {
     /// Does what the books want done, and what they want done after that. The list is written down before
-    /// anything follows from it.
+    /// anybody hears of it.
     pub(super) fn act(&mut self) {
         while self.act_once() {}
         self.holders = None;
+        if self.jot_at.is_some_and(|at| at <= Instant::now()) {
+            self.jot_at = None;
+            self.write_down();
+        }
     }
 
     fn act_once(&mut self) -> bool {
@@ -27,14 +34,31 @@ impl Shell {
         while let Some(action) = self.books.poll_action() {
             actions.push(action);
         }
+        let has_some = !actions.is_empty();
         if actions.contains(&Do::Save) {
+            // What is started may begin while the disk is waited for: a herd that no list knows is found by its
+            // order. (Where one is forgotten, another may have its name next.)
+            if !actions.iter().any(|it| matches!(it, Do::Forget { .. })) {
+                let launches = actions.extract_if(.., |it| matches!(it, Do::Launch { .. }));
+                let launches: Vec<Do> = launches.collect();
+                for launch in launches {
+                    self.perform(launch);
+                }
+            }
+            self.jot_at = None;
             self.write_down();
         }
-        let has_some = !actions.is_empty();
         for action in actions {
             self.perform(action);
         }
         has_some
+    }
+
+    /// Writes the list, if something of it is not written.
+    pub(super) fn finish_list(&mut self) {
+        if self.jot_at.take().is_some() {
+            self.write_down();
+        }
     }
 
     fn perform(&mut self, action: Do) {
@@ -70,6 +94,7 @@ impl Shell {
                 }
             }
             Do::Save => {}
+            Do::Jot => self.jot_at = self.jot_at.or_else(|| Some(Instant::now() + JOT)),
             Do::Note {
                 app,
                 event,

@@ -70,6 +70,8 @@ pub(crate) struct Shell {
     began: (Instant, u64),
     /// How it ends, once it does.
     leaving: Option<Mark>,
+    /// When the list is to be written, if something of it is not.
+    jot_at: Option<Instant>,
     /// When the herds of the list were not looked for yet.
     holders: Option<keeper::Holders>,
     service: service::Service,
@@ -106,6 +108,7 @@ impl Shell {
             upgrades: BTreeSet::new(),
             began: (Instant::now(), wall),
             leaving: None,
+            jot_at: None,
             holders: None,
             service: service::Service::default(),
         };
@@ -121,6 +124,7 @@ impl Shell {
             self.write_again();
             self.give_signs();
             if let Some(mark) = self.leaving {
+                self.finish_list();
                 sleep(LAST_WORDS).await;
                 return mark;
             }
@@ -148,6 +152,7 @@ impl Shell {
                 Some((id, life, news)) = self.inbox.1.recv() => self.hear(id, life, news),
                 Some(ask) = self.asks.recv(), if !looks => self.answer(ask),
                 Some(word) = self.words.recv() => self.hear_trigger(word),
+                () = until_moment(self.jot_at) => {}
                 () = until(timeout, now) => {
                     let now = self.now();
                     self.books.tick(now);
@@ -221,6 +226,14 @@ fn own_program() -> Result<Executable, Problem> {
 
 fn earlier(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     one.into_iter().chain(other).min()
+}
+
+/// Waits until then; for ever, if there is none.
+async fn until_moment(at: Option<Instant>) {
+    match at {
+        None => std::future::pending().await,
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+    }
 }
 
 /// Waits until a moment of the books; for ever, if there is none.
