@@ -2,14 +2,13 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use herder_api::Problem;
 use herder_api::problem::ProblemKind;
+use herder_sys::fd;
 use herder_sys::pidfd::PidFd;
 use herder_sys::process::{self, Executable, Launch};
 use herder_sys::signal::{Signal, SignalFd};
-use herder_sys::{fd, residence};
 use tokio::io::Interest;
 
 use crate::api::Door;
@@ -31,9 +30,6 @@ pub(crate) const SIGNALS: [Signal; 6] = [
     Signal::User1,
     Signal::User2,
 ];
-
-/// When its beginning is over: whoever has started it has had the time to ask for what it was started for.
-const BEGINNING: Duration = Duration::from_secs(2);
 
 /// Runs it. The lock is stdin, and stdout is the guard.
 pub(crate) fn run(settings: &Settings, managed: Option<Managed>) -> u8 {
@@ -106,7 +102,6 @@ async fn serve(
     });
     let signs = hand_over_stdout(guarded.managed);
     shell.tell_guard(signs, guarded.managed);
-    tokio::spawn(rest());
     let watching = keep_guarded(guarded);
     let mark = tokio::select! {
         mark = shell.run(&signals) => mark,
@@ -115,12 +110,6 @@ async fn serve(
     // The books are closed: streams are told to their end.
     drop(serving.await);
     Ok(mark)
-}
-
-/// After its beginning it mostly waits, and needs little of what that needed.
-async fn rest() {
-    tokio::time::sleep(BEGINNING).await;
-    residence::give_back();
 }
 
 /// One line for the guard.

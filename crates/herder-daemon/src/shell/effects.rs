@@ -7,10 +7,10 @@ use herder_api::control::Progress;
 use herder_api::herd::HerdOrder;
 use tokio::sync::mpsc;
 
-use super::Shell;
 use super::files;
 use super::herd::{Life, Order, follow};
 use super::keeper::{self, Found, Holders, Keeper};
+use super::{BUSY, Shell};
 use crate::books::{AppId, CourseId, Do, End, News};
 use crate::lock::Mark;
 
@@ -88,6 +88,7 @@ impl Shell {
             }
             Do::Tell { course, progress } => self.tell(course, progress),
             Do::Close { course } => {
+                self.rest_at = Some(Instant::now() + BUSY);
                 self.streams.remove(&course);
                 if self.upgrades.remove(&course) {
                     self.leaving = Some(Mark::Upgrade);

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use herder_api::Problem;
 use herder_api::control::Progress;
 use herder_sys::process::Executable;
+use herder_sys::residence;
 use herder_sys::signal::{Signal, SignalFd};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
@@ -50,6 +51,9 @@ const TURN: usize = 256;
 /// How long a daemon that leaves waits for streams to be read.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
+/// For how long there may be more to do after something was done.
+pub(super) const BUSY: Duration = Duration::from_secs(2);
+
 /// The daemon proper.
 pub(crate) struct Shell {
     books: Books,
@@ -72,6 +76,8 @@ pub(crate) struct Shell {
     leaving: Option<Mark>,
     /// When the list is to be written, if something of it is not.
     jot_at: Option<Instant>,
+    /// When what it has done lately is over. From then on it mostly waits, and needs little memory for that.
+    rest_at: Option<Instant>,
     /// When the herds of the list were not looked for yet.
     holders: Option<keeper::Holders>,
     service: service::Service,
@@ -109,6 +115,7 @@ impl Shell {
             began: (Instant::now(), wall),
             leaving: None,
             jot_at: None,
+            rest_at: Some(Instant::now() + BUSY),
             holders: None,
             service: service::Service::default(),
         };
@@ -153,6 +160,10 @@ impl Shell {
                 Some(ask) = self.asks.recv(), if !looks => self.answer(ask),
                 Some(word) = self.words.recv() => self.hear_trigger(word),
                 () = until_moment(self.jot_at) => {}
+                () = until_moment(self.rest_at) => {
+                    self.rest_at = None;
+                    residence::give_back();
+                }
                 () = until(timeout, now) => {
                     let now = self.now();
                     self.books.tick(now);
