@@ -1,16 +1,18 @@
 //! Books, and herds that live, fail and die as they like: whatever happens, in whatever order, some
 //! things hold; and when nothing fails any more, everything comes to its end.
 
+mod parts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use herder_api::App;
 use herder_api::control::Progress;
-use herder_api::herd::{HerdAnswer, HerdRequest};
-use herder_api::status::{HerdStatus, SlotStatus, Verdict, WorkerStatus};
+use herder_api::herd::{HerdAnswer, HerdOrder, HerdRequest};
+use herder_api::status::Verdict;
 
 use super::entry::{Pace, Phase};
 use super::word::{AppId, CourseId, Definition, Do, End, News, Now, Todo};
-use super::{Books, Places, Rest};
+use super::{Books, Rest};
+use parts::{Random, definition, empty, status};
 
 /// How many histories are played (HERDER_SEEDS = so many), and how long each is.
 const SEEDS: u64 = 60;
@@ -25,30 +27,12 @@ const APPS: [(&str, &[&str]); 5] = [
     ("job", &[]),
 ];
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    fn place(&mut self, length: usize) -> usize {
-        let place = self.below(u64::try_from(length).expect("short lists"));
-        usize::try_from(place).expect("a place in one")
-    }
-
-    fn one_in(&mut self, many: u64) -> bool {
-        self.below(many) == 0
-    }
-}
-
 /// A herd whose keeper lives.
 #[derive(Debug)]
 struct Herd {
     life: u64,
+    /// What it was started from.
+    order: Box<HerdOrder>,
     /// Whether the daemon that lives now is connected with it.
     connected: bool,
     is_ready: bool,
@@ -72,47 +56,6 @@ struct World {
     verdicts: u64,
 }
 
-fn definition(name: &str, needs: &[&str]) -> Definition {
-    let app = App {
-        name: name.to_owned(),
-        script: Some("/srv/app.js".into()),
-        depends_on: needs.iter().map(|name| (*name).to_owned()).collect(),
-        ..App::default()
-    };
-    Definition {
-        app,
-        inherited: BTreeMap::new(),
-        profile: None,
-        source: None,
-    }
-}
-
-fn status(workers: u16, is_ready: bool) -> Box<HerdStatus> {
-    let phase = if is_ready { "ready" } else { "starting" };
-    let slot = |slot| SlotStatus {
-        slot,
-        workers: vec![WorkerStatus {
-            pid: 1,
-            phase: phase.to_owned(),
-            ..WorkerStatus::default()
-        }],
-        ..SlotStatus::default()
-    };
-    Box::new(HerdStatus {
-        wanted: workers,
-        slots: (0..workers).map(slot).collect(),
-        ..HerdStatus::default()
-    })
-}
-
-fn empty() -> Books {
-    let places = Places {
-        run: "/run".into(),
-        logs: "/logs".into(),
-    };
-    Books::new(places, 2, "boot".to_owned())
-}
-
 impl World {
     fn new(seed: u64) -> World {
         let books = empty();
@@ -130,9 +73,29 @@ impl World {
         }
     }
 
+    /// As the daemon does it: what is started need not wait for the list. It may die in between.
     fn act(&mut self) {
-        while let Some(action) = self.books.poll_action() {
-            self.perform(action);
+        loop {
+            let mut actions: Vec<Do> = std::iter::from_fn(|| self.books.poll_action()).collect();
+            if actions.is_empty() {
+                return;
+            }
+            let saves = actions.contains(&Do::Save);
+            if saves && !actions.iter().any(|it| matches!(it, Do::Forget { .. })) {
+                let launches = actions.extract_if(.., |it| matches!(it, Do::Launch { .. }));
+                let launches: Vec<Do> = launches.collect();
+                let has_some = !launches.is_empty();
+                for launch in launches {
+                    self.perform(launch);
+                }
+                if has_some && self.faults && self.dice.one_in(10) {
+                    self.new_daemon();
+                    continue;
+                }
+            }
+            for action in actions {
+                self.perform(action);
+            }
         }
     }
 
@@ -167,6 +130,7 @@ impl World {
                     id,
                     Herd {
                         life,
+                        order,
                         connected: false,
                         is_ready: false,
                         is_told_to_end: false,
@@ -417,7 +381,27 @@ impl World {
         }
         books.restore(self.written.clone(), self.now);
         self.books = books;
+        self.find_strangers();
         // Lives begin anew, and so do their numbers.
+    }
+
+    /// Herds that no list knows are found by their orders. Numbers may have changed with it.
+    fn find_strangers(&mut self) {
+        for (_, herd) in std::mem::take(&mut self.herds) {
+            let name = &herd.order.app.name;
+            if self.books.by_name(name).is_none() {
+                let found = Definition {
+                    app: herd.order.app.clone(),
+                    inherited: herd.order.inherited.clone(),
+                    profile: herd.order.profile.clone(),
+                    source: None,
+                };
+                self.books.find(found, self.now);
+            }
+            let id = self.books.by_name(name).expect("it was found");
+            let before = self.herds.insert(id, herd);
+            assert!(before.is_none(), "two herds of {id}");
+        }
     }
 
     fn check(&self) {
