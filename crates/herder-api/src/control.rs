@@ -43,6 +43,10 @@ pub struct Start {
     /// What happens with those whose names are in the list.
     #[serde(default)]
     pub known: Known,
+    /// The files that define them, by their names, as [`Apply::source`] has it: one that is not in its
+    /// file any more is deleted when that is applied.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, std::path::PathBuf>,
 }
 
 /// What happens with an app that is in the list when it is started.
@@ -146,6 +150,9 @@ pub struct Apply {
     /// Where the definitions come from: apps that came from there and are gone are deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<std::path::PathBuf>,
+    /// Whether these are not all that stand there: then none is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
     /// The plan that was shown, for `POST /v1/apply`: if it is another one by now, nothing is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
@@ -317,8 +324,10 @@ pub struct Incident {
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Reason {
-    /// It ended by itself, with a status.
+    /// It ended by itself, with a status that nobody meant.
     Crash,
+    /// It ended by itself, as it was to: with 0, or with one of its `stop_exit_codes`.
+    Done,
     /// Somebody else's signal ended it.
     Signal,
     /// The kernel had no memory.
@@ -375,6 +384,7 @@ impl Reason {
     pub fn name(self) -> &'static str {
         match self {
             Reason::Crash => "crash",
+            Reason::Done => "done",
             Reason::Signal => "signal",
             Reason::OutOfMemory => "out_of_memory",
             Reason::Watchdog => "watchdog",

@@ -69,13 +69,15 @@ fn wanted(args: &Args, context: &Context) -> Result<Apply, Failure> {
         None => default_file()?.ok_or_else(super::check::no_file)?,
     };
     let loaded = load(context, &path, &args.file)?;
-    // What was left out by --only is not gone, and stdin is not the same file twice.
-    let whole = args.file.only.is_empty() && path.as_os_str() != STDIN;
+    // Stdin is not the same file twice.
+    let is_file = path.as_os_str() != STDIN;
     Ok(Apply {
         apps: loaded.apps,
         environment: environment(),
         profile: args.file.env.clone(),
-        source: whole.then_some(loaded.source),
+        source: is_file.then_some(loaded.source),
+        // What was left out by --only is not gone.
+        partial: !args.file.only.is_empty(),
         fingerprint: None,
     })
 }

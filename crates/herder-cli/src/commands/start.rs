@@ -12,7 +12,7 @@ use super::context::{Context, directory, environment};
 use super::failure::by_option;
 use super::options::{Program, Settings, changed};
 use super::outcome::{act, action, follow, show_list};
-use super::targets::{FileArgs, default_file, is_file, load};
+use super::targets::{Defined, FileArgs, default_file, is_file, load};
 use super::{Failure, Outcome};
 
 const AFTER_HELP: &str = "\
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     force: bool,
 
-    /// An app that is known gets the environment of this shell.
+    /// An app that is known gets the environment of this shell. One that runs is reloaded for it.
     #[arg(short = 'a', long)]
     update_env: bool,
 
@@ -112,16 +112,19 @@ async fn started(args: Args, context: &Context) -> Result<Vec<String>, Failure> 
     let settings = args.settings.table()?;
     // Everything is read before anything is started.
     let of_files = of_files(&args, &asked.files, &settings, context)?;
-    let of_programs = programs(&args, &asked.programs, &settings)?;
+    let of_programs = Defined {
+        apps: programs(&args, &asked.programs, &settings)?,
+        ..Defined::default()
+    };
     let known = if args.force {
         Known::Restart
     } else {
         Known::Refuse
     };
     let mut names = asked.names.clone();
-    for (apps, known) in [(of_files, Known::Restart), (of_programs, known)] {
-        names.extend(apps.iter().map(|app| app.name.clone()));
-        start(context, apps, known, args.file.env.clone()).await?;
+    for (defined, known) in [(of_files, Known::Restart), (of_programs, known)] {
+        names.extend(defined.apps.iter().map(|app| app.name.clone()));
+        start(context, defined, known, args.file.env.clone()).await?;
     }
     if !asked.names.is_empty() {
         let mut again = action(Verb::Start, asked.names);
@@ -135,18 +138,19 @@ async fn started(args: Args, context: &Context) -> Result<Vec<String>, Failure> 
 
 async fn start(
     context: &Context,
-    apps: Vec<App>,
+    defined: Defined,
     known: Known,
     profile: Option<String>,
 ) -> Outcome {
-    if apps.is_empty() {
+    if defined.apps.is_empty() {
         return Ok(());
     }
     let start = Start {
-        apps,
+        apps: defined.apps,
         environment: environment(),
         profile,
         known,
+        sources: defined.sources,
     };
     follow(context, context.client().start(&start).await?).await
 }
@@ -214,7 +218,7 @@ fn of_files(
     files: &[PathBuf],
     settings: &Map<String, Value>,
     context: &Context,
-) -> Result<Vec<App>, Failure> {
+) -> Result<Defined, Failure> {
     if let (false, Some(option)) = (files.is_empty(), args.program.option_for_programs()) {
         let message = "A file says this of its apps itself.";
         let problem = Problem::new(ProblemKind::Invalid, message).place(option);
@@ -222,13 +226,14 @@ fn of_files(
             .hint("leave the option out, or change the file")
             .into());
     }
-    let mut apps = Vec::new();
+    let mut defined = Defined::default();
     for file in files {
-        for app in load(context, file, &args.file)?.apps {
-            apps.push(finished(&app, settings)?);
-        }
+        defined.add(load(context, file, &args.file)?);
     }
-    Ok(apps)
+    for app in &mut defined.apps {
+        *app = finished(app, settings)?;
+    }
+    Ok(defined)
 }
 
 /// The apps of programs, with the options' settings.

@@ -1,5 +1,6 @@
 //! What a verb is done with: apps of the list, or all those of a file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use herder_api::App;
@@ -68,11 +69,35 @@ pub(crate) fn is_file(word: &str) -> bool {
     word == STDIN || (herder_config::is_config(path) && (path.exists() || word.contains('/')))
 }
 
-/// Reads a file, and says what is strange about it.
+/// Reads a file, and says what is strange about it. However the file is named, its source is the same.
 pub(crate) fn load(context: &Context, path: &Path, args: &FileArgs) -> Result<Loaded, Failure> {
-    let loaded = herder_config::load(path, &args.options())?;
+    let mut loaded = herder_config::load(path, &args.options())?;
     context.warn(&loaded.warnings);
+    if loaded.source.as_os_str() != STDIN
+        && let Ok(source) = loaded.source.canonicalize()
+    {
+        loaded.source = source;
+    }
     Ok(loaded)
+}
+
+/// What files define.
+#[derive(Debug, Default)]
+pub(crate) struct Defined {
+    pub(crate) apps: Vec<App>,
+    /// Which file each of them stands in, by its name. What came by stdin stands in none.
+    pub(crate) sources: BTreeMap<String, PathBuf>,
+}
+
+impl Defined {
+    pub(crate) fn add(&mut self, loaded: Loaded) {
+        if loaded.source.as_os_str() != STDIN {
+            let names = loaded.apps.iter().map(|app| app.name.clone());
+            let sources = names.map(|name| (name, loaded.source.clone()));
+            self.sources.extend(sources);
+        }
+        self.apps.extend(loaded.apps);
+    }
 }
 
 /// The names: those of a file's apps in place of the file.
@@ -140,15 +165,16 @@ pub(crate) async fn start_files(
     args: &FileArgs,
     known: Known,
 ) -> Outcome {
-    let mut apps = Vec::new();
+    let mut defined = Defined::default();
     for file in files {
-        apps.extend(load(context, file, args)?.apps);
+        defined.add(load(context, file, args)?);
     }
     let start = Start {
-        apps,
+        apps: defined.apps,
         environment: environment(),
         profile: args.env.clone(),
         known,
+        sources: defined.sources,
     };
     follow(context, context.client().start(&start).await?).await
 }

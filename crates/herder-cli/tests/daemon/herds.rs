@@ -5,7 +5,7 @@ use herder_api::control::{Known, Progress, ScaleTo, Verb};
 use herder_api::problem::ProblemKind;
 use herder_api::status::AppPhase;
 
-use super::kit::{Place, action, attempt, idle, lives, pids, script};
+use super::kit::{Place, action, attempt, idle, kill, lives, pids, script};
 
 #[test]
 fn an_app_is_started_stopped_restarted_and_deleted() {
@@ -52,6 +52,8 @@ fn r12_a_first_start_that_fails_says_why_and_is_not_repeated() {
     let place = Place::new("broken");
     place.daemon();
     let mut app = script("web", "echo no database >&2; exit 7");
+    // However slow the machine is, it does not live for so long.
+    app.ready_after = Some(herder_api::units::Period::secs(20));
     app.max_restarts = Some(1);
     app.restart_delay = Some(herder_api::app::Delay::Fixed(
         herder_api::units::Period::millis(10),
@@ -271,6 +273,7 @@ fn r54_names_that_are_no_names_are_refused() {
             environment: super::kit::environment(),
             profile: None,
             known: Known::Refuse,
+            sources: std::collections::BTreeMap::new(),
         };
         let refused = place.wait(async { place.client().start(&start).await.err() });
         let error = refused.unwrap_or_else(|| panic!("{name:?} was taken"));
@@ -285,4 +288,65 @@ fn r54_names_that_are_no_names_are_refused() {
             .wait(async { place.client().apps(&[]).await.unwrap() })
             .is_empty()
     );
+}
+
+#[test]
+fn an_app_that_runs_is_reloaded_with_the_environment_that_it_is_started_with_again() {
+    let place = Place::new("again");
+    place.daemon();
+    let mut web = script("web", "echo \"mark=$MARK\"; exec sleep 1000");
+    web.logs.format = herder_api::app::LogFormat::Raw;
+    place.start(&[web]).done("web");
+    let first = pids(&place.app("web"));
+    let mut again = action(Verb::Start, "web");
+    let mut environment = super::kit::environment();
+    environment.insert("MARK".to_owned(), "new".to_owned());
+    again.environment = Some(environment);
+    let told = place.told(async { place.client().act(&again).await });
+    assert!(told.done("web").contains("generation 2 serves"), "{told:?}");
+    assert_ne!(pids(&place.app("web")), first);
+    let log = || std::fs::read_to_string(place.home().join("logs/web-out.log")).unwrap();
+    attempt(|| log().contains("mark=new\n").then_some(())).expect("it is in its environment");
+    // The same once more is nothing new.
+    let told = place.told(async { place.client().act(&again).await });
+    assert_eq!(told.done("web"), "it runs already");
+}
+
+#[test]
+fn a_reload_that_is_refused_leaves_the_definition_that_held() {
+    let place = Place::new("refused");
+    place.daemon();
+    place.start(&[idle("web")]).done("web");
+    let order = place.home().join("state/herds/web.json");
+    let before = std::fs::read_to_string(&order).unwrap();
+    let mut reload = action(Verb::Reload, "web");
+    let broken = serde_json::json!(["sh", "-c", "exit 7"]);
+    reload.settings.insert("command".to_owned(), broken);
+    reload
+        .settings
+        .insert("ready_after".to_owned(), "20s".into());
+    let told = place.told(async { place.client().act(&reload).await });
+    let problem = told.failed("web");
+    assert!(problem.message.contains("rolled back"), "{problem:?}");
+    assert_eq!(std::fs::read_to_string(&order).unwrap(), before);
+    // The next master, the next keeper and the next daemon find it so.
+    let herd = place.app("web").herd.unwrap();
+    kill(herd.master);
+    let next = place.until("web", |status| {
+        let master = status.herd.as_ref().map(|herd| herd.master);
+        status.phase == AppPhase::Online && master.is_some_and(|it| it != herd.master)
+    });
+    let pid = pids(&next)[0];
+    kill(pid);
+    let again = place.until("web", |status| {
+        status.phase == AppPhase::Online && pids(status).first().is_some_and(|it| *it != pid)
+    });
+    let herd = again.herd.clone().unwrap();
+    place.kill_daemon();
+    kill(herd.keeper);
+    kill(herd.master);
+    pids(&again).into_iter().for_each(kill);
+    place.daemon();
+    place.until_phase("web", AppPhase::Online);
+    assert_eq!(std::fs::read_to_string(&order).unwrap(), before);
 }

@@ -133,6 +133,7 @@ impl Place {
             environment: environment(),
             profile: None,
             known,
+            sources: BTreeMap::new(),
         };
         self.told(async { self.client().start(&start).await })
     }

@@ -5,7 +5,7 @@ use std::fs;
 
 use herder_api::App;
 use herder_api::app::Scalar;
-use herder_api::control::{Apply, Progress, StepKind, StopDaemon, Verb};
+use herder_api::control::{Apply, Known, Progress, Start, StepKind, StopDaemon, Verb};
 use herder_api::problem::ProblemKind;
 use herder_api::status::AppPhase;
 
@@ -17,6 +17,7 @@ fn applied(apps: &[App]) -> Apply {
         environment: environment(),
         profile: None,
         source: Some("/srv/herder.toml".into()),
+        partial: false,
         fingerprint: None,
     }
 }
@@ -88,6 +89,37 @@ fn a_file_is_applied_and_only_what_differs_is_touched() {
     assert_eq!(pids(&place.app("api")), before);
     assert_eq!(place.app("api").namespace, "back");
     assert_eq!(place.app("new").phase, AppPhase::Online);
+}
+
+#[test]
+fn what_was_started_from_a_file_is_deleted_when_it_is_not_in_it_any_more() {
+    let place = Place::new("sources");
+    place.daemon();
+    let file = std::path::PathBuf::from("/srv/herder.toml");
+    let start = Start {
+        apps: vec![idle("web"), idle("old"), idle("own")],
+        environment: environment(),
+        profile: None,
+        known: Known::Refuse,
+        sources: ["web", "old"]
+            .map(|name| (name.to_owned(), file.clone()))
+            .into(),
+    };
+    place.told(async { place.client().start(&start).await });
+    // Started again without a file, it is still that file's.
+    place
+        .start_known(&[idle("old")], Known::Restart)
+        .done("old");
+    place.kill_daemon();
+    place.daemon();
+    let mut part = applied(&[idle("web")]);
+    part.partial = true;
+    assert_eq!(steps(&place, &part), [("web".to_owned(), StepKind::Keep)]);
+    let whole = applied(&[idle("web")]);
+    let told = place.told(async { place.client().apply(&whole).await });
+    told.done("old");
+    assert!(place.find("old").is_none());
+    assert!(place.find("own").is_some(), "no file has it");
 }
 
 #[test]
@@ -225,6 +257,30 @@ fn who_changes_a_list_that_cannot_be_written_is_told_and_it_is_written_later() {
     place.until_phase("web", AppPhase::Stopped);
     let told = place.act(Verb::Start, "web");
     assert!(!told.0.iter().any(is_warning), "{told:?}");
+}
+
+#[test]
+fn an_app_that_was_started_before_the_list_was_written_is_found_by_the_next_daemon() {
+    let place = Place::new("unlisted");
+    place.daemon();
+    place.start(&[idle("web")]).done("web");
+    // From here on the daemon is as one that dies before it has written the list.
+    let obstacle = place.home().join("state/.apps.json.new");
+    fs::create_dir(&obstacle).unwrap();
+    place.start(&[idle("late")]).done("late");
+    place.act(Verb::Stop { now: false }, "web").done("web");
+    place.act(Verb::Start, "web").done("web");
+    let before = [pids(&place.app("web")), pids(&place.app("late"))];
+    place.kill_daemon();
+    fs::remove_dir(&obstacle).unwrap();
+    let list = fs::read_to_string(place.home().join("state/apps.json")).unwrap();
+    assert!(!list.contains("late"), "{list}");
+    place.daemon();
+    let after = [pids(&place.app("web")), pids(&place.app("late"))];
+    assert_eq!(after, before, "they go on, and there is one of each");
+    let written = || fs::read_to_string(place.home().join("state/apps.json")).unwrap();
+    attempt(|| written().contains("late").then_some(())).expect("it is in the list from now on");
+    place.act(Verb::Delete, "late").done("late");
 }
 
 #[test]

@@ -75,6 +75,7 @@ fn circles_and_strangers_are_refused_before_anything_is_done() {
             environment: environment(),
             profile: None,
             known: herder_api::control::Known::Refuse,
+            sources: std::collections::BTreeMap::new(),
         };
         let error = place.wait(async { place.client().start(&start).await.err().unwrap() });
         assert_eq!(error.problem().kind, ProblemKind::Invalid);
@@ -123,6 +124,7 @@ fn whoever_is_busy_says_so_and_a_stop_goes_before_a_start() {
         environment: environment(),
         profile: None,
         known: herder_api::control::Known::Refuse,
+        sources: std::collections::BTreeMap::new(),
     };
     place.wait(async {
         let client = place.client();

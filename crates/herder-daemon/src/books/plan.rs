@@ -55,12 +55,17 @@ impl Books {
             {
                 next.inherited.clone_from(&entry.definition.inherited);
             }
+            if let Some(entry) = known
+                && next.source.is_none()
+            {
+                next.source.clone_from(&entry.definition.source);
+            }
             found.push((step, changes, known.map(|it| it.id), Some(next)));
         }
         let names: BTreeSet<&str> = apply.apps.iter().map(|app| app.name.as_str()).collect();
         for entry in self.entries.values() {
             let came_from_there = apply.source.is_some() && entry.definition.source == apply.source;
-            if came_from_there && !names.contains(entry.name()) {
+            if came_from_there && !apply.partial && !names.contains(entry.name()) {
                 found.push((StepKind::Delete, Vec::new(), Some(entry.id), None));
             }
         }

@@ -27,12 +27,12 @@ impl Shell {
         let now = self.now();
         let mut stage = Vec::new();
         for app in start.apps {
-            let autostarts = app.autostart;
+            let (autostarts, name) = (app.autostart, app.name.clone());
             let definition = Definition {
                 app,
                 inherited: start.environment.clone(),
                 profile: start.profile.clone(),
-                source: None,
+                source: start.sources.get(&name).cloned(),
             };
             let known = self.books.by_name(&definition.app.name);
             let id = known.unwrap_or_else(|| self.books.add(definition.clone(), now));
@@ -49,8 +49,11 @@ impl Shell {
         Ok(stage)
     }
 
+    /// One that is started without a file is still what that file started.
     fn keeping_source(&self, id: AppId, mut definition: Definition) -> Box<Definition> {
-        if let Some(entry) = self.books.entry(id) {
+        if definition.source.is_none()
+            && let Some(entry) = self.books.entry(id)
+        {
             definition.source.clone_from(&entry.definition.source);
         }
         Box::new(definition)
@@ -172,8 +175,11 @@ impl Shell {
     fn todo(&self, id: AppId, verb: &Verb, next: Option<Box<Definition>>) -> Result<Todo, Problem> {
         Ok(match verb {
             Verb::Start => match (next, self.books.entry(id)) {
-                (Some(next), Some(entry)) if !entry.has_herd() => Todo::Restart(Some(next)),
-                _ => Todo::Start,
+                (Some(next), Some(entry)) if entry.definition == *next => Todo::Start,
+                // What runs gets what is new, and loses nothing by it.
+                (Some(next), Some(entry)) if entry.has_herd() => Todo::Reload(Some(next)),
+                (Some(next), _) => Todo::Restart(Some(next)),
+                (None, _) => Todo::Start,
             },
             Verb::Stop { now: true } => Todo::Stop(Pace::AtOnce),
             Verb::Stop { now: false } => Todo::Stop(Pace::InOrder),
