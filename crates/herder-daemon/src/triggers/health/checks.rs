@@ -66,6 +66,8 @@ pub(in crate::triggers) struct Checks {
     /// When the next check is; whether one is under way.
     next: u64,
     asks: bool,
+    /// Whether the one that is under way was begun before what serves now.
+    is_outdated: bool,
     cure: Option<Cure>,
     /// Whether something else went on with the herd when somebody looked last.
     busy: bool,
@@ -104,6 +106,7 @@ impl Checks {
             healthy: None,
             next: now,
             asks: false,
+            is_outdated: false,
             cure: None,
             busy: false,
             cure_from: 0,
@@ -120,6 +123,9 @@ impl Checks {
     /// What is to be done now.
     pub(in crate::triggers) fn poll(&mut self, herd: Herd<'_>, now: u64) -> Vec<Act> {
         let mut acts = Vec::new();
+        if self.busy && !herd.busy && self.cure.is_none() {
+            self.begin_anew(now);
+        }
         self.busy = herd.busy;
         if self.cure.is_none() && self.is_to_be_cured() && !herd.busy && now >= self.cure_from {
             self.begin_cure(herd, &mut acts, now);
@@ -143,7 +149,8 @@ impl Checks {
         now: u64,
     ) -> Vec<Act> {
         self.asks = false;
-        if self.cure.is_some() {
+        let is_outdated = std::mem::take(&mut self.is_outdated);
+        if self.cure.is_some() || is_outdated {
             // It was asked before, and says nothing of those that are there now.
             return Vec::new();
         }
@@ -179,7 +186,7 @@ impl Checks {
         let what = if left > 0 {
             format!("its workers were replaced just before, and are again in {left} s")
         } else if herd.busy {
-            "its workers are replaced when it has been reloaded".to_owned()
+            "it is just being changed, and is looked at again after that".to_owned()
         } else {
             "its workers are replaced".to_owned()
         };
@@ -240,10 +247,17 @@ impl Checks {
             }
         }
         self.cure = None;
+        self.begin_anew(now);
+    }
+
+    /// Others serve now, of whom nothing is known: they have their time to begin, and what was found of
+    /// those before them ends none of them.
+    fn begin_anew(&mut self, now: u64) {
         self.proven = false;
         self.row = 0;
         self.counts_from = now.saturating_add(self.start_period);
         self.next = now;
+        self.is_outdated = self.asks;
     }
 
     /// When [`Checks::poll`] is wanted next, if the herd says nothing until then.

@@ -249,8 +249,53 @@ fn during_a_reload_nobody_is_replaced() {
     }
     assert_eq!(world.checks.healthy(), Some(false));
     assert!(world.failed.is_empty());
-    assert!(world.told[0].1.ends_with("when it has been reloaded"));
+    assert!(world.told[0].1.ends_with("looked at again after that"));
+    // Those that serve now are others. They have their time to begin, and are ended only for what
+    // they do themselves.
     world.busy = false;
-    world.run(81);
-    assert_eq!(world.failed.len(), 1);
+    world.run(99);
+    assert!(world.failed.is_empty(), "{:?}", world.failed);
+    world.run(115);
+    assert_eq!(world.failed, [(109, 0)]);
+}
+
+#[test]
+fn who_gets_well_by_a_reload_is_left_alone() {
+    let mut world = World::new(&health(), 2);
+    world.run(42);
+    (world.works, world.busy) = (false, true);
+    for second in 43..70 {
+        world.now = second * 1000;
+        world.step();
+    }
+    assert_eq!(world.checks.healthy(), Some(false));
+    (world.works, world.busy) = (true, false);
+    world.run(200);
+    assert_eq!(world.checks.healthy(), Some(true));
+    assert!(world.failed.is_empty(), "{:?}", world.failed);
+}
+
+#[test]
+fn what_was_asked_of_those_before_says_nothing_of_those_after() {
+    let mut settings = health();
+    settings.failures = 1;
+    settings.start_period = Period::secs(0);
+    let mut checks = Checks::new(&settings, &App::default(), 0);
+    let slots = [Serving {
+        slot: 0,
+        id: Some(1),
+    }];
+    let herd = |busy| Herd {
+        slots: &slots,
+        busy,
+    };
+    assert_eq!(checks.poll(herd(true), 0), [Act::Probe]);
+    assert_eq!(checks.poll(herd(false), 10), []);
+    let late = Err("no answer".to_owned());
+    assert_eq!(checks.answered(late.clone(), herd(false), 20), []);
+    assert_eq!(checks.healthy(), None);
+    // It is asked again at once, and that counts.
+    assert_eq!(checks.poll(herd(false), 20), [Act::Probe]);
+    assert_eq!(checks.answered(late, herd(false), 30).len(), 1);
+    assert_eq!(checks.healthy(), Some(false));
 }
