@@ -83,6 +83,8 @@ pub enum HerdEvent {
     /// A message of a client became a job of a worker. (As often as it is given to one: again after
     /// it was taken back.)
     JobDispatched { job: u64, worker: WorkerInfo },
+    /// The keeper has died: the herd ends.
+    KeeperGone,
     /// A child could not follow its launch plan.
     LaunchFailed { worker: WorkerInfo, problem: String },
     /// Lines of a worker's output were lost: nobody took them.

@@ -27,7 +27,7 @@ pub(crate) fn history(incidents: &[Incident], style: Style) -> String {
             vec![
                 Cell::painted(Paint::Dim, escape(&incident.time)),
                 Cell::painted(
-                    paint(incident.reason),
+                    Weight::of(incident.reason).paint(),
                     incident.reason.name().replace('_', " "),
                 ),
                 Cell::plain(slot),
@@ -43,19 +43,44 @@ pub(crate) fn history(incidents: &[Incident], style: Style) -> String {
     draw(&COLUMNS, &rows, style)
 }
 
-fn paint(reason: Reason) -> Paint {
-    match reason {
-        Reason::Crash
-        | Reason::Signal
-        | Reason::OutOfMemory
-        | Reason::Watchdog
-        | Reason::Boot
-        | Reason::Rollback
-        | Reason::Health
-        | Reason::Quarantine => Paint::Red,
-        Reason::Retired | Reason::Recycle | Reason::Master => Paint::Yellow,
-        Reason::Deploy | Reason::Scale | Reason::Operator | Reason::Cron | Reason::Watch => {
-            Paint::Cyan
+/// How much an incident matters. Whoever shows incidents has its colours from here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Weight {
+    /// Something failed.
+    Failure,
+    /// Something was replaced that was not at fault, or not quite.
+    Notable,
+    /// Somebody wanted it so.
+    Wanted,
+}
+
+impl Weight {
+    /// Of this reason.
+    pub(crate) fn of(reason: Reason) -> Weight {
+        match reason {
+            Reason::Crash
+            | Reason::Signal
+            | Reason::OutOfMemory
+            | Reason::Watchdog
+            | Reason::Boot
+            | Reason::Rollback
+            | Reason::Health
+            | Reason::Quarantine => Weight::Failure,
+            Reason::Retired | Reason::Recycle | Reason::Master => Weight::Notable,
+            Reason::Deploy
+            | Reason::Done
+            | Reason::Scale
+            | Reason::Operator
+            | Reason::Cron
+            | Reason::Watch => Weight::Wanted,
+        }
+    }
+
+    fn paint(self) -> Paint {
+        match self {
+            Weight::Failure => Paint::Red,
+            Weight::Notable => Paint::Yellow,
+            Weight::Wanted => Paint::Cyan,
         }
     }
 }

@@ -135,6 +135,12 @@ fn problem(entry: &mut Entry, end: &End, mut complaint: Vec<String>) -> Problem 
     complaint.retain(|line| !line.trim().is_empty());
     let excess = complaint.len().saturating_sub(LINES);
     complaint.drain(..excess);
+    // One that was killed had no time to say so: what it said last is of something else.
+    let was_killed = matches!(end, End::Signal(_))
+        || (*end == End::Unknown && entry.proven && finished.is_none());
+    if was_killed {
+        complaint.clear();
+    }
     let said = complaint.last().map(|line| {
         let line = line.trim();
         let line = line.strip_prefix("herder: ").unwrap_or(line);
@@ -157,7 +163,7 @@ fn problem(entry: &mut Entry, end: &End, mut complaint: Vec<String>) -> Problem 
             let name = name.map_or_else(|| format!("signal {signal}"), |it| it.name().to_owned());
             format!("its keeper was ended by {name}")
         }
-        (_, End::Unknown, None) => "its keeper has ended".to_owned(),
+        (_, End::Unknown, None) => "its keeper has ended, and nobody saw how".to_owned(),
     };
     let mut problem = Problem::new(kind, message);
     problem.last_lines = match finished {

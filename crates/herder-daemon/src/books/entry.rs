@@ -49,6 +49,8 @@ pub(crate) struct Entry {
     pub(crate) since: Option<u64>,
     /// What was told last of each slot.
     pub(crate) told: BTreeMap<u16, (String, Option<i32>)>,
+    /// How the last worker of each slot died, as far as it was heard.
+    pub(crate) deaths: BTreeMap<u16, String>,
     /// Whether its health checks pass. Kept by whoever makes them.
     pub(crate) healthy: Option<bool>,
     /// Whether its files are watched. Kept by whoever does it.
@@ -184,6 +186,7 @@ impl Entry {
             carried: (0, 0),
             since: Some(now.wall),
             told: BTreeMap::new(),
+            deaths: BTreeMap::new(),
             healthy: None,
             watching: false,
         }
@@ -287,7 +290,7 @@ impl Entry {
     }
 
     /// What the herd said last, as it stands now: a herd that has nothing new to say says nothing.
-    fn herd_now(&self, now: Now) -> Option<HerdStatus> {
+    pub(super) fn herd_now(&self, now: Now) -> Option<HerdStatus> {
         let mut herd = self.herd.clone()?;
         let since = now.mono.saturating_sub(self.herd_at);
         let workers = herd.slots.iter_mut().flat_map(|slot| &mut slot.workers);
@@ -307,28 +310,12 @@ impl Entry {
     /// For `herder list`. What it uses is added by who can look.
     pub(crate) fn status(&self, cpus: u16, now: Now) -> AppStatus {
         let slots = || self.herd.iter().flat_map(|herd| &herd.slots);
-        let note = match self.phase {
-            Phase::Retries { at } => {
-                let left = at.saturating_sub(now.mono).div_ceil(1000);
-                let why = self.note.as_deref().unwrap_or("it failed");
-                Some(format!("{why}; it is tried again in {left} s"))
-            }
-            Phase::Online if !self.connected => {
-                Some("its master does not answer just now".to_owned())
-            }
-            Phase::Rests
-            | Phase::Waits
-            | Phase::Adopting
-            | Phase::Starting { .. }
-            | Phase::Online
-            | Phase::Stopping { .. } => self.note.clone(),
-        };
         AppStatus {
             id: self.id,
             name: self.name().to_owned(),
             namespace: self.definition.app.namespace.clone(),
             phase: self.app_phase(cpus),
-            note,
+            note: self.note_now(now),
             workers: self.workers(cpus),
             ready: self.ready(),
             herd: self.herd_now(now).filter(|_| self.has_herd()),

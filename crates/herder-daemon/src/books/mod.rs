@@ -10,6 +10,7 @@ mod ends;
 mod entry;
 mod list;
 mod news;
+mod notes;
 mod plan;
 mod resurrection;
 #[cfg(test)]

@@ -34,6 +34,9 @@ impl Books {
                 outcome,
                 last_lines,
             } => entry.finished = Some((outcome, last_lines)),
+            News::Died { slot, how } => {
+                entry.deaths.insert(slot, how);
+            }
             News::Answer { request, answer } => self.answered(id, request, answer, now),
             News::Lost => self.lost(id, now),
             News::Gone { end, complaint } => self.gone(id, &end, complaint, now),

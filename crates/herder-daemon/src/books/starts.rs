@@ -124,6 +124,7 @@ impl Books {
         entry.finished = None;
         entry.verdict = None;
         entry.told.clear();
+        entry.deaths.clear();
         let life = entry.life;
         let order = Box::new(self.order(id));
         self.actions.push_back(Do::Launch { id, life, order });

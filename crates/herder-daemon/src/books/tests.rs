@@ -209,6 +209,62 @@ fn some_workers_in_quarantine_are_a_degraded_app_that_is_started() {
 }
 
 #[test]
+fn a_degraded_app_says_why_and_until_when() {
+    let mut books = online();
+    let mut herd = status(&["ready", "ready", "ready"]);
+    let mut rest = |slot: usize, rests: &str, retry_in_ms| {
+        let place = &mut herd.slots[slot];
+        place.slot = u16::try_from(slot).unwrap();
+        place.workers.clear();
+        place.rests = rests.to_owned();
+        place.failures = 6;
+        place.retry_in_ms = retry_in_ms;
+    };
+    rest(1, "waiting", Some(3000));
+    let how = "worker 1 #7 [99] died: exit status 1 (crash)".to_owned();
+    books.news(0, 1, News::Died { slot: 1, how }, at(100));
+    books.news(0, 1, News::Status(herd.clone()), at(100));
+    let told = |books: &Books, now| {
+        let status = books.status(0, at(now)).unwrap();
+        assert_eq!(status.phase, AppPhase::Degraded);
+        status.note.unwrap()
+    };
+    assert_eq!(
+        told(&books, 1100),
+        "slot 1 is empty until the next start; the next try is in 2 s; \
+         the last one: worker 1 #7 [99] died: exit status 1 (crash)"
+    );
+    herd.slots[1].rests = "quarantined".to_owned();
+    herd.slots[1].retry_in_ms = Some(60_000);
+    books.news(0, 1, News::Status(herd.clone()), at(2000));
+    assert_eq!(
+        told(&books, 12_000),
+        "slot 1 is in quarantine, as workers died there too often; the next try is in 50 s; \
+         the last one: worker 1 #7 [99] died: exit status 1 (crash)"
+    );
+    herd.slots[2] = herd.slots[1].clone();
+    herd.slots[2].slot = 2;
+    herd.slots[2].retry_in_ms = Some(90_000);
+    books.news(0, 1, News::Status(herd), at(20_000));
+    assert!(told(&books, 20_000).starts_with("slots 1, 2 are in quarantine"));
+    books.news(0, 1, News::Status(status(&["ready"])), at(30_000));
+    assert_eq!(books.status(0, at(30_000)).unwrap().note, None);
+}
+
+#[test]
+fn a_keeper_that_was_killed_is_told_with_nothing_that_was_said_before() {
+    for end in [End::Signal(9), End::Unknown] {
+        let mut books = online();
+        let complaint = vec!["herder: took over 2 workers".to_owned()];
+        let end = end.clone();
+        books.news(0, 1, News::Gone { end, complaint }, at(20));
+        let note = books.status(0, at(20)).unwrap().note.unwrap();
+        assert!(!note.contains("took over"), "{note}");
+        assert!(note.starts_with("its keeper"), "{note}");
+    }
+}
+
+#[test]
 fn a_herd_that_does_not_end_is_ended_with_ever_more_force() {
     let mut books = online();
     books.begin(vec![vec![(0, Todo::Stop(Pace::InOrder))]], at(100));
@@ -358,6 +414,7 @@ fn a_plan_leaves_alone_what_somebody_has_stopped() {
         environment: BTreeMap::new(),
         profile: None,
         source: Some("/srv/herder.toml".into()),
+        partial: false,
         fingerprint: None,
     };
     let steps = |books: &Books, apps: Vec<App>| {

@@ -39,7 +39,7 @@ pub(crate) struct Definition {
     /// Which profile of variables is chosen.
     #[serde(default)]
     pub(crate) profile: Option<String>,
-    /// The file that it was applied from.
+    /// The file that it was applied or started from.
     #[serde(default)]
     pub(crate) source: Option<PathBuf>,
 }
@@ -59,6 +59,13 @@ pub(crate) enum News {
         outcome: String,
         /// What the worker printed last that was the reason.
         last_lines: Vec<String>,
+    },
+    /// A worker of a slot has failed.
+    Died {
+        /// Which.
+        slot: u16,
+        /// How, as its herd said it.
+        how: String,
     },
     /// An answer to a request.
     Answer {

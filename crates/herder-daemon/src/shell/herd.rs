@@ -233,6 +233,9 @@ impl Life {
                 }),
                 FromHerd::Event { event } => {
                     let told = event_of(&self.name, event);
+                    if let Some((slot, how)) = death(&told) {
+                        self.tell(News::Died { slot, how });
+                    }
                     if told.event == "ready" {
                         // The status comes in its own time; who waits for the app wants it now.
                         drop(say(writer, OWN, HerdRequest::Status).await);
@@ -371,6 +374,15 @@ fn event_of(app: &str, mut event: std::collections::BTreeMap<String, Value>) -> 
         level,
         fields: event,
     }
+}
+
+/// The slot in which a worker failed, and how.
+fn death(event: &DaemonEvent) -> Option<(u16, String)> {
+    let failed = ["exited", "spawn_failed", "launch_failed"].contains(&event.event.as_str());
+    let is_worker = !event.fields.contains_key("part");
+    let slot = event.fields.get("slot").and_then(Value::as_u64)?;
+    let slot = u16::try_from(slot).ok()?;
+    (failed && is_worker && event.level == "warning").then(|| (slot, event.message.clone()))
 }
 
 fn finished(event: &DaemonEvent) -> Option<(String, Vec<String>)> {

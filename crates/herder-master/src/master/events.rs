@@ -279,8 +279,7 @@ impl Master {
         self.heir = Heir::Master;
         process::become_subreaper()?;
         if self.stopping == Stopping::No {
-            let text = "the keeper is gone: the herd stops".to_owned();
-            self.tell(HerdEvent::Warning { text });
+            self.tell(HerdEvent::KeeperGone);
             self.stop(None);
         }
         Ok(())

@@ -70,6 +70,7 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::GenerationsCut { .. } => "generations_cut",
         Is::GraceExpired { .. } => "grace_expired",
         Is::JobDispatched { .. } => "job_dispatched",
+        Is::KeeperGone => "keeper_gone",
         Is::Latched { .. } => "latched",
         Is::LaunchFailed { .. } => "launch_failed",
         Is::LinesDropped { .. } => "lines_dropped",
@@ -184,7 +185,7 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
             .field("libraries", *libraries)
             .field("cut", *cut)
             .milliseconds("after_ms", *after),
-        Is::Unlatched => o,
+        Is::KeeperGone | Is::Unlatched => o,
         Is::Upgraded { from, to, generation, took } => o
             .text("from", from)
             .text("to", to)

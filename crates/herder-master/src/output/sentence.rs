@@ -75,6 +75,7 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         | HerdEvent::Failed { .. }
         | HerdEvent::GenerationsCut { .. }
         | HerdEvent::GraceExpired { .. }
+        | HerdEvent::KeeperGone
         | HerdEvent::Latched { .. }
         | HerdEvent::LaunchFailed { .. }
         | HerdEvent::LinesDropped { .. }
@@ -142,6 +143,7 @@ fn of(part: Part, event: &HerdEvent) -> String {
         Is::LaunchFailed { worker, problem } => {
             because(who(worker), "could not be launched", problem)
         }
+        Is::KeeperGone => "the keeper is gone: the herd stops".to_owned(),
         Is::Latched { generation, rest } => reloading::latched(*generation, *rest),
         Is::LinesDropped { worker, lines } => lost_lines(who(worker), *lines),
         Is::Listening { address } => format!("listening on {address}"),

@@ -17,7 +17,7 @@ use crate::event::{HerdEvent, LibraryInfo, WorkerInfo};
 use crate::part::{Part, Process};
 
 /// How many kinds of event there are. A new one has to be added below.
-const KINDS: usize = 46;
+const KINDS: usize = 47;
 
 const STAMP: Stamp = Stamp {
     wall_ms: 1_795_227_049_123,
@@ -175,6 +175,7 @@ fn of_the_herd() -> Vec<HerdEvent> {
             outcome: Outcome::Stopped,
             last_lines: Vec::new(),
         },
+        HerdEvent::KeeperGone,
         HerdEvent::Listening {
             address: "127.0.0.1:3000".to_owned(),
         },

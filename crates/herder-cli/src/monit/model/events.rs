@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use herder_api::control::{DaemonEvent, Incident, Reason};
 
+use crate::render::history;
+
 /// So many are kept.
 pub(in crate::monit) const KEPT: usize = 500;
 
@@ -110,23 +112,10 @@ impl Events {
     }
 }
 
+/// In red is what is so in a history, too.
 fn weight(reason: Reason) -> Weight {
-    match reason {
-        Reason::Crash
-        | Reason::Signal
-        | Reason::OutOfMemory
-        | Reason::Watchdog
-        | Reason::Boot
-        | Reason::Rollback
-        | Reason::Health
-        | Reason::Quarantine => Weight::Warning,
-        Reason::Retired
-        | Reason::Recycle
-        | Reason::Deploy
-        | Reason::Scale
-        | Reason::Operator
-        | Reason::Cron
-        | Reason::Watch
-        | Reason::Master => Weight::Info,
+    match history::Weight::of(reason) {
+        history::Weight::Failure => Weight::Warning,
+        history::Weight::Notable | history::Weight::Wanted => Weight::Info,
     }
 }

@@ -14,8 +14,10 @@ pub(super) enum Teller {
 
 /// The events of a herd that explain something.
 const OF_HERD: &[&str] = &[
+    "done",
     "exited",
     "finished",
+    "keeper_gone",
     "launch_failed",
     "quarantined",
     "refused",
@@ -61,8 +63,11 @@ pub(super) fn may_explain(line: &[u8], teller: Teller) -> bool {
 /// The reason that an event tells, if it ends or changes workers.
 pub(in crate::api) fn reason(event: &DaemonEvent) -> Option<Reason> {
     let field = |name: &str| event.fields.get(name).and_then(|value| value.as_str());
+    let code = event.fields.get("code").and_then(|value| value.as_i64());
     Some(match event.event.as_str() {
+        "exited" if field("cause") == Some("crash") && code == Some(0) => Reason::Done,
         "exited" => exited(field("cause"), field("exit"), field("reason")),
+        "done" if field("completion") == Some("as_meant") => Reason::Done,
         "quarantined" => Reason::Quarantine,
         "reloaded" => Reason::Deploy,
         "rolled_back" => Reason::Rollback,
@@ -71,7 +76,7 @@ pub(in crate::api) fn reason(event: &DaemonEvent) -> Option<Reason> {
         "scaled" => Reason::Scale,
         "spawn_failed" | "launch_failed" | "app_errored" => Reason::Boot,
         "finished" if field("outcome") == Some("boot_failed") => Reason::Boot,
-        "took_over" | "upgraded" | "herd_lost" | "app_retried" => Reason::Master,
+        "took_over" | "upgraded" | "keeper_gone" | "herd_lost" | "app_retried" => Reason::Master,
         "shutting_down" | "app_started" | "app_stopped" => Reason::Operator,
         "cron" => Reason::Cron,
         "watch" => Reason::Watch,

@@ -2,6 +2,7 @@
 //! the daemon's, those that were put away included.
 
 mod classify;
+mod context;
 mod files;
 
 use std::io;
@@ -33,21 +34,31 @@ pub(super) async fn read(files: AppFiles, most: u32) -> Result<Vec<Incident>, Pr
 }
 
 fn gather(files: &AppFiles, most: usize) -> io::Result<Vec<Incident>> {
-    let mut incidents = files::last(&files.events, most, |line| {
+    // What is told in two lines is one incident.
+    let lines = most.saturating_mul(2);
+    let mut told = files::last(&files.events, lines, |line| {
         incident(line, classify::Teller::Herd, &files.name)
     })?;
-    let own = files::last(&files.daemon, most, |line| {
+    let own = files::last(&files.daemon, lines, |line| {
         incident(line, classify::Teller::Daemon, &files.name)
     })?;
-    incidents.extend(own);
+    told.extend(own);
     // Times have one form and one zone, so they sort as texts; what is equal stays in its order.
-    incidents.sort_by(|one, other| one.time.cmp(&other.time));
+    told.sort_by(|one, other| one.incident.time.cmp(&other.incident.time));
+    let mut incidents = context::related(told);
     incidents.drain(..incidents.len().saturating_sub(most));
     Ok(incidents)
 }
 
+/// An incident, as one line tells it.
+struct Told {
+    incident: Incident,
+    /// The kind of event.
+    event: String,
+}
+
 /// What a line of a log of events says, if it explains anything about this app.
-fn incident(line: &[u8], teller: classify::Teller, app: &str) -> Option<Incident> {
+fn incident(line: &[u8], teller: classify::Teller, app: &str) -> Option<Told> {
     if !classify::may_explain(line, teller) {
         return None;
     }
@@ -61,12 +72,15 @@ fn incident(line: &[u8], teller: classify::Teller, app: &str) -> Option<Incident
     let workers = !event.fields.contains_key("part");
     let slot = number("slot").filter(|_| workers);
     let id = number("worker").filter(|_| workers);
-    Some(Incident {
-        reason,
-        slot: slot.and_then(|slot| u16::try_from(slot).ok()),
-        id,
-        time: event.time,
-        message: event.message,
+    Some(Told {
+        incident: Incident {
+            reason,
+            slot: slot.and_then(|slot| u16::try_from(slot).ok()),
+            id,
+            time: event.time,
+            message: event.message,
+        },
+        event: event.event,
     })
 }
 

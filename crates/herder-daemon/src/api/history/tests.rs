@@ -59,6 +59,7 @@ fn deaths_are_classified() {
     for (rest, expected) in [
         (r#""exit":"code","code":1,"cause":"crash""#, Reason::Crash),
         (r#""exit":"unknown","cause":"crash""#, Reason::Crash),
+        (r#""exit":"code","code":0,"cause":"crash""#, Reason::Done),
         (r#""exit":"signal","cause":"crash""#, Reason::Signal),
         (r#""exit":"signal","cause":"hang""#, Reason::Watchdog),
         (r#""exit":"signal","cause":"watchdog""#, Reason::Watchdog),
@@ -95,7 +96,7 @@ fn deaths_are_classified() {
     ] {
         let line = died(7, rest);
         let found = incident(line.as_bytes(), classify::Teller::Herd, "web");
-        let found = found.unwrap_or_else(|| panic!("{line}"));
+        let found = found.unwrap_or_else(|| panic!("{line}")).incident;
         assert_eq!(found.reason, expected, "{rest}");
         assert_eq!((found.slot, found.id), (Some(1), Some(7)));
     }
@@ -111,10 +112,12 @@ fn what_the_herd_says_of_itself_is_classified() {
         let told = incident(line.as_bytes(), classify::Teller::Herd, "web");
         assert_eq!(told.is_some(), reason(&event).is_some(), "{line}");
         if let Some(told) = told {
-            found.insert(event.event, told.reason);
+            found.insert(event.event, told.incident.reason);
         }
     }
     for (event, expected) in [
+        ("done", Reason::Done),
+        ("keeper_gone", Reason::Master),
         ("quarantined", Reason::Quarantine),
         ("reloaded", Reason::Deploy),
         ("rolled_back", Reason::Rollback),
@@ -176,16 +179,94 @@ fn what_the_daemon_says_is_put_between() {
 }
 
 #[test]
+fn a_job_that_is_done_is_no_crash() {
+    let directory = Directory::new("history-job");
+    let done = |second, completion: &str, code: u8| {
+        event(
+            second,
+            &format!(
+                r#""app":"web","event":"done","slot":1,"completion":"{completion}","exit":"code","code":{code},"level":"info","message":"slot 1 is done"}}"#
+            ),
+        )
+    };
+    let ended = |second, code: u8| {
+        died(
+            second,
+            &format!(r#""exit":"code","code":{code},"cause":"crash""#),
+        )
+    };
+    let lines = [
+        ended(1, 0),
+        done(1, "as_meant", 0),
+        // One of the statuses with which it may end.
+        ended(2, 78),
+        done(2, "as_meant", 78),
+        ended(3, 5),
+        done(3, "failed", 5),
+    ];
+    directory.write("web-herder.jsonl", &lines.concat());
+    let found = gather(&directory.files(), 10).unwrap();
+    let told: Vec<_> = found.iter().map(|one| (one.reason, one.id)).collect();
+    let expected = [
+        (Reason::Done, Some(1)),
+        (Reason::Done, Some(2)),
+        (Reason::Crash, Some(3)),
+    ];
+    assert_eq!(told, expected, "{found:#?}");
+    assert_eq!(gather(&directory.files(), 2).unwrap().len(), 2);
+}
+
+#[test]
+fn a_herd_that_ends_because_its_keeper_was_killed_was_not_stopped_by_anybody() {
+    let directory = Directory::new("history-keeper");
+    let herd = |second, rest: &str| {
+        event(
+            second,
+            &format!(r#""app":"web",{rest},"level":"info","message":"m"}}"#),
+        )
+    };
+    let stopped = r#""exit":"code","code":0,"cause":"planned","reason":"stop""#;
+    let lines = [
+        herd(1, r#""event":"keeper_gone""#),
+        herd(1, r#""event":"shutting_down","signal":null,"fast":false"#),
+        died(2, stopped),
+        herd(
+            3,
+            r#""event":"finished","outcome":"stopped","last_lines":[]"#,
+        ),
+        herd(
+            5,
+            r#""event":"shutting_down","signal":"SIGTERM","fast":false"#,
+        ),
+        died(6, stopped),
+    ];
+    directory.write("web-herder.jsonl", &lines.concat());
+    let own = [
+        herd(3, r#""event":"herd_lost""#),
+        herd(4, r#""event":"app_retried""#),
+    ];
+    directory.write("daemon.log", &own.concat());
+    let found = gather(&directory.files(), 10).unwrap();
+    let reasons: Vec<_> = found.iter().map(|one| one.reason).collect();
+    let mut expected = vec![Reason::Master; 5];
+    expected.extend([Reason::Operator, Reason::Operator]);
+    assert_eq!(reasons, expected, "{found:#?}");
+}
+
+#[test]
 fn files_that_were_put_away_are_read_too() {
     let directory = Directory::new("history-away");
     let crash = r#""exit":"code","code":1,"cause":"crash""#;
-    let oldest = [died(1, crash), died(2, crash)].concat();
-    let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gzip.write_all(oldest.as_bytes()).unwrap();
-    let gzip = gzip.finish().unwrap();
+    let compressed = |lines: [String; 2]| {
+        let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(lines.concat().as_bytes()).unwrap();
+        gzip.finish().unwrap()
+    };
     let path = |end: &str| directory.0.join(format!("web-herder.jsonl{end}"));
-    std::fs::write(path(".2026-11-20T10-00-00Z.gz"), &gzip).unwrap();
+    let old = compressed([died(1, crash), died(2, crash)]);
+    std::fs::write(path(".2026-11-20T10-00-00Z.gz"), &old).unwrap();
     // Damaged: what comes before the damage counts.
+    let gzip = compressed([died(0, crash), died(0, crash)]);
     std::fs::write(path(".2026-11-19T10-00-00Z.gz"), &gzip[..gzip.len() - 9]).unwrap();
     std::fs::write(path(".2026-11-21T10-00-00Z"), died(3, crash)).unwrap();
     std::fs::write(path(".swp"), died(59, crash)).unwrap();
