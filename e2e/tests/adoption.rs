@@ -1,9 +1,12 @@
 //! A master that takes over from a dead one knows everything that the dead one knew.
 
-use herder_e2e::client::Load;
+use herder_e2e::client::{Load, get};
+use herder_e2e::deploy::{Deployed, Program, Verdict, Version};
+use herder_e2e::fault::Trap;
 use herder_e2e::foreign::{BOOT, Seat, address, pid_of_body, wait_for};
 use herder_e2e::herd::{Herd, Stream};
 use herder_e2e::library;
+use herder_e2e::load::{Answer, Kind, Mix};
 use herder_e2e::native::{herd, is_cut};
 use herder_e2e::node;
 use herder_e2e::process::Process;
@@ -172,5 +175,62 @@ fn r26_a_master_that_dies_while_it_starts_workers_starts_none_twice() {
         load.assert_no_failure();
         assert_eq!(herd.workers().len(), 4);
         assert!(herd.end().success());
+    }
+}
+
+/// A reload with its soak, on a machine with a lot to do; shorter than the time that a worker has to become ready.
+const LONG: Duration = Duration::from_secs(40);
+
+/// A herd that can be made to fail.
+fn trapped<'a>(scene: &'a Scene, program: Program) -> (Trap, Deployed<'a>) {
+    let trap = Trap::of(scene);
+    let options = ["--soak", "300ms", "--grace", "10s"];
+    let deployed = Deployed::start_with(scene, program, &options, |setup| {
+        let (name, value) = trap.variable();
+        setup.env(name, value)
+    });
+    (trap, deployed)
+}
+
+#[test]
+fn r27_that_a_program_is_ready_is_heard_by_the_next_master_if_one_dies_of_it() {
+    let scene = Scene::new("heir_notify");
+    let (trap, deployed) = trapped(&scene, Program::Python);
+    for (version, nth) in [(2, 1), (3, 2)] {
+        trap.arm("master.notify.heard", "kill", nth);
+        let verdict = deployed.deploy(Version::Good(version), LONG);
+        assert!(matches!(verdict, Verdict::Done { .. }), "{verdict:?}");
+        assert!(trap.sprung().is_some(), "nobody has died");
+    }
+    assert!(deployed.herd.end().success());
+}
+
+#[test]
+fn r27_who_served_before_its_start_was_written_down_leaves_in_order() {
+    for program in [Program::NativeShared, Program::Python] {
+        let scene = Scene::new("heir_unborn");
+        let (trap, deployed) = trapped(&scene, program);
+        let mix = Mix::of(deployed.address, &[Kind::Fresh, Kind::KeptSlow]);
+        mix.wait_for_answers_of_all(3, BOOT);
+        trap.arm("master.spawn.planned", "stop", 1);
+        deployed.install(Version::Good(2));
+        let mark = deployed.herd.mark();
+        deployed.herd.signal(Signal::HUP);
+        trap.wait(BOOT, || false).expect("the master stands still");
+        // It knows nothing of the worker that it has just started.
+        wait::until(BOOT, "that worker serves", || {
+            let body = get(deployed.address, "/").ok()?;
+            let answer = Answer::of_body(body.as_bytes())?;
+            (answer.version == 2).then_some(())
+        });
+        let master = deployed.master();
+        deployed.herd.signal_to(master.pid, Signal::KILL);
+        let verdict = deployed.verdict_after(mark, LONG);
+        assert!(matches!(verdict, Verdict::Done { .. }), "{verdict:?}");
+        mix.wait_for_answers_of_all(3, BOOT);
+        let books = mix.finish();
+        books.assert_nothing_lost();
+        books.assert_balanced(&deployed.book());
+        assert!(deployed.herd.end().success());
     }
 }

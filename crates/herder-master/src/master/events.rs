@@ -13,7 +13,7 @@ use super::control::Reading;
 use super::crew::MemberId;
 use super::legacy::Statement;
 use super::member::Fate;
-use super::notify::Heard;
+use super::notify::{Heard, NotifySocket, PER_TURN};
 use super::socket::HerdSocket;
 use super::token::Source;
 use super::{Heir, Master, Stopping, now};
@@ -247,29 +247,47 @@ impl Master {
     }
 
     fn on_notification(&mut self, part: Part, life: Incarnation) {
-        let Some(id) = self.crews.find(part, life) else {
-            return;
-        };
-        let Some(notify) = self.crews.member(id).and_then(|m| m.notify.as_ref()) else {
-            return;
-        };
-        let worker = id.worker;
-        for heard in notify.read() {
-            let event = match heard {
-                Heard::Beat => Event::Beat { worker },
-                Heard::Extend(by) => Event::BootExtended { worker, by },
-                Heard::Hung => Event::Misbehaved { worker },
-                Heard::Ready => Event::Ready { worker },
+        for _ in 0..PER_TURN {
+            let Some(id) = self.crews.find(part, life) else {
+                return;
             };
-            if heard == Heard::Hung {
-                let problem = "it asked to be treated as hung (WATCHDOG=trigger)".to_owned();
-                if let Some(member) = self.crews.member_mut(id) {
-                    member.problem = Some(problem);
-                }
+            let Some(heard) = self.notify_of(id).and_then(NotifySocket::look) else {
+                return;
+            };
+            for heard in &heard {
+                self.on_heard(id, *heard);
             }
-            self.feed(part, event);
-            self.act();
+            // What nobody says again is forgotten when a successor would know of it.
+            if heard.iter().any(|heard| *heard != Heard::Beat) {
+                failpoint::hit("master.notify.heard");
+                self.save_ahead();
+            }
+            if let Some(notify) = self.notify_of(id) {
+                notify.take();
+            }
         }
+    }
+
+    fn notify_of(&self, id: MemberId) -> Option<&NotifySocket> {
+        self.crews.member(id)?.notify.as_ref()
+    }
+
+    fn on_heard(&mut self, id: MemberId, heard: Heard) {
+        let worker = id.worker;
+        let event = match heard {
+            Heard::Beat => Event::Beat { worker },
+            Heard::Extend(by) => Event::BootExtended { worker, by },
+            Heard::Hung => Event::Misbehaved { worker },
+            Heard::Ready => Event::Ready { worker },
+        };
+        if heard == Heard::Hung {
+            let problem = "it asked to be treated as hung (WATCHDOG=trigger)".to_owned();
+            if let Some(member) = self.crews.member_mut(id) {
+                member.problem = Some(problem);
+            }
+        }
+        self.feed(id.part, event);
+        self.act();
     }
 
     /// Without its keeper nobody would clean up after a dead master: the herd ends in order, and the master

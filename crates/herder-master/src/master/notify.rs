@@ -11,7 +11,7 @@ use herder_sys::user::Identity;
 use herder_wire::notify::{self, Assignment, MAX_DATAGRAM};
 
 /// How many datagrams one turn reads from one program.
-const PER_TURN: usize = 64;
+pub(super) const PER_TURN: usize = 64;
 
 /// Where a program says how it fares.
 pub(super) struct NotifySocket {
@@ -61,23 +61,22 @@ impl NotifySocket {
         self.socket.as_fd()
     }
 
-    /// What it has said, within one turn's measure.
-    pub(super) fn read(&self) -> Vec<Heard> {
-        let mut heard = Vec::new();
+    /// What the next datagram says, which stays there for another master until it is [taken](NotifySocket::take):
+    /// a program says only once that it is ready. `None` = there is none.
+    pub(super) fn look(&self) -> Option<Vec<Heard>> {
         let mut bytes = [0; MAX_DATAGRAM + 1];
-        for _ in 0..PER_TURN {
-            let received =
-                socket::receive(self.as_fd(), &mut bytes, &mut Vec::new(), 0, Wait::DontWait);
-            match received {
-                Ok(received) if received.len <= MAX_DATAGRAM => {
-                    heard.extend(meanings(&bytes[..received.len]));
-                }
-                // A cut line could mean something else.
-                Ok(_) => {}
-                Err(_) => break,
-            }
+        match socket::peek(self.as_fd(), &mut bytes, Wait::DontWait) {
+            Ok(length) if length <= MAX_DATAGRAM => Some(meanings(&bytes[..length])),
+            // A cut line could mean something else.
+            Ok(_) => Some(Vec::new()),
+            Err(_) => None,
         }
-        heard
+    }
+
+    /// Takes away what was looked at.
+    pub(super) fn take(&self) {
+        // It is there: nobody else reads.
+        let _taken = socket::receive(self.as_fd(), &mut [0], &mut Vec::new(), 0, Wait::DontWait);
     }
 }
 

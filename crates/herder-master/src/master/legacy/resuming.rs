@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use herder_core::Exit;
-use herder_core::supervisor::{Action, Event, Phase};
+use herder_core::spec::DispatchMode;
+use herder_core::supervisor::{Action, DrainReason, Event, Phase};
 use herder_sys::failpoint;
 use herder_wire::control::{Course, ToWorker};
 use herder_wire::gateway::ToGateway;
@@ -108,10 +109,24 @@ impl Master {
     /// Whether it has its plan is not known: another takes its place as soon as it is gone. What it says
     /// until then is not heard.
     fn end_unborn(&mut self, id: MemberId) {
+        let accepts = match self.spec.dispatch.mode {
+            DispatchMode::Message | DispatchMode::Pass => false,
+            DispatchMode::Shared => id.part == Part::Workers,
+        };
+        let Some(member) = self.crews.member_mut(id) else {
+            return;
+        };
+        member.fate = Fate::Unborn;
+        let has_channel = member.control.is_some();
+        match (accepts, has_channel) {
+            (false, _) => member.kill(),
+            // With its plan it serves already, perhaps; without it ends by itself. If it does neither, its time to
+            // become ready ends.
+            (true, true) => self.drain(id, DrainReason::Replaced),
+            (true, false) => self.signal_to_leave(id),
+        }
         if let Some(member) = self.crews.member_mut(id) {
-            member.fate = Fate::Unborn;
             member.silence(&self.epoll);
-            member.kill();
         }
     }
 
