@@ -23,9 +23,9 @@ test-all: ## As test, with the long matrices and a long simulation
 	@scripts/setup test-all
 	@scripts/test all
 
-faults: ## A fault at every step of every operation, with a report of every cell; takes hours
+faults: ## A fault at every step of every operation, with a report of every cell; takes hours (FAULTS=--continue goes on)
 	@scripts/setup test
-	$(CARGO) run -p herder-e2e --bin faults -- --report $${CARGO_TARGET_DIR:-target}/faults.md
+	$(CARGO) run -p herder-e2e --bin faults -- $(FAULTS) --report $${CARGO_TARGET_DIR:-target}/faults.md
 
 check: ## Formatting, lints, licences and bans, documentation, help texts
 	@scripts/setup check

@@ -4,7 +4,7 @@
 
 use herder_e2e::deploy::Program;
 use herder_e2e::dice::Dice;
-use herder_e2e::fault::{Cell, Deed, Matrix, Operation};
+use herder_e2e::fault::{Cell, Deed, Operation, play_one};
 use herder_e2e::interpreter::Node;
 
 /// More steps than most operations have in their master: what is chosen beyond is halved until there is one.
@@ -13,7 +13,6 @@ const STEPS: usize = 16;
 /// Plays the deed at some steps of the operation, which the dice choose.
 fn some(program: Program, operation: Operation, deed: Deed, count: u32) {
     let mut dice = Dice::thrown();
-    let mut matrix = Matrix::default();
     for _ in 0..count {
         let mut cell = Cell {
             program,
@@ -22,15 +21,16 @@ fn some(program: Program, operation: Operation, deed: Deed, count: u32) {
             nth: dice.below(STEPS) as u64 + 1,
             deed,
         };
-        while !matrix.play_one(cell, &mut |result| {
-            println!("{}", result.fields().join("  "));
-        }) {
+        let result = loop {
+            if let Some(result) = play_one(cell) {
+                break result;
+            }
             cell.nth /= 2;
             assert!(cell.nth > 0, "{cell}: there are no steps");
-        }
+        };
+        println!("{}", result.fields().join("  "));
+        assert!(result.broken.is_none(), "{result:#?}");
     }
-    let broken: Vec<_> = matrix.broken().collect();
-    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 #[test]

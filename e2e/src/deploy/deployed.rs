@@ -123,10 +123,15 @@ impl<'a> Deployed<'a> {
 
     /// The processes of the workers that serve or might, by pid.
     pub fn workers(&self) -> BTreeSet<i32> {
-        let ready: BTreeSet<i32> = self.seats("ready").iter().map(|seat| seat.pid).collect();
+        self.alive("ready")
+    }
+
+    /// The living processes of whom `what` was told, by pid.
+    pub fn alive(&self, what: &str) -> BTreeSet<i32> {
+        let told: BTreeSet<i32> = self.seats(what).iter().map(|seat| seat.pid).collect();
         let alive = self.herd.descendants();
         let alive = alive.iter().map(|process| process.pid);
-        alive.filter(|pid| ready.contains(pid)).collect()
+        alive.filter(|pid| told.contains(pid)).collect()
     }
 
     /// Everybody of whom `what` was told.

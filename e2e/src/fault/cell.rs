@@ -1,6 +1,7 @@
 //! One fault in one operation.
 
 use crate::deploy::Program;
+use crate::interpreter::Node;
 use std::fmt;
 use std::time::Duration;
 
@@ -58,6 +59,14 @@ pub struct Cell {
     pub deed: Deed,
 }
 
+/// Who serves in the matrix.
+pub const PROGRAMS: [Program; 4] = [
+    Program::Native,
+    Program::NativeShared,
+    Program::Node(Node::Version(20)),
+    Program::Python,
+];
+
 impl Operation {
     /// All of them.
     pub const ALL: [Operation; 6] = [
@@ -78,6 +87,31 @@ impl Operation {
             Operation::Spawn => "spawn",
             Operation::Takeover => "takeover",
             Operation::Upgrade => "upgrade",
+        }
+    }
+
+    /// The one of this name.
+    pub(super) fn of_name(name: &str) -> Option<Operation> {
+        Operation::ALL.into_iter().find(|it| it.name() == name)
+    }
+
+    /// Which of [`Operation::steps`] this step is one of.
+    pub(super) fn steps_of(self, step: &str) -> Option<&'static str> {
+        let mut all = self.steps().iter().copied();
+        all.find(|steps| step.starts_with(steps.trim_end_matches('*')))
+    }
+
+    /// How many steps of it are played, and one more. To pass connections on has no end, and few kinds of steps.
+    pub(super) fn most_steps(self) -> u64 {
+        /// More steps than any operation has: beyond, something never ends.
+        const MOST_STEPS: u64 = 200;
+        match self {
+            Operation::Dispatch => 25,
+            Operation::Reload
+            | Operation::Rollback
+            | Operation::Spawn
+            | Operation::Takeover
+            | Operation::Upgrade => MOST_STEPS,
         }
     }
 
@@ -104,6 +138,20 @@ impl Deed {
         Deed::StopKeeper,
     ];
 
+    /// The one that is shown so.
+    pub(super) fn of_name(name: &str) -> Option<Deed> {
+        Deed::ALL.into_iter().find(|it| it.to_string() == name)
+    }
+
+    /// What happens, whoever it happens to.
+    pub(super) fn fault(self) -> String {
+        match self {
+            Deed::Errno(_) => self.to_string(),
+            Deed::Kill | Deed::KillKeeper | Deed::KillWorker => Deed::Kill.to_string(),
+            Deed::Stop | Deed::StopKeeper | Deed::StopWorker => Deed::Stop.to_string(),
+        }
+    }
+
     /// What the process does that takes the step.
     pub(super) fn action(self) -> String {
         match self {
@@ -121,6 +169,49 @@ impl Deed {
     /// Whether the herd ends of it.
     pub fn ends_the_herd(self, steps: &str) -> bool {
         self == Deed::KillKeeper || (self == Deed::Kill && steps.starts_with("keeper"))
+    }
+}
+
+impl Cell {
+    /// The cell of the same row at another of its steps.
+    #[must_use]
+    pub fn at(self, nth: u64) -> Cell {
+        Cell { nth, ..self }
+    }
+
+    /// Whether both are of one row: they differ in the number of the step alone.
+    pub(super) fn is_of_row(&self, other: &Cell) -> bool {
+        self.at(1) == other.at(1)
+    }
+
+    /// Whether a master dies, be it of the operation.
+    pub(super) fn ends_master(&self) -> bool {
+        let is_masters = |who| self.steps.starts_with(who);
+        self.operation == Operation::Takeover
+            || (self.deed == Deed::Kill && ["master", "dispatch"].into_iter().any(is_masters))
+    }
+
+    /// Where it stands in a report.
+    pub(super) fn place(&self) -> (&'static str, Operation, &'static str, Deed, u64) {
+        let program = self.program.name();
+        (program, self.operation, self.steps, self.deed, self.nth)
+    }
+
+    /// To whom it happens.
+    pub(super) fn victim(&self) -> &'static str {
+        let (who, _) = self.steps.split_once('.').unwrap_or((self.steps, ""));
+        match (self.deed, who) {
+            (Deed::KillKeeper | Deed::StopKeeper, _) | (_, "keeper") => "keeper",
+            (Deed::KillWorker | Deed::StopWorker, _) | (_, "worker") => "worker",
+            (_, "master") if self.operation == Operation::Takeover => "new master",
+            (_, "probe") => "new master",
+            _ => "master",
+        }
+    }
+
+    /// The program of the matrix that is called so in reports.
+    pub(super) fn program_of_name(name: &str) -> Option<Program> {
+        PROGRAMS.into_iter().find(|program| program.name() == name)
     }
 }
 

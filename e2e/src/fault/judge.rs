@@ -30,15 +30,12 @@ pub(super) fn judge(cell: &Cell, act: &Act) -> Ruling {
     let ends_worker = cell.deed == Deed::KillWorker
         || kills_a_worker(cell.operation)
         || (cell.deed == Deed::Kill && cell.steps.starts_with("worker"));
-    let ends_master = cell.operation == Operation::Takeover
-        || (cell.deed == Deed::Kill
-            && (cell.steps.starts_with("master") || cell.steps.starts_with("dispatch")));
     if cell.deed.ends_the_herd(cell.steps) {
         // Nobody serves any more; the books have balanced, and nobody was left.
         Ruling::Kept
     } else if ends_worker {
         only_cut(act)
-    } else if ends_master {
+    } else if cell.ends_master() {
         within_told(act)
     } else if act.books.failures().next().is_some() {
         broken(act, "nobody died")

@@ -1,262 +1,234 @@
-//! Cell after cell, and the report.
+//! Cell after cell, several rows at once.
 
 use crate::deploy::Program;
 use crate::fault::cell::{Cell, Deed, Operation};
 use crate::fault::judge::{Ruling, judge};
+use crate::fault::report::{LEFT, Report, Result};
 use crate::fault::stage::{Act, Stage};
 use crate::scene::Scene;
 use std::any::Any;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
-
-/// More steps than any operation has: beyond, something never ends.
-const MOST_STEPS: u64 = 200;
 
 /// So many cells in a row without a step that is new: what comes goes on by itself, and belongs to no operation.
 const MOST_STALE: usize = 12;
 
-/// What was played.
-#[derive(Debug, Default)]
-pub struct Matrix {
-    /// In the order of their playing.
-    pub results: Vec<Result>,
+/// Who gets each result, and the report that it is in.
+pub(super) type Say<'a> = dyn Fn(&Result, &Report) + Sync + 'a;
+
+/// Plays the cells that a report lacks, and again those that are broken in it.
+pub struct Matrix<'a> {
+    report: Mutex<Report>,
+    stride: u64,
+    say: &'a Say<'a>,
+    is_called_off: AtomicBool,
 }
 
-/// What one cell came to.
-#[derive(Clone, Debug)]
-pub struct Result {
-    /// Which.
-    pub cell: Cell,
-    /// The name of the step where it happened.
-    pub step: String,
-    /// Requests that were made, and that failed.
-    pub requests: [usize; 2],
-    /// What masters told of connections that those before them had held.
-    pub told: u64,
-    /// How long it took.
-    pub took: Duration,
-    /// What was broken; `None` = nothing.
-    pub broken: Option<String>,
-    /// What else there is to say.
-    pub remark: &'static str,
-}
-
-/// When the keeper dies while there is no master, nobody is left who could remove what the herd has made. The next
-/// herd does.
-const LEFT: &str = " (its private directory is left to the next herd)";
-
-/// How many steps of an operation are played. To pass connections on has no end, and few kinds of steps.
-fn most_steps(operation: Operation) -> u64 {
-    match operation {
-        Operation::Dispatch => 25,
-        Operation::Reload
-        | Operation::Rollback
-        | Operation::Spawn
-        | Operation::Takeover
-        | Operation::Upgrade => MOST_STEPS,
-    }
-}
-
-impl Matrix {
-    /// Plays a deed at the steps of an operation, one after the other, until the operation has no more: at step
-    /// `row.nth` first, and then at each `stride`-th. `say` gets each result.
-    pub fn play_row(&mut self, row: Cell, stride: u64, say: &mut dyn FnMut(&Result)) {
-        let mut next = Some(row);
-        while let Some(cell) = next {
-            next = self.play_herd(cell, stride, say);
+impl<'a> Matrix<'a> {
+    /// Goes on with a report, with each `stride`-th step of the rows. `say` gets each result.
+    pub fn new(report: Report, stride: u64, say: &'a Say<'a>) -> Matrix<'a> {
+        Matrix {
+            report: Mutex::new(report),
+            stride,
+            say,
+            is_called_off: AtomicBool::new(false),
         }
     }
 
-    /// One herd lives through fault after fault, until it does not, or the deed ends it. Returns the cell with
-    /// which another goes on.
-    fn play_herd(
-        &mut self,
-        mut cell: Cell,
-        stride: u64,
-        say: &mut dyn FnMut(&Result),
-    ) -> Option<Cell> {
+    /// Plays `jobs` rows at a time, each in a scene of its own: the deed at the steps of the operation, one after the
+    /// other, until the operation has no more.
+    pub fn play(&self, rows: &[Cell], jobs: usize) {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+                self.play_row(*row);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..jobs.min(rows.len()) {
+                scope.spawn(work);
+            }
+        });
+    }
+
+    /// Those that are being played are played to their end, and no others.
+    pub fn call_off(&self) {
+        self.is_called_off.store(true, Ordering::Relaxed);
+    }
+
+    /// What was played so far.
+    pub fn report(&self) -> MutexGuard<'_, Report> {
+        // It is as right as before if somebody panicked who wanted to say something.
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn play_row(&self, row: Cell) {
+        let mut next = self.next(&row, 0);
+        while let Some(cell) = next {
+            let last = self.play_herd(cell);
+            next = self.next(&row, last);
+        }
+    }
+
+    /// The cell of the row that comes after step `after`.
+    fn next(&self, row: &Cell, after: u64) -> Option<Cell> {
+        if self.is_called_off.load(Ordering::Relaxed) {
+            return None;
+        }
+        let nth = self.report().lacks(row, after, self.stride)?;
+        Some(row.at(nth))
+    }
+
+    /// One herd lives through fault after fault, until it does not, or the deed ends it. Returns the number of the
+    /// last step that was tried.
+    fn play_herd(&self, first: Cell) -> u64 {
         let scene = Scene::new("faults");
-        let mut stage = Stage::set(&scene, cell.program);
-        let mut next = None;
-        while cell.nth < most_steps(cell.operation) {
-            let begun = Instant::now();
-            let played = catch_unwind(AssertUnwindSafe(|| stage.play(&cell)));
-            let Some(mut result) = ruled(cell, played, begun.elapsed()) else {
-                break; // The operation has no such step.
-            };
-            if let Some(broken) = &mut result.broken {
-                let _infallible = write!(broken, "\n  {}", stage.last_lines());
+        let set = || Stage::set(&scene, first.program);
+        let mut stage = match catch_unwind(AssertUnwindSafe(set)) {
+            Ok(stage) => stage,
+            Err(panic) => {
+                self.note(unplayed(first, text(panic.as_ref())));
+                return first.nth;
             }
-            say(&result);
-            let is_over = result.broken.is_some() || cell.deed.ends_the_herd(cell.steps);
-            self.results.push(result);
-            cell.nth += stride;
-            if self.goes_on_for_ever() {
-                break;
+        };
+        let mut cell = first;
+        loop {
+            match self.play_cell(cell, &mut stage) {
+                Course::Beyond => self.report().end(&cell),
+                Course::Ends => {}
+                Course::GoesOn => {
+                    if goes_on_for_ever(&self.report(), &cell) {
+                        self.report().end(&cell.at(cell.nth + 1));
+                    } else if let Some(next) = self.next(&cell, cell.nth) {
+                        cell = next;
+                        continue;
+                    }
+                }
             }
-            if is_over {
-                next = (cell.nth < most_steps(cell.operation)).then_some(cell);
-                break;
-            }
+            break;
         }
         let ended = catch_unwind(AssertUnwindSafe(|| stage.strike()))
             .and_then(|()| catch_unwind(AssertUnwindSafe(|| drop(scene))));
-        if let (Err(panic), Some(last)) = (ended, self.results.last_mut()) {
-            let text = text(panic.as_ref());
-            let mut lines = text.lines().skip(1).map(str::trim_start);
-            if is_masterless(last) && lines.all(|line| line.starts_with("file ")) {
-                last.remark = LEFT;
-            } else {
-                last.broken.get_or_insert(text);
-            }
+        if let Err(panic) = ended {
+            self.note_leavings(cell, text(panic.as_ref()));
         }
-        next
+        cell.nth
     }
 
-    /// Whether the last cells of this row came only at steps that earlier ones had come at.
-    fn goes_on_for_ever(&self) -> bool {
-        let Some(last) = self.results.last() else {
-            return false;
+    fn play_cell(&self, cell: Cell, stage: &mut Stage<'_>) -> Course {
+        let begun = Instant::now();
+        let played = catch_unwind(AssertUnwindSafe(|| stage.play(&cell)));
+        let result = match played {
+            Ok(act) => ruled(cell, act),
+            Err(panic) => Some(unplayed(cell, text(panic.as_ref()))),
         };
-        let row = self.results.iter().rev();
-        let row: Vec<&str> = row
-            .take_while(|result| is_of(&result.cell, &last.cell))
-            .map(|result| result.step.as_str())
-            .collect();
-        let known = row.get(MOST_STALE..).unwrap_or_default();
-        !known.is_empty() && row[..MOST_STALE].iter().all(|step| known.contains(step))
-    }
-
-    /// Plays one cell in a herd of its own. `false`: the operation had ended before that step.
-    pub fn play_one(&mut self, cell: Cell, say: &mut dyn FnMut(&Result)) -> bool {
-        let before = self.results.len();
-        self.play_row(cell, MOST_STEPS, say);
-        self.results.len() > before
-    }
-
-    /// Those in which something was broken.
-    pub fn broken(&self) -> impl Iterator<Item = &Result> {
-        self.results.iter().filter(|result| result.broken.is_some())
-    }
-
-    /// The report: how many of each row, then every cell.
-    pub fn report(&self) -> String {
-        let mut text = String::from("# Faults\n\n");
-        let broken = self.broken().count();
-        let _infallible = writeln!(text, "{} cells, {broken} broken.\n", self.results.len());
-        text.push_str("| program | operation | steps of | deed | cells | broken |\n");
-        text.push_str("|---|---|---|---|---|---|\n");
-        for row in self.rows() {
-            let cells = self
-                .results
-                .iter()
-                .filter(|result| is_of(&result.cell, &row));
-            let (count, broken) = cells.fold((0, 0), |(count, broken), result| {
-                (count + 1, broken + usize::from(result.broken.is_some()))
-            });
-            let _infallible = writeln!(
-                text,
-                "| {} | {} | {} | {} | {count} | {broken} |",
-                row.program.name(),
-                row.operation.name(),
-                row.steps,
-                row.deed
-            );
+        let Some(mut result) = result else {
+            return Course::Beyond;
+        };
+        result.took = begun.elapsed();
+        if let Some(broken) = &mut result.broken {
+            let _infallible = write!(broken, "\n  {}", stage.last_lines());
         }
-        text.push_str(
-            "\n| program | operation | step | deed | requests | failed | told | s | verdict |\n",
-        );
-        text.push_str("|---|---|---|---|---|---|---|---|---|\n");
-        for result in &self.results {
-            let _infallible = writeln!(text, "| {} |", result.fields().join(" | "));
+        let is_over = result.broken.is_some() || cell.deed.ends_the_herd(cell.steps);
+        self.note(result);
+        if is_over {
+            Course::Ends
+        } else {
+            Course::GoesOn
         }
-        text
     }
 
-    fn rows(&self) -> Vec<Cell> {
-        let mut rows: Vec<Cell> = Vec::new();
-        for result in &self.results {
-            if !rows.iter().any(|row| is_of(&result.cell, row)) {
-                rows.push(result.cell);
-            }
-        }
-        rows
+    /// What a herd leaves behind is the fault of its last cell.
+    fn note_leavings(&self, last: Cell, text: String) {
+        let mut lines = text.lines().skip(1).map(str::trim_start).peekable();
+        let is_files = lines.peek().is_some() && lines.all(|line| line.starts_with("file "));
+        let played = self.report().result_of(&last).cloned();
+        let result = match played {
+            Some(result) if is_files && is_masterless(&last) => Result {
+                remark: LEFT,
+                ..result
+            },
+            Some(result) => Result {
+                broken: result.broken.or(Some(text)),
+                ..result
+            },
+            None => unplayed(last, text),
+        };
+        self.note(result);
+    }
+
+    fn note(&self, result: Result) {
+        let mut report = self.report();
+        report.put(result.clone());
+        (self.say)(&result, &report);
     }
 }
 
-impl Result {
-    /// The columns of the report.
-    pub fn fields(&self) -> [String; 9] {
-        let cell = &self.cell;
-        [
-            cell.program.name().to_owned(),
-            cell.operation.name().to_owned(),
-            format!("{} ({})", self.step, cell.nth),
-            cell.deed.to_string(),
-            self.requests[0].to_string(),
-            self.requests[1].to_string(),
-            self.told.to_string(),
-            format!("{:.1}", self.took.as_secs_f64()),
-            match &self.broken {
-                None => format!("kept{}", self.remark),
-                Some(what) => format!("BROKEN: {}", what.lines().next().unwrap_or_default()),
-            },
-        ]
-    }
+/// Plays one cell in a herd of its own. `None`: the operation had ended before that step.
+pub fn play_one(cell: Cell) -> Option<Result> {
+    let matrix = Matrix::new(Report::default(), 1, &|_, _| ());
+    matrix.call_off(); // No other is played after it.
+    matrix.play_herd(cell);
+    let report = matrix.report();
+    report.results_of(&cell).next().cloned()
+}
+
+/// How a herd fares after a cell.
+enum Course {
+    /// The operation had no such step.
+    Beyond,
+    /// Nothing more is played with it.
+    Ends,
+    GoesOn,
+}
+
+/// Whether the last cells up to this one came only at steps that earlier ones of its row had come at.
+fn goes_on_for_ever(report: &Report, last: &Cell) -> bool {
+    let row = report.results_of(last).rev();
+    let row = row.skip_while(|result| result.cell.nth > last.nth);
+    let row: Vec<&str> = row.map(|result| result.step.as_str()).collect();
+    let known = row.get(MOST_STALE..).unwrap_or_default();
+    !known.is_empty() && row[..MOST_STALE].iter().all(|step| known.contains(step))
 }
 
 /// Whether the keeper has died while there may have been no master: before the next one has begun, or while it
 /// becomes another build, which needs the keeper to begin.
-fn is_masterless(result: &Result) -> bool {
-    let Cell {
-        operation,
-        deed,
-        steps,
-        ..
-    } = result.cell;
-    let is_between = matches!(operation, Operation::Takeover | Operation::Upgrade);
-    is_between && deed.ends_the_herd(steps)
+fn is_masterless(cell: &Cell) -> bool {
+    let is_between = matches!(cell.operation, Operation::Takeover | Operation::Upgrade);
+    is_between && cell.deed.ends_the_herd(cell.steps)
 }
 
-fn is_of(cell: &Cell, row: &Cell) -> bool {
-    (cell.program, cell.operation, cell.steps, cell.deed)
-        == (row.program, row.operation, row.steps, row.deed)
+/// A cell of which nothing is known but what was broken.
+fn unplayed(cell: Cell, broken: String) -> Result {
+    Result {
+        cell,
+        step: cell.steps.to_owned(),
+        requests: [0; 2],
+        told: 0,
+        took: Duration::ZERO,
+        broken: Some(broken),
+        remark: "",
+    }
 }
 
 /// `None`: the operation had ended before the step.
-fn ruled(
-    cell: Cell,
-    played: std::result::Result<Act, Box<dyn Any + Send>>,
-    took: Duration,
-) -> Option<Result> {
-    let result = Result {
-        cell,
-        step: String::new(),
-        requests: [0; 2],
-        told: 0,
-        took,
-        broken: None,
-        remark: "",
-    };
-    let act = match played {
-        Ok(act) => act,
-        Err(panic) => {
-            let broken = Some(text(panic.as_ref()));
-            return Some(Result { broken, ..result });
-        }
-    };
+fn ruled(cell: Cell, act: Act) -> Option<Result> {
     let broken = match judge(&cell, &act) {
         Ruling::Beyond => return None,
         Ruling::Broken(what) => Some(what),
         Ruling::Kept => None,
     };
+    let step = act.sprung.map(|sprung| sprung.step);
     Some(Result {
         requests: [act.books.sent(), act.books.failures().count()],
         told: act.takeovers.iter().map(|takeover| takeover.cut).sum(),
-        step: act.sprung.map_or_else(String::new, |sprung| sprung.step),
+        step: step.unwrap_or_else(|| cell.steps.to_owned()),
         broken,
-        ..result
+        ..unplayed(cell, String::new())
     })
 }
 

@@ -45,14 +45,24 @@ impl Kind {
         mix * MIX + self as u64 * KIND
     }
 
-    /// The traffic, unless it is of uploads.
-    pub(super) fn load(self, mix: u64, address: SocketAddr, patience: Duration) -> Option<Load> {
+    /// The traffic, unless it is of uploads. `calm`, at least 1: how many times as long as usual the clients wait
+    /// between their requests.
+    pub(super) fn load(
+        self,
+        mix: u64,
+        address: SocketAddr,
+        patience: Duration,
+        calm: u32,
+    ) -> Option<Load> {
         let http = |path| Load::http(address, path).timeout(patience);
         let load = match self {
-            Kind::Fresh => http("/").at_rate(120),
-            Kind::FreshSlow => http("/slow/50").at_rate(40),
-            Kind::Kept => http("/").keep_alive().clients(4).think(SOON),
-            Kind::KeptSlow => http("/slow/50").keep_alive().clients(4),
+            Kind::Fresh => http("/").at_rate(120 / calm),
+            Kind::FreshSlow => http("/slow/50").at_rate(40 / calm),
+            Kind::Kept => http("/").keep_alive().clients(4).think(SOON * calm),
+            Kind::KeptSlow => {
+                let load = http("/slow/50").keep_alive().clients(4);
+                load.think(SOON * (calm - 1))
+            }
             Kind::KeptIdle => http("/").keep_alive().clients(16).think(PAUSE),
             Kind::LongPoll => http("/slow/1000").clients(4),
             Kind::Upload | Kind::UploadKept => return None,

@@ -35,11 +35,17 @@ impl Mix {
 
     /// Starts clients of these kinds.
     pub fn of(address: SocketAddr, kinds: &[Kind]) -> Mix {
+        Mix::calm(address, kinds, 1)
+    }
+
+    /// As [`Mix::of`], with clients that wait `calm` (1 to 40) times as long between their requests: where several
+    /// mixes share a machine.
+    pub fn calm(address: SocketAddr, kinds: &[Kind], calm: u32) -> Mix {
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let begun = Instant::now();
         let start = |&kind: &Kind| {
             let offset = begun.elapsed();
-            let traffic = match kind.load(number, address, PATIENCE) {
+            let traffic = match kind.load(number, address, PATIENCE, calm) {
                 Some(load) => Traffic::Load(load.start()),
                 None => Traffic::Uploads(Uploads::start(
                     address,

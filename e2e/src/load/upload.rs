@@ -110,6 +110,10 @@ impl Shared {
                 &self.failed
             };
             counter.fetch_add(1, Ordering::Relaxed);
+            if !outcome.is_complete() {
+                // Who is refused does not ask again at once.
+                thread::sleep(PACE);
+            }
             ledger.entries.push(Entry {
                 id,
                 due: due.duration_since(self.begun),
