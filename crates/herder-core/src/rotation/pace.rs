@@ -302,6 +302,10 @@ impl Rotation {
         if let Some(worker) = self.worker_mut(id) {
             worker.standing = next;
         }
+        if next == Standing::Left {
+            // From now on it is told to go, and what it does about those who came late counts.
+            self.restart_clock(id);
+        }
     }
 
     /// It accepts nobody any more, though it lives.

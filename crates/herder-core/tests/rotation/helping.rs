@@ -1,0 +1,123 @@
+//! Who waits at a worker that accepts nobody is helped.
+
+use herder_core::rotation::{Action, Event, Relief, RotationSpec};
+
+use crate::desk::{Desk, by_hash, by_program, ms, rotate, socket, worker};
+
+fn rescue() -> Action {
+    Action::Rescue {
+        worker: worker(1, 2),
+        socket: socket(1, 2),
+    }
+}
+
+/// Two workers, of which the second accepts nobody, and is left out.
+fn hung(relief: Relief) -> Desk {
+    let mut desk = Desk::with(&by_program(), 2, relief);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 4);
+    assert_eq!(desk.pass(ms(20)).len(), 2);
+    desk
+}
+
+#[test]
+fn a_queue_that_stands_too_long_is_rescued() {
+    let mut desk = hung(Relief::HandOver);
+    assert_eq!(desk.pass(ms(480)), []);
+    assert_eq!(desk.pass(ms(40)), [rescue()]);
+    assert_eq!(desk.pass(ms(1000)), [], "once");
+}
+
+#[test]
+fn a_rescued_worker_is_tried_again_later_and_later() {
+    let mut desk = hung(Relief::HandOver);
+    desk.pass(ms(520));
+    let worker = worker(1, 2);
+    for delay in [1000, 2000, 4000] {
+        desk.queue(socket(1, 2), 0);
+        desk.tell(Event::Rescued { worker, count: 4 });
+        assert_eq!(desk.pass(ms(delay - 50)), []);
+        assert_eq!(desk.pass(ms(60)), [rotate(&[0, 1])]);
+        desk.queue(socket(1, 2), 1);
+        // Much faster than the first time.
+        assert_eq!(desk.pass(ms(60)), [rotate(&[0]), rescue()]);
+    }
+    desk.queue(socket(1, 2), 0);
+    desk.tell(Event::Rescued { worker, count: 1 });
+    assert_eq!(desk.pass(ms(8100)), [rotate(&[0, 1])]);
+    assert_eq!(desk.pass(ms(1000)), [Action::Readmitted { worker }]);
+}
+
+#[test]
+fn a_worker_that_was_faster_than_its_rescue_is_well() {
+    let mut desk = hung(Relief::HandOver);
+    desk.pass(ms(520));
+    let worker = worker(1, 2);
+    desk.queue(socket(1, 2), 0);
+    let actions = desk.tell(Event::Rescued { worker, count: 0 });
+    let back = [Action::Readmitted { worker }, rotate(&[0, 1])];
+    assert!(actions == back || desk.pass(ms(10)) == back);
+}
+
+#[test]
+fn who_can_hand_nothing_over_is_killed_as_hung() {
+    let mut desk = hung(Relief::Kill);
+    assert_eq!(desk.pass(ms(9900)), []);
+    let hung = Action::Hung {
+        worker: worker(1, 2),
+    };
+    let flush = Action::Flush {
+        socket: socket(1, 2),
+    };
+    assert_eq!(desk.pass(ms(200)), [hung, flush]);
+    assert_eq!(desk.pass(ms(20_000)), [], "once");
+}
+
+#[test]
+fn nobody_is_killed_where_that_is_not_wanted_or_helps_nobody() {
+    let spec = RotationSpec {
+        hang: None,
+        ..by_program()
+    };
+    let mut desk = Desk::with(&spec, 2, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 4);
+    assert_eq!(desk.pass(ms(60_000)).len(), 2);
+    // Alone, or with others who have enough to do themselves.
+    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    desk.queue(socket(0, 1), 1);
+    desk.queue(socket(1, 2), 1);
+    assert_eq!(desk.pass(ms(60_000)), []);
+}
+
+#[test]
+fn a_withdrawn_worker_that_accepts_nobody_is_relieved() {
+    for (relief, last) in [
+        (Relief::HandOver, rescue()),
+        (
+            Relief::Kill,
+            Action::Retire {
+                socket: socket(1, 2),
+            },
+        ),
+    ] {
+        let mut desk = Desk::with(&by_program(), 2, relief);
+        desk.withdraw(worker(1, 2));
+        desk.queue(socket(1, 2), 1);
+        let actions = desk.pass(ms(1100));
+        assert_eq!(actions.last(), Some(&last), "{actions:?}");
+    }
+}
+
+#[test]
+fn r25c_without_a_program_who_waits_is_helped_too() {
+    let mut desk = Desk::with(&by_hash(), 2, Relief::HandOver);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 4);
+    assert_eq!(desk.pass(ms(520)), [rescue()]);
+    let mut desk = Desk::with(&by_hash(), 2, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 4);
+    let worker = worker(1, 2);
+    assert_eq!(desk.pass(ms(10_100)), [Action::Hung { worker }]);
+}

@@ -1,0 +1,107 @@
+//! Who does not keep up has no turns until it caught up.
+
+use herder_core::rotation::{Action, Event, Load, Relief};
+
+use crate::desk::{Desk, by_load, by_program, ms, rotate, socket, worker};
+
+fn excluded(slot: u16, waiting: u32) -> Action {
+    let worker = worker(slot, u64::from(slot) + 1);
+    Action::Excluded { worker, waiting }
+}
+
+fn readmitted(slot: u16) -> Action {
+    let worker = worker(slot, u64::from(slot) + 1);
+    Action::Readmitted { worker }
+}
+
+#[test]
+fn a_queue_that_stands_while_others_are_empty_is_left_out() {
+    let mut desk = Desk::with(&by_program(), 3, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 4);
+    let actions = desk.pass(ms(20));
+    assert_eq!(actions, [excluded(1, 4), rotate(&[0, 2])]);
+    desk.queue(socket(1, 2), 2);
+    assert_eq!(desk.pass(ms(40)), []);
+    desk.queue(socket(1, 2), 0);
+    let actions = desk.pass(ms(10));
+    assert_eq!(actions, [readmitted(1), rotate(&[0, 1, 2])]);
+}
+
+#[test]
+fn a_queue_that_moves_is_not_left_out() {
+    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    desk.pass(ms(20));
+    for length in [5, 4, 6, 5, 7, 6].repeat(20) {
+        desk.queue(socket(1, 2), length);
+        assert_eq!(desk.pass(ms(5)), []);
+    }
+}
+
+#[test]
+fn nobody_is_left_out_when_all_are_busy() {
+    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    desk.queue(socket(0, 1), 3);
+    desk.queue(socket(1, 2), 90);
+    assert_eq!(desk.pass(ms(5000)), []);
+}
+
+#[test]
+fn the_last_one_is_never_left_out() {
+    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(0, 1), 3);
+    assert_eq!(desk.pass(ms(20)), [excluded(0, 3), rotate(&[1])]);
+    desk.queue(socket(1, 2), 3);
+    assert_eq!(desk.pass(ms(100)), []);
+    // And when the last one dies, the slow one is better than nobody.
+    let turned = desk.gone(worker(1, 2));
+    assert_eq!(turned[0], rotate(&[0]));
+}
+
+#[test]
+fn who_is_back_stays_for_a_while() {
+    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 4);
+    assert_eq!(desk.pass(ms(20)).len(), 2);
+    desk.queue(socket(1, 2), 0);
+    assert_eq!(desk.pass(ms(5)).len(), 2);
+    desk.queue(socket(1, 2), 4);
+    assert_eq!(desk.pass(ms(40)), []);
+    assert_eq!(desk.pass(ms(20)).len(), 2);
+}
+
+#[test]
+fn least_loaded_leaves_out_at_once() {
+    let mut desk = Desk::with(&by_load(), 2, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 1);
+    let actions = desk.pass(ms(5));
+    assert_eq!(actions, [excluded(1, 1), rotate(&[0])]);
+    desk.queue(socket(1, 2), 0);
+    assert_eq!(desk.pass(ms(5)), [readmitted(1), rotate(&[0, 1])]);
+}
+
+#[test]
+fn least_loaded_believes_what_workers_say() {
+    let mut desk = Desk::with(&by_load(), 2, Relief::Kill);
+    let say = |desk: &mut Desk, slot: u16, open| {
+        let load = Load {
+            open,
+            ..Load::default()
+        };
+        let worker = worker(slot, u64::from(slot) + 1);
+        desk.tell(Event::Load { worker, load });
+    };
+    desk.pass(ms(20));
+    say(&mut desk, 0, 40);
+    say(&mut desk, 1, 43);
+    assert_eq!(desk.pass(ms(20)), [], "a little more is nothing");
+    say(&mut desk, 1, 50);
+    assert_eq!(desk.pass(ms(5)), [excluded(1, 0), rotate(&[0])]);
+    say(&mut desk, 1, 44);
+    assert_eq!(desk.pass(ms(20)), [], "not yet");
+    say(&mut desk, 0, 44);
+    assert_eq!(desk.pass(ms(5)), [readmitted(1), rotate(&[0, 1])]);
+}
