@@ -70,7 +70,7 @@ async fn ask(args: &Args, client: &JobsApiClient, context: &Context) -> Outcome 
     }
     if let Some(job) = &args.run {
         client.run_now(job.clone()).await.map_err(no)?;
-        return context.say("It runs.\n");
+        return context.say("It runs as soon as a worker takes it.\n");
     }
     if let Some(job) = &args.pause {
         client.pause(job.clone()).await.map_err(no)?;

@@ -120,6 +120,25 @@ impl<A: clap::Args> With<A> {
     }
 }
 
+// What only machines call: they are answered in one way.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Bare<A: clap::Args> {
+    #[command(flatten)]
+    own: A,
+}
+
+impl<A: clap::Args> Bare<A> {
+    /// Does it, and says what went wrong.
+    fn run(self, verb: impl FnOnce(A, &Context) -> Outcome) -> u8 {
+        let show = Show::default();
+        With {
+            own: self.own,
+            show,
+        }
+        .run(verb)
+    }
+}
+
 impl Show {
     fn colours(&self) -> Colours {
         let refused = if self.no_color {
@@ -131,12 +150,12 @@ impl Show {
     }
 }
 
-/// A verb is a line here, `NAME(file)`, in the order of the help, and a file with `Args` and `run`.
+/// A verb is a line here, `NAME(With file)`, in the order of the help, and a file with `Args` and `run`.
 macro_rules! verbs {
-    ($($verb:ident($file:ident),)*) => {
+    ($($verb:ident($options:ident $file:ident),)*) => {
         #[derive(Subcommand, Debug)]
         pub(crate) enum Verb {
-            $($verb(Box<With<$file::Args>>),)*
+            $($verb(Box<$options<$file::Args>>),)*
         }
 
         impl Verb {
@@ -151,51 +170,50 @@ macro_rules! verbs {
 }
 
 verbs! {
-    Start(start),
-    Stop(stop),
-    Restart(restart),
-    Reload(reload),
-    Delete(delete),
-    Scale(scale),
-    List(list),
-    Describe(describe),
-    Monit(monit),
-    Logs(logs),
-    History(history),
-    Events(events),
-    Env(env),
-    Id(id),
-    Pid(pid),
-    Jobs(jobs),
-    Jlist(jlist),
-    Apply(apply),
-    Check(check),
-    Init(init),
-    Import(import),
-    StartOrRestart(start_or_restart),
-    StartOrReload(start_or_reload),
-    Save(save),
-    Resurrect(resurrect),
-    SendSignal(send_signal),
-    Send(send),
-    Reset(reset),
-    Flush(flush),
-    ReloadLogs(reload_logs),
-    Upgrade(upgrade),
-    Ping(ping),
-    Kill(kill),
-    Startup(startup),
-    Unstartup(unstartup),
-    Doctor(doctor),
-    Completion(completion),
-    Complete(complete),
-    Man(man),
-    Daemon(daemon),
+    Start(With start),
+    Stop(With stop),
+    Restart(With restart),
+    Reload(With reload),
+    Delete(With delete),
+    Scale(With scale),
+    List(With list),
+    Describe(With describe),
+    Monit(With monit),
+    Logs(With logs),
+    History(With history),
+    Events(With events),
+    Env(With env),
+    Id(With id),
+    Pid(With pid),
+    Jobs(With jobs),
+    Jlist(With jlist),
+    Apply(With apply),
+    Check(With check),
+    Init(With init),
+    Import(With import),
+    StartOrRestart(With start_or_restart),
+    StartOrReload(With start_or_reload),
+    Save(With save),
+    Resurrect(With resurrect),
+    SendSignal(With send_signal),
+    Send(With send),
+    Reset(With reset),
+    Flush(With flush),
+    ReloadLogs(With reload_logs),
+    Upgrade(With upgrade),
+    Ping(With ping),
+    Kill(With kill),
+    Startup(With startup),
+    Unstartup(With unstartup),
+    Doctor(With doctor),
+    Completion(With completion),
+    Complete(Bare complete),
+    Man(With man),
+    Daemon(Bare daemon),
 }
 
 /// `daemon`, if nothing but its own options follows.
 pub(crate) fn spare_daemon(words: impl Iterator<Item = OsString>) -> Option<Verb> {
     let own = daemon::Args::spare(words)?;
-    let show = Show::default();
-    Some(Verb::Daemon(Box::new(With { own, show })))
+    Some(Verb::Daemon(Box::new(Bare { own })))
 }

@@ -1,7 +1,9 @@
 //! `herder start`: programs, files that define apps, and apps that are known.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use herder_api::app::Scalar;
 use herder_api::control::{Known, Start, Verb};
 use herder_api::problem::ProblemKind;
 use herder_api::status::AppStatus;
@@ -277,6 +279,7 @@ fn or_app(problem: Problem, word: &str) -> Problem {
 /// A definition with the options' settings, absolute paths, and nothing wrong.
 fn finished(app: &App, settings: &Map<String, Value>) -> Result<App, Failure> {
     let mut app = changed(app, settings)?;
+    first_number(&mut app, |name| std::env::var(name).ok());
     herder_config::resolve(&mut app, &directory()?);
     let problems = herder_config::check(&app);
     if problems.is_empty() {
@@ -284,6 +287,20 @@ fn finished(app: &App, settings: &Map<String, Value>) -> Result<App, Failure> {
     }
     let told: Vec<Problem> = problems.into_iter().map(by_option).collect();
     Err(told.into())
+}
+
+/// Where `--increment-var` begins: as the app says, else as the caller's variable.
+fn first_number(app: &mut App, variable: impl Fn(&str) -> Option<String>) {
+    let Some(name) = app.increment_var.clone() else {
+        return;
+    };
+    let is_said = |table: &BTreeMap<String, Scalar>| table.contains_key(&name);
+    if is_said(&app.env) || app.profiles.values().any(is_said) {
+        return;
+    }
+    if let Some(value) = variable(&name) {
+        app.env.insert(name, Scalar::Text(value));
+    }
 }
 
 /// Where a file defines apps, it is the file that is changed.

@@ -5,7 +5,7 @@ use herder_api::control::Verb;
 use super::Outcome;
 use super::context::Context;
 use super::outcome::{act, action, show_list};
-use super::targets::{FileArgs, Targets, by_program, names};
+use super::targets::{Chosen, Targets, by_program, names};
 
 /// Stop apps. They stay in the list.
 #[derive(clap::Args, Debug)]
@@ -18,11 +18,11 @@ pub(crate) struct Args {
     now: bool,
 
     #[command(flatten)]
-    file: FileArgs,
+    chosen: Chosen,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> Outcome {
-    let names = names(context, &args.targets.targets, &args.file)?;
+    let names = names(context, &args.targets.targets, &args.chosen)?;
     context.wait(async {
         let names = by_program(context, names).await?;
         act(context, &action(Verb::Stop { now: args.now }, names)).await?;

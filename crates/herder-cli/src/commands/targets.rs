@@ -33,6 +33,18 @@ pub(crate) struct FileArgs {
     pub(crate) env: Option<String>,
 }
 
+/// Which of a file's apps, for what needs nothing else of it.
+#[derive(clap::Args, Debug, Default)]
+pub(crate) struct Chosen {
+    /// Of a file: only these apps, separated by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
+
+    /// Who stops what was started with a profile may say so.
+    #[arg(long, hide = true)]
+    env: Option<String>,
+}
+
 impl FileArgs {
     pub(crate) fn options(&self) -> Options {
         Options {
@@ -104,11 +116,15 @@ impl Defined {
 pub(crate) fn names(
     context: &Context,
     words: &[String],
-    args: &FileArgs,
+    chosen: &Chosen,
 ) -> Result<Vec<String>, Failure> {
     let Sorted { mut names, files } = sort(words);
+    let args = FileArgs {
+        only: chosen.only.clone(),
+        env: None,
+    };
     for file in files {
-        let loaded = load(context, &file, args)?;
+        let loaded = load(context, &file, &args)?;
         names.extend(loaded.apps.into_iter().map(|app| app.name));
     }
     Ok(names)

@@ -154,7 +154,7 @@ fn increment(found: &mut Found<'_>) {
     if values.peek().is_none() {
         found.say(
             "increment_var",
-            format!("env has no {name}: say there where to begin"),
+            format!("env has no {name}: its value says where to begin"),
         );
     }
     if values.any(|value| String::from(value.clone()).parse::<i64>().is_err()) {
