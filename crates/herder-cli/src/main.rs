@@ -5,6 +5,8 @@ mod cli;
 mod commands;
 mod completion;
 mod doctor;
+#[cfg(test)]
+mod flags;
 mod launcher;
 mod monit;
 mod render;

@@ -255,3 +255,102 @@ impl Description {
 fn lossy(text: &OsStr) -> String {
     text.to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        args: RunArgs,
+    }
+
+    #[test]
+    fn options_of_run_are_settings() {
+        for (words, expected) in [
+            (
+                "-l 80 --listen unix:/s",
+                json!({"listen": ["*:80", "unix:/s"]}),
+            ),
+            ("-i 4 -n web", json!({"workers": 4, "name": "web"})),
+            ("--workers max", json!({"workers": "max"})),
+            (
+                "--dispatch shared --policy ip-hash",
+                json!({"dispatch": "shared", "policy": "ip-hash"}),
+            ),
+            (
+                "--ready notify --boot-timeout 5",
+                json!({"ready": "notify", "boot_timeout": "5s"}),
+            ),
+            (
+                "--ready-after 2 --grace 1m",
+                json!({"ready_after": "2s", "grace": "1m"}),
+            ),
+            (
+                "--watchdog 2s --max-restarts 3",
+                json!({"watchdog": "2s", "max_restarts": 3}),
+            ),
+            (
+                "--restart-window 9 --max-requests 5",
+                json!({"restart_window": "9s", "max_requests": 5}),
+            ),
+            (
+                "--max-lifetime 1h --max-memory 300M",
+                json!({"max_lifetime": "1h", "max_memory": "300M"}),
+            ),
+            (
+                "--user www --cwd /srv",
+                json!({"user": "www", "cwd": "/srv"}),
+            ),
+            (
+                "--backlog 7 --unix-mode 660",
+                json!({"backlog": 7, "unix_mode": "660"}),
+            ),
+            (
+                "--surge 2 --max-unavailable 1",
+                json!({"surge": 2, "max_unavailable": 1}),
+            ),
+            (
+                "--soak 0 --reload-latch 1m",
+                json!({"soak": "0s", "reload_latch": "1m"}),
+            ),
+            ("--max-generations 2", json!({"max_generations": 2})),
+            ("--master-watchdog never", json!({"master_watchdog": "0s"})),
+            (
+                "--store redis://h --jobs-file j",
+                json!({"store": "redis://h", "jobs_file": "j"}),
+            ),
+            ("--bus", json!({"bus": true})),
+            (
+                "--interpreter deno --wait-ready",
+                json!({"interpreter": "deno", "wait_ready": true}),
+            ),
+            (
+                "--listen-timeout 2 --node-args -x",
+                json!({"listen_timeout": "2s", "node_args": ["-x"]}),
+            ),
+            (
+                "--send-handle s --no-node-shim",
+                json!({"send_handle": "s", "node_shim": false}),
+            ),
+            (
+                "--shutdown-with-message",
+                json!({"shutdown_with_message": true}),
+            ),
+        ] {
+            let words: Vec<&str> = std::iter::once("x")
+                .chain(words.split_whitespace())
+                .collect();
+            let alone = Alone::try_parse_from(&words).expect("options");
+            let description = Description::of_args(&alone.args).expect("a description");
+            let found = serde_json::to_value(&description.app).expect("JSON");
+            for (setting, value) in expected.as_object().expect("settings") {
+                assert_eq!(found.get(setting), Some(value), "{words:?}");
+            }
+        }
+    }
+}

@@ -12,8 +12,18 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::terminal;
+
 /// What the daemon answers to a request, by method and path.
 type Answers = Arc<Mutex<BTreeMap<String, (u16, String)>>>;
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) status: Option<i32>,
+}
 
 pub(crate) struct Stage {
     directory: PathBuf,
@@ -84,6 +94,16 @@ impl Stage {
         std::fs::write(path, text).expect("a file");
     }
 
+    /// Something that is in the directory of the stage, or will be.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// It is not there any more, if it was.
+    pub(crate) fn no_file(&self, name: &str) {
+        drop(std::fs::remove_file(self.directory.join("work").join(name)));
+    }
+
     /// There is no daemon any more.
     pub(crate) fn goes(&self) {
         std::fs::remove_file(self.directory.join("home/herder.sock")).expect("it is there");
@@ -100,8 +120,15 @@ impl Stage {
         self.says(line, "");
     }
 
-    /// The same, with a text on stdin.
-    pub(crate) fn says(&self, line: &str, stdin: &str) {
+    /// The same, with colours.
+    pub(crate) fn plays_in_colours(&self, line: &str) {
+        let mut command = self.command(line);
+        command.env("CLICOLOR_FORCE", "1");
+        self.note(&format!("{line}    (in colours)"), command, "");
+    }
+
+    /// The command, where the stage is.
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_herder"));
         command
             .args(line.split_whitespace())
@@ -115,6 +142,48 @@ impl Stage {
         for variable in self.without.lock().expect("nobody panicked").iter() {
             command.env_remove(variable);
         }
+        command
+    }
+
+    /// What a command printed for people and programs, and how it ended, without a note of it.
+    pub(crate) fn ran(&self, line: &str, variables: &[(&str, &str)]) -> Ran {
+        let mut command = self.command(line);
+        command.envs(variables.iter().copied()).stdin(Stdio::null());
+        let output = command.output().expect("the command is there");
+        self.asked.lock().expect("nobody panicked").clear();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran {
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+            status: output.status.code(),
+        }
+    }
+
+    /// The same as [`Stage::plays`], where somebody looks on: at a terminal of so many columns, with colours,
+    /// who types this.
+    pub(crate) fn shows(&self, columns: u16, line: &str, typed: &str) {
+        let mut command = self.command(line);
+        command.env("TERM", "xterm");
+        let (text, status) = terminal::run(&mut command, columns, typed);
+        self.asked.lock().expect("nobody panicked").clear();
+        let mut protocol = self.protocol.lock().expect("nobody panicked");
+        writeln!(protocol, "$ herder {line}    ({columns} columns)").expect("a String");
+        for line in terminal::what_stays(&text).lines() {
+            writeln!(protocol, "{}", timeless(line)).expect("a String");
+        }
+        if status != Some(0) {
+            writeln!(protocol, "= {status:?}").expect("a String");
+        }
+        writeln!(protocol).expect("a String");
+    }
+
+    /// The same, with a text on stdin.
+    pub(crate) fn says(&self, line: &str, stdin: &str) {
+        self.note(line, self.command(line), stdin);
+    }
+
+    /// Runs a command, and writes down what happens.
+    fn note(&self, line: &str, mut command: Command, stdin: &str) {
         let mut child = command.spawn().expect("the command is there");
         let mut pipe = child.stdin.take().expect("a pipe");
         // Who does not read it, does not want it.
@@ -137,6 +206,11 @@ impl Stage {
             None => writeln!(protocol, "= {}\n", output.status),
         }
         .expect("a String");
+    }
+
+    /// Nothing was written down.
+    pub(crate) fn closes(self) {
+        std::fs::remove_dir_all(&self.directory).expect("ours");
     }
 
     /// Compares what was played with what was found good. `UPDATE_SNAPSHOTS=1 cargo test -p herder-cli`

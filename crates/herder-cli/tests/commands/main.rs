@@ -3,6 +3,8 @@
 
 mod fake;
 mod fixtures;
+mod forms;
+mod terminal;
 
 use fake::Stage;
 use fixtures::{all_apps, course, detail};
@@ -28,6 +30,7 @@ fn what_is_shown_of_apps() {
         "ls web",
         "l --sort restarts:desc",
         "ps -m",
+        "list web --mini-list",
         "status --json",
         "jlist",
         "list --sort colour",
@@ -170,6 +173,7 @@ fn what_is_told_as_it_happens() {
     ] {
         stage.plays(line);
     }
+    stage.plays_in_colours("logs --highlight GET");
     stage.ends("told");
 }
 

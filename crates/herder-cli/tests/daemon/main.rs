@@ -6,5 +6,6 @@ mod herds;
 mod homes;
 mod kit;
 mod lists;
+mod options;
 mod orders;
 mod triggers;

@@ -215,6 +215,25 @@ mod tests {
                 json!({"max_requests": 5, "max_lifetime": "1h"}),
             ),
             ("--cron-restart 0", json!({"cron_restart": null})),
+            ("--cron @daily", json!({"cron_restart": "@daily"})),
+            ("--master-watchdog never", json!({"master_watchdog": "0s"})),
+            ("--master-watchdog 5s", json!({"master_watchdog": "5s"})),
+            (
+                "--health-timeout 2 --health-failures 5 --health-start-period 1m",
+                json!({"health": {"timeout": "2s", "failures": 5, "start_period": "1m"}}),
+            ),
+            (
+                "--output a.log --error b.log --log-total-size 2G",
+                json!({"logs": {"out": "a.log", "error": "b.log", "total_size": "2G"}}),
+            ),
+            (
+                "--log a.log",
+                json!({"logs": {"out": "a.log", "error": "a.log"}}),
+            ),
+            (
+                "--store redis://h --job n=x",
+                json!({"store": "redis://h", "jobs": {"n": "x"}}),
+            ),
             (
                 "--watchdog 2s --max-silence 1m",
                 json!({"watchdog": "2s", "max_silence": "1m"}),

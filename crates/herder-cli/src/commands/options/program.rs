@@ -93,6 +93,40 @@ fn by_itself(app: &mut App) {
 mod tests {
     use super::*;
 
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(flatten)]
+        program: Program,
+    }
+
+    /// What runs it, and the words before the file; and the whole line, where it is one.
+    fn described(words: &str, file: &str) -> (Option<String>, Vec<String>, Vec<String>) {
+        let directory = std::env::temp_dir().join(format!("herder-words-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a directory");
+        std::fs::write(directory.join(file), "").expect("a file");
+        let words = std::iter::once("x").chain(words.split_whitespace());
+        let alone: Alone = clap::Parser::try_parse_from(words).expect("options");
+        let app = alone.program.app(file, &[], &directory);
+        std::fs::remove_dir_all(&directory).expect("ours");
+        let app = app.expect("a program");
+        (app.interpreter, app.node_args, app.command)
+    }
+
+    #[test]
+    fn options_of_programs_are_words_of_the_command() {
+        let (_, args, _) = described("--node-args=--inspect --source-map-support", "one.js");
+        assert_eq!(args, ["--inspect", "--enable-source-maps"]);
+        let (engine, args, _) = described("--interpreter deno --interpreter-args=-x", "two.js");
+        assert_eq!(engine.as_deref(), Some("deno"));
+        assert_eq!(args, ["-x"]);
+        let (_, _, command) = described("--interpreter sh --node-args=-e", "three.txt");
+        assert_eq!(&command[..2], ["sh", "-e"]);
+        let (_, _, command) = described("-x --source-map-support", "four.js");
+        assert_eq!(&command[..2], ["node", "--enable-source-maps"]);
+        let (_, _, command) = described("--execute-command", "four.js");
+        assert_eq!(command[0], "node");
+    }
+
     #[test]
     fn a_script_by_itself_is_a_command() {
         let mut app = App {
