@@ -21,9 +21,10 @@ pub struct Takeover {
 impl Takeover {
     /// All that were told after `mark`, without times.
     pub fn all_after(herd: &Herd, mark: usize) -> Vec<Takeover> {
-        let lines = herd.lines();
-        let told = lines.iter().skip(mark);
-        let read = told.filter_map(|line| Takeover::of_line(&line.text));
+        let lines = herd.lines_after(mark);
+        let read = lines
+            .iter()
+            .filter_map(|line| Takeover::of_line(&line.text));
         read.map(|(workers, cut)| Takeover {
             workers,
             cut,

@@ -146,9 +146,8 @@ impl<'a> Stage<'a> {
 
     /// Whether the log says that the operation, begun at `mark`, has come to its end.
     fn is_over(&self, operation: Operation, mark: usize) -> bool {
-        let lines = self.deployed.herd.lines();
-        let mut lines = lines[mark.min(lines.len())..].iter();
-        lines.any(|line| match operation {
+        let lines = self.deployed.herd.lines_after(mark);
+        lines.iter().any(|line| match operation {
             Operation::Dispatch => false,
             Operation::Reload | Operation::Rollback => Verdict::of_line(&line.text).is_some(),
             Operation::Spawn => told(&line.text, "ready").is_some(),
@@ -217,8 +216,10 @@ impl<'a> Stage<'a> {
         });
         self.version += 1;
         self.deployed.install(Version::Good(self.version));
-        let wanted = self.version;
+        let (wanted, mark) = (self.version, self.deployed.herd.mark());
         self.deployed.herd.signal(Signal::HUP);
+        // Of this reload, or of one that went on.
+        self.deployed.verdict_after(mark, LONG);
         wait::until(LONG, "the version that is deployed then is served", || {
             let body = crate::client::get(self.deployed.address, "/").ok()?;
             let answer = crate::load::Answer::of_body(body.as_bytes())?;

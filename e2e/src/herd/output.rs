@@ -65,9 +65,9 @@ impl Output {
         });
     }
 
-    /// All lines so far.
-    pub(super) fn lines(&self) -> Vec<Line> {
-        self.state().lines.clone()
+    /// All lines so far, from the one of this number on.
+    pub(super) fn lines_from(&self, mark: usize) -> Vec<Line> {
+        self.state().lines.get(mark..).unwrap_or_default().to_vec()
     }
 
     /// How many lines there are so far.

@@ -73,12 +73,17 @@ impl Herd {
 
     /// All lines so far, of both streams.
     pub fn lines(&self) -> Vec<Line> {
-        self.output.lines()
+        self.output.lines_from(0)
+    }
+
+    /// The lines after `mark`, of both streams.
+    pub fn lines_after(&self, mark: usize) -> Vec<Line> {
+        self.output.lines_from(mark)
     }
 
     /// The lines of one stream so far, as texts.
     pub fn texts(&self, stream: Stream) -> Vec<String> {
-        let lines = self.output.lines();
+        let lines = self.lines();
         lines
             .into_iter()
             .filter(|line| line.stream == stream)
