@@ -191,6 +191,13 @@ impl Cell {
             || (self.deed == Deed::Kill && ["master", "dispatch"].into_iter().any(is_masters))
     }
 
+    /// Whether the keeper dies while there may be no master: before the next one has begun, or while it becomes
+    /// another build, which needs the keeper to begin. Then nobody is left who could clean up.
+    pub(super) fn may_leave(&self) -> bool {
+        let is_between = matches!(self.operation, Operation::Takeover | Operation::Upgrade);
+        is_between && self.deed.ends_the_herd(self.steps)
+    }
+
     /// Where it stands in a report.
     pub(super) fn place(&self) -> (&'static str, Operation, &'static str, Deed, u64) {
         let program = self.program.name();

@@ -3,7 +3,7 @@
 use crate::deploy::Program;
 use crate::fault::cell::{Cell, Deed, Operation};
 use crate::fault::judge::{Ruling, judge};
-use crate::fault::report::{LEFT, Report, Result};
+use crate::fault::report::{Report, Result, remark_on};
 use crate::fault::stage::{Act, Stage};
 use crate::scene::Scene;
 use std::any::Any;
@@ -88,13 +88,21 @@ impl<'a> Matrix<'a> {
     fn play_herd(&self, first: Cell) -> u64 {
         let scene = Scene::new("faults");
         let set = || Stage::set(&scene, first.program);
-        let mut stage = match catch_unwind(AssertUnwindSafe(set)) {
-            Ok(stage) => stage,
+        let last = match catch_unwind(AssertUnwindSafe(set)) {
+            Ok(stage) => self.play_on(stage, first),
             Err(panic) => {
                 self.note(unplayed(first, text(panic.as_ref())));
-                return first.nth;
+                first
             }
         };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(scene))) {
+            self.note_leavings(last, text(panic.as_ref()));
+        }
+        last.nth
+    }
+
+    /// Plays cell after cell with this herd, and ends it. Returns the last one that was tried.
+    fn play_on(&self, mut stage: Stage<'_>, first: Cell) -> Cell {
         let mut cell = first;
         loop {
             match self.play_cell(cell, &mut stage) {
@@ -111,12 +119,10 @@ impl<'a> Matrix<'a> {
             }
             break;
         }
-        let ended = catch_unwind(AssertUnwindSafe(|| stage.strike()))
-            .and_then(|()| catch_unwind(AssertUnwindSafe(|| drop(scene))));
-        if let Err(panic) = ended {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| stage.strike())) {
             self.note_leavings(cell, text(panic.as_ref()));
         }
-        cell.nth
+        cell
     }
 
     fn play_cell(&self, cell: Cell, stage: &mut Stage<'_>) -> Course {
@@ -148,8 +154,8 @@ impl<'a> Matrix<'a> {
         let is_files = lines.peek().is_some() && lines.all(|line| line.starts_with("file "));
         let played = self.report().result_of(&last).cloned();
         let result = match played {
-            Some(result) if is_files && is_masterless(&last) => Result {
-                remark: LEFT,
+            Some(result) if is_files && last.may_leave() => Result {
+                remark: remark_on(last.program),
                 ..result
             },
             Some(result) => Result {
@@ -193,13 +199,6 @@ fn goes_on_for_ever(report: &Report, last: &Cell) -> bool {
     let row: Vec<&str> = row.map(|result| result.step.as_str()).collect();
     let known = row.get(MOST_STALE..).unwrap_or_default();
     !known.is_empty() && row[..MOST_STALE].iter().all(|step| known.contains(step))
-}
-
-/// Whether the keeper has died while there may have been no master: before the next one has begun, or while it
-/// becomes another build, which needs the keeper to begin.
-fn is_masterless(cell: &Cell) -> bool {
-    let is_between = matches!(cell.operation, Operation::Takeover | Operation::Upgrade);
-    is_between && cell.deed.ends_the_herd(cell.steps)
 }
 
 /// A cell of which nothing is known but what was broken.

@@ -1,5 +1,6 @@
 //! What was played: written down for people, and read again by who goes on with it.
 
+use crate::deploy::Program;
 use crate::fault::cell::{Cell, Deed, Operation};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -35,7 +36,11 @@ pub struct Result {
 
 /// When the keeper dies while there is no master, nobody is left who could remove what the herd has made. The next
 /// herd does.
-pub(super) const LEFT: &str = " (its private directory is left to the next herd)";
+const LEFT: &str = " (its private directory is left to the next herd)";
+
+/// The same of a herd whose programs hear nothing of it but signals.
+const LEFT_ALIVE: &str =
+    " (its private directory is left to the next herd, and its programs to whoever ends them)";
 
 /// What stands where the end of a row is not known.
 const UNKNOWN: &str = "?";
@@ -260,10 +265,10 @@ impl Result {
             nth: nth.parse().ok()?,
             deed: Deed::of_name(deed)?,
         };
-        let remark = match verdict.strip_prefix("kept") {
-            Some("") | None => "",
-            Some(_) => LEFT,
-        };
+        let remark = [LEFT, LEFT_ALIVE]
+            .into_iter()
+            .find(|remark| verdict.strip_prefix("kept") == Some(remark))
+            .unwrap_or_default();
         let broken = verdict.strip_prefix("BROKEN: ").map(str::to_owned);
         if broken.is_none() && !verdict.starts_with("kept") {
             return None;
@@ -277,6 +282,15 @@ impl Result {
             broken,
             remark,
         })
+    }
+}
+
+/// What there is to say of what a herd has left behind when keeper and master were killed together.
+pub(super) fn remark_on(program: Program) -> &'static str {
+    if program == Program::Python {
+        LEFT_ALIVE
+    } else {
+        LEFT
     }
 }
 
@@ -315,7 +329,6 @@ fn tally<'a>(results: impl Iterator<Item = &'a Result>) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deploy::Program;
     use crate::interpreter::Node;
 
     fn cell(program: Program, operation: Operation, steps: &'static str, deed: Deed) -> Cell {

@@ -6,6 +6,7 @@ use crate::fault::trap::{Sprung, Trap};
 use crate::foreign::{BOOT, told};
 use crate::herd::Signal;
 use crate::load::{Books, Kind, Mix};
+use crate::process::Process;
 use crate::scene::Scene;
 use crate::wait;
 use std::thread;
@@ -97,7 +98,7 @@ impl<'a> Stage<'a> {
             Some(sprung) => self.misbehave(cell.deed, sprung),
         }
         if sprung.is_some() && cell.deed.ends_the_herd(cell.steps) {
-            self.wait_for_nobody();
+            self.wait_for_nobody(cell);
         } else {
             // Its last lines die with a master, the operation's verdict among them.
             if sprung.is_none() || !cell.ends_master() {
@@ -191,10 +192,25 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The keeper is gone: so is everybody else, soon.
-    fn wait_for_nobody(&self) {
+    /// The keeper is gone: so is everybody else, soon. Without a master, a program that hears nothing but signals has
+    /// to be ended.
+    fn wait_for_nobody(&self, cell: &Cell) {
+        let herd = &self.deployed.herd;
+        let is_deaf = cell.may_leave() && cell.program == Program::Python;
         wait::until(ORPHANED, "nobody outlives the keeper", || {
-            self.deployed.herd.descendants().is_empty().then_some(())
+            let left = herd.descendants();
+            let is_program = |it: &Process| {
+                it.title
+                    .split(' ')
+                    .next()
+                    .is_some_and(|it| it.contains("python"))
+            };
+            if is_deaf && left.iter().all(is_program) {
+                for process in &left {
+                    herd.try_signal_to(process.pid, Signal::TERM);
+                }
+            }
+            left.is_empty().then_some(())
         });
     }
 
