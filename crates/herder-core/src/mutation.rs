@@ -36,6 +36,8 @@ pub enum Mutation {
     SoakOff,
     /// A worker that decides nothing gets more connections.
     StallUnnoticed,
+    /// Whoever leaves is killed in time, though nobody was there who could have let it.
+    StandstillUnnoticed,
     /// A worker is told to drain before it is withdrawn.
     StopLadderSwapped,
     /// What a worker had not received is not taken back.

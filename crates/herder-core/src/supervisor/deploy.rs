@@ -117,14 +117,16 @@ impl Deploy {
     }
 
     /// A master that stood still saw nothing of the soak: what was left of it is left, and not less than
-    /// until `floor`.
-    pub(super) fn absorb_leap(&mut self, late: Duration, floor: Tick) {
-        if let Some(Reload {
-            stage: Stage::Soaking { until, .. },
-            ..
-        }) = self.reload_mut()
-        {
-            *until = until.after(late).max(floor);
+    /// until `floor`. Nor could it make the old generation whole.
+    pub(super) fn stood_still(&mut self, lasted: Duration, floor: Tick) {
+        match &mut self.operation {
+            Some(Operation::Reload(reload)) => {
+                if let Stage::Soaking { until, .. } = &mut reload.stage {
+                    *until = until.after(lasted).max(floor);
+                }
+            }
+            Some(Operation::Return { until }) => *until = until.after(lasted),
+            None => {}
         }
     }
 }

@@ -55,6 +55,10 @@ pub enum Event {
     Spawned { worker: WorkerId },
     /// Start the app.
     Start,
+    /// Until this moment, for this long, no master was in charge, or the one that is stood still. Nobody
+    /// could hear anybody, or do anything for them: what runs out for others (to get ready, to be heard of, to
+    /// leave, to soak) moves by as much. Tell it before everything else that lies there.
+    StoodStill { lasted: Duration },
     /// Stop the app gracefully.
     Stop,
     /// Stop it at once.

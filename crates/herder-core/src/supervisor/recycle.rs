@@ -91,6 +91,7 @@ impl Supervisor {
                 | Phase::Suspect { .. }
                 | Phase::Withdrawing { .. } => None,
             })
+            .filter(|(_, worker, _)| !self.is_spawn_open(worker.slot))
             .min_by_key(|(since, worker, _)| (*since, *worker));
         let Some((_, old, reason)) = longest.filter(|_| self.may_drain_more()) else {
             return;

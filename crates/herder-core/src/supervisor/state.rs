@@ -84,7 +84,9 @@ impl Supervisor {
     /// whose heartbeat merely lay unread is not suspected.
     pub fn handle(&mut self, event: Event, now: Tick) {
         let now = now.max(self.now);
-        self.absorb_leap(now);
+        if !matches!(event, Event::StoodStill { .. }) {
+            self.absorb_leap(now);
+        }
         self.now = now;
         self.dispatch(event, now);
         self.settle(now);
@@ -252,6 +254,7 @@ impl Supervisor {
             Event::Start => return self.start(now),
             Event::Stop => return self.stop(now),
             Event::StopNow => return self.stop_now(now),
+            Event::StoodStill { lasted } => return self.stood_still(lasted, now),
             Event::Timer => return self.run_timers(now),
         };
         self.take_news(worker, news, now);

@@ -6,6 +6,7 @@ use super::message::{Action, Cause, FailureKind, Notice, RecycleReason};
 use super::news::Guess;
 use super::phase::{Phase, Standing, Tenure};
 use super::state::Supervisor;
+use crate::mutation::{self, Mutation};
 use crate::{Slot, Tick, WorkerId};
 
 /// Without heartbeats the master counts as late after half of this.
@@ -14,13 +15,14 @@ const USUAL_HANG: Duration = Duration::from_secs(10);
 impl Supervisor {
     /// Lets every deadline act that has passed.
     pub(super) fn run_timers(&mut self, now: Tick) {
-        let due: Vec<WorkerId> = self
-            .workers()
-            .filter(|(_, phase)| phase.deadline(&self.spec.life).is_some_and(|at| at <= now))
-            .map(|(worker, _)| worker)
-            .collect();
-        for worker in due {
-            self.expired(worker, now);
+        let living: Vec<WorkerId> = self.workers().map(|(worker, _)| worker).collect();
+        for worker in living {
+            // Asked one by one: what expired for one may have given others another deadline, to leave, say.
+            let phase = self.phase(worker);
+            let deadline = phase.and_then(|phase| phase.deadline(&self.spec.life));
+            if deadline.is_some_and(|at| at <= now) {
+                self.expired(worker, now);
+            }
         }
         let due: Vec<Slot> = self
             .slots()
@@ -45,47 +47,58 @@ impl Supervisor {
         workers.chain(seats).chain(rest).min()
     }
 
-    /// A master that stood still could not hear its workers: their silence is not held against them.
-    ///
-    /// The limits of silence move by as much as the master was late, and none lies nearer than half
-    /// of `hang`. What was told to leave had its time, and its deadline stays.
+    /// Who comes much later than it wanted to stood still, and may not know it: a shell that does says so.
     pub(super) fn absorb_leap(&mut self, now: Tick) {
         let Some(announced) = self.announced else {
             return;
         };
         let late = now.since(announced.max(self.now));
-        let half = self.spec.life.hang.unwrap_or(USUAL_HANG) / 2;
-        if late <= half {
-            return;
+        if late > self.half_of_hang() {
+            self.stood_still(late, now);
         }
+    }
+
+    /// A master that stood still could not hear its workers, nor let them go on: neither their silence nor
+    /// the time that has run out is held against them.
+    ///
+    /// Limits of silence move by as much, and none lies nearer than half of `hang`; so do the deadlines of who
+    /// starts or leaves, and what is left of a soak. What a death has decided already (an abort, a kill, a
+    /// back-off, a rest in quarantine) stays.
+    pub(super) fn stood_still(&mut self, lasted: Duration, now: Tick) {
+        let half = self.half_of_hang();
         let soak_floor = now.after(self.spec.reload.soak / 2);
-        self.deploy.absorb_leap(late, soak_floor);
-        let hang_kill = self.spec.life.hang_kill;
+        self.deploy.stood_still(lasted, soak_floor);
         let beat_floor = before(now, half);
-        let suspect_floor = before(now, hang_kill / 2);
-        for phase in self
+        let suspect_floor = before(now, self.spec.life.hang_kill / 2);
+        let lives = self
             .places
             .iter_mut()
-            .flat_map(|place| place.workers.values_mut())
-            .map(|life| &mut life.phase)
-        {
+            .flat_map(|it| it.workers.values_mut());
+        for phase in lives.map(|life| &mut life.phase) {
             match phase {
                 Phase::Spawning { deadline } | Phase::Starting { deadline, .. } => {
-                    *deadline = deadline.after(late).max(now.after(half));
+                    *deadline = deadline.after(lasted).max(now.after(half));
                 }
                 Phase::Ready { tenure } | Phase::Standby { tenure } => {
-                    tenure.beat = tenure.beat.after(late).max(beat_floor).min(now);
+                    tenure.beat = tenure.beat.after(lasted).max(beat_floor).min(now);
                 }
                 Phase::Suspect { since, .. } => {
-                    *since = since.after(late).max(suspect_floor).min(now);
+                    *since = since.after(lasted).max(suspect_floor).min(now);
                 }
-                Phase::Aborting { .. }
-                | Phase::Draining { .. }
-                | Phase::Killing { .. }
-                | Phase::Recalled { .. }
-                | Phase::Withdrawing { .. } => {}
+                Phase::Draining { kill_at, .. }
+                | Phase::Recalled { kill_at, .. }
+                | Phase::Withdrawing { kill_at, .. } => {
+                    if !mutation::is(Mutation::StandstillUnnoticed) {
+                        *kill_at = kill_at.after(lasted);
+                    }
+                }
+                Phase::Aborting { .. } | Phase::Killing { .. } => {}
             }
         }
+    }
+
+    fn half_of_hang(&self) -> Duration {
+        self.spec.life.hang.unwrap_or(USUAL_HANG) / 2
     }
 
     fn expired(&mut self, worker: WorkerId, now: Tick) {

@@ -165,6 +165,11 @@ fn a_swapped_stop_ladder_is_caught() {
 }
 
 #[test]
+fn a_standstill_unnoticed_is_caught() {
+    is_caught(Mutation::StandstillUnnoticed, herd);
+}
+
+#[test]
 fn take_back_off_is_caught() {
     is_caught(Mutation::TakeBackOff, herd);
 }

@@ -70,6 +70,22 @@ const REGRESSIONS: &[(u64, Budget, Lives, Releases)] = &[
         Lives::Endless,
         Releases::Many,
     ),
+    // Whoever was told to leave because the deadline of another had passed was killed in the same moment,
+    // if its own had.
+    (
+        120_351_231_145_061,
+        Budget::Bounded,
+        Lives::Endless,
+        Releases::Many,
+    ),
+    // A worker was recycled while another of its slot, which a rollback had sent away, was not known to
+    // exist.
+    (
+        15_999_628_995_750_287_815,
+        Budget::Unbounded,
+        Lives::Endless,
+        Releases::Many,
+    ),
 ];
 
 #[expect(
@@ -144,7 +160,8 @@ fn simulation_million_steps() {
             && tally.reloaded > 0
             && tally.rolled_back > 0
             && tally.done > 0
-            && tally.broken > 0,
+            && tally.broken > 0
+            && tally.stood_still > 0,
         "a tame world"
     );
 }

@@ -90,7 +90,7 @@ fn random_spec(dice: &mut Dice) -> AppSpec {
 
 fn random_event(dice: &mut Dice, core: &Supervisor, newest: &mut Generation) -> Event {
     let worker = random_worker(dice, core);
-    match dice.below(66) {
+    match dice.below(67) {
         0..=4 => Event::Beat { worker },
         5..=6 => Event::BootExtended {
             worker,
@@ -125,6 +125,9 @@ fn random_event(dice: &mut Dice, core: &Supervisor, newest: &mut Generation) -> 
         55 => Event::Respec(Box::new(random_spec(dice).policies())),
         63 => Event::Draining { worker },
         64 => Event::Unborn { worker },
+        65 => Event::StoodStill {
+            lasted: Duration::from_secs(dice.next() % 100),
+        },
         _ => Event::Timer,
     }
 }

@@ -135,6 +135,20 @@ fn the_soak_is_not_over_because_nobody_looked() {
     assert_eq!(herd.core.generation(), Generation(2));
 }
 
+#[test]
+fn r30_the_time_without_a_master_is_no_part_of_a_soak() {
+    let mut herd = Herd::ready(spec(1));
+    herd.tell(reload(2));
+    herd.boot(id(0, 2));
+    herd.wait(8 * SECOND);
+    herd.leap(300 * SECOND);
+    let lasted = 300 * SECOND;
+    assert_eq!(herd.tell(Event::StoodStill { lasted }), []);
+    assert_eq!(herd.wait(4 * SECOND), [], "half of it is seen at least");
+    herd.wait(SECOND);
+    assert_eq!(herd.core.generation(), Generation(2));
+}
+
 fn reload(generation: u32) -> Event {
     Event::Reload {
         generation: Generation(generation),

@@ -65,6 +65,31 @@ fn r38_one_that_does_not_boot_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn r38_who_is_told_to_leave_because_another_was_late_has_its_grace() {
+    let mut spec = spec(2);
+    spec.reload.surge = NonZeroU16::new(2).expect("not zero");
+    let mut herd = Herd::ready(spec);
+    herd.tell(reload(2));
+    for worker in [id(0, 3), id(1, 4)] {
+        herd.tell(Event::Spawned { worker });
+    }
+    // Both are late at the same moment. The first one fails the generation.
+    let actions = herd.wait(60 * SECOND);
+    let (worker, reason) = (id(1, 4), DrainReason::RolledBack);
+    assert_eq!(
+        deeds(&actions),
+        [
+            Action::Kill { worker: id(0, 3) },
+            Action::Drain { worker, reason }
+        ]
+    );
+    let grace = herd.wait(29 * SECOND);
+    assert!(!grace.contains(&Action::Kill { worker }), "{grace:?}");
+    let grace = herd.wait(SECOND);
+    assert!(grace.contains(&Action::Kill { worker }), "{grace:?}");
+}
+
+#[test]
 fn each_way_to_fail_is_told() {
     let errno = 11;
     let worker = id(1, 4);

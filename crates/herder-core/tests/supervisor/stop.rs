@@ -1,7 +1,7 @@
 //! The stop ladder.
 
-use herder_core::Exit;
 use herder_core::supervisor::{Action, Cause, DrainReason, Event, Notice, Outcome, Phase};
+use herder_core::{Exit, Tick};
 
 use crate::harness::{Herd, SECOND, deeds, id, notices, spec};
 
@@ -237,4 +237,44 @@ fn a_retired_worker_keeps_its_own_deadline_and_reason() {
             cause
         }]
     );
+}
+
+/// One that leaves in each of the three ways, `grace` from now.
+fn leaving() -> Herd {
+    let mut herd = Herd::ready(spec(3));
+    herd.exit(id(2, 3));
+    herd.wait(SECOND);
+    herd.tell(Event::Stop);
+    herd.tell(Event::Withdrawn { worker: id(0, 1) });
+    let phases: Vec<_> = herd.core.workers().map(|(_, phase)| phase).collect();
+    assert!(
+        matches!(
+            phases[..],
+            [
+                Phase::Draining { .. },
+                Phase::Withdrawing { .. },
+                Phase::Recalled { .. }
+            ]
+        ),
+        "{phases:?}"
+    );
+    herd
+}
+
+#[test]
+fn r30_nobody_is_killed_for_the_time_in_which_nobody_was_in_charge() {
+    for lasted in [1, 29, 30, 31, 3_600] {
+        let mut herd = leaving();
+        let began = herd.now;
+        herd.wait(SECOND * 10);
+        herd.leap(SECOND * lasted);
+        let lasted = SECOND * lasted;
+        assert_eq!(herd.tell(Event::StoodStill { lasted }), []);
+        assert_eq!(herd.tell(Event::Timer), [], "{lasted:?}");
+        let seen = herd.pass(SECOND * 60);
+        let kills = |(_, action): &&(Tick, Action)| matches!(action, Action::Kill { .. });
+        let killed: Vec<Tick> = seen.iter().filter(kills).map(|(at, _)| *at).collect();
+        let due = began.after(SECOND * 30 + lasted);
+        assert_eq!(killed[..3], [due; 3], "after all of their grace");
+    }
 }

@@ -1,6 +1,7 @@
 //! What the supervisor may ask for, judged from what it was told and asked before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use herder_core::spec::{AppSpec, BootFailure, Policies, Readiness};
 use herder_core::supervisor::{Action, Event, Outcome, Supervisor};
@@ -9,7 +10,7 @@ use herder_core::{Exit, Generation, Incarnation, Slot, Tick, WorkerId};
 use super::completions::Completions;
 use super::deploys::Deploys;
 use super::restarts::{Blame, Place, Restarts};
-use super::seen::{Mark, Seen};
+use super::seen::{Mark, Respite, Seen};
 use super::violation::{Verdict, Violation, ensure};
 
 /// How many workers a slot may have: one, and one replacement at a time.
@@ -32,6 +33,9 @@ pub(crate) struct Audit {
     pub(super) exhausted_in_all: u64,
     /// Who had its last job, until the supervisor has answered.
     pub(super) exhausted: Option<WorkerId>,
+    /// How long the master has stood still in all, and how often.
+    pub(super) stood: Duration,
+    standstills: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -58,6 +62,8 @@ impl Audit {
             was_ever_ready: false,
             exhausted_in_all: 0,
             exhausted: None,
+            stood: Duration::ZERO,
+            standstills: 0,
         }
     }
 
@@ -67,6 +73,10 @@ impl Audit {
 
     pub(super) fn exhausted_in_all(&self) -> u64 {
         self.exhausted_in_all
+    }
+
+    pub(super) fn stood_still(&self) -> u64 {
+        self.standstills
     }
 
     pub(super) fn deploys(&self) -> &Deploys {
@@ -146,6 +156,10 @@ impl Audit {
             Event::Scale(count) => self.scaled(count.count()),
             Event::Start if self.run == Run::Idle => self.run = Run::Running,
             Event::Start | Event::Timer => {}
+            Event::StoodStill { lasted } => {
+                self.stood += lasted;
+                self.standstills += 1;
+            }
             Event::Stop => {
                 self.run = self.run.max(Run::Stopping);
                 self.deploys.stopped();
@@ -422,8 +436,17 @@ impl Audit {
         now: Tick,
         rule: &'static str,
     ) -> Verdict {
+        let respite = Respite {
+            grace: self.spec.life.grace,
+            stood: self.stood,
+        };
         let seen = self.seen(worker, rule)?;
-        seen.end_began.get_or_insert(now);
+        if seen.end_began.is_none() {
+            seen.end_began = Some(now);
+            // Who comes to exist at this moment may have been recalled before: then its time has begun before.
+            let was_there = seen.exists_since.is_some_and(|since| since < now);
+            seen.notice = was_there.then_some(respite);
+        }
         seen.set(mark);
         Ok(())
     }

@@ -15,7 +15,7 @@ impl Audit {
         match *notice {
             Notice::BootTimedOut { worker } => self.mark(worker, Mark::BootTimedOut),
             Notice::GenerationsCut { generation, .. } => self.cut(generation),
-            Notice::GraceExpired { worker } => self.mark(worker, Mark::GraceExpired),
+            Notice::GraceExpired { worker } => return self.grace_expired(worker, now),
             Notice::Misbehaved { worker } => self.mark(worker, Mark::Misbehaved),
             Notice::Quarantined { slot, retry_in, .. } => {
                 self.quarantined.insert(slot);
@@ -58,6 +58,22 @@ impl Audit {
             | Notice::Suspected { .. }
             | Notice::Unlatched => {}
         }
+        Ok(())
+    }
+
+    /// Whoever leaves has its grace, and the time does not count in which nobody was in charge.
+    fn grace_expired(&mut self, worker: WorkerId, now: Tick) -> Verdict {
+        let stood = self.stood;
+        let seen = *self.seen(worker, "a grace is for the living")?;
+        if let Some((since, respite)) = seen.end_began.zip(seen.notice) {
+            let had = now.since(since).saturating_sub(stood - respite.stood);
+            ensure(
+                had >= respite.grace,
+                "14: a standstill is not part of the grace",
+                || format!("{worker} had {had:?} of {:?}", respite.grace),
+            )?;
+        }
+        self.mark(worker, Mark::GraceExpired);
         Ok(())
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct World {
     /// Decides about ends. It is apart for the same reason.
     pub(super) ender: Rng,
     pub(super) ending: Ending,
+    /// Decides when the master stands still. It is apart for the same reason.
+    pub(super) halter: Rng,
     pub(super) faults: Faults,
     pub(super) plan: Plan,
     pub(super) now: Tick,
@@ -85,6 +87,7 @@ pub(crate) struct Tally {
     pub(crate) rolled_back: u64,
     pub(crate) done: u64,
     pub(crate) broken: u64,
+    pub(crate) stood_still: u64,
 }
 
 /// A seed that found a broken invariant.
@@ -156,6 +159,7 @@ impl World {
         let release = plan.release(releases, &mut deployer);
         let mut ender = Rng::new(seed.rotate_left(48));
         let ending = plan.end(ends, &mut ender);
+        let halter = Rng::new(seed.rotate_left(8));
         World {
             now: Tick::from_micros(rng.below(1_000_000_000)),
             supervisor: Supervisor::new(plan.spec.clone(), rng.next()),
@@ -178,6 +182,7 @@ impl World {
             newest: Generation::FIRST,
             ender,
             ending,
+            halter,
             vices: BTreeMap::new(),
             told_at: Tick::ZERO,
             left_at: None,
@@ -211,6 +216,7 @@ impl World {
             rolled_back: self.audit.deploys().rolled_back(),
             done: self.audit.completions().in_all(),
             broken: self.audit.completions().broken_in_all(),
+            stood_still: self.audit.stood_still(),
         }
     }
 }
@@ -231,6 +237,7 @@ impl std::ops::AddAssign for Tally {
         self.rolled_back += other.rolled_back;
         self.done += other.done;
         self.broken += other.broken;
+        self.stood_still += other.stood_still;
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is known of one worker.
 
+use std::time::Duration;
+
 use herder_core::{Generation, Tick};
 
 /// What happened to a live incarnation.
@@ -12,6 +14,16 @@ pub(super) struct Seen {
     pub(super) ready_at: Option<Tick>,
     /// When it was first told to leave, aborted or killed.
     pub(super) end_began: Option<Tick>,
+    /// What it has from then on, if that is known.
+    pub(super) notice: Option<Respite>,
+}
+
+/// How long somebody has who leaves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Respite {
+    pub(super) grace: Duration,
+    /// How long the master had stood still in all, before.
+    pub(super) stood: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +61,7 @@ impl Seen {
             exists_since: None,
             ready_at: None,
             end_began: None,
+            notice: None,
         }
     }
 

@@ -29,6 +29,7 @@ impl World {
         self.verdicts_arrive()?;
         self.releases()?;
         self.ends()?;
+        self.master_stands_still()?;
         match self.rng.below(1000) {
             0..300 => self.deliver_mail()?,
             300..400 => self.deliver_order()?,
@@ -181,6 +182,16 @@ impl World {
             _ => self.rng.below(3_000_000),
         };
         self.now = self.now.after(Duration::from_micros(micros));
+    }
+
+    /// Time passes, and nobody is in charge. Whoever is then, knows for how long nobody was.
+    fn master_stands_still(&mut self) -> Verdict {
+        if !self.halter.chance(self.faults.leap) || !self.halter.chance(200) {
+            return Ok(());
+        }
+        let lasted = Duration::from_micros(self.halter.below(60_000_000));
+        self.now = self.now.after(lasted);
+        self.tell_supervisor(ToSupervisor::StoodStill { lasted })
     }
 
     pub(super) fn next_timeout(&self) -> Option<Tick> {
