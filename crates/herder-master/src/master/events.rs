@@ -55,6 +55,7 @@ impl Master {
 
     /// What is due by the clock.
     pub(super) fn on_time(&mut self) {
+        self.attend();
         let now = now();
         for part in self.crews.parts() {
             if self.crews.is_due(part, now) {

@@ -2,6 +2,7 @@
 //! take messages. It never reads a client's byte.
 
 mod allowance;
+mod attendance;
 mod control;
 mod crew;
 mod delivery;
@@ -45,6 +46,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commission::Commission;
 use crate::config::Config;
+use crate::estate::Marks;
 use crate::event::HerdEvent;
 use crate::keeper::orphans;
 use crate::output::Output;
@@ -52,6 +54,7 @@ use crate::part::Part;
 use crate::role::Charge;
 use crate::status;
 use crate::upgrade::Inquiry;
+use attendance::Attendance;
 use crew::Crews;
 use delivery::Delivery;
 use environment::Variable;
@@ -152,6 +155,9 @@ struct Master {
     spec: AppSpec,
     delivery: Delivery,
     crews: Crews,
+    attendance: Attendance,
+    /// What is noted for the next master besides the state.
+    marks: Marks,
     /// What the workers wait for before their first start.
     awaited: Awaited,
     /// Where a control channel is read into; one for all, so that it need not be made each time.
@@ -170,6 +176,8 @@ struct Master {
     announced: BTreeSet<String>,
     stopping: Stopping,
     ended_by: Option<Ending>,
+    /// The operator's signals that are written down and not obeyed yet: signal N is bit N−1.
+    unobeyed: u64,
     heir: Heir,
     /// What this build of the program calls itself.
     version: String,
@@ -225,7 +233,10 @@ impl Master {
             if let Some(leap) = self.prepare_leap()? {
                 return Ok(End::Leap(Box::new(leap)));
             }
-            self.epoll.wait(&mut events, self.timeout())?;
+            let timeout = self.timeout();
+            self.sleep(timeout);
+            self.epoll.wait(&mut events, timeout)?;
+            self.attend();
             let ready: Vec<_> = events.iter().collect();
             for event in ready {
                 self.on_ready(&event)?;

@@ -87,6 +87,16 @@ impl NodeLife {
         }
     }
 
+    /// Nobody was there who could have let it go on: it has as much more time.
+    pub(super) fn stood_still(&mut self, lasted: Duration) {
+        if let Course::Leaves { press_at: Some(at) } = &mut self.course {
+            *at = at.after(lasted);
+        }
+        if let Channel::Ended { end_by: Some(at) } = &mut self.channel {
+            *at = at.after(lasted);
+        }
+    }
+
     /// Whether it was not told to leave.
     pub(super) fn serves(&self) -> bool {
         matches!(self.course, Course::Serves)

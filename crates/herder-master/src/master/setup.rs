@@ -14,6 +14,7 @@ use herder_sys::signal::SignalFd;
 use herder_sys::{limits, random, title, user};
 use herder_wire::control::MAX_FRAME;
 
+use super::attendance::Attendance;
 use super::crew::{Crew, Crews};
 use super::delivery::Delivery;
 use super::environment::Variable;
@@ -33,6 +34,7 @@ use super::token::Source as Token;
 use super::{Heir, Master, Stopping, now};
 use crate::commission::Commission;
 use crate::config::{Config, NodeProgram, Program};
+use crate::estate::Marks;
 use crate::event::HerdEvent;
 use crate::keeper;
 use crate::operator;
@@ -111,12 +113,16 @@ impl Setup {
         {
             master.note_upgrade(&restored.state.version);
         }
+        if let Some(Legacy { restored, .. }) = &legacy {
+            master.make_up_for_absence(restored.state.written);
+        }
         master.take_charge();
         match legacy {
             None => master.start(),
             Some(legacy) => {
                 let after = legacy.since.elapsed();
                 master.resume(legacy.restored, legacy.cut, after);
+                master.obey_for_the_dead();
             }
         }
         master
@@ -141,7 +147,8 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     let socket = estate.socket(&config, &listeners, &mut runtime)?;
     let libraries = estate.libraries(&config, &mut runtime)?;
     let spec = estate.spec(&config);
-    let places = places(&mut config, estate.restored.as_ref())?;
+    let marks = estate.marks()?;
+    let places = places(&mut config, estate.restored.as_ref(), &marks)?;
     let output = Output::start(&spec.name, config.format, config.observer.take(), places)?;
     if estate.restored.is_none() {
         begin_listening(&output, &listeners, &config)?;
@@ -173,6 +180,7 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
         output,
         delivery,
         crews,
+        marks,
         awaited,
         nursery,
         editions,
@@ -195,7 +203,11 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
 
 /// The files that are written to. The first master sees whether they can be: one that follows has workers
 /// to look after, whatever became of the disk.
-fn places(config: &mut Config, known: Option<&Restored>) -> Result<Places, SetupError> {
+fn places(
+    config: &mut Config,
+    known: Option<&Restored>,
+    marks: &Marks,
+) -> Result<Places, SetupError> {
     // The settings stay: a reload compares them with those that it reads.
     let (logs, events) = (config.logs.clone(), config.event_log.take());
     if known.is_none() {
@@ -207,6 +219,7 @@ fn places(config: &mut Config, known: Option<&Restored>) -> Result<Places, Setup
         verdicts,
         logs,
         events,
+        marks: marks.clone(),
     })
 }
 
@@ -216,6 +229,7 @@ struct Pieces {
     output: Output,
     delivery: Delivery,
     crews: Vec<(Part, Crew)>,
+    marks: Marks,
     awaited: Awaited,
     nursery: Nursery,
     editions: Editions,
@@ -250,6 +264,8 @@ impl Pieces {
             output: self.output,
             delivery: self.delivery,
             crews: Crews::new(self.crews),
+            attendance: Attendance::new(self.marks.clone(), now()),
+            marks: self.marks,
             awaited: self.awaited,
             room: vec![0; MAX_FRAME].into_boxed_slice(),
             nursery: self.nursery,
@@ -263,6 +279,7 @@ impl Pieces {
             announced: known.map_or_else(BTreeSet::new, |it| it.announced.clone().into_owned()),
             stopping,
             ended_by: (stopping != Stopping::No).then(|| Ending::before(now())),
+            unobeyed: known.map_or(0, |it| it.unobeyed),
             heir: Heir::Keeper,
             version: self.version,
             inquiry: None,

@@ -5,6 +5,7 @@ use std::io;
 use herder_core::Tick;
 use herder_core::spec::WorkerCount;
 use herder_core::supervisor::Event;
+use herder_sys::failpoint;
 use herder_sys::signal::Signal;
 use herder_wire::keeper::ToKeeper;
 
@@ -15,17 +16,39 @@ use crate::part::Part;
 
 impl Master {
     pub(super) fn on_signals(&mut self) -> io::Result<()> {
-        let mut signals = 0;
+        let mut heard = Vec::new();
         while let Some(signal) = self.signals.read()? {
-            self.on_signal(signal);
-            signals |= operator::bit(signal);
+            heard.push(signal);
         }
-        if signals != 0 {
-            // The operator says it once. Until it is known that this is written down, the keeper has it.
-            self.save();
-            self.book.vault.say(&ToKeeper::Obeyed { signals });
+        if heard.is_empty() {
+            return Ok(());
+        }
+        // The operator says it once. Until it is known that this is written down, the keeper has it. What it
+        // comes to takes longer, and is written down in place of it.
+        let signals = bits(heard.iter());
+        self.unobeyed |= bits(heard.iter().filter(|it| !operator::is_end(**it)));
+        self.save();
+        self.book.vault.say(&ToKeeper::Obeyed { signals });
+        failpoint::hit("master.signal.heard");
+        for signal in heard {
+            self.obey_signal(signal);
         }
         Ok(())
+    }
+
+    /// Obeys what the master before this one had heard, and had no time to obey.
+    pub(super) fn obey_for_the_dead(&mut self) {
+        for signal in operator::SIGNALS {
+            if self.unobeyed & operator::bit(signal) != 0 {
+                self.obey_signal(signal);
+            }
+        }
+    }
+
+    fn obey_signal(&mut self, signal: Signal) {
+        self.unobeyed &= !operator::bit(signal);
+        self.on_signal(signal);
+        self.save();
     }
 
     fn on_signal(&mut self, signal: Signal) {
@@ -121,6 +144,11 @@ impl Master {
             }),
         }
     }
+}
+
+/// The set of these.
+fn bits<'a>(signals: impl Iterator<Item = &'a Signal>) -> u64 {
+    signals.fold(0, |all, it| all | operator::bit(*it))
 }
 
 /// How the herd is to end.

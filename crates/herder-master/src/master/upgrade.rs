@@ -16,9 +16,9 @@ use herder_sys::{failpoint, fd, limits, socket};
 use herder_wire::plan::{DescriptorUse, LaunchPlan, Limit, LimitKind, Role};
 
 use super::legacy::UpgradeState;
+use super::reload::Matter;
 use super::token::Source;
 use super::{Heir, Master, Stopping, now, setup};
-use crate::event::HerdEvent;
 use crate::keeper;
 use crate::launch::{self, Launchpad, PlanSocket};
 use crate::output::wall_clock;
@@ -181,13 +181,7 @@ impl Master {
                 let (from, to) = (from.to_owned(), self.version.clone());
                 let generation = self.generation();
                 let done = Verdict::done(Operation::Upgrade, generation, took, wall_clock());
-                self.keep_verdict(done);
-                self.tell(HerdEvent::Upgraded {
-                    from,
-                    to,
-                    generation,
-                    took,
-                });
+                self.give(done, Matter::Upgrade { from, to });
             }
         }
     }
@@ -238,13 +232,11 @@ impl Master {
             ..Verdict::done(Operation::Upgrade, self.generation(), took, wall_clock())
         };
         if is_own {
-            self.keep_verdict(verdict.clone());
+            self.give(verdict, Matter::Refusal);
         } else {
             // Those who wait, wait for the one that goes on.
-            self.reloads.note(verdict.clone());
+            self.give_unasked(verdict, Matter::Refusal);
         }
-        let verdict = Box::new(verdict);
-        self.tell(HerdEvent::Refused { verdict });
     }
 }
 

@@ -115,6 +115,7 @@ impl Bench {
             stdout: stdout.target("stdout"),
             stderr: stderr.target("stderr"),
             verdicts: None,
+            marks: None,
             events: None,
         };
         let app = "web".parse().unwrap();

@@ -45,6 +45,7 @@ impl Bench {
             stdout: stdout.target("stdout"),
             stderr: stderr.target("stderr"),
             verdicts: None,
+            marks: None,
             events: Some(events),
         };
         let teller = Teller {

@@ -21,13 +21,15 @@ use super::event_file::EventFile;
 use super::files::Files;
 use super::narrator::Narrator;
 use super::pipes::Pipes;
-use super::queue::Queue;
+use super::queue::{Queue, Ruled};
 use super::record::VerdictFile;
 use super::sentence::Who;
 use super::standard::Targets;
 use crate::config::{Format, Observer};
+use crate::estate::Marks;
 use crate::event::{HerdEvent, WorkerInfo};
 use crate::part::{Part, Process, ProcessId};
+use crate::verdict::Verdict;
 
 /// The output of one app: its events, and what its workers print.
 ///
@@ -52,7 +54,6 @@ enum Intake {
 }
 
 /// The files of a herd that its output is written to.
-#[derive(Default)]
 pub(crate) struct Places {
     /// For the last verdict.
     pub(crate) verdicts: Option<PathBuf>,
@@ -60,6 +61,8 @@ pub(crate) struct Places {
     pub(crate) logs: Option<Settings>,
     /// For events.
     pub(crate) events: Option<PathBuf>,
+    /// Where it is marked which verdicts were told.
+    pub(crate) marks: Marks,
 }
 
 impl Output {
@@ -82,6 +85,7 @@ impl Output {
         let targets = Targets {
             verdicts: places.verdicts.map(VerdictFile::new),
             events: events.map(|path| EventFile::target(path, Arc::clone(&reopen))),
+            marks: Some(places.marks),
             ..Targets::standard()?
         };
         let teller = Teller {
@@ -192,6 +196,16 @@ impl Output {
         if let Some(process) = started {
             self.watch(process);
         }
+    }
+
+    /// Tells the event that this verdict is, and writes it to its file. When everybody has it who can, that is
+    /// marked for the next master. `number`: which verdict of this herd it is.
+    pub(crate) fn rule(&self, event: HerdEvent, verdict: Verdict, number: u64) {
+        self.queue.rule(Ruled {
+            event,
+            verdict,
+            number,
+        });
     }
 
     /// Passes on what a process prints that was started before this output was.

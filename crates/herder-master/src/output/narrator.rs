@@ -5,13 +5,16 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::queue::{Item, Line, Queue, Stream};
+use herder_sys::failpoint;
+
+use super::queue::{Item, Line, Queue, Ruled, Stream};
 use super::record::VerdictFile;
 use super::sink::{Entry, Mend, Sink};
 use super::standard::Targets;
 use super::wall::Stamp;
 use super::{json, text};
 use crate::config::{Format, Observer};
+use crate::estate::Marks;
 use crate::event::HerdEvent;
 
 /// Takes items from the queue in order and tells them. It may be slow, and stuck: nobody waits.
@@ -20,6 +23,7 @@ pub(super) struct Narrator {
     format: Format,
     observer: Option<Observer>,
     verdicts: Option<VerdictFile>,
+    marks: Option<Marks>,
     queue: Arc<Queue>,
     stdout: Sink,
     stderr: Sink,
@@ -49,6 +53,7 @@ impl Narrator {
             format,
             observer,
             verdicts: targets.verdicts,
+            marks: targets.marks,
             queue,
             stdout,
             stderr,
@@ -63,6 +68,7 @@ impl Narrator {
             match item {
                 Item::Event(stamp, event) => self.event(stamp, &event),
                 Item::Line(stamp, line) => self.line(stamp, &line),
+                Item::Verdict(stamp, ruled) => self.verdict(stamp, &ruled),
             }
             self.tell_own();
         }
@@ -98,9 +104,6 @@ impl Narrator {
     }
 
     fn event(&mut self, stamp: Stamp, event: &HerdEvent) {
-        if let Some(file) = &self.verdicts {
-            self.own.extend(file.note(event, stamp.wall()));
-        }
         self.observe(event);
         self.file(stamp, event);
         self.switch_to(Stream::Stderr);
@@ -124,6 +127,20 @@ impl Narrator {
             }
         }
         self.write_if_full();
+    }
+
+    /// Tells a verdict. When it is written wherever it is to be, that is marked: of one that is not, the next
+    /// master tells again. (One that dies between the two leads to a second line, and not to none.)
+    fn verdict(&mut self, stamp: Stamp, ruled: &Ruled) {
+        failpoint::hit("output.verdict");
+        if let Some(file) = &self.verdicts {
+            self.own.extend(file.note(&ruled.verdict));
+        }
+        self.event(stamp, &ruled.event);
+        self.flush();
+        if let Some(marks) = &self.marks {
+            marks.told(ruled.number);
+        }
     }
 
     /// Writes the event to the file of events. Jobs and messages are too many for a file that is to tell

@@ -8,6 +8,7 @@ use super::lines::Ending;
 use super::wall::Stamp;
 use crate::event::HerdEvent;
 use crate::part::{Process, ProcessId};
+use crate::verdict::Verdict;
 
 /// How much of one process's output may wait, in bytes of memory.
 pub(super) const PRINTER_LIMIT: usize = 1024 * 1024;
@@ -50,6 +51,16 @@ pub(super) struct Line {
 pub(super) enum Item {
     Event(Stamp, HerdEvent),
     Line(Stamp, Line),
+    Verdict(Stamp, Box<Ruled>),
+}
+
+/// An event that is a verdict.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Ruled {
+    pub(super) event: HerdEvent,
+    pub(super) verdict: Verdict,
+    /// Which one of this herd.
+    pub(super) number: u64,
 }
 
 /// Events and lines in the order in which they came. Putting something in never waits.
@@ -97,6 +108,25 @@ impl Queue {
         }
         inner.tell_lost_events();
         inner.push_event(event);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Adds a verdict, as [`tell`](Queue::tell) an event.
+    pub(super) fn rule(&self, ruled: Ruled) {
+        let mut inner = self.lock();
+        if inner.closed {
+            return;
+        }
+        if inner.events >= EVENT_LIMIT {
+            inner.events_dropped += 1;
+            return;
+        }
+        inner.tell_lost_events();
+        inner.events += 1;
+        let stamp = Stamp::now();
+        inner.ear.hear(stamp, &ruled.event);
+        inner.items.push_back(Item::Verdict(stamp, Box::new(ruled)));
         drop(inner);
         self.changed.notify_one();
     }
@@ -206,7 +236,7 @@ impl Inner {
             return None;
         };
         match &item {
-            Item::Event(..) => {
+            Item::Event(..) | Item::Verdict(..) => {
                 self.events -= 1;
                 if self.events == 0 {
                     self.tell_lost_events();
@@ -302,6 +332,7 @@ mod tests {
                 }
                 Item::Event(_, HerdEvent::Gateway(event)) => format!("gateway {event:?}"),
                 Item::Event(_, event) => format!("{event:?}"),
+                Item::Verdict(_, ruled) => format!("{:?}", ruled.event),
                 Item::Line(_, line) => {
                     format!(
                         "{}:{}",

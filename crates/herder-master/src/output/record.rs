@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::event::HerdEvent;
-use crate::verdict::{Operation, Verdict};
+use crate::verdict::Verdict;
 
 /// Its owner alone reads it: what a program prints last is in it.
 const MODE: u32 = 0o600;
@@ -19,29 +19,10 @@ impl VerdictFile {
         VerdictFile(path)
     }
 
-    /// Writes the verdict down that the event is, if it is one. Whoever reads the file finds this one
-    /// or the one before it, whole. Gives what went wrong.
-    pub(super) fn note(&self, event: &HerdEvent, at: impl ToString) -> Option<HerdEvent> {
-        let done = |operation, generation, took| {
-            Verdict::done(operation, generation, took, at.to_string())
-        };
-        let written = if let HerdEvent::Reloaded {
-            generation, took, ..
-        } = event
-        {
-            self.write(&done(Operation::Reload, *generation, *took))
-        } else if let HerdEvent::Upgraded {
-            generation, took, ..
-        } = event
-        {
-            self.write(&done(Operation::Upgrade, *generation, *took))
-        } else if let HerdEvent::Refused { verdict } | HerdEvent::RolledBack { verdict, .. } = event
-        {
-            self.write(verdict)
-        } else {
-            return None;
-        };
-        let error = written.err()?;
+    /// Writes a verdict down. Whoever reads the file finds this one or the one before it, whole. Gives what
+    /// went wrong.
+    pub(super) fn note(&self, verdict: &Verdict) -> Option<HerdEvent> {
+        let error = self.write(verdict).err()?;
         let path = self.0.display();
         let text = format!("the verdict cannot be written to {path}: {error}");
         Some(HerdEvent::Warning { text })
@@ -84,6 +65,7 @@ mod tests {
     use herder_core::Generation;
 
     use super::*;
+    use crate::verdict::Operation;
 
     #[test]
     fn the_last_verdict_is_in_the_file_whole_and_for_its_owner_alone() {
@@ -93,14 +75,11 @@ mod tests {
         let path = directory.join("verdict.json");
         let file = VerdictFile::new(path.clone());
         for generation in [2, 3] {
-            let event = HerdEvent::Reloaded {
-                generation: Generation(generation),
-                from: Generation(1),
-                took: Duration::from_secs(1),
-            };
-            assert_eq!(file.note(&event, "now"), None);
+            let (generation, took) = (Generation(generation), Duration::from_secs(1));
+            let now = "now".to_owned();
+            let verdict = Verdict::done(Operation::Reload, generation, took, now);
+            assert_eq!(file.note(&verdict), None);
         }
-        assert_eq!(file.note(&HerdEvent::Unlatched, "now"), None);
         let text = fs::read_to_string(&path).expect("it is there");
         let verdict: Verdict = serde_json::from_str(&text).expect("whole");
         assert_eq!(verdict.generation, Generation(3));
@@ -109,10 +88,7 @@ mod tests {
         let alone = fs::read_dir(&directory).expect("ours").count();
         assert_eq!(alone, 1, "nothing unfinished is left");
         fs::remove_dir_all(&directory).expect("ours");
-        let event = HerdEvent::Refused {
-            verdict: Box::new(verdict),
-        };
-        let told = file.note(&event, "now").expect("there is no directory");
+        let told = file.note(&verdict).expect("there is no directory");
         assert!(matches!(told, HerdEvent::Warning { .. }));
     }
 }

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use herder_sys::epoll::{Epoll, Events, Interest};
 
 use super::record::VerdictFile;
+use crate::estate::Marks;
 
 /// Whether somebody looks at it who can be fooled by control characters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +32,8 @@ pub(super) struct Targets {
     pub(super) verdicts: Option<VerdictFile>,
     /// The file for events, beside stderr.
     pub(super) events: Option<Target>,
+    /// Where it is marked which verdicts were told.
+    pub(super) marks: Option<Marks>,
 }
 
 impl Targets {
@@ -46,6 +49,7 @@ impl Targets {
             stderr: Target::duplicate("stderr", stderr.is_terminal(), stderr.as_fd())?,
             verdicts: None,
             events: None,
+            marks: None,
         })
     }
 }

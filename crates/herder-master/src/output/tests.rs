@@ -209,6 +209,7 @@ fn r43_a_full_disk_loses_lines_and_says_so_where_it_still_can() {
         stdout: stdout.target("stdout"),
         stderr: stderr.target("stderr"),
         verdicts: None,
+        marks: None,
         events: None,
     };
     let app = "web".parse().unwrap();
@@ -244,6 +245,7 @@ fn r43_what_a_closed_stdout_lost_is_told_at_the_end() {
         stdout: stdout.target("stdout"),
         stderr: stderr.target("stderr"),
         verdicts: None,
+        marks: None,
         events: None,
     };
     let app = "web".parse().unwrap();

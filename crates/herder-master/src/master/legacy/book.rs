@@ -206,6 +206,8 @@ impl Master {
             announced: Cow::Borrowed(&self.announced),
             version: Cow::Borrowed(&self.version),
             upgrade: self.upgrade.clone(),
+            unobeyed: self.unobeyed,
+            written: Some(now()),
             socket: self.socket.as_ref().and_then(HerdSocket::state),
         };
         let checked = failpoint::check("master.save");

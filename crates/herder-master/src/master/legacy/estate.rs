@@ -14,7 +14,7 @@ use super::restored::{LegacyError, Restored};
 use super::state::{FORMAT, ReceptionState};
 use crate::config::Config;
 use crate::dispatch::{Board, Counters, Dispatch, Inheritance, Left, Trade};
-use crate::estate::{StateFile, Treasury, Vault};
+use crate::estate::{Marks, StateFile, Treasury, Vault};
 use crate::master::crew::Crew;
 use crate::master::delivery::{Delivery, Dispatching};
 use crate::master::gateway::Reception;
@@ -227,6 +227,14 @@ impl Estate {
     fn counters(&self) -> io::Result<Counters> {
         let page = SharedPage::map(self.file.memory())?;
         Ok(Counters::in_page(Arc::new(page)))
+    }
+
+    /// What the last master noted besides its state, and this one will.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(in crate::master) fn marks(&self) -> io::Result<Marks> {
+        Marks::in_memory(self.file.memory())
     }
 
     /// How many connections died with the last master, if it died.

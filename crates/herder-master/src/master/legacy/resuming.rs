@@ -38,6 +38,7 @@ impl Master {
             Some(cut) => self.tell_of_takeover(cut, after),
             None => self.tell_of_upgrade(&restored.state.version),
         }
+        self.tell_verdicts_of_the_dead();
         self.take_up_actions();
         for id in restored.unborn {
             self.end_unborn(id);

@@ -54,6 +54,12 @@ pub(in crate::master) struct State<'a> {
     /// The upgrade that goes on.
     #[serde(default)]
     pub(in crate::master) upgrade: Option<UpgradeState<'a>>,
+    /// Signals of the operator that were heard, and are to be obeyed: signal N is bit N−1.
+    #[serde(default)]
+    pub(in crate::master) unobeyed: u64,
+    /// When this was written: the master lived then.
+    #[serde(default)]
+    pub(in crate::master) written: Option<Tick>,
     /// Who is connected with the herd's socket while the master becomes another build.
     #[serde(default)]
     pub(in crate::master) socket: Option<SocketState>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use herder_core::{Generation, Tick};
 use serde::{Deserialize, Serialize};
 
+use super::telling::{Matter, Telling, Tellings};
 use crate::part::PartNumber;
 use crate::verdict::Verdict;
 
@@ -28,6 +29,8 @@ pub(in crate::master) struct Reloads {
     /// What was in service and is no more, but is still needed by a library.
     discarded: Vec<Generation>,
     verdicts: VecDeque<Verdict>,
+    #[serde(default)]
+    tellings: Tellings,
     /// Whether the service manager was told that the herd serves.
     pub(super) announced: bool,
 }
@@ -83,6 +86,7 @@ impl Reloads {
             libraries: BTreeMap::new(),
             discarded: Vec::new(),
             verdicts: VecDeque::new(),
+            tellings: Tellings::default(),
             announced: false,
         }
     }
@@ -250,12 +254,18 @@ impl Reloads {
         useless
     }
 
-    /// Keeps a verdict.
-    pub(in crate::master) fn note(&mut self, verdict: Verdict) {
+    /// Keeps a verdict. `told`: the number of the last one that was told.
+    pub(super) fn give(&mut self, verdict: Verdict, of: Matter, told: u64) -> Telling {
         if self.verdicts.len() == KEPT {
             self.verdicts.pop_front();
         }
-        self.verdicts.push_back(verdict);
+        self.verdicts.push_back(verdict.clone());
+        self.tellings.give(verdict, of, told)
+    }
+
+    /// The verdicts that a master which has died may not have told. `told`: as above.
+    pub(super) fn untold(&mut self, told: u64) -> Vec<Telling> {
+        self.tellings.left(told)
     }
 }
 

@@ -16,9 +16,11 @@ mod reading;
 mod reasons;
 mod service;
 mod steps;
+mod telling;
 mod verdicts;
 
 pub(super) use course::Reloads;
 pub(super) use editions::{Edition, Editions, LeftEditions, Origin, Record};
 pub(super) use kit::Kit;
 pub(super) use reading::{Lectern, Reading};
+pub(super) use telling::Matter;

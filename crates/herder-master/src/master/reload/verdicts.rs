@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use herder_core::supervisor::{Failure, FailureKind, Notice};
 use herder_core::{Generation, WorkerId};
+use herder_sys::failpoint;
 
 use super::reasons;
-use crate::event::{HerdEvent, WorkerInfo};
+use super::service::one_line;
+use super::telling::{Matter, Telling};
+use crate::event::WorkerInfo;
 use crate::master::crew::MemberId;
 use crate::master::{Master, now};
 use crate::output::wall_clock;
@@ -49,17 +52,8 @@ impl Master {
         let course = self.reloads.finish();
         let took = took + course.map_or(Duration::ZERO, |course| course.time_for_libraries());
         let done = Verdict::done(Operation::Reload, generation, took, wall_clock());
-        self.reloads.note(done.clone());
         self.take_over_size(from, generation);
-        // It is given once. Before this, the supervisor's notice of it is not to be written down as heard.
-        self.save();
-        self.tell(HerdEvent::Reloaded {
-            generation,
-            from,
-            took,
-        });
-        self.tell_service(&format!("READY=1\nSTATUS=generation {generation} serves"));
-        self.answer_with_verdict(&done);
+        self.give(done, Matter::Reload { from });
         self.sweep();
     }
 
@@ -85,30 +79,12 @@ impl Master {
             at: wall_clock(),
             took: began.map_or(Duration::ZERO, |began| now().since(began)),
         };
-        self.reloads.note(verdict.clone());
         if failure.kind == FailureKind::Stopped {
             self.reloads.finish();
         } else if let Some(library) = self.reloads.turn_back() {
             self.replace_library(library);
         }
-        // As above.
-        self.save();
-        self.tell_service(&format!(
-            "READY=1\nSTATUS=generation {to} serves; {generation} was rolled back: {}",
-            super::service::one_line(&verdict.reason)
-        ));
-        self.answer_with_verdict(&verdict);
-        self.tell(HerdEvent::RolledBack {
-            generation,
-            to,
-            verdict: Box::new(verdict),
-        });
-    }
-
-    /// Keeps what became of an operation, and says it to those who asked for it.
-    pub(in crate::master) fn keep_verdict(&mut self, verdict: Verdict) {
-        self.answer_with_verdict(&verdict);
-        self.reloads.note(verdict);
+        self.give(verdict, Matter::Rollback { to });
     }
 
     /// There will be no such generation.
@@ -120,14 +96,40 @@ impl Master {
         };
         // The service manager waits for an answer to its signal.
         self.tell_service("RELOADING=1\nSTATUS=reload refused");
-        self.tell_service(&format!(
-            "READY=1\nSTATUS=generation {} serves; {generation} was refused: {}",
-            self.generation(),
-            super::service::one_line(&verdict.reason)
-        ));
-        self.keep_verdict(verdict.clone());
-        let verdict = Box::new(verdict);
-        self.tell(HerdEvent::Refused { verdict });
+        self.give(verdict, Matter::Refusal);
+    }
+
+    /// Gives a verdict: to those who watch, to those who asked for it, to the service manager.
+    ///
+    /// It is written down before anybody is told, and what the supervisor has announced with it: so it is given
+    /// once, whichever master tells it.
+    pub(in crate::master) fn give(&mut self, verdict: Verdict, of: Matter) {
+        self.give_unasked(verdict.clone(), of);
+        self.answer_with_verdict(&verdict);
+    }
+
+    /// The same, for what those who wait do not wait for.
+    pub(in crate::master) fn give_unasked(&mut self, verdict: Verdict, of: Matter) {
+        let told = self.marks.last_told();
+        let telling = self.reloads.give(verdict, of, told);
+        self.save();
+        failpoint::hit("master.verdict");
+        self.tell_verdict(&telling);
+    }
+
+    /// Tells the verdicts that the master before this one has given, and may have had no time to tell.
+    pub(in crate::master) fn tell_verdicts_of_the_dead(&mut self) {
+        for telling in self.reloads.untold(self.marks.last_told()) {
+            self.tell_verdict(&telling);
+        }
+    }
+
+    fn tell_verdict(&self, telling: &Telling) {
+        let verdict = telling.verdict.clone();
+        self.output.rule(telling.event(), verdict, telling.number);
+        if let Some(status) = telling.status(self.generation()) {
+            self.tell_service(&format!("READY=1\nSTATUS={}", one_line(&status)));
+        }
     }
 
     fn reason(&self, part: Part, failure: &Failure) -> String {
