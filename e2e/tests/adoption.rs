@@ -6,7 +6,7 @@ use herder_e2e::fault::Trap;
 use herder_e2e::foreign::{BOOT, Seat, address, pid_of_body, wait_for};
 use herder_e2e::herd::{Herd, Stream};
 use herder_e2e::library;
-use herder_e2e::load::{Answer, Kind, Mix};
+use herder_e2e::load::Answer;
 use herder_e2e::native::{herd, is_cut};
 use herder_e2e::node;
 use herder_e2e::process::Process;
@@ -210,8 +210,8 @@ fn r27_who_served_before_its_start_was_written_down_leaves_in_order() {
     for program in [Program::NativeShared, Program::Python] {
         let scene = Scene::new("heir_unborn");
         let (trap, deployed) = trapped(&scene, program);
-        let mix = Mix::of(deployed.address, &[Kind::Fresh, Kind::KeptSlow]);
-        mix.wait_for_answers_of_all(3, BOOT);
+        let load = Load::http(deployed.address, "/slow/1000").clients(16);
+        let load = load.detailed().timeout(BOOT).start();
         trap.arm("master.spawn.planned", "stop", 1);
         deployed.install(Version::Good(2));
         let mark = deployed.herd.mark();
@@ -223,14 +223,15 @@ fn r27_who_served_before_its_start_was_written_down_leaves_in_order() {
             let answer = Answer::of_body(body.as_bytes())?;
             (answer.version == 2).then_some(())
         });
+        // And has some of them in its hands.
+        load.wait_for_answers(32, BOOT);
         let master = deployed.master();
         deployed.herd.signal_to(master.pid, Signal::KILL);
         let verdict = deployed.verdict_after(mark, LONG);
         assert!(matches!(verdict, Verdict::Done { .. }), "{verdict:?}");
-        mix.wait_for_answers_of_all(3, BOOT);
-        let books = mix.finish();
-        books.assert_nothing_lost();
-        books.assert_balanced(&deployed.book());
+        load.wait_for_answers(16, BOOT);
+        let ledger = load.stop_and_finish();
+        assert_eq!(ledger.failures().count(), 0, "{ledger}");
         assert!(deployed.herd.end().success());
     }
 }
