@@ -141,7 +141,11 @@ impl Exchange {
     pub(super) fn new(load: &Load, due: Due, age: Age) -> Exchange {
         let (request, answer) = match &load.speech {
             Speech::Http { path } => (
-                head(path, load.first + due.id, load.reuse),
+                head(
+                    load.path(path, load.first + due.id),
+                    load.first + due.id,
+                    load.reuse,
+                ),
                 Answer::Http(ResponseReader::default()),
             ),
             Speech::Plain { greeting } => (greeting.clone(), Answer::Plain(Vec::new())),

@@ -66,6 +66,24 @@ pub(super) enum Detail {
     Full,
 }
 
+/// What some requests ask for instead.
+#[derive(Clone, Debug)]
+pub(super) struct Rare {
+    pub(super) per_mille: u64,
+    pub(super) path: String,
+}
+
+/// Whether a lot that falls on `per_mille` of a thousand requests falls on the one with this number: always
+/// the same ones, and in no pattern that a rotation over the workers could fall in step with.
+#[must_use]
+pub fn lot(id: u64, per_mille: u64) -> bool {
+    // The mixing steps of SplitMix64.
+    let mixed = id.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed ^ (mixed >> 31)) % 1000 < per_mille
+}
+
 /// Reads from a body which worker has answered.
 pub(super) type WorkerOf = Arc<dyn Fn(&[u8]) -> Option<i32> + Send + Sync>;
 
@@ -83,6 +101,7 @@ pub struct Load {
     pub(super) threads: usize,
     pub(super) timeout: Duration,
     pub(super) first: u64,
+    pub(super) rare: Option<Rare>,
     pub(super) worker_of: Option<WorkerOf>,
 }
 
@@ -121,6 +140,7 @@ impl Load {
             threads: 1,
             timeout: Duration::from_secs(5),
             first: 0,
+            rare: None,
             worker_of: None,
         }
     }
@@ -197,6 +217,16 @@ impl Load {
         self
     }
 
+    /// Of a thousand requests so many, by [`lot`] of their numbers, ask for `path` instead (HTTP only).
+    #[must_use]
+    pub fn rarely(mut self, per_mille: u64, path: &str) -> Load {
+        self.rare = Some(Rare {
+            per_mille,
+            path: path.to_owned(),
+        });
+        self
+    }
+
     /// How to read from a body which worker has answered. A body it has no answer for is a failure
     /// ([`super::Outcome::Unexpected`]).
     #[must_use]
@@ -260,6 +290,16 @@ impl fmt::Debug for Load {
             .field("limit", &self.limit)
             .field("clients", &self.clients)
             .finish_non_exhaustive()
+    }
+}
+
+impl Load {
+    /// What the request with this number asks for, of `path` and what is asked for rarely.
+    pub(super) fn path<'a>(&'a self, path: &'a str, id: u64) -> &'a str {
+        match &self.rare {
+            Some(rare) if lot(id, rare.per_mille) => &rare.path,
+            Some(_) | None => path,
+        }
     }
 }
 
@@ -350,5 +390,20 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lot_falls_as_often_as_said_and_on_odd_and_even_numbers_alike() {
+        let fallen: Vec<u64> = (0..100_000).filter(|id| lot(*id, 10)).collect();
+        assert!((900..1100).contains(&fallen.len()), "{}", fallen.len());
+        let odd = fallen.iter().filter(|id| **id % 2 == 1).count();
+        assert!((400..600).contains(&odd), "{odd}");
+        assert!(!(0..1000).any(|id| lot(id, 0)));
+        assert!((0..1000).all(|id| lot(id, 1000)));
     }
 }

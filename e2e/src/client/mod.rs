@@ -17,6 +17,6 @@ mod timer;
 
 pub use fetch::{ask, get};
 pub use ledger::{Entry, Latency, Ledger, Notes};
-pub use load::{Load, Running, Target};
+pub use load::{Load, Running, Target, lot};
 pub use outcome::Outcome;
 pub use response::{Malformed, Response, ResponseReader};

@@ -137,6 +137,21 @@ impl Herd {
         }
     }
 
+    /// The first answer that `pick` gives for a line, those already there included; `None` when there is none
+    /// within `within`, or no more line can come.
+    pub fn find_line<T>(
+        &self,
+        within: Duration,
+        mut pick: impl FnMut(&str) -> Option<T>,
+    ) -> Option<T> {
+        let found = self
+            .output
+            .wait(0, Instant::now() + within, |line| pick(&line.text));
+        // Also remembers who is there, should the parents die next.
+        self.lineage.alive();
+        found
+    }
+
     /// Waits until the started process has ended, and (a moment) until its output has been read.
     ///
     /// # Panics
