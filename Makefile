@@ -37,6 +37,7 @@ check: ## Formatting, lints, licences and bans, documentation, help texts
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 	$(CARGO) test -p herder-cli help
 
-bench: ## Measure beside bare loops, an echo server, Node's own primary, tarpc and PM2; takes minutes, wants an idle machine
+bench: ## Measure beside bare loops, nginx, Node's cluster, PM2 and others; takes an hour, wants an idle machine (BENCH=options)
 	@scripts/setup bench
-	$(CARGO) run --release -p herder-bench
+	$(CARGO) build --release -p herder-cli
+	$(CARGO) run --release -p herder-bench -- $(BENCH)

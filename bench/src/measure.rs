@@ -1,164 +1,128 @@
 //! One measurement of one variant.
 
-use crate::answer;
+use crate::answer::processor_time;
 use crate::messages::{self, Tally};
-use crate::variant::{Server, Variant};
-use herder_e2e::client::{Ledger, Load};
+use crate::part::{Part, SLOW_PER_MILLE};
+use crate::statistics::Histogram;
+use crate::variant::{LeftOut, Server, Variant};
+use herder_e2e::client::{Entry, Ledger, lot};
 use herder_e2e::scene::Scene;
+use rustix::time::ClockId;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe};
 use std::time::Duration;
 
-/// How hard the clients press.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pressure {
-    /// 1000 connections a second on a schedule: the latency of a server that is mostly idle.
-    Light,
-    /// 128 clients on two threads, each asking as fast as it is answered: what the machine can do.
-    Saturated,
-    /// As [`Light`](Pressure::Light), but one of the workers is stopped for the second third of the
-    /// time: how long connections wait that were meant for it.
-    Stopped,
-    /// 128 clients on two threads, each asking a Node program as fast as it is answered.
-    NodeSaturated,
-    /// 4 clients with lasting connections, each with one message on its way: the latency of a message.
-    MessagesCalm,
-    /// 32 clients with lasting connections, each with 8 messages on their way: what the machine can do.
-    MessagesSaturated,
-}
-
-impl Pressure {
-    /// All of them, in the order of the report.
-    pub const ALL: [Pressure; 6] = [
-        Pressure::Saturated,
-        Pressure::Light,
-        Pressure::Stopped,
-        Pressure::NodeSaturated,
-        Pressure::MessagesSaturated,
-        Pressure::MessagesCalm,
-    ];
-
-    /// Whether a variant can take part. The bare loop that passes connections takes none back: what
-    /// a stopped worker was given waits until the client gives up.
-    pub fn suits(self, variant: Variant) -> bool {
-        match self {
-            Pressure::NodeSaturated => variant.is_of_node(),
-            Pressure::Light | Pressure::Saturated => variant.is_of_connections(),
-            Pressure::Stopped => variant.is_of_connections() && variant != Variant::BarePass,
-            Pressure::MessagesCalm | Pressure::MessagesSaturated => variant.keeps_clients(),
-        }
-    }
-
-    /// Whether the clients keep their connections and send messages.
-    pub fn is_of_messages(self) -> bool {
-        self.messages().is_some()
-    }
-
-    /// A line that says what it is.
-    pub fn title(self) -> &'static str {
-        match self {
-            Pressure::Light => "light: open loop, 1000 connections/s",
-            Pressure::Saturated => "saturated: closed loop, 128 clients on 2 threads",
-            Pressure::Stopped => {
-                "stopped: open loop, 1000 connections/s, one worker stopped for a third of the time"
-            }
-            Pressure::NodeSaturated => {
-                "Node programs, saturated: closed loop, 128 clients on 2 threads"
-            }
-            Pressure::MessagesCalm => {
-                "messages, calm: 4 clients on 1 thread, each with 1 message of 64 bytes on its way"
-            }
-            Pressure::MessagesSaturated => {
-                "messages, saturated: 32 clients on 1 thread, each with 8 messages of 64 bytes on \
-                 their way"
-            }
-        }
-    }
-
-    fn load(self, address: SocketAddr, time: Duration) -> Load {
-        let load = Load::http(address, "/")
-            .lasting(time)
-            .worker_from(answer::worker);
-        match self {
-            Pressure::NodeSaturated | Pressure::Saturated => load.clients(128).threads(2),
-            Pressure::Light
-            | Pressure::Stopped
-            | Pressure::MessagesCalm
-            | Pressure::MessagesSaturated => load.at_rate(1000),
-        }
-    }
-
-    /// The clients that send messages, under a pressure that has some.
-    fn messages(self) -> Option<messages::Load> {
-        let (clients, outstanding) = match self {
-            Pressure::MessagesCalm => (4, 1),
-            Pressure::MessagesSaturated => (32, 8),
-            Pressure::Light | Pressure::NodeSaturated | Pressure::Saturated | Pressure::Stopped => {
-                return None;
-            }
-        };
-        Some(messages::Load {
-            clients,
-            outstanding,
-        })
-    }
-}
-
-/// What one variant did in one round. What a client waits for is a connection with its answer, or a message.
+/// What one variant did in one round. What a client waits for is a connection with its answer, an answer on a
+/// connection that it keeps, or a message.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Sample {
     /// Whole answers a second.
     pub rate: f64,
-    /// Processor time of a keeper and a master (or the bare loop that passes connections), in microseconds
-    /// a connection or message.
+    /// Processor time of a keeper and a master (or whoever else of the server does not answer), in microseconds
+    /// an answer.
     pub master: f64,
     /// Processor time of the process that keeps the clients' connections (the gateway, or the bare echo server),
     /// in microseconds a message.
     pub front: f64,
-    /// Processor time of the workers, in microseconds a connection or message.
+    /// Processor time of the workers, in microseconds an answer.
     pub workers: f64,
+    /// Processor time of the clients, in microseconds an answer.
+    pub client: f64,
     /// Half of the answers took no longer, in microseconds.
     pub p50: f64,
     /// 99 % took no longer, in microseconds.
     pub p99: f64,
+    /// The slowest answer, in microseconds.
+    pub max: f64,
     /// Answers of the busiest worker by those of the idlest; 0 where an answer does not name its worker.
     pub unevenness: f64,
+    /// Answers of the busiest worker less those of the idlest.
+    pub spread: f64,
+    /// All latencies; empty for messages.
+    pub histogram: Histogram,
     /// How many requests failed, by kind.
     pub failures: BTreeMap<String, usize>,
 }
 
 impl Sample {
-    /// Processor time of all processes of the server, in microseconds a connection or message.
+    /// Processor time of all processes of the server, in microseconds an answer.
     pub fn total(&self) -> f64 {
         self.master + self.front + self.workers
     }
-}
 
-/// Starts `variant`, warms it up, presses for `time`, and ends it.
-pub fn measure(variant: Variant, pressure: Pressure, time: Duration) -> Sample {
-    let scene = Scene::new("bench");
-    let server = variant.start(&scene);
-    let sample = match pressure.messages() {
-        Some(load) => measure_messages(&server, load, time),
-        None => measure_connections(&server, pressure, time),
-    };
-    server.herd.end();
-    sample
-}
-
-fn measure_connections(server: &Server, pressure: Pressure, time: Duration) -> Sample {
-    let warm = Load::http(server.address, "/").clients(16).count(500);
-    warm.run().assert_no_failure();
-    let clock = Clock::start(server);
-    let running = pressure.load(server.address, time).start();
-    if pressure == Pressure::Stopped {
-        server.stop_a_worker(time / 3, time / 3);
+    /// How much of one processor the master used.
+    pub fn master_share(&self) -> f64 {
+        self.master * self.rate / 1e6
     }
-    let ledger = running.finish();
-    let sample = of_connections(&ledger);
-    clock.stop(sample, ledger.complete())
+}
+
+/// Starts `variant`, lets it get warm, has it do `part`, and ends it. `rate` is how many connections a second
+/// [`Part::Half`] makes.
+///
+/// # Errors
+/// When it cannot take part, or what was started for it breaks: the others go on without it.
+pub fn measure(variant: Variant, part: Part, time: Duration, rate: u32) -> Result<Sample, LeftOut> {
+    guarded(|| {
+        let scene = Scene::new("bench");
+        let server = variant.start(&scene)?;
+        let sample = match part.messages() {
+            Some(load) => measure_messages(&server, load, time),
+            None => measure_connections(&server, part, time, rate),
+        };
+        server.herd.end();
+        Ok(sample)
+    })
+}
+
+/// Starts `variant` and ends it, to see whether it can take part.
+///
+/// # Errors
+/// When it cannot.
+pub fn rehearse(variant: Variant) -> Result<(), LeftOut> {
+    guarded(|| {
+        let scene = Scene::new("bench");
+        variant.start(&scene)?.herd.end();
+        Ok(())
+    })
+}
+
+/// What `work` returns; a panic of what drives processes is a reason like another, and has ended them.
+fn guarded<T>(work: impl FnOnce() -> Result<T, LeftOut>) -> Result<T, LeftOut> {
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        let first = message.and_then(|text| text.lines().next());
+        Err(LeftOut(first.unwrap_or("something broke").to_owned()))
+    })
+}
+
+fn measure_connections(server: &Server, part: Part, time: Duration, rate: u32) -> Sample {
+    let clock = Clock::start(server);
+    let running = part.load(server.address, time, rate).start();
+    if part == Part::Stopped {
+        let third = part.lasting(time) / 3;
+        server.stop_a_worker(third, third);
+    }
+    let mut ledger = running.finish();
+    let answers = ledger.complete();
+    let sample = clock.stop(of_connections(&ledger), answers);
+    if part != Part::Skewed {
+        return sample;
+    }
+    ledger
+        .entries
+        .retain(|entry| !lot(entry.id, SLOW_PER_MILLE));
+    let quick = of_connections(&ledger);
+    Sample {
+        p50: quick.p50,
+        p99: quick.p99,
+        max: quick.max,
+        histogram: quick.histogram,
+        ..sample
+    }
 }
 
 fn measure_messages(server: &Server, load: messages::Load, time: Duration) -> Sample {
@@ -170,10 +134,11 @@ fn measure_messages(server: &Server, load: messages::Load, time: Duration) -> Sa
     clock.stop(sample, tally.answers())
 }
 
-/// The processor time that a server had used before.
+/// The processor time that a server and its clients had used before.
 struct Clock<'a> {
     server: &'a Server,
     before: [Duration; 3],
+    client: Duration,
 }
 
 impl Clock<'_> {
@@ -181,11 +146,13 @@ impl Clock<'_> {
         Clock {
             server,
             before: server.times(),
+            client: processor_time(ClockId::ProcessCPUTime),
         }
     }
 
-    /// Adds to `sample` what the server has used since, for each of `answers`.
+    /// Adds to `sample` what they have used since, for each of `answers`.
     fn stop(self, sample: Sample, answers: usize) -> Sample {
+        let client = processor_time(ClockId::ProcessCPUTime).saturating_sub(self.client);
         let after = self.server.times();
         let used = |role: usize| {
             let used = after[role].saturating_sub(self.before[role]);
@@ -195,6 +162,7 @@ impl Clock<'_> {
             master: used(0),
             front: used(1),
             workers: used(2),
+            client: micros(client) / count(answers),
             ..sample
         }
     }
@@ -204,16 +172,26 @@ fn of_connections(ledger: &Ledger) -> Sample {
     let latency = ledger.latency();
     let counts = ledger.per_worker();
     let busiest = counts.values().max().copied().unwrap_or(0);
-    let idlest = counts.values().min().copied().unwrap_or(0);
+    // Who has answered nothing is not among them.
+    let idlest = if counts.len() < crate::bare::WORKERS {
+        0
+    } else {
+        counts.values().min().copied().unwrap_or(0)
+    };
     let failures = ledger
         .outcomes()
         .into_iter()
         .filter(|(outcome, _)| !outcome.is_complete());
+    let answered = ledger.entries.iter();
+    let answered = answered.filter(|entry| entry.outcome.is_complete());
     Sample {
         rate: ledger.rate(),
         p50: micros(latency.p50),
         p99: micros(latency.p99),
+        max: micros(latency.max),
         unevenness: count(busiest) / count(idlest),
+        spread: count(busiest) - count(idlest),
+        histogram: Histogram::of(answered.map(|entry: &Entry| entry.latency)),
         failures: failures
             .map(|(outcome, count)| (outcome.to_string(), count))
             .collect(),
@@ -222,11 +200,12 @@ fn of_connections(ledger: &Ledger) -> Sample {
 }
 
 fn of_messages(tally: &Tally) -> Sample {
-    let [p50, p99] = tally.latencies([500, 990]);
+    let [p50, p99, max] = tally.latencies([500, 990, 1000]);
     Sample {
         rate: tally.rate(),
         p50: micros(p50),
         p99: micros(p99),
+        max: micros(max),
         failures: tally.failures.clone(),
         ..Sample::default()
     }
@@ -239,4 +218,43 @@ fn micros(time: Duration) -> f64 {
 /// A count to divide by: at least 1.
 fn count(value: usize) -> f64 {
     f64::from(u32::try_from(value).unwrap_or(u32::MAX).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herder_e2e::client::Outcome;
+
+    #[test]
+    fn a_worker_without_an_answer_counts() {
+        let entry = |id, worker| Entry {
+            id,
+            due: Duration::ZERO,
+            latency: Duration::from_micros(100 + id),
+            outcome: Outcome::Complete {
+                worker: Some(worker),
+            },
+            port: 0,
+            body: None,
+        };
+        let mut ledger = Ledger {
+            entries: (0..10).map(|id| entry(id, 7)).collect(),
+            elapsed: Duration::from_secs(1),
+            ..Ledger::default()
+        };
+        let alone = of_connections(&ledger);
+        assert!((alone.unevenness - 10.0).abs() < 1e-9, "{alone:?}");
+        ledger.entries.extend((10..14).map(|id| entry(id, 8)));
+        let both = of_connections(&ledger);
+        assert!((both.unevenness - 2.5).abs() < 1e-9, "{both:?}");
+        assert!((both.spread - 6.0).abs() < 1e-9, "{both:?}");
+        assert_eq!((both.histogram.count(), both.max as u64), (14, 113));
+    }
+
+    #[test]
+    fn a_panic_is_a_reason_to_go_on_without() {
+        let left_out = guarded::<()>(|| panic!("no line within 20 s\nits output: none"));
+        assert_eq!(left_out, Err(LeftOut("no line within 20 s".to_owned())));
+        assert_eq!(guarded(|| Ok(1)), Ok(1));
+    }
 }

@@ -1,7 +1,9 @@
-//! Medians, with the range they come from.
+//! Medians, with the range they come from, and histograms.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 /// The middle of some values and their extremes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -54,6 +56,62 @@ impl fmt::Display for Median {
     }
 }
 
+/// How many of a bucket's powers of two are told apart: a bound is at most this part above what was counted.
+const FINENESS: u32 = 4;
+
+/// Counts of latencies, in buckets whose width grows with the latency: at most 1/16 of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Histogram {
+    /// By the upper bound of the bucket, in microseconds.
+    counts: BTreeMap<u64, u64>,
+}
+
+impl Histogram {
+    /// Of these latencies.
+    pub fn of(latencies: impl IntoIterator<Item = Duration>) -> Histogram {
+        let mut histogram = Histogram::default();
+        for latency in latencies {
+            *histogram.counts.entry(bound(latency)).or_default() += 1;
+        }
+        histogram
+    }
+
+    /// Adds what another has counted.
+    pub fn add(&mut self, other: &Histogram) {
+        for (bound, count) in &other.counts {
+            *self.counts.entry(*bound).or_default() += count;
+        }
+    }
+
+    /// How many were counted.
+    pub fn count(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// What `per_mille` of those counted do not exceed, in microseconds, to the bucket; zero of nothing.
+    pub fn percentile(&self, per_mille: u64) -> u64 {
+        let rank = (self.count() * per_mille).div_ceil(1000);
+        let mut counted = 0;
+        for (bound, count) in &self.counts {
+            counted += count;
+            if counted >= rank {
+                return *bound;
+            }
+        }
+        0
+    }
+}
+
+/// The upper bound of the bucket of a latency, in microseconds.
+fn bound(latency: Duration) -> u64 {
+    let micros = u64::try_from(latency.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX);
+    let digits = u64::BITS - micros.leading_zeros();
+    let shift = digits.saturating_sub(FINENESS + 1);
+    // The last of the numbers that begin with the same digits.
+    micros | ((1 << shift) - 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +135,34 @@ mod tests {
             }
         );
         assert_eq!(Median::of([]), Median::default());
+    }
+
+    #[test]
+    fn a_histogram_is_right_to_a_sixteenth() {
+        for micros in [1_u64, 15, 16, 31, 32, 33, 100, 1000, 12_345, 9_999_999] {
+            let upper = bound(Duration::from_micros(micros));
+            assert!(
+                upper >= micros && upper - micros <= micros / 16,
+                "{micros}: {upper}"
+            );
+        }
+        assert_eq!(bound(Duration::from_nanos(1001)), 2);
+        assert_eq!(bound(Duration::ZERO), 0);
+    }
+
+    #[test]
+    fn histograms_are_added_and_have_percentiles() {
+        let mut all = Histogram::of((1..=500).map(Duration::from_millis));
+        all.add(&Histogram::of((501..=1000).map(Duration::from_millis)));
+        assert_eq!(all.count(), 1000);
+        for (per_mille, exact) in [(500, 500_000), (990, 990_000), (1000, 1_000_000)] {
+            let found = all.percentile(per_mille);
+            assert!(
+                found >= exact && found - exact <= exact / 16,
+                "{per_mille}: {found}"
+            );
+        }
+        assert_eq!(Histogram::default().percentile(990), 0);
     }
 
     #[test]

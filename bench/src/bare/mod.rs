@@ -10,6 +10,8 @@ mod passed;
 mod serve;
 mod shared;
 
+pub use serve::answer;
+
 use crate::calls;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};

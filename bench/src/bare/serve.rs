@@ -1,6 +1,6 @@
-//! Serving connections from one epoll set: read, answer, close.
+//! Serving connections from one epoll set: read, answer, and close what is not to be kept.
 
-use crate::answer;
+use crate::answer::{Answers, Then};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -16,7 +16,7 @@ pub(super) const SOURCE: u64 = u64::MAX;
 /// The clients of one worker.
 pub(super) struct Server {
     pub(super) set: OwnedFd,
-    answer: Vec<u8>,
+    answers: Answers,
     waiting: Vec<Option<OwnedFd>>,
     free: Vec<usize>,
 }
@@ -28,7 +28,7 @@ impl Server {
         epoll::add(&set, source, EventData::new_u64(SOURCE), flags)?;
         Ok(Server {
             set,
-            answer: answer::own(),
+            answers: Answers::own(),
             waiting: Vec::new(),
             free: Vec::new(),
         })
@@ -54,7 +54,7 @@ impl Server {
         Ok(())
     }
 
-    /// Serves a client that had not sent its request before.
+    /// Serves a client whose request was not there before.
     pub(super) fn go_on(&mut self, token: u64) {
         let Ok(place) = usize::try_from(token) else {
             return;
@@ -67,18 +67,28 @@ impl Server {
         }
     }
 
-    /// Answers and closes, or gives the client back while its request is not there. The clients send their
-    /// requests in one piece; a client that has gone is closed.
+    /// Answers, and gives the client back when it stays, or its request is not there.
     fn serve(&self, client: OwnedFd) -> Option<OwnedFd> {
-        let mut request = [0; LONGEST];
-        match recv(&client, &mut request, RecvFlags::DONTWAIT) {
-            Err(Errno::AGAIN) => return Some(client),
-            Ok((length, _)) if answer::is_whole_request(&request[..length]) => {
-                // A client that has gone has no use for it.
-                let _gone = send(&client, &self.answer, SendFlags::NOSIGNAL);
-            }
-            Ok(_) | Err(_) => {}
+        match answer(&client, &self.answers) {
+            Then::Keep => Some(client),
+            Then::Close => None,
         }
-        None
+    }
+}
+
+/// Answers what a client asks, and says whether to go on with it: also while its request is not there. A client
+/// that has gone, or sends half a request, is not gone on with.
+pub fn answer(client: impl AsFd, answers: &Answers) -> Then {
+    let mut request = [0; LONGEST];
+    match recv(&client, &mut request, RecvFlags::DONTWAIT) {
+        Err(Errno::AGAIN) => Then::Keep,
+        Ok((length, _)) => match answers.to(&request[..length]) {
+            Some((answer, then)) => match send(&client, answer, SendFlags::NOSIGNAL) {
+                Ok(_) => then,
+                Err(_) => Then::Close,
+            },
+            None => Then::Close,
+        },
+        Err(_) => Then::Close,
     }
 }

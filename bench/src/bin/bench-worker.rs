@@ -1,15 +1,22 @@
 //! The herd that the benchmark measures: native workers that read, answer and close, or send messages back.
 //!
-//! `bench-worker WORKERS pass|shared|messages`. Its log says where it listens.
+//! `bench-worker WORKERS kernel|least-loaded|pass|reuseport|shared|messages`. Its log says where it listens.
 
 #![forbid(unsafe_code)]
 
 use herder::{Cluster, Connection, Dispatch, JobWorker, Worker};
-use herder_bench::answer;
+use herder_bench::answer::{Answers, Then};
+use herder_bench::bare;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use std::collections::HashMap;
 use std::env;
 use std::error::Error;
-use std::io::{self, Read, Write};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     herder::init();
@@ -20,7 +27,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         Some("messages") => return Ok(cluster.messages("127.0.0.1:0").run_jobs(send_back)?),
         Some("pass") => Dispatch::Pass,
         Some("shared") => Dispatch::Shared,
-        _ => return Err("pass, shared or messages?".into()),
+        Some(other) => {
+            return Err(format!("there is no dispatch mode {other} in this build").into());
+        }
+        None => return Err("kernel, least-loaded, pass, reuseport, shared or messages?".into()),
     };
     Ok(cluster
         .listen("127.0.0.1:0")
@@ -28,23 +38,66 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         .run(serve)?)
 }
 
+/// Most requests are there with their connections; the others wait beside, and so do clients that stay.
 fn serve(worker: Worker) -> io::Result<()> {
-    let answer = answer::own();
+    let answers = Answers::own();
+    let waiting = Waiting::start(&answers)?;
     while let Some(connection) = worker.accept()? {
-        // A client that has gone is no reason to end.
-        let _gone = reply(connection, &answer);
+        if bare::answer(&connection, &answers) == Then::Keep {
+            waiting.add(connection)?;
+        }
     }
     Ok(())
 }
 
-/// The request is mostly there already, and the clients send it in one piece.
-fn reply(mut connection: Connection, answer: &[u8]) -> io::Result<()> {
-    let mut request = [0; 1024];
-    let length = connection.read(&mut request)?;
-    if answer::is_whole_request(&request[..length]) {
-        connection.write_all(answer)?;
+/// Connections that wait for a request, on a thread of their own.
+struct Waiting {
+    set: OwnedFd,
+    clients: Mutex<HashMap<u64, Connection>>,
+}
+
+impl Waiting {
+    fn start(answers: &Answers) -> io::Result<Arc<Waiting>> {
+        let waiting = Arc::new(Waiting {
+            set: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            clients: Mutex::default(),
+        });
+        let (shared, answers) = (waiting.clone(), answers.clone());
+        // It ends with the process: whoever still waits then is not owed anything.
+        thread::spawn(move || shared.run(&answers));
+        Ok(waiting)
     }
-    Ok(())
+
+    fn add(&self, client: Connection) -> io::Result<()> {
+        let number = client.as_fd().as_raw_fd();
+        let token = u64::try_from(number).expect("descriptors are not negative");
+        // Held until both know it: an event may come at once.
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        epoll::add(
+            &self.set,
+            &client,
+            EventData::new_u64(token),
+            EventFlags::IN,
+        )?;
+        clients.insert(token, client);
+        Ok(())
+    }
+
+    fn run(&self, answers: &Answers) -> io::Result<()> {
+        let mut events = Vec::with_capacity(64);
+        loop {
+            epoll::wait(&self.set, spare_capacity(&mut events), None)?;
+            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+            for event in events.drain(..) {
+                let token = event.data.u64();
+                if let Some(client) = clients.get(&token)
+                    && bare::answer(client, answers) == Then::Close
+                {
+                    clients.remove(&token);
+                }
+            }
+        }
+    }
 }
 
 fn send_back(worker: JobWorker) -> io::Result<()> {

@@ -1,81 +1,80 @@
-//! The figures as a table and as JSON.
+//! The figures as tables, as pictures and as JSON.
 
-use crate::contest::Contest;
-use crate::measure::{Pressure, Sample};
+pub mod guide;
+mod markdown;
+pub mod picture;
+
+use crate::contest::{Contest, Field};
+use crate::goals::{self, Verdict};
+use crate::measure::Sample;
 use crate::memory::Resident;
-use crate::variant::Variant;
+use crate::part::Part;
+use crate::variant::{League, Variant};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The table of one contest, with its failures below.
+/// The table of one contest, with its failures and what became of the goals below.
 pub fn table(contest: &Contest) -> String {
-    let (headings, row): (_, fn(&Contest, Variant) -> Vec<String>) = match contest.pressure {
-        Pressure::MessagesCalm | Pressure::MessagesSaturated => (MESSAGE_HEADINGS, message_row),
-        Pressure::NodeSaturated => (NODE_HEADINGS, node_row),
-        Pressure::Light | Pressure::Saturated | Pressure::Stopped => (HEADINGS, row),
-    };
-    let mut rows = vec![headings.iter().map(|&heading| heading.into()).collect()];
-    rows.extend(contest.variants().map(|variant| row(contest, variant)));
-    let mut text = format!("{}\n{}", contest.pressure.title(), align(&rows));
-    for variant in contest.variants() {
-        let failures = contest.failures(variant);
-        if !failures.is_empty() {
-            let _infallible = writeln!(text, "FAILED: {}: {}", variant.name(), list(&failures));
-        }
+    let mut text = format!("{}\n{}", title(contest), align(&rows(contest)));
+    for line in failures(contest) {
+        let _infallible = writeln!(text, "{line}");
     }
-    if contest.is_clean() {
-        text.push_str("no request failed\n");
+    for verdict in goals::judge(contest) {
+        let _infallible = writeln!(text, "{verdict}");
     }
     text
 }
 
-/// What a herd's master costs a connection beside the bare loop or Node's own primary, how fast it is
-/// beside the latter, and whether that is what it should be; beside the latter also what master and
-/// workers cost together. A line for each; none without a rival.
-pub fn verdict(contest: &Contest) -> String {
-    match contest.pressure {
-        Pressure::Saturated => verdict_on_pass(contest),
-        Pressure::NodeSaturated => contest
-            .variants()
-            .map(|variant| verdict_on_node(contest, variant))
-            .collect(),
-        Pressure::Light
-        | Pressure::MessagesCalm
-        | Pressure::MessagesSaturated
-        | Pressure::Stopped => String::new(),
-    }
+/// Who was asked for and took no part, a line for each.
+pub fn left_out(field: &Field) -> String {
+    field
+        .left_out()
+        .map(|(variant, reason)| format!("left out: {variant}: {reason}\n"))
+        .collect()
 }
 
-fn verdict_on_pass(contest: &Contest) -> String {
-    const GOAL: f64 = 1.25;
-    let (herd, bare) = (Variant::HerderPass, Variant::BarePass);
-    if !contest.has(herd) || !contest.has(bare) {
-        return String::new();
+/// How many of `verdicts` are met, and which are not.
+pub fn summary(verdicts: &[Verdict]) -> String {
+    let missed: Vec<_> = verdicts.iter().filter(|one| !one.is_met).collect();
+    let (met, all) = (verdicts.len() - missed.len(), verdicts.len());
+    let mut text = format!("{met} of {all} goals are met\n");
+    for verdict in missed {
+        let _infallible = writeln!(text, "  {verdict}");
     }
-    let ratio = contest.ratio(herd, bare, |sample| sample.master);
-    let met = met(ratio.median <= GOAL);
-    format!("master of `herder pass` : bare loop = {ratio}; goal at most {GOAL}: {met}\n")
+    text
 }
 
-fn verdict_on_node(contest: &Contest, herd: Variant) -> String {
-    const MASTER: f64 = 0.35;
-    const RATE: f64 = 1.6;
-    let measured = |rival: &Variant| contest.has(*rival);
-    let Some(own) = herd.rival().filter(measured) else {
-        return String::new();
+/// What the clients of a contest did, and to whom.
+pub(crate) fn title(contest: &Contest) -> String {
+    let what = contest.part.title();
+    let what = match contest.rate {
+        0 => what.to_owned(),
+        rate => format!("{what} ({rate}/s)"),
     };
-    let master = contest.ratio(herd, own, |sample| sample.master);
-    let rate = contest.ratio(herd, own, |sample| sample.rate);
-    let all = contest.ratio(herd, own, Sample::total);
-    let names = format!("`{}` : Node's own primary", herd.name());
-    // Where every processor is busy the rate cannot grow by more than what is saved in all.
-    format!(
-        "master of {names} = {master}; goal at most {MASTER}: {}\n\
-         rate of {names} = {rate}; goal at least {RATE}: {}\n\
-         master and workers of {names} = {all}\n",
-        met(master.median <= MASTER),
-        met(rate.median >= RATE)
-    )
+    match contest.league {
+        League::Messages => what,
+        League::Native => format!("native programs, {what}"),
+        League::Node => format!("Node programs, {what}"),
+        League::Scripts => format!("Python and Ruby programs, {what}"),
+    }
+}
+
+/// A line for each who failed or broke; one that says so when nobody did.
+pub(crate) fn failures(contest: &Contest) -> Vec<String> {
+    let mut lines = Vec::new();
+    for variant in contest.variants() {
+        let failures = contest.failures(variant);
+        if !failures.is_empty() {
+            lines.push(format!("FAILED: {variant}: {}", list(&failures)));
+        }
+    }
+    for (variant, reason) in &contest.left_out {
+        lines.push(format!("left out: {variant}: {reason}"));
+    }
+    if lines.is_empty() {
+        lines.push("no request failed".to_owned());
+    }
+    lines
 }
 
 pub(crate) fn met(goal: bool) -> &'static str {
@@ -91,15 +90,38 @@ pub fn memory(processes: &[Resident]) -> String {
     text
 }
 
-const HEADINGS: [&str; 9] = [
+/// The headings and a row for each variant.
+pub(crate) fn rows(contest: &Contest) -> Vec<Vec<String>> {
+    let (headings, row): (&[&str], fn(&Contest, Variant) -> Vec<String>) =
+        match (contest.league, contest.part) {
+            (League::Messages, _) => (&MESSAGE_HEADINGS, message_row),
+            (_, Part::Even) => (&EVEN_HEADINGS, even_row),
+            _ => (&HEADINGS, row),
+        };
+    let mut rows = vec![headings.iter().map(|&heading| heading.into()).collect()];
+    rows.extend(contest.variants().map(|variant| row(contest, variant)));
+    rows
+}
+
+const HEADINGS: [&str; 12] = [
     "variant",
-    "conn/s",
-    "x bare shared",
-    "master us/conn",
-    "x bare pass",
-    "workers us/conn",
+    "answers/s",
+    "x base",
+    "server us",
+    "x base",
+    "of it master",
+    "client us",
     "p50 us",
     "p99 us",
+    "p99.9 us",
+    "max us",
+    "max/min worker",
+];
+
+const EVEN_HEADINGS: [&str; 4] = [
+    "variant",
+    "largest - smallest",
+    "worst round",
     "max/min worker",
 ];
 
@@ -115,32 +137,23 @@ const MESSAGE_HEADINGS: [&str; 9] = [
     "p99 us",
 ];
 
-const NODE_HEADINGS: [&str; 9] = [
-    "variant",
-    "conn/s",
-    "x own primary",
-    "master us/conn",
-    "x own primary",
-    "workers us/conn",
-    "p50 us",
-    "p99 us",
-    "max/min worker",
-];
-
-fn node_row(contest: &Contest, variant: Variant) -> Vec<String> {
-    let own = variant.rival().unwrap_or(variant);
-    let ratio = |figure| ratio(contest, variant, own, figure);
+fn row(contest: &Contest, variant: Variant) -> Vec<String> {
+    let ratio = |figure| ratio(contest, variant, figure);
     let micros = |figure| format!("{:.1}", contest.median(variant, figure).median);
     let whole = |figure| format!("{:.0}", contest.median(variant, figure).median);
     vec![
         variant.name().to_owned(),
         whole(|sample| sample.rate),
         ratio(|sample| sample.rate),
+        micros(Sample::total),
+        ratio(Sample::total),
         micros(|sample| sample.master),
-        ratio(|sample| sample.master),
-        micros(|sample| sample.workers),
+        micros(|sample| sample.client),
         whole(|sample| sample.p50),
         whole(|sample| sample.p99),
+        // One round has too few for it.
+        contest.histogram(variant).percentile(999).to_string(),
+        format!("{:.0}", contest.median(variant, |sample| sample.max).max),
         format!(
             "{:.2}",
             contest.median(variant, |sample| sample.unevenness).median
@@ -148,8 +161,19 @@ fn node_row(contest: &Contest, variant: Variant) -> Vec<String> {
     ]
 }
 
+fn even_row(contest: &Contest, variant: Variant) -> Vec<String> {
+    let spread = contest.median(variant, |sample| sample.spread);
+    let unevenness = contest.median(variant, |sample| sample.unevenness);
+    vec![
+        variant.name().to_owned(),
+        format!("{:.0}", spread.median),
+        format!("{:.0}", spread.max),
+        format!("{:.3}", unevenness.median),
+    ]
+}
+
 fn message_row(contest: &Contest, variant: Variant) -> Vec<String> {
-    let ratio = |figure| ratio(contest, variant, Variant::BareEcho, figure);
+    let ratio = |figure| ratio(contest, variant, figure);
     let micros = |figure| format!("{:.1}", contest.median(variant, figure).median);
     let whole = |figure| format!("{:.0}", contest.median(variant, figure).median);
     vec![
@@ -165,40 +189,12 @@ fn message_row(contest: &Contest, variant: Variant) -> Vec<String> {
     ]
 }
 
-fn ratio(contest: &Contest, variant: Variant, base: Variant, figure: fn(&Sample) -> f64) -> String {
+fn ratio(contest: &Contest, variant: Variant, figure: fn(&Sample) -> f64) -> String {
+    let base = variant.base();
     let ratio = contest
         .has(base)
         .then(|| contest.ratio(variant, base, figure));
     ratio.map_or("-".to_owned(), |ratio| ratio.to_string())
-}
-
-fn row(contest: &Contest, variant: Variant) -> Vec<String> {
-    let ratio = |base, figure| ratio(contest, variant, base, figure);
-    let passes = variant.passes();
-    vec![
-        variant.name().to_owned(),
-        format!(
-            "{:.0}",
-            contest.median(variant, |sample| sample.rate).median
-        ),
-        ratio(Variant::BareShared, |sample| sample.rate),
-        format!("{:.1}", contest.median(variant, |sample| sample.master)),
-        if passes {
-            ratio(Variant::BarePass, |sample| sample.master)
-        } else {
-            "-".to_owned()
-        },
-        format!(
-            "{:.1}",
-            contest.median(variant, |sample| sample.workers).median
-        ),
-        format!("{:.0}", contest.median(variant, |sample| sample.p50).median),
-        format!("{:.0}", contest.median(variant, |sample| sample.p99).median),
-        format!(
-            "{:.2}",
-            contest.median(variant, |sample| sample.unevenness).median
-        ),
-    ]
 }
 
 fn list(counts: &BTreeMap<String, usize>) -> String {
@@ -243,56 +239,27 @@ mod tests {
             failures: BTreeMap::from([("reset".to_owned(), 2), ("timed out".to_owned(), 1)]),
             ..sample(900.0, 6.0)
         };
-        let contest = Contest {
-            pressure: Pressure::Saturated,
-            samples: BTreeMap::from([
-                (Variant::BareShared, vec![sample(1000.0, 0.0)]),
-                (Variant::BarePass, vec![failed]),
-            ]),
-        };
+        let mut contest = Contest::new(Part::Saturated, League::Native);
+        contest.samples = BTreeMap::from([
+            (Variant::BareShared, vec![sample(1000.0, 0.0)]),
+            (Variant::BarePass, vec![failed]),
+        ]);
+        let nginx = Variant::Nginx(crate::variant::Listeners::One);
+        contest.left_out.insert(nginx, "it is gone".to_owned());
         let text = table(&contest);
         let words: Vec<&str> = text.split_whitespace().collect();
         let text = words.join(" ");
+        assert!(text.starts_with("native programs, saturated:"), "{text}");
         assert!(
-            text.contains("bare shared 1000 1.00 (1.00..1.00)"),
+            text.contains("bare-shared 1000 1.00 (1.00..1.00)"),
             "{text}"
         );
-        assert!(text.contains("bare pass 900 0.90 (0.90..0.90)"), "{text}");
+        assert!(text.contains("bare-pass 900 0.90 (0.90..0.90)"), "{text}");
         assert!(
-            text.contains("FAILED: bare pass: 2 reset, 1 timed out"),
+            text.contains("FAILED: bare-pass: 2 reset, 1 timed out"),
             "{text}"
         );
+        assert!(text.contains("left out: nginx: it is gone"), "{text}");
         assert!(!text.contains("no request failed"), "{text}");
-    }
-
-    #[test]
-    fn a_herd_of_node_programs_is_judged_by_nodes_own_primary() {
-        let sample = |rate, master| Sample {
-            rate,
-            master,
-            ..Sample::default()
-        };
-        let mut contest = Contest {
-            pressure: Pressure::NodeSaturated,
-            samples: BTreeMap::from([
-                (Variant::Node24, vec![sample(1000.0, 60.0)]),
-                (Variant::HerderNode24, vec![sample(1700.0, 30.0)]),
-            ]),
-        };
-        let text = verdict(&contest);
-        let [master, rate, all] = &text.lines().collect::<Vec<_>>()[..] else {
-            panic!("{text}");
-        };
-        assert!(
-            master.ends_with("0.50 (0.50..0.50); goal at most 0.35: MISSED"),
-            "{text}"
-        );
-        assert!(
-            rate.ends_with("1.70 (1.70..1.70); goal at least 1.6: met"),
-            "{text}"
-        );
-        assert!(all.ends_with("= 0.50 (0.50..0.50)"), "{text}");
-        contest.samples.remove(&Variant::Node24);
-        assert_eq!(verdict(&contest), "");
     }
 }

@@ -1,29 +1,25 @@
 //! What is compared, and how each is started.
+//!
+//! - [`Variant`]: what takes part, by name;
+//! - [`Server`]: one of them that serves;
+//! - `herds`: herds and bare loops; `peers`: everybody else.
 
-use crate::bare::{Role, WORKERS};
-use clap::ValueEnum;
-use herder_e2e::binary::Binary;
-use herder_e2e::foreign::wait_for;
-use herder_e2e::herd::{Herd, Signal};
-use herder_e2e::interpreter::Node;
-use herder_e2e::process::{self, Process};
+mod herds;
+mod peers;
+mod server;
+
+pub use herds::start_herd;
+pub use peers::versions;
+pub use server::{LeftOut, Server};
+
+use crate::bare::Role;
 use herder_e2e::scene::Scene;
-use herder_e2e::wait;
-use serde::Serialize;
-use std::env;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::thread;
-use std::time::Duration;
+use serde::{Serialize, Serializer};
+use std::fmt;
+use std::str::FromStr;
 
-/// How long a server may take to be ready.
-const START: Duration = Duration::from_secs(10);
-/// The herd with native workers.
-const HERD: Binary = Binary::new("herder-bench", "bench-worker");
-
-/// A way to bring connections to workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
+/// A way to bring connections to workers, with the workers that it brings them to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
     /// One process that sends every message back (tokio-tungstenite, one thread).
     BareEcho,
@@ -31,255 +27,312 @@ pub enum Variant {
     BarePass,
     /// Workers race on one listener (`EPOLLEXCLUSIVE`), no master in the way.
     BareShared,
+    /// granian with the ASGI program.
+    Granian,
+    /// gunicorn with the WSGI program: synchronous workers.
+    GunicornSync,
+    /// gunicorn with the WSGI program: workers of four threads.
+    GunicornThreads,
     /// A herd whose gateway keeps the clients and gives each message to the next worker, which sends it back.
     HerderMessages,
-    /// A herd of the Node program that `Node20` runs, by Node 20.
-    #[value(name = "herder-node-20")]
-    #[serde(rename = "herder-node-20")]
-    HerderNode20,
-    /// A herd of the Node program that `Node24` runs, by Node 24.
-    #[value(name = "herder-node-24")]
-    #[serde(rename = "herder-node-24")]
-    HerderNode24,
-    /// A herd whose master passes connections to native workers.
-    HerderPass,
-    /// A herd whose native workers race on one listener.
-    HerderShared,
-    /// Node's own cluster primary with round robin, and its workers: Node 20.
-    #[value(name = "node-20")]
-    #[serde(rename = "node-20")]
-    Node20,
-    /// As `Node20`, with Node 24.
-    #[value(name = "node-24")]
-    #[serde(rename = "node-24")]
-    Node24,
+    /// A herd of native workers.
+    HerderNative(Dispatch),
+    /// A herd of the same program that [`Variant::Node`] runs, by this version of Node.
+    HerderNode(u8, Dispatch),
+    /// A herd of uvicorns with the ASGI program, each of one process.
+    HerderUvicorn(Dispatch),
+    /// nginx that answers by itself.
+    Nginx(Listeners),
+    /// Node's own cluster, this version of Node.
+    Node(u8, Policy),
+    /// PM2's cluster mode, by Node 20.
+    Pm2,
+    /// Puma with workers of four threads.
+    Puma,
+    /// uvicorn with the ASGI program, and its own parent process.
+    Uvicorn,
 }
 
-impl Variant {
-    /// All of them, in the order of the table.
-    pub const ALL: [Variant; 10] = [
-        Variant::BareShared,
-        Variant::BarePass,
-        Variant::HerderShared,
-        Variant::HerderPass,
-        Variant::BareEcho,
-        Variant::HerderMessages,
-        Variant::Node20,
-        Variant::HerderNode20,
-        Variant::Node24,
-        Variant::HerderNode24,
-    ];
+/// How a herd brings connections to its workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dispatch {
+    /// The kernel gives each connection to a worker's own socket, by the master's program.
+    Kernel,
+    /// As `Kernel`, with the policy `least-loaded`.
+    LeastLoaded,
+    /// The master accepts and passes.
+    Pass,
+    /// The kernel gives each connection to a worker's own socket, by its hash.
+    Reuseport,
+    /// The workers race on one listener.
+    Shared,
+}
 
-    /// Its name in the table.
-    pub fn name(self) -> &'static str {
+impl Dispatch {
+    /// The name of the mode, as herder's options and its log have it.
+    pub fn mode(self) -> &'static str {
         match self {
-            Variant::BareEcho => "bare echo",
-            Variant::BarePass => "bare pass",
-            Variant::BareShared => "bare shared",
-            Variant::HerderMessages => "herder messages",
-            Variant::HerderNode20 => "herder, node 20",
-            Variant::HerderNode24 => "herder, node 24",
-            Variant::HerderPass => "herder pass",
-            Variant::HerderShared => "herder shared",
-            Variant::Node20 => "node 20",
-            Variant::Node24 => "node 24",
+            Dispatch::Kernel | Dispatch::LeastLoaded => "kernel",
+            Dispatch::Pass => "pass",
+            Dispatch::Reuseport => "reuseport",
+            Dispatch::Shared => "shared",
         }
     }
 
-    /// What it is compared with, beside what all of its kind are: Node's own primary for a herd of the
-    /// same workers.
-    pub fn rival(self) -> Option<Variant> {
+    /// The policy that is asked for, where it is not what holds unless said.
+    pub fn policy(self) -> Option<&'static str> {
+        (self == Dispatch::LeastLoaded).then_some("least-loaded")
+    }
+}
+
+/// Who listens in nginx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listeners {
+    /// Each worker for itself (`reuseport`).
+    Each,
+    /// All workers on one.
+    One,
+}
+
+/// Who accepts in Node's own cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Policy {
+    /// The workers (`SCHED_NONE`).
+    None,
+    /// The primary (`SCHED_RR`).
+    RoundRobin,
+}
+
+/// Who is compared with whom: workers of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum League {
+    /// Clients that keep their connections and send messages.
+    Messages,
+    /// Native programs.
+    Native,
+    /// Programs for Node.
+    Node,
+    /// Programs in Python and Ruby.
+    Scripts,
+}
+
+impl League {
+    /// All of them, in the order of the report.
+    pub const ALL: [League; 4] = [
+        League::Native,
+        League::Node,
+        League::Scripts,
+        League::Messages,
+    ];
+}
+
+/// All variants with their names, in the order of the tables.
+const NAMES: [(Variant, &str); 30] = [
+    (Variant::BareShared, "bare-shared"),
+    (Variant::BarePass, "bare-pass"),
+    (Variant::HerderNative(Dispatch::Kernel), "herder-kernel"),
+    (
+        Variant::HerderNative(Dispatch::LeastLoaded),
+        "herder-least-loaded",
+    ),
+    (Variant::HerderNative(Dispatch::Pass), "herder-pass"),
+    (Variant::HerderNative(Dispatch::Shared), "herder-shared"),
+    (
+        Variant::HerderNative(Dispatch::Reuseport),
+        "herder-reuseport",
+    ),
+    (Variant::Nginx(Listeners::One), "nginx"),
+    (Variant::Nginx(Listeners::Each), "nginx-reuseport"),
+    (Variant::BareEcho, "bare-echo"),
+    (Variant::HerderMessages, "herder-messages"),
+    (Variant::Node(20, Policy::RoundRobin), "node-20-rr"),
+    (Variant::Node(20, Policy::None), "node-20-none"),
+    (Variant::Pm2, "pm2-node-20"),
+    (
+        Variant::HerderNode(20, Dispatch::Kernel),
+        "herder-node-20-kernel",
+    ),
+    (
+        Variant::HerderNode(20, Dispatch::Pass),
+        "herder-node-20-pass",
+    ),
+    (
+        Variant::HerderNode(20, Dispatch::Shared),
+        "herder-node-20-shared",
+    ),
+    (Variant::Node(24, Policy::RoundRobin), "node-24-rr"),
+    (Variant::Node(24, Policy::None), "node-24-none"),
+    (
+        Variant::HerderNode(24, Dispatch::Kernel),
+        "herder-node-24-kernel",
+    ),
+    (
+        Variant::HerderNode(24, Dispatch::Pass),
+        "herder-node-24-pass",
+    ),
+    (
+        Variant::HerderNode(24, Dispatch::Shared),
+        "herder-node-24-shared",
+    ),
+    (Variant::Uvicorn, "uvicorn"),
+    (
+        Variant::HerderUvicorn(Dispatch::Kernel),
+        "herder-uvicorn-kernel",
+    ),
+    (
+        Variant::HerderUvicorn(Dispatch::Shared),
+        "herder-uvicorn-shared",
+    ),
+    (
+        Variant::HerderUvicorn(Dispatch::Reuseport),
+        "herder-uvicorn-reuseport",
+    ),
+    (Variant::Granian, "granian"),
+    (Variant::GunicornSync, "gunicorn-sync"),
+    (Variant::GunicornThreads, "gunicorn-gthread"),
+    (Variant::Puma, "puma"),
+];
+
+impl Variant {
+    /// All of them, in the order of the tables.
+    pub fn all() -> impl Iterator<Item = Variant> + Clone {
+        NAMES.iter().map(|(variant, _)| *variant)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let named = NAMES.iter().find(|(variant, _)| *variant == self);
+        named.map_or("a variant without a name", |(_, name)| name)
+    }
+
+    /// Who it is compared with.
+    pub fn league(self) -> League {
         match self {
-            Variant::HerderNode20 => Some(Variant::Node20),
-            Variant::HerderNode24 => Some(Variant::Node24),
+            Variant::BareEcho | Variant::HerderMessages => League::Messages,
+            Variant::BarePass
+            | Variant::BareShared
+            | Variant::HerderNative(_)
+            | Variant::Nginx(_) => League::Native,
+            Variant::HerderNode(..) | Variant::Node(..) | Variant::Pm2 => League::Node,
+            Variant::Granian
+            | Variant::GunicornSync
+            | Variant::GunicornThreads
+            | Variant::HerderUvicorn(_)
+            | Variant::Puma
+            | Variant::Uvicorn => League::Scripts,
+        }
+    }
+
+    /// What it is measured by: the least that can be done, or who does the same without a herd.
+    pub fn base(self) -> Variant {
+        match (self.league(), self) {
+            (League::Messages, _) => Variant::BareEcho,
+            (League::Native, _) => Variant::BareShared,
+            (League::Node, Variant::HerderNode(version, _) | Variant::Node(version, _)) => {
+                Variant::Node(version, Policy::RoundRobin)
+            }
+            (League::Node, _) => Variant::Node(20, Policy::RoundRobin),
+            (League::Scripts, _) => Variant::Uvicorn,
+        }
+    }
+
+    /// How its herd is to bring connections to workers; `None` for what is no herd, or has a gateway.
+    pub fn dispatch(self) -> Option<Dispatch> {
+        match self {
+            Variant::HerderNative(dispatch)
+            | Variant::HerderNode(_, dispatch)
+            | Variant::HerderUvicorn(dispatch) => Some(dispatch),
             Variant::BareEcho
             | Variant::BarePass
             | Variant::BareShared
+            | Variant::Granian
+            | Variant::GunicornSync
+            | Variant::GunicornThreads
             | Variant::HerderMessages
-            | Variant::HerderPass
-            | Variant::HerderShared
-            | Variant::Node20
-            | Variant::Node24 => None,
+            | Variant::Nginx(_)
+            | Variant::Node(..)
+            | Variant::Pm2
+            | Variant::Puma
+            | Variant::Uvicorn => None,
         }
     }
 
-    /// Whether a master has a hand in every connection.
-    pub fn passes(self) -> bool {
-        matches!(self, Variant::BarePass | Variant::HerderPass)
+    /// Whether it is a herd.
+    pub fn is_ours(self) -> bool {
+        self.dispatch().is_some() || self == Variant::HerderMessages
     }
 
-    /// Whether its clients keep their connections and send messages.
-    pub fn keeps_clients(self) -> bool {
-        matches!(self, Variant::BareEcho | Variant::HerderMessages)
-    }
-
-    /// Whether its workers are native, and each connection has one answer.
-    pub fn is_of_connections(self) -> bool {
-        !self.keeps_clients() && !self.is_of_node()
-    }
-
-    /// Whether its workers are Node programs.
-    pub fn is_of_node(self) -> bool {
-        self.rival().is_some() || matches!(self, Variant::Node20 | Variant::Node24)
-    }
-
-    /// Starts it in `scene`, with two workers, and waits until it serves.
-    pub fn start(self, scene: &Scene) -> Server {
+    /// Starts it in `scene`, with two workers, and waits until both serve.
+    ///
+    /// # Errors
+    /// When it is not installed, does not start, or does not do what it is named after.
+    pub fn start(self, scene: &Scene) -> Result<Server, LeftOut> {
         match self {
-            Variant::BareEcho => start_echo(scene),
-            Variant::BarePass => start_bare(scene, Role::Master, Role::Passed),
-            Variant::BareShared => start_bare(scene, Role::Shared, Role::Sharing),
-            Variant::HerderMessages => start_herd(scene, "messages", WORKERS),
-            Variant::HerderNode20 => start_node_herd(scene, Node::Version(20)),
-            Variant::HerderNode24 => start_node_herd(scene, Node::Version(24)),
-            Variant::HerderPass => start_herd(scene, "pass", WORKERS),
-            Variant::HerderShared => start_herd(scene, "shared", WORKERS),
-            Variant::Node20 => start_primary(scene, Node::Version(20)),
-            Variant::Node24 => start_primary(scene, Node::Version(24)),
+            Variant::BareEcho => herds::start_echo(scene),
+            Variant::BarePass => herds::start_bare(scene, Role::Master),
+            Variant::BareShared => herds::start_bare(scene, Role::Shared),
+            Variant::Granian => peers::start_granian(scene),
+            Variant::GunicornSync => peers::start_gunicorn(scene, &["-k", "sync"]),
+            Variant::GunicornThreads => {
+                peers::start_gunicorn(scene, &["-k", "gthread", "--threads", "4"])
+            }
+            Variant::HerderMessages => herds::start_messages(scene),
+            Variant::HerderNative(dispatch) => herds::start_native(scene, dispatch),
+            Variant::HerderNode(version, dispatch) => herds::start_node(scene, version, dispatch),
+            Variant::HerderUvicorn(dispatch) => herds::start_uvicorn(scene, dispatch),
+            Variant::Nginx(listeners) => peers::start_nginx(scene, listeners),
+            Variant::Node(version, policy) => peers::start_node(scene, version, policy),
+            Variant::Pm2 => peers::start_pm2(scene),
+            Variant::Puma => peers::start_puma(scene),
+            Variant::Uvicorn => peers::start_uvicorn(scene),
         }
     }
 }
 
-/// Starts a herd of native workers in `scene` and waits until it serves.
-pub fn start_herd(scene: &Scene, dispatch: &str, workers: usize) -> Server {
-    let herd = scene
-        .herd(HERD)
-        .arg(workers.to_string())
-        .arg(dispatch)
-        .start();
-    let address = address(&herd);
-    let (workers, others) = split(&herd, workers, |process| {
-        process.title.starts_with("herder: worker")
-    });
-    let gateway = pids(&herd.titled("herder: gateway"));
-    Server {
-        address,
-        herd,
-        before: others
-            .into_iter()
-            .filter(|pid| !gateway.contains(pid))
-            .collect(),
-        front: gateway,
-        workers,
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 
-fn start_bare(scene: &Scene, first: Role, worker: Role) -> Server {
-    let own = env::current_exe().expect("/proc is mounted");
-    let herd = scene.program(own).arg(first.name()).start();
-    let address = address(&herd);
-    let (workers, before) = split(&herd, WORKERS, |process| {
-        process.title.ends_with(worker.name())
-    });
-    Server {
-        address,
-        herd,
-        before,
-        front: Vec::new(),
-        workers,
+impl FromStr for Variant {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Variant, String> {
+        let named = NAMES.iter().find(|(_, known)| *known == name);
+        named.map(|(variant, _)| *variant).ok_or_else(|| {
+            let names: Vec<&str> = NAMES.iter().map(|(_, name)| *name).collect();
+            format!("there are {}", names.join(", "))
+        })
     }
 }
 
-/// The program of all Node workers.
-const NODE_WORKER: &str = "serve.js";
-
-fn node_program(name: &str) -> PathBuf {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/node");
-    PathBuf::from(directory).join(name)
-}
-
-fn start_node_herd(scene: &Scene, node: Node) -> Server {
-    let setup = scene.herd(Binary::HERDER).arg("run");
-    let setup = setup.arg(node_program(NODE_WORKER)).arg("--interpreter");
-    let setup = setup.arg(node.program()).args(["-i", &WORKERS.to_string()]);
-    let herd = setup.start();
-    wait_for(&herd, 0, WORKERS, "ready", START);
-    serve_by_node(herd)
-}
-
-fn start_primary(scene: &Scene, node: Node) -> Server {
-    let setup = scene
-        .program(node.program())
-        .arg(node_program("primary.js"));
-    serve_by_node(setup.arg(WORKERS.to_string()).start())
-}
-
-fn serve_by_node(herd: Herd) -> Server {
-    let address = address(&herd);
-    let (workers, before) = split(&herd, WORKERS, |process| {
-        process.title.ends_with(NODE_WORKER)
-    });
-    Server {
-        address,
-        herd,
-        before,
-        front: Vec::new(),
-        workers,
+impl Serialize for Variant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
-fn start_echo(scene: &Scene) -> Server {
-    let own = env::current_exe().expect("/proc is mounted");
-    let herd = scene.program(own).arg(Role::Echo.name()).start();
-    Server {
-        address: address(&herd),
-        before: Vec::new(),
-        front: vec![herd.pid()],
-        herd,
-        workers: Vec::new(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn address(herd: &Herd) -> SocketAddr {
-    herd.wait_for_line("where it listens", START, |line| {
-        // A bare loop says `listening ADDRESS`, a herd's log `…: listening on ADDRESS`.
-        let (_, address) = line.split_once("listening ")?;
-        let address = address.strip_prefix("on ").unwrap_or(address);
-        address.parse().ok()
-    })
-}
-
-/// The pids of all `count` workers, once they run, and of everything else.
-fn split(herd: &Herd, count: usize, is_worker: impl Fn(&Process) -> bool) -> (Vec<i32>, Vec<i32>) {
-    wait::until(START, "all workers run", || {
-        let (workers, others): (Vec<_>, Vec<_>) =
-            herd.descendants().into_iter().partition(&is_worker);
-        (workers.len() == count).then(|| (pids(&workers), pids(&others)))
-    })
-}
-
-fn pids(processes: &[Process]) -> Vec<i32> {
-    processes.iter().map(|process| process.pid).collect()
-}
-
-/// A variant that serves.
-#[derive(Debug)]
-pub struct Server {
-    /// Where.
-    pub address: SocketAddr,
-    /// Its processes.
-    pub herd: Herd,
-    before: Vec<i32>,
-    front: Vec<i32>,
-    workers: Vec<i32>,
-}
-
-impl Server {
-    /// Processor time used so far by a keeper and a master (or the bare loop that passes connections), by the process
-    /// that keeps the clients' connections, and by the workers.
-    pub fn times(&self) -> [Duration; 3] {
-        [&self.before, &self.front, &self.workers]
-            .map(|pids| pids.iter().copied().map(process::processor_time).sum())
-    }
-
-    /// Lets `before` pass, then stops one of the workers for `during`.
-    pub fn stop_a_worker(&self, before: Duration, during: Duration) {
-        let Some(&worker) = self.workers.first() else {
-            return;
-        };
-        thread::sleep(before);
-        self.herd.signal_to(worker, Signal::STOP);
-        thread::sleep(during);
-        self.herd.signal_to(worker, Signal::CONT);
+    #[test]
+    fn names_are_read_back_and_say_whose_they_are() {
+        for variant in Variant::all() {
+            assert_eq!(variant.name().parse(), Ok(variant));
+            assert_eq!(variant.base().league(), variant.league(), "{variant}");
+            assert_eq!(variant.is_ours(), variant.name().starts_with("herder-"));
+            if let Some(dispatch) = variant.dispatch() {
+                let named = dispatch.policy().unwrap_or(dispatch.mode());
+                assert!(variant.name().ends_with(named), "{variant}");
+            }
+        }
+        let error = "herder".parse::<Variant>().unwrap_err();
+        assert!(
+            error.starts_with("there are bare-shared, bare-pass, herder-kernel,"),
+            "{error}"
+        );
     }
 }

@@ -1,0 +1,319 @@
+//! What herder is to reach, and whether it did: each goal is judged by what was measured side by side.
+
+use crate::contest::Contest;
+use crate::measure::Sample;
+use crate::part::Part;
+use crate::statistics::Median;
+use crate::variant::{Dispatch, Policy, Variant};
+use serde::Serialize;
+use std::fmt;
+
+/// How large a figure may be, or has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bound {
+    /// The median is to be this or more.
+    AtLeast(f64),
+    /// The median is to be this or less.
+    AtMost(f64),
+    /// What was measured in every single round is to be this or less.
+    NeverAbove(f64),
+}
+
+impl Bound {
+    fn allows(self, measured: Median) -> bool {
+        match self {
+            Bound::AtLeast(least) => measured.median >= least,
+            Bound::AtMost(most) => measured.median <= most,
+            Bound::NeverAbove(most) => measured.max <= most,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bound::AtLeast(least) => write!(f, "at least {least}"),
+            Bound::AtMost(most) => write!(f, "at most {most}"),
+            Bound::NeverAbove(most) => write!(f, "at most {most} in every round"),
+        }
+    }
+}
+
+/// A figure of a variant, by itself or by that of another one.
+#[derive(Clone, Copy)]
+struct Goal {
+    part: Part,
+    variant: Variant,
+    /// By whose figure it is divided, round by round.
+    base: Option<Variant>,
+    what: &'static str,
+    figure: fn(&Sample) -> f64,
+    bound: Bound,
+}
+
+/// A goal, and what was measured.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    /// What is judged, in words.
+    pub what: String,
+    /// What was measured.
+    pub measured: Median,
+    /// What it is to be.
+    pub bound: Bound,
+    /// Whether it is.
+    pub is_met: bool,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verdict {
+            what,
+            measured,
+            bound,
+            ..
+        } = self;
+        let met = crate::report::met(self.is_met);
+        write!(f, "{what} = {measured}; goal {bound}: {met}")
+    }
+}
+
+/// The verdicts on what took part in `contest`.
+pub fn judge(contest: &Contest) -> Vec<Verdict> {
+    let goals = goals();
+    let asked = goals.iter().filter(|goal| goal.part == contest.part);
+    asked.filter_map(|goal| goal.judge(contest)).collect()
+}
+
+impl Goal {
+    /// `None` when who it is about was not measured.
+    fn judge(&self, contest: &Contest) -> Option<Verdict> {
+        let (variant, name) = (self.variant, self.what);
+        if !contest.has(variant) {
+            return None;
+        }
+        let (what, measured) = match self.base {
+            Some(base) if !contest.has(base) => return None,
+            Some(base) => (
+                format!("{name}, {variant} : {base}"),
+                contest.ratio(variant, base, self.figure),
+            ),
+            None => (
+                format!("{name}, {variant}"),
+                contest.median(variant, self.figure),
+            ),
+        };
+        Some(Verdict {
+            what,
+            measured,
+            bound: self.bound,
+            is_met: self.bound.allows(measured),
+        })
+    }
+}
+
+fn rate(sample: &Sample) -> f64 {
+    sample.rate
+}
+
+fn master(sample: &Sample) -> f64 {
+    sample.master
+}
+
+fn p50(sample: &Sample) -> f64 {
+    sample.p50
+}
+
+fn p99(sample: &Sample) -> f64 {
+    sample.p99
+}
+
+fn p99_millis(sample: &Sample) -> f64 {
+    sample.p99 / 1000.0
+}
+
+fn unevenness(sample: &Sample) -> f64 {
+    sample.unevenness
+}
+
+fn spread(sample: &Sample) -> f64 {
+    sample.spread
+}
+
+fn goals() -> Vec<Goal> {
+    let mut goals = Vec::new();
+    for dispatch in [Dispatch::Kernel, Dispatch::Pass] {
+        goals.extend(of_native(dispatch));
+        for version in [20, 24] {
+            goals.extend(of_node(version, dispatch));
+        }
+    }
+    let bare = Some(Variant::BarePass);
+    let pass = Variant::HerderNative(Dispatch::Pass);
+    goals.push(goal(
+        Part::Saturated,
+        pass,
+        bare,
+        "master's time",
+        master,
+        Bound::AtMost(1.25),
+    ));
+    let reuseport = Some(Variant::HerderNative(Dispatch::Reuseport));
+    let least = Variant::HerderNative(Dispatch::LeastLoaded);
+    for variant in [least, pass] {
+        goals.push(goal(
+            Part::Skewed,
+            variant,
+            reuseport,
+            "p99 of the quick",
+            p99,
+            Bound::AtMost(0.5),
+        ));
+    }
+    goals
+}
+
+fn of_native(dispatch: Dispatch) -> Vec<Goal> {
+    let herd = Variant::HerderNative(dispatch);
+    let bare = Some(Variant::BareShared);
+    let nginx = Some(Variant::Nginx(crate::variant::Listeners::One));
+    let of = |part, base, what, figure, bound| goal(part, herd, base, what, figure, bound);
+    vec![
+        of(Part::Saturated, bare, "rate", rate, Bound::AtLeast(0.95)),
+        of(
+            Part::Saturated,
+            nginx,
+            "server's time",
+            Sample::total,
+            Bound::AtMost(1.15),
+        ),
+        of(
+            Part::Saturated,
+            None,
+            "max/min worker",
+            unevenness,
+            Bound::AtMost(1.06),
+        ),
+        of(Part::Light, bare, "p50", p50, Bound::AtMost(1.6)),
+        of(
+            Part::KeepAlive,
+            bare,
+            "server's time",
+            Sample::total,
+            Bound::AtMost(1.05),
+        ),
+        of(
+            Part::Stopped,
+            None,
+            "p99 in ms",
+            p99_millis,
+            Bound::AtMost(15.0),
+        ),
+        of(
+            Part::Even,
+            None,
+            "largest - smallest",
+            spread,
+            Bound::NeverAbove(1.0),
+        ),
+    ]
+}
+
+fn of_node(version: u8, dispatch: Dispatch) -> Vec<Goal> {
+    let herd = Variant::HerderNode(version, dispatch);
+    let primary = Some(Variant::Node(version, Policy::RoundRobin));
+    let none = Some(Variant::Node(version, Policy::None));
+    let of = |base, what, figure, bound| goal(Part::Saturated, herd, base, what, figure, bound);
+    let mut goals = if dispatch == Dispatch::Kernel {
+        vec![
+            of(primary, "rate", rate, Bound::AtLeast(2.0)),
+            of(none, "rate", rate, Bound::AtLeast(0.95)),
+            of(
+                None,
+                "master's share of a processor",
+                Sample::master_share,
+                Bound::AtMost(0.01),
+            ),
+        ]
+    } else {
+        vec![
+            of(primary, "rate", rate, Bound::AtLeast(1.6)),
+            of(primary, "master's time", master, Bound::AtMost(0.35)),
+        ]
+    };
+    if version == 20 {
+        goals.push(of(Some(Variant::Pm2), "rate", rate, Bound::AtLeast(2.0)));
+    }
+    goals
+}
+
+fn goal(
+    part: Part,
+    variant: Variant,
+    base: Option<Variant>,
+    what: &'static str,
+    figure: fn(&Sample) -> f64,
+    bound: Bound,
+) -> Goal {
+    Goal {
+        part,
+        variant,
+        base,
+        what,
+        figure,
+        bound,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::variant::League;
+
+    #[test]
+    fn every_goal_is_about_somebody_who_takes_part() {
+        for goal in goals() {
+            for variant in [Some(goal.variant), goal.base].into_iter().flatten() {
+                let part = goal.part;
+                assert!(part.suits(variant), "{part:?} {variant}");
+                assert!(part.is_essential(variant), "{part:?} {variant}");
+                assert_eq!(variant.league(), goal.variant.league());
+            }
+        }
+    }
+
+    #[test]
+    fn a_herd_of_node_programs_is_judged_by_nodes_own_primary() {
+        let sample = |rate, master| Sample {
+            rate,
+            master,
+            ..Sample::default()
+        };
+        let own = Variant::Node(24, Policy::RoundRobin);
+        let mut contest = Contest::new(Part::Saturated, League::Node);
+        contest.samples.insert(own, vec![sample(1000.0, 60.0)]);
+        let herd = Variant::HerderNode(24, Dispatch::Pass);
+        contest.samples.insert(herd, vec![sample(1700.0, 30.0)]);
+        let texts: Vec<String> = judge(&contest).iter().map(Verdict::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "rate, herder-node-24-pass : node-24-rr = 1.70 (1.70..1.70); \
+                 goal at least 1.6: met",
+                "master's time, herder-node-24-pass : node-24-rr = 0.50 (0.50..0.50); \
+                 goal at most 0.35: MISSED",
+            ]
+        );
+        contest.samples.remove(&own);
+        assert_eq!(judge(&contest), []);
+    }
+
+    #[test]
+    fn a_bound_on_every_round_is_broken_by_one() {
+        let measured = Median::of([0.0, 1.0, 2.0]);
+        assert!(Bound::AtMost(1.0).allows(measured));
+        assert!(!Bound::NeverAbove(1.0).allows(measured));
+        assert!(Bound::NeverAbove(2.0).allows(measured));
+        assert!(!Bound::AtLeast(1.1).allows(measured));
+    }
+}
