@@ -136,7 +136,7 @@ pub(super) fn start_granian(scene: &Scene) -> Result<Server, LeftOut> {
     let address = free_address();
     let setup = scene
         .program(python("granian")?)
-        .args(["-m", "granian", "--interface", "asgi", "hello:asgi"])
+        .args(["-m", "granian", "--interface", "asginl", "hello:asgi"])
         .args(["--backlog", BACKLOG, "--log-level", "warning"])
         .args(["--workers", &WORKERS.to_string(), "--no-access-log"])
         .directory(programs("python"));
