@@ -330,7 +330,10 @@ impl Rotation {
     fn sight(&self) -> Sight {
         let decides = |worker: &Worker| match worker.standing {
             Standing::Withdrawing { .. } => true,
-            Standing::Admitted => worker.pace != Pace::Keeping && worker.pace != Pace::Hung,
+            Standing::Admitted => match worker.pace {
+                Pace::OnTrial { .. } | Pace::Behind | Pace::Rescuing => true,
+                Pace::Keeping | Pace::Silent { .. } | Pace::Hung => false,
+            },
             Standing::Starting | Standing::Held | Standing::Left | Standing::Deaf => false,
         };
         let is_over = |socket: &Socket| socket.is_released && !self.has_worker(socket.id);

@@ -139,7 +139,7 @@ impl Rotation {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Tick> {
         let trials = self.workers.iter().filter_map(|worker| match worker.pace {
-            Pace::Silent { until } | Pace::OnTrial { until } if worker.is_admitted() => Some(until),
+            Pace::Silent { until } if worker.is_admitted() => Some(until),
             Pace::Silent { .. }
             | Pace::OnTrial { .. }
             | Pace::Keeping

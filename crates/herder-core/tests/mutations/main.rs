@@ -8,6 +8,12 @@
 )]
 #[path = "../job_simulation/world/mod.rs"]
 mod job_world;
+#[expect(
+    clippy::duplicate_mod,
+    reason = "all worlds throw the same dice, and share nothing else"
+)]
+#[path = "../rotation_simulation/world/mod.rs"]
+mod rotation_world;
 #[path = "../simulation/world/mod.rs"]
 mod world;
 
@@ -83,6 +89,12 @@ fn jobs(seed: u64) -> Result<(), String> {
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
+/// The rotation of sockets.
+fn turns(seed: u64) -> Result<(), String> {
+    let outcome = rotation_world::run(seed);
+    outcome.map(drop).map_err(|failure| failure.to_string())
+}
+
 /// Searches for a seed that notices the broken rule.
 #[expect(clippy::disallowed_methods, reason = "the patience is real time")]
 #[expect(
@@ -93,6 +105,7 @@ fn is_caught(broken: Mutation, simulation: Simulation) {
     // Thousands of steps are searched: only the find is printed.
     world::trace::set(world::trace::Trace::Off);
     job_world::trace::set(job_world::trace::Trace::Off);
+    rotation_world::trace::set(rotation_world::trace::Trace::Off);
     mutation::set(Some(broken));
     let start = Instant::now();
     let caught = seeds(BASE_SEED)
@@ -192,6 +205,35 @@ fn a_trusted_stranger_among_jobs_is_caught() {
 #[test]
 fn jobs_that_are_not_taken_back_are_caught() {
     is_caught(Mutation::JobTakeBackOff, jobs);
+}
+
+#[test]
+fn a_place_left_early_is_caught() {
+    is_caught(Mutation::PlaceLeftEarly, turns);
+}
+
+#[test]
+fn turns_of_the_unready_are_caught() {
+    is_caught(Mutation::TurnsUnready, turns);
+}
+
+#[test]
+fn a_worker_that_never_gets_its_turns_back_is_caught() {
+    is_caught(Mutation::CaughtUpUnnoticed, turns);
+}
+
+#[test]
+fn flapping_is_caught() {
+    is_caught(Mutation::Flapping, turns);
+}
+
+#[test]
+fn without_a_mutation_nothing_is_caught_among_turns() {
+    let mut tally = rotation_world::Tally::default();
+    for seed in rotation_world::seeds(BASE_SEED).take(200) {
+        tally += rotation_world::run(seed).expect("nothing is broken");
+    }
+    assert!(!tally.is_tame(), "{tally:?}");
 }
 
 #[test]

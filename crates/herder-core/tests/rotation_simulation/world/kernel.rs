@@ -1,0 +1,100 @@
+//! The sockets, and who gets a connection.
+
+use std::collections::BTreeMap;
+
+use herder_core::Slot;
+use herder_core::rotation::{SocketId, Steering};
+
+use super::rng::Rng;
+
+/// The kernel, as far as it matters.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    steering: Steering,
+    /// How many wait at each socket that listens.
+    pub(crate) queues: BTreeMap<SocketId, u32>,
+    pub(crate) places: BTreeMap<Slot, SocketId>,
+    pub(crate) turns: Vec<Slot>,
+    /// How many turns were taken.
+    pub(crate) taken: u64,
+    pub(crate) arrived: u64,
+    pub(crate) accepted: u64,
+    pub(crate) refused: u64,
+    pub(crate) moved: u64,
+    /// Waited at a socket that was shut down, and nobody else listened.
+    pub(crate) lost: u64,
+}
+
+impl Kernel {
+    pub(crate) fn new(steering: Steering) -> Kernel {
+        Kernel {
+            steering,
+            queues: BTreeMap::new(),
+            places: BTreeMap::new(),
+            turns: Vec::new(),
+            taken: 0,
+            arrived: 0,
+            accepted: 0,
+            refused: 0,
+            moved: 0,
+            lost: 0,
+        }
+    }
+
+    pub(crate) fn arrive(&mut self, rng: &mut Rng) {
+        self.arrived += 1;
+        match self.choose(rng) {
+            Some(socket) => *self.queues.entry(socket).or_default() += 1,
+            None => self.refused += 1,
+        }
+    }
+
+    /// Takes up to so many out of the queue.
+    pub(crate) fn accept(&mut self, socket: SocketId, most: u32) -> u32 {
+        let Some(queue) = self.queues.get_mut(&socket) else {
+            return 0;
+        };
+        let taken = most.min(*queue);
+        *queue -= taken;
+        self.accepted += u64::from(taken);
+        taken
+    }
+
+    /// It leaves its place, and who waits goes to others.
+    pub(crate) fn shut_down(&mut self, socket: SocketId, rng: &mut Rng) {
+        let waiting = self.queues.remove(&socket).unwrap_or(0);
+        self.places.retain(|_, at| *at != socket);
+        for _ in 0..waiting {
+            let other = match self.steering {
+                Steering::Program => self.choose(rng),
+                Steering::Hash => None,
+            };
+            match other {
+                Some(other) => {
+                    self.moved += 1;
+                    *self.queues.entry(other).or_default() += 1;
+                }
+                None => self.lost += 1,
+            }
+        }
+    }
+
+    pub(crate) fn waiting(&self) -> u64 {
+        self.queues.values().map(|queue| u64::from(*queue)).sum()
+    }
+
+    fn choose(&mut self, rng: &mut Rng) -> Option<SocketId> {
+        for _ in 0..4 {
+            if self.turns.is_empty() {
+                break;
+            }
+            let turn = usize::try_from(self.taken).unwrap_or(0) % self.turns.len();
+            self.taken += 1;
+            if let Some(socket) = self.places.get(&self.turns[turn]) {
+                return Some(*socket);
+            }
+        }
+        let listening: Vec<SocketId> = self.queues.keys().copied().collect();
+        rng.pick(&listening)
+    }
+}
