@@ -304,6 +304,28 @@ fn two_groups_know_nothing_of_each_other() {
     other.serve_all();
 }
 
+/// Needs no right.
+#[test]
+fn r25c_at_a_barred_socket_nobody_begins_and_who_waits_stays() {
+    for host in ["127.0.0.1:0", "[::1]:0"] {
+        let anchor = bind_anchor(host.parse().unwrap(), Families::V6Only).unwrap();
+        let leaving = join(anchor.as_fd(), 64).unwrap();
+        let _early = TcpStream::connect(local(&anchor)).unwrap();
+        listener::bar(leaving.as_fd()).unwrap();
+        let moment = Duration::from_millis(50);
+        let unheard = TcpStream::connect_timeout(&local(&anchor), moment).unwrap_err();
+        assert_eq!(unheard.kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(accept_queue_length(leaving.as_fd()).unwrap(), Some(1));
+        // Somebody who asks now, and is heard when it asks again.
+        let address = local(&anchor);
+        let patient = std::thread::spawn(move || TcpStream::connect(address).map(drop));
+        let _served = accept(leaving.as_fd()).unwrap();
+        listener::unbar(leaving.as_fd()).unwrap();
+        listener::unbar(leaving.as_fd()).unwrap();
+        patient.join().unwrap().unwrap();
+    }
+}
+
 #[test]
 fn another_process_goes_on_with_the_descriptors() {
     let Some(mut scene) = Scene::at("127.0.0.1", 2) else {

@@ -1,7 +1,7 @@
 //! What always holds.
 
-use super::rotation::Rotation;
 use super::spec::Steering;
+use super::state::Rotation;
 use super::worker::Worker;
 use crate::mutation::{self, Mutation};
 

@@ -101,6 +101,11 @@ pub enum Action {
     /// Shut the socket down and let it listen again, at no index: who waits there goes to others, and
     /// the slot's next worker inherits it.
     Flush { socket: SocketId },
+    /// No new connection begins at the socket any more: its client asks again a moment later, and then
+    /// perhaps elsewhere. Who is shaking hands or waits there is not touched. (Without a program.)
+    Bar { socket: SocketId },
+    /// The end of [`Action::Bar`].
+    Unbar { socket: SocketId },
     /// Say [`Event::Waiting`] as soon as somebody waits in any queue. Once.
     Arm,
     /// Look at all queues, then say [`Event::Sampled`].

@@ -5,14 +5,14 @@ mod invariants;
 mod message;
 mod news;
 mod pace;
-mod rotation;
 mod settle;
 mod spec;
+mod state;
 mod turns;
 mod watch;
 mod worker;
 
 pub use message::{Action, Event, Load, Relief, Sample, SocketId, Weight};
-pub use rotation::{Rotation, Survivor};
 pub use spec::{Balance, RotationSpec, Steering};
+pub use state::{Rotation, Survivor};
 pub use turns::MAX_TURNS;

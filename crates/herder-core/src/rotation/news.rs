@@ -1,8 +1,8 @@
 //! What the supervisor wants of workers.
 
 use super::message::{Action, SocketId};
-use super::rotation::{Rotation, Survivor};
 use super::spec::Steering;
+use super::state::{Rotation, Survivor};
 use super::worker::{Pace, Socket, Standing};
 use crate::{Slot, WorkerId};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::message::{Action, Relief, Sample};
-use super::rotation::Rotation;
 use super::spec::{Balance, Steering};
+use super::state::Rotation;
 use super::watch::Sight;
 use super::worker::{Pace, Socket, Standing, Worker};
 use crate::mutation::{self, Mutation};
@@ -219,7 +219,7 @@ impl Rotation {
         let is_light = match self.spec.balance {
             Balance::RoundRobin => true,
             // A little less than what leaves it out.
-            Balance::LeastLoaded => self.load(worker) <= field.least + (1 + field.least / 8) / 2,
+            Balance::LeastLoaded => self.load(worker) <= field.least + field.least / 16,
         };
         socket.waiting == 0 && is_light
     }
@@ -248,7 +248,7 @@ impl Rotation {
         }
     }
 
-    fn has_stood(&self, socket: &Socket, patience: Duration) -> bool {
+    pub(super) fn has_stood(&self, socket: &Socket, patience: Duration) -> bool {
         let since = |since: Tick| self.now.since(since) >= patience;
         socket.still_since.is_some_and(since)
     }
@@ -337,7 +337,9 @@ impl Rotation {
             Standing::Starting | Standing::Held | Standing::Left | Standing::Deaf => false,
         };
         let is_over = |socket: &Socket| socket.is_released && !self.has_worker(socket.id);
-        if self.workers.iter().any(decides) || self.sockets.iter().any(is_over) {
+        let is_barred = |socket: &Socket| socket.is_barred;
+        let decides_about = |socket: &Socket| is_over(socket) || is_barred(socket);
+        if self.workers.iter().any(decides) || self.sockets.iter().any(decides_about) {
             return Sight::Decision;
         }
         if self.sockets.iter().any(|socket| socket.waiting > 0) {

@@ -1,8 +1,10 @@
 //! From what is known to what is written, in an order in which nobody is lost.
 
+use std::time::Duration;
+
 use super::message::{Action, SocketId, Weight};
-use super::rotation::Rotation;
 use super::spec::Steering;
+use super::state::Rotation;
 use super::turns::spread;
 use super::worker::{Socket, Standing, Worker};
 use crate::Slot;
@@ -192,20 +194,68 @@ impl Rotation {
         self.actions.push_back(Action::Retire { socket: id });
     }
 
-    /// Nobody is moved. A socket that nobody needs any more goes when nobody waits there.
+    /// Nobody can be moved. Where nobody will accept, nobody new comes, as soon as there is another
+    /// socket; it goes when nobody waits there.
     fn settle_by_hash(&mut self) {
-        let is_over = |socket: &Socket| {
-            let is_orphan = !self.has_worker(socket.id);
-            is_orphan && socket.is_released && socket.seen_empty > 1
-        };
-        let over: Vec<SocketId> = self
+        let is_expecting: Vec<(SocketId, bool)> = self
             .sockets
             .iter()
-            .filter(|socket| is_over(socket))
-            .map(|socket| socket.id)
+            .map(|socket| (socket.id, self.is_expecting(socket)))
             .collect();
-        for id in over {
-            self.drop_socket(id);
+        let has_other = is_expecting.iter().any(|(_, expecting)| *expecting);
+        for (id, expecting) in is_expecting {
+            self.set_bar(
+                id,
+                if has_other && !expecting {
+                    Entry::Barred
+                } else {
+                    Entry::Open
+                },
+            );
+            if has_other && !expecting && self.is_over(id) {
+                self.drop_socket(id);
+            }
         }
     }
+
+    fn set_bar(&mut self, id: SocketId, bar: Entry) {
+        let (is_barred, now) = (bar == Entry::Barred, self.now);
+        let socket = self.socket_mut(id).filter(|it| it.is_barred != is_barred);
+        let Some(socket) = socket else {
+            return;
+        };
+        socket.is_barred = is_barred;
+        // What was seen before does not count: somebody may have come meanwhile.
+        socket.seen_empty = 0;
+        socket.still_since = socket.still_since.map(|_| now);
+        self.actions.push_back(if is_barred {
+            Action::Bar { socket: id }
+        } else {
+            Action::Unbar { socket: id }
+        });
+        self.watch.begin(self.now);
+    }
+
+    /// Whether a barred socket is of no use any more.
+    fn is_over(&self, id: SocketId) -> bool {
+        let mut workers = self.workers.iter().filter(|it| it.socket == id);
+        let accepts_nobody = workers.all(|worker| worker.standing == Standing::Deaf);
+        let is_empty = |socket: &Socket| socket.seen_empty > 1;
+        // Better an error than an answer that never comes.
+        let patience = self.spec.hang.unwrap_or(LAST_PATIENCE);
+        let is_hopeless = |socket: &Socket| self.has_stood(socket, patience);
+        let is_over = |socket: &Socket| is_empty(socket) || is_hopeless(socket);
+        accepts_nobody && self.socket(id).is_some_and(is_over)
+    }
+}
+
+/// How long who waits where nobody accepts any more is kept waiting, unless a hung worker is given
+/// another time.
+const LAST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether new connections begin at a socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    Barred,
+    Open,
 }

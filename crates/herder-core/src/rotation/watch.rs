@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::message::Action;
-use super::rotation::Rotation;
 use super::spec::RotationSpec;
+use super::state::Rotation;
 use crate::Tick;
 
 /// Whether the queues are looked at.

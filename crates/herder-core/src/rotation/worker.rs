@@ -94,6 +94,8 @@ pub(super) struct Socket {
     pub(super) is_entered: bool,
     /// Whether whoever had it last has left for good: no replacement is expected.
     pub(super) is_released: bool,
+    /// Whether no new connection begins there. (Without a program.)
+    pub(super) is_barred: bool,
     /// How many waited there when it was looked at last.
     pub(super) waiting: u32,
     /// How often in a row it was seen empty.
@@ -108,6 +110,7 @@ impl Socket {
             id,
             is_entered: false,
             is_released: false,
+            is_barred: false,
             waiting: 0,
             seen_empty: 0,
             still_since: None,

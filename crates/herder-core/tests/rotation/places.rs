@@ -173,12 +173,27 @@ fn r25c_without_a_program_a_socket_waits_for_its_slots_next_worker() {
 #[test]
 fn r25c_without_a_program_a_socket_that_is_not_needed_goes_when_nobody_waits_there() {
     let mut desk = Desk::with(&by_hash(), 2, Relief::Kill);
-    desk.queue(socket(1, 2), 9);
-    desk.withdraw(worker(1, 2));
+    let leaving = socket(1, 2);
+    desk.queue(leaving, 9);
+    let bar = Action::Bar { socket: leaving };
+    assert_eq!(desk.withdraw(worker(1, 2)), [bar]);
     desk.pass(ms(600));
     assert_eq!(desk.gone(worker(1, 2)), []);
-    assert_eq!(desk.pass(ms(20_000)), []);
-    desk.queue(socket(1, 2), 0);
-    let socket = socket(1, 2);
+    assert_eq!(desk.pass(ms(300)), []);
+    desk.queue(leaving, 0);
+    let socket = leaving;
     assert_eq!(desk.pass(ms(200)), [Action::Retire { socket }]);
+}
+
+#[test]
+fn r25c_without_a_program_the_last_socket_is_never_barred() {
+    let mut desk = Desk::with(&by_hash(), 2, Relief::Kill);
+    let [one, other] = [socket(0, 1), socket(1, 2)];
+    assert_eq!(desk.withdraw(worker(0, 1)), [Action::Bar { socket: one }]);
+    let unbar = Action::Unbar { socket: one };
+    assert_eq!(desk.withdraw(worker(1, 2)), [unbar]);
+    // The next one of a slot opens its socket again.
+    let bar = Action::Bar { socket: one };
+    assert_eq!(desk.start(worker(1, 3)), [bar]);
+    assert_eq!(desk.rotation.socket_of(worker(1, 3)), Some(other));
 }

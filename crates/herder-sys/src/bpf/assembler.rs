@@ -118,12 +118,12 @@ impl Assembler {
 
     /// `to = from`
     pub(super) fn copy(&mut self, to: Register, from: Register) {
-        self.emit(ALU64_REGISTER | MOVE, to, from, 0, 0);
+        self.emit(ALU64_REGISTER | MOVE, (to, from), 0, 0);
     }
 
     /// `to = value`
     pub(super) fn set(&mut self, to: Register, value: i32) {
-        self.emit(ALU64_IMMEDIATE | MOVE, to, Register::Answer, 0, value);
+        self.emit(ALU64_IMMEDIATE | MOVE, (to, Register::Answer), 0, value);
     }
 
     /// `to = value`, all 64 bits of it.
@@ -132,56 +132,61 @@ impl Assembler {
             let bytes = bits.to_le_bytes();
             i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
         };
-        self.emit(LOAD_WIDE, to, Register::Answer, 0, half(value));
+        self.emit(LOAD_WIDE, (to, Register::Answer), 0, half(value));
         let upper = half(value >> 32);
-        self.emit(0, Register::Answer, Register::Answer, 0, upper);
+        self.emit(0, (Register::Answer, Register::Answer), 0, upper);
     }
 
     /// `to += value`
     pub(super) fn add(&mut self, to: Register, value: i32) {
-        self.emit(ALU64_IMMEDIATE | ADD, to, Register::Answer, 0, value);
+        self.emit(ALU64_IMMEDIATE | ADD, (to, Register::Answer), 0, value);
     }
 
     /// `to += from`
     pub(super) fn add_register(&mut self, to: Register, from: Register) {
-        self.emit(ALU64_REGISTER | ADD, to, from, 0, 0);
+        self.emit(ALU64_REGISTER | ADD, (to, from), 0, 0);
     }
 
     /// `to %= by`, unsigned; unchanged if that is zero.
     pub(super) fn modulo(&mut self, to: Register, by: Register) {
-        self.emit(ALU64_REGISTER | MODULO, to, by, 0, 0);
+        self.emit(ALU64_REGISTER | MODULO, (to, by), 0, 0);
     }
 
     /// `to <<= bits`
     pub(super) fn shift_left(&mut self, to: Register, bits: i32) {
-        self.emit(ALU64_IMMEDIATE | SHIFT_LEFT, to, Register::Answer, 0, bits);
+        self.emit(
+            ALU64_IMMEDIATE | SHIFT_LEFT,
+            (to, Register::Answer),
+            0,
+            bits,
+        );
     }
 
     /// `to = *(at + offset)`
     pub(super) fn load(&mut self, width: Width, to: Register, at: Register, offset: i16) {
-        self.emit(LOAD | width as u8, to, at, offset, 0);
+        self.emit(LOAD | width as u8, (to, at), offset, 0);
     }
 
     /// `*(at + offset) = from`
     pub(super) fn store(&mut self, width: Width, at: Register, offset: i16, from: Register) {
-        self.emit(STORE | width as u8, at, from, offset, 0);
+        self.emit(STORE | width as u8, (at, from), offset, 0);
     }
 
     /// `*(at + offset) = value`
     pub(super) fn store_value(&mut self, width: Width, at: Register, offset: i16, value: i32) {
         let code = STORE_IMMEDIATE | width as u8;
-        self.emit(code, at, Register::Answer, offset, value);
+        self.emit(code, (at, Register::Answer), offset, value);
     }
 
     /// `*(at + offset) += by`, 64 bits, atomically.
     pub(super) fn atomic_add(&mut self, at: Register, offset: i16, by: Register) {
-        self.emit(ATOMIC | Width::Double as u8, at, by, offset, ADD.into());
+        self.emit(ATOMIC | Width::Double as u8, (at, by), offset, ADD.into());
     }
 
     /// As [`atomic_add`](Assembler::atomic_add); `by` becomes what was there before.
     pub(super) fn atomic_fetch_add(&mut self, at: Register, offset: i16, by: Register) {
         let operation = i32::from(ADD) | FETCH;
-        self.emit(ATOMIC | Width::Double as u8, at, by, offset, operation);
+        self.emit(ATOMIC | Width::Double as u8, (at, by), offset, operation);
     }
 
     /// `to` = the map.
@@ -194,12 +199,12 @@ impl Assembler {
             immediate: number,
         });
         // The upper half of the 64 bits.
-        self.emit(0, Register::Answer, Register::Answer, 0, 0);
+        self.emit(0, (Register::Answer, Register::Answer), 0, 0);
     }
 
     /// Calls the kernel: `Answer` is what it says, and all arguments are destroyed.
     pub(super) fn call(&mut self, helper: Helper) {
-        self.emit(CALL, Register::Answer, Register::Answer, 0, helper as i32);
+        self.emit(CALL, (Register::Answer, Register::Answer), 0, helper as i32);
     }
 
     /// Goes on at the label.
@@ -215,7 +220,7 @@ impl Assembler {
     /// Goes on at the label if the registers have the same value.
     pub(super) fn jump_if_same(&mut self, one: Register, other: Register, to: Label) {
         self.jumps.push((self.instructions.len(), to));
-        self.emit(JUMP_REGISTER | IF_EQUAL, one, other, 0, 0);
+        self.emit(JUMP_REGISTER | IF_EQUAL, (one, other), 0, 0);
     }
 
     /// Goes on at the label if the register, unsigned, is greater.
@@ -225,7 +230,7 @@ impl Assembler {
 
     /// The end: `Answer` is what the program does.
     pub(super) fn exit(&mut self) {
-        self.emit(EXIT, Register::Answer, Register::Answer, 0, 0);
+        self.emit(EXIT, (Register::Answer, Register::Answer), 0, 0);
     }
 
     /// The whole program.
@@ -243,10 +248,10 @@ impl Assembler {
     fn jump_on(&mut self, condition: u8, register: Register, value: i32, to: Label) {
         self.jumps.push((self.instructions.len(), to));
         let code = JUMP_IMMEDIATE | condition;
-        self.emit(code, register, Register::Answer, 0, value);
+        self.emit(code, (register, Register::Answer), 0, value);
     }
 
-    fn emit(&mut self, code: u8, to: Register, from: Register, offset: i16, immediate: i32) {
+    fn emit(&mut self, code: u8, (to, from): (Register, Register), offset: i16, immediate: i32) {
         self.instructions.push(Instruction {
             code,
             registers: to as u8 | ((from as u8) << 4),

@@ -61,6 +61,91 @@ pub fn shut_down(listener: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::net::shutdown(listener, Shutdown::Read)?)
 }
 
+/// Lets no new connection begin at a listening socket: whoever asks is not heard, asks again (as for a
+/// packet that was lost, after a second), and is then heard by whoever listens by then. Who is shaking
+/// hands already, or waits, is not touched. No right is needed.
+///
+/// # Errors
+///
+/// In practice none.
+pub fn bar(listener: BorrowedFd<'_>) -> io::Result<()> {
+    let step = |code, jump_if_not, operand| libc::sock_filter {
+        code,
+        jt: 0,
+        jf: jump_if_not,
+        k: operand,
+    };
+    let mut steps = [
+        // The flags of the TCP header, at which a packet begins here …
+        step(LOAD_BYTE, 0, 13),
+        // … of which these two say what it is.
+        step(AND, 0, SYN | ACK),
+        // The first packet of a connection has one of them alone. Any other goes on at the last line.
+        step(JUMP_IF_EQUAL, 1, SYN),
+        // Nothing is left of it.
+        step(RETURN, 0, 0),
+        // All of it is left.
+        step(RETURN, 0, u32::MAX),
+    ];
+    let program = libc::sock_fprog {
+        len: u16::try_from(steps.len()).expect("a handful"),
+        filter: steps.as_mut_ptr(),
+    };
+    // SAFETY: the pointer and the length describe `program`, and what it points to is `steps`, with
+    // their number; both outlive the call, which only reads.
+    let result = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            length_of::<libc::sock_fprog>(),
+        )
+    };
+    answer(result)
+}
+
+/// The end of [`bar`]; nothing happens without it.
+///
+/// # Errors
+///
+/// In practice none.
+pub fn unbar(listener: BorrowedFd<'_>) -> io::Result<()> {
+    let unused: libc::c_int = 0;
+    // SAFETY: the pointer and the length describe `unused`, which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DETACH_FILTER,
+            (&raw const unused).cast(),
+            length_of::<libc::c_int>(),
+        )
+    };
+    match answer(result) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        result => result,
+    }
+}
+
+fn answer(result: libc::c_int) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+// Steps of a packet filter, as `linux/filter.h` has them.
+const LOAD_BYTE: u16 = 0x30;
+const AND: u16 = 0x54;
+const JUMP_IF_EQUAL: u16 = 0x15;
+const RETURN: u16 = 0x06;
+
+// Flags of a TCP header.
+const SYN: u32 = 0x02;
+const ACK: u32 = 0x10;
+
 /// The number by which the kernel knows a socket, whoever holds it: never that of another one.
 ///
 /// # Errors
@@ -79,11 +164,7 @@ pub fn cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
             &raw mut length,
         )
     };
-    if result == 0 {
-        Ok(cookie)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    answer(result).map(|()| cookie)
 }
 
 /// Not in libc for every target; the number is the same on all with the generic socket header.

@@ -43,7 +43,19 @@ impl World {
         {
             return broken("without a program there are no turns", action);
         }
+        if self.spec.steering == Steering::Program
+            && matches!(action, Action::Bar { .. } | Action::Unbar { .. })
+        {
+            return broken("a program needs no bars", action);
+        }
         match action {
+            Action::Bar { socket } => {
+                self.kernel.barred.insert(socket);
+                self.barred_at.insert(socket, self.now);
+            }
+            Action::Unbar { socket } => {
+                self.kernel.barred.remove(&socket);
+            }
             Action::Make { socket } => {
                 if self.kernel.queues.insert(socket, 0).is_some() {
                     return broken("a socket is made once", socket);
@@ -117,12 +129,17 @@ impl World {
         if self.workers.iter().any(has_it) {
             return broken("nobody's socket is shut down while it may accept", socket);
         }
-        let waiting = self.kernel.queues.get(&socket).copied();
-        if self.spec.steering == Steering::Hash && waiting != Some(0) {
+        let waiting = self.kernel.queues.get(&socket).copied().unwrap_or(0);
+        let patience = self.spec.hang.unwrap_or(Duration::from_secs(10));
+        let barred = self.barred_at.get(&socket).map(|at| self.now.since(*at));
+        let is_hopeless = barred.is_some_and(|barred| barred >= patience);
+        let is_hash = self.spec.steering == Steering::Hash;
+        if is_hash && waiting > 0 && !is_hopeless {
             return broken("without a program who waits is not moved", socket);
         }
         self.kernel.shut_down(socket, &mut self.rng);
-        if self.kernel.lost > 0 {
+        self.barred_at.remove(&socket);
+        if self.kernel.lost > 0 && !is_hash {
             return broken("nobody is lost", socket);
         }
         if self.rotation.sockets().any(|it| it == socket) {
@@ -196,6 +213,10 @@ impl World {
             return broken("each connection is somewhere", kernel);
         }
         if self.spec.steering == Steering::Hash {
+            let is_shut = |socket| kernel.barred.contains(socket);
+            if !kernel.queues.is_empty() && kernel.queues.keys().all(is_shut) {
+                return broken("somebody takes new connections always", kernel);
+            }
             return Ok(());
         }
         let admitted: Vec<WorkerId> = self

@@ -1,6 +1,6 @@
 //! The sockets, and who gets a connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use herder_core::Slot;
 use herder_core::rotation::{SocketId, Steering};
@@ -14,6 +14,8 @@ pub(crate) struct Kernel {
     /// How many wait at each socket that listens.
     pub(crate) queues: BTreeMap<SocketId, u32>,
     pub(crate) places: BTreeMap<Slot, SocketId>,
+    /// Where no new connection begins.
+    pub(crate) barred: BTreeSet<SocketId>,
     pub(crate) turns: Vec<Slot>,
     /// How many turns were taken.
     pub(crate) taken: u64,
@@ -31,6 +33,7 @@ impl Kernel {
             steering,
             queues: BTreeMap::new(),
             places: BTreeMap::new(),
+            barred: BTreeSet::new(),
             turns: Vec::new(),
             taken: 0,
             arrived: 0,
@@ -64,6 +67,7 @@ impl Kernel {
     pub(crate) fn shut_down(&mut self, socket: SocketId, rng: &mut Rng) {
         let waiting = self.queues.remove(&socket).unwrap_or(0);
         self.places.retain(|_, at| *at != socket);
+        self.barred.remove(&socket);
         for _ in 0..waiting {
             let other = match self.steering {
                 Steering::Program => self.choose(rng),
@@ -94,7 +98,9 @@ impl Kernel {
                 return Some(*socket);
             }
         }
-        let listening: Vec<SocketId> = self.queues.keys().copied().collect();
+        // Who asks where it is barred asks again.
+        let is_open = |socket: &&SocketId| !self.barred.contains(socket);
+        let listening: Vec<SocketId> = self.queues.keys().filter(is_open).copied().collect();
         rng.pick(&listening)
     }
 }

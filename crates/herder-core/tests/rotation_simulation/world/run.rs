@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use herder_core::rotation::{Balance, Relief, Rotation, RotationSpec, Steering};
+use herder_core::rotation::{Balance, Relief, Rotation, RotationSpec, SocketId, Steering};
 use herder_core::{Tick, WorkerId};
 
 use super::kernel::Kernel;
@@ -28,6 +28,8 @@ pub(crate) struct World {
     pub(super) armed: bool,
     /// Rescues that were asked for, and when they will be over.
     pub(super) rescues: Vec<(WorkerId, Tick)>,
+    /// Since when no new connection begins at a socket.
+    pub(super) barred_at: BTreeMap<SocketId, Tick>,
     pub(super) tally: Tally,
 }
 
@@ -176,6 +178,7 @@ impl World {
             newest: 0,
             armed: false,
             rescues: Vec::new(),
+            barred_at: BTreeMap::new(),
             tally: Tally::default(),
             rng,
         }

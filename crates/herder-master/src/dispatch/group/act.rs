@@ -1,7 +1,7 @@
 //! Doing what the rotation asks for.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use herder_core::rotation::{Action, Event, Sample, SocketId};
 use herder_core::{Slot, Tick};
@@ -31,6 +31,8 @@ impl Group {
                 Action::Leave { slot } => self.leave(slot),
                 Action::Retire { socket } => self.retire(socket),
                 Action::Flush { socket } => self.flush(socket),
+                Action::Bar { socket } => self.set_bar(socket, listener::bar),
+                Action::Unbar { socket } => self.set_bar(socket, listener::unbar),
                 Action::Arm => self.arm(),
                 Action::Sample => {
                     let sample = self.sample();
@@ -107,6 +109,15 @@ impl Group {
         };
         let _silent = listener::shut_down(berth.as_fd());
         self.revive(id);
+    }
+
+    fn set_bar(&mut self, id: SocketId, set: fn(BorrowedFd<'_>) -> io::Result<()>) {
+        let Some(berth) = self.berths.get(&id) else {
+            return;
+        };
+        if let Err(error) = set(berth.as_fd()) {
+            self.fail("cannot keep new connections from a socket", &error);
+        }
     }
 
     /// Lets a socket listen again that was shut down; it is at no place then.

@@ -63,6 +63,8 @@ impl Group {
             if is_new && let Some(steering) = &group.steering {
                 steering.attach(socket.as_fd())?;
             }
+            // Whether it is to be barred is found out anew.
+            listener::unbar(socket.as_fd())?;
             let berth = Berth::new(socket, &group.epoll)?;
             group.berths.insert(id, berth);
         }

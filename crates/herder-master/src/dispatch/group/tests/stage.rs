@@ -197,6 +197,10 @@ impl Stage {
         }
     }
 
+    pub(super) fn sockets(&self) -> usize {
+        self.group.berths.len()
+    }
+
     /// How many wait in all queues.
     pub(super) fn waiting(&self) -> u32 {
         let queue = |fd| listener::waiting_at(fd).expect("a listener").unwrap_or(0);

@@ -97,6 +97,28 @@ fn a_planned_replacement_loses_nobody() {
     });
 }
 
+/// Also without a program: who asks meanwhile asks again.
+#[test]
+fn r25c_a_worker_that_is_not_replaced_loses_nobody() {
+    in_both(|steering| {
+        let Some(mut stage) = Stage::with(3, &spec(steering)) else {
+            return;
+        };
+        let leaving = worker(1, 2);
+        stage.stop(leaving);
+        stage.connect(60);
+        stage.tell(Event::Withdraw { worker: leaving });
+        stage.signal(leaving, herder_sys::signal::Signal::Continue);
+        stage.until("it may leave", |stage| {
+            stage.notices.contains(&Notice::Withdrawn(leaving))
+        });
+        stage.kill(leaving);
+        stage.until("its socket is gone", |stage| stage.sockets() == 2);
+        stage.connect(60);
+        stage.all_answered(120);
+    });
+}
+
 #[test]
 fn two_groups_of_one_herd_do_not_mix() {
     in_both(|steering| {
