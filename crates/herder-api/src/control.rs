@@ -14,7 +14,7 @@
 //! | `POST /v1/save`, `/v1/resurrect` | | stream of [`Progress`] |
 //! | `POST /v1/daemon/stop` | [`StopDaemon`] | stream of [`Progress`] |
 //! | `GET /v1/events` | | stream of [`DaemonEvent`] |
-//! | `GET /v1/logs?target=&lines=&follow=&stream=&slot=&contains=` | | stream of [`LogLine`] |
+//! | `GET /v1/logs?target=&lines=&follow=&stream=&slot=&contains=&marks=&from=` | | stream of [`LogLine`] |
 //! | `GET /metrics` | | Prometheus' text format |
 //! | `GET /openapi.json` | | this, as OpenAPI 3.1 |
 //!
@@ -366,7 +366,8 @@ pub enum Reason {
 pub struct LogLine {
     /// The app.
     pub app: String,
-    /// `out`, `error` or `herder`.
+    /// `out`, `error` or `herder`. `marks`, where that was asked for: no line, but up to where files have
+    /// been told, for who goes on there later (`from`).
     pub stream: String,
     /// Whose, where files or format say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

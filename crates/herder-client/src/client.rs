@@ -1,9 +1,9 @@
 //! The client, and what it can be asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use herder_api::Problem;
@@ -27,6 +27,27 @@ pub(crate) type Starter = Arc<dyn Fn() -> Result<(), Problem> + Send + Sync>;
 pub struct Client {
     pub(crate) socket: PathBuf,
     pub(crate) starter: Option<Starter>,
+    pub(crate) warnings: Warnings,
+}
+
+/// What the daemon had to say besides its answers: each sentence once. Its clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Warnings(Arc<Mutex<BTreeSet<String>>>);
+
+impl Warnings {
+    /// What was said until now, and not taken yet.
+    #[must_use]
+    pub fn take(&self) -> Vec<String> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *all).into_iter().collect()
+    }
+
+    /// Of a header. One that makes no sense is nobody's trouble.
+    pub(crate) fn hear(&self, header: &[u8]) {
+        let said: Vec<String> = serde_json::from_slice(header).unwrap_or_default();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(said);
+    }
 }
 
 impl fmt::Debug for Client {
@@ -42,6 +63,7 @@ impl Client {
         Client {
             socket: socket.into(),
             starter: None,
+            warnings: Warnings::default(),
         }
     }
 
@@ -59,6 +81,13 @@ impl Client {
         starter: impl Fn() -> Result<(), Problem> + Send + Sync + 'static,
     ) -> Client {
         self.starter = Some(Arc::new(starter));
+        self
+    }
+
+    /// What the daemon says besides its answers goes there: that its list is not what it was, say.
+    #[must_use]
+    pub fn warning(mut self, warnings: &Warnings) -> Client {
+        self.warnings = warnings.clone();
         self
     }
 

@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::client::Client;
+use crate::client::{Client, Warnings};
 use crate::error::Error;
 use crate::patient::Patient;
 
@@ -107,11 +107,11 @@ pub(crate) async fn ask(client: &Client, request: &Request) -> Result<Answer, Er
 /// Asks, and asks again once if the daemon went away meanwhile and nothing can be done twice.
 async fn ask_now(client: &Client, request: &Request) -> Result<Answer, Error> {
     let stream = reach(client).await?;
-    match attempt(stream, request).await {
+    match attempt(stream, request, &client.warnings).await {
         Err(Error::Unreachable(_)) if request.repeatable() => {
             let stream = keep_trying(&client.socket, RETURN).await;
             let stream = stream.map_err(|error| Error::absent(&client.socket, &error))?;
-            attempt(stream, request).await
+            attempt(stream, request, &client.warnings).await
         }
         answer => answer,
     }
@@ -174,7 +174,11 @@ async fn keep_trying(socket: &Path, time: Duration) -> io::Result<UnixStream> {
     }
 }
 
-async fn attempt(stream: UnixStream, request: &Request) -> Result<Answer, Error> {
+async fn attempt(
+    stream: UnixStream,
+    request: &Request,
+    warnings: &Warnings,
+) -> Result<Answer, Error> {
     let what = request.what();
     let gone = |_| Error::lost(&what, "went away");
     let (mut sender, connection) = http1::handshake(TokioIo::new(Patient::new(stream)))
@@ -193,6 +197,9 @@ async fn attempt(stream: UnixStream, request: &Request) -> Result<Answer, Error>
             return Err(Error::lost(&what, "said nothing for 30 s"));
         }
     };
+    if let Some(said) = response.headers().get("herder-warnings") {
+        warnings.hear(said.as_bytes());
+    }
     let status = response.status();
     let answer = Answer::new(what, response, connection);
     if status == StatusCode::OK {

@@ -28,7 +28,7 @@ mod lines;
 mod patient;
 mod query;
 
-pub use client::Client;
+pub use client::{Client, Warnings};
 pub use error::Error;
 pub use lines::Lines;
 pub use query::{LogQuery, LogStream};

@@ -15,6 +15,13 @@ pub struct LogQuery {
     pub slot: Option<u16>,
     /// Only lines with this text in them.
     pub contains: Option<String>,
+    /// Whether it is said, between the lines, up to where files have been told: in a [`LogLine`] whose
+    /// stream is `marks`, and whose line is for [`LogQuery::from`].
+    ///
+    /// [`LogLine`]: herder_api::control::LogLine
+    pub marks: bool,
+    /// Where to go on: the last marks of a stream that has broken off. Without `lines`, then.
+    pub from: Option<String>,
 }
 
 /// A stream of log lines.
@@ -60,6 +67,12 @@ impl LogQuery {
         }
         if let Some(text) = &self.contains {
             query.push("contains", text);
+        }
+        if self.marks {
+            query.push("marks", "true");
+        }
+        if let Some(marks) = &self.from {
+            query.push("from", marks);
         }
         query.path
     }
@@ -124,10 +137,12 @@ mod tests {
             stream: Some(LogStream::Error),
             slot: Some(2),
             contains: Some("a b".to_owned()),
+            marks: true,
+            from: Some("1.2.3,4.5.6".to_owned()),
         };
         assert_eq!(
             query.path(),
-            "/v1/logs?target=%2F%5Ea%26b%2F&target=all&lines=5&follow=true&stream=error&slot=2&contains=a%20b"
+            "/v1/logs?target=%2F%5Ea%26b%2F&target=all&lines=5&follow=true&stream=error&slot=2&contains=a%20b&marks=true&from=1.2.3%2C4.5.6"
         );
         assert_eq!(LogQuery::default().path(), "/v1/logs");
     }

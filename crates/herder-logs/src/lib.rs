@@ -37,7 +37,7 @@ pub mod writer;
 pub use desk::{Desk, Printer, Pumped};
 pub use outlet::{News, Tell};
 pub use place::{LogError, Refusal};
-pub use reader::{Filter, Follower, LogFile, Stream, follow, tail};
+pub use reader::{Filter, Follower, LogFile, Marks, NoMarks, Stream, follow, go_on, tail};
 pub use settings::{Compression, Rotation, Settings};
 pub use time::TimeFormat;
 pub use writer::{LineWriter, Writer};

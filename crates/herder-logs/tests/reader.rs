@@ -5,7 +5,7 @@ mod bench;
 use std::time::Instant;
 
 use bench::{Bench, Directory, LONG, lines, settings};
-use herder_logs::{Filter, Follower, Settings, Stream, follow, tail};
+use herder_logs::{Filter, Follower, Settings, Stream, follow, go_on, tail};
 
 fn texts(lines: Vec<herder_api::control::LogLine>) -> Vec<String> {
     lines.into_iter().map(|line| line.line).collect()
@@ -184,4 +184,33 @@ fn r60_what_is_no_log_file_is_not_read() {
         error.to_string().contains("it is a symbolic link"),
         "{error}"
     );
+}
+
+#[test]
+fn who_goes_on_from_marks_misses_nothing_and_hears_nothing_twice() {
+    let directory = Directory::new();
+    let logs = r#""rotate_size":"100K","keep":100,"compress":false,"error":"/dev/null""#;
+    let settings = settings(&directory.0, logs);
+    let mut bench = Bench::new(&settings);
+    let (mut out, _error) = bench.worker(1, 0);
+    let mut heard = Vec::new();
+    let mut follower = all(&settings);
+    for round in 0..10 {
+        // While somebody follows, and while nobody does: over files that are put away, too.
+        bench.say(&mut out, lines(round * 6000, 3000).as_bytes());
+        heard.extend(read(&mut follower, 3000));
+        let marks = follower.marks().to_string();
+        drop(follower);
+        bench.say(&mut out, lines(round * 6000 + 3000, 3000).as_bytes());
+        let (files, marks) = (settings.present(), marks.parse().expect("marks"));
+        follower = go_on(files, Filter::default(), &marks).expect("a follower");
+        let mut rest = Vec::new();
+        while rest.len() < 3000 {
+            let some = texts(follower.read().expect("files"));
+            assert!(!some.is_empty(), "{} lines of 3000 in {round}", rest.len());
+            rest.extend(some);
+        }
+        heard.extend(rest);
+    }
+    assert_eq!(heard, numbers(0, 60_000));
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use herder_api::Problem;
 use herder_api::problem::ProblemKind;
-use herder_client::Client;
+use herder_client::{Client, Warnings};
 use serde::Serialize;
 
 use super::Outcome;
@@ -30,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) screen: Screen,
     pub(crate) format: Format,
     pub(crate) volume: Volume,
+    /// What the daemon has to say besides.
+    pub(crate) warnings: Warnings,
 }
 
 /// For whom answers are.
@@ -54,14 +56,14 @@ impl Context {
     /// A client that starts the daemon if there is none.
     pub(crate) fn client(&self) -> Client {
         let home = self.home.clone();
-        let client = Client::of_home(&self.home);
+        let client = self.client_as_is();
         let socket = client.socket().to_owned();
         client.starting(move || start(&home, &socket))
     }
 
     /// A client that takes it as it is.
     pub(crate) fn client_as_is(&self) -> Client {
-        Client::of_home(&self.home)
+        Client::of_home(&self.home).warning(&self.warnings)
     }
 
     /// Runs what has to wait.
@@ -119,6 +121,15 @@ impl Context {
             };
             Failure::from(warning).tell(self);
         }
+    }
+
+    /// Says what the daemon had to say besides its answers.
+    pub(crate) fn pass_on_warnings(&self) {
+        let said = self.warnings.take().into_iter();
+        let problems: Vec<Problem> = said
+            .map(|text| Problem::new(ProblemKind::Failed, text))
+            .collect();
+        self.warn(&problems);
     }
 
     /// Whether the list may follow what was done: somebody looks.

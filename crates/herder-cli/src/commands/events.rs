@@ -1,6 +1,10 @@
 //! `herder events`
 
+use herder_api::Problem;
+use herder_api::problem::ProblemKind;
+
 use super::Outcome;
+use super::again::Again;
 use super::context::Context;
 use crate::render::history::event;
 
@@ -23,12 +27,27 @@ pub(crate) fn run(args: Args, context: &Context) -> Outcome {
             apps.into_iter().map(|app| app.name).collect()
         };
         let mut events = client.events().await?;
-        while let Some(news) = events.next().await {
-            let news = news?;
-            if wanted.is_empty() || wanted.contains(&news.app) {
-                context.answer(&news, || event(&news, context.screen.out))?;
-            }
+        let mut again = Again::new();
+        loop {
+            let broken = loop {
+                match events.next().await {
+                    None => break None,
+                    Some(Err(error)) => break Some(error),
+                    Some(Ok(news)) if wanted.is_empty() || wanted.contains(&news.app) => {
+                        context.answer(&news, || event(&news, context.screen.out))?;
+                    }
+                    Some(Ok(_of_another)) => {}
+                }
+            };
+            again.wait(broken, context).await?;
+            events = context.client_as_is().events().await?;
+            context.warn(&[missed()]);
         }
-        Ok(())
     })
+}
+
+/// Nobody told what happened while there was no daemon; but it was written down.
+fn missed() -> Problem {
+    let text = "the daemon was replaced: what happened just then was not told";
+    Problem::new(ProblemKind::Busy, text).hint("herder history APP has it")
 }

@@ -2,14 +2,21 @@
 
 use herder_client::{LogQuery, LogStream};
 
+use super::Outcome;
+use super::again::Again;
 use super::context::{Context, Format};
-use super::{Failure, Outcome};
 use crate::render::logs::{LogStyle, Prefix};
 
+/// The stream of what is no line, but says up to where files have been told.
+const MARKS: &str = "marks";
+
+/// The longest marks that are sent, in bytes: a request has its limits.
+const LONGEST: usize = 48 << 10;
+
 const AFTER_HELP: &str = "\
-Lines that come later follow until it is interrupted, also over rotation of the files; with
---nostream they do not. A line has the app's name before it, and a mark: | for stdout, ! for stderr,
-* for herder itself.";
+Lines that come later follow until it is interrupted, also over rotation of the files and over the
+death or upgrade of the daemon; with --nostream they do not. A line has the app's name before it,
+and a mark: | for stdout, ! for stderr, * for herder itself.";
 
 /// Show what apps print.
 #[derive(clap::Args, Debug)]
@@ -93,6 +100,7 @@ async fn show(args: Args, context: &Context) -> Outcome {
         stream,
         slot: args.slot,
         contains: args.grep.clone(),
+        ..LogQuery::default()
     };
     let prefix = match (args.raw, args.timestamp) {
         (true, _) => Prefix::None,
@@ -103,17 +111,34 @@ async fn show(args: Args, context: &Context) -> Outcome {
     follow(context, &query, style).await
 }
 
+/// Shows lines. Those that follow go on with the next daemon where this one has ended.
 async fn follow(context: &Context, query: &LogQuery, mut style: LogStyle) -> Outcome {
-    let mut lines = context.client().logs(query).await?;
-    while let Some(line) = lines.next().await {
-        let line = line.map_err(Failure::Daemon)?;
-        match context.format {
-            Format::Json => context.json(&line)?,
-            Format::Text => {
-                let text = style.line(&line, context.screen.out);
-                context.screen.print(&text)?;
+    let mut query = query.clone();
+    query.marks = query.follow;
+    let mut lines = context.client().logs(&query).await?;
+    let mut again = Again::new();
+    loop {
+        let broken = loop {
+            match lines.next().await {
+                None => break None,
+                Some(Err(error)) => break Some(error),
+                Some(Ok(line)) if line.stream == MARKS => query.from = Some(line.line),
+                Some(Ok(line)) => match context.format {
+                    Format::Json => context.json(&line)?,
+                    Format::Text => {
+                        let text = style.line(&line, context.screen.out);
+                        context.screen.print(&text)?;
+                    }
+                },
             }
+        };
+        if !query.follow {
+            return broken.map_or(Ok(()), |error| Err(error.into()));
         }
+        again.wait(broken, context).await?;
+        // Of more files than a request can name, what came meanwhile is left out.
+        query.from = query.from.filter(|marks| marks.len() <= LONGEST);
+        query.lines = Some(0);
+        lines = context.client_as_is().logs(&query).await?;
     }
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The verbs that speak with the daemon, or about its files: one file each, and one line each below.
 
+mod again;
 mod apply;
 mod check;
 mod complete;
@@ -50,6 +51,7 @@ mod upgrade;
 use std::ffi::OsString;
 
 use clap::Subcommand;
+use herder_client::Warnings;
 
 use crate::render::Screen;
 use crate::render::style::{Colours, Refusal};
@@ -105,11 +107,13 @@ impl<A: clap::Args> With<A> {
             } else {
                 Volume::Normal
             },
+            warnings: Warnings::default(),
         };
         let outcome = match home {
             Ok(_) => verb(self.own, &context),
             Err(problem) => Err(problem.into()),
         };
+        context.pass_on_warnings();
         match outcome {
             Ok(()) => 0,
             Err(failure) => {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod deaths;
+mod followers;
+mod ground;
 mod herds;
 mod homes;
 mod kit;

@@ -135,6 +135,17 @@ fn with_type(kind: &'static str, content: Content) -> Answer {
     answer
 }
 
+/// What everybody has to know who asks: a list of sentences, as JSON, in a header.
+pub(super) fn warn(answer: &mut Answer, warnings: &[String]) {
+    if warnings.is_empty() {
+        return;
+    }
+    let text = serde_json::to_vec(warnings).expect("sentences can be written as JSON");
+    if let Ok(value) = HeaderValue::from_bytes(&text) {
+        answer.headers_mut().insert("herder-warnings", value);
+    }
+}
+
 /// What somebody is told who is not let in: nothing was read of what was asked.
 pub(super) fn turned_away(problem: Problem) -> Vec<u8> {
     let status = problem.kind.http_status();

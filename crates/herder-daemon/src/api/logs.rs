@@ -9,7 +9,7 @@ use herder_api::Problem;
 use herder_api::app::LogFormat;
 use herder_api::control::{DaemonEvent, LogLine};
 use herder_api::problem::ProblemKind;
-use herder_logs::{Filter, Follower, LogFile, Rotation, Settings, Stream, TimeFormat};
+use herder_logs::{Filter, Follower, LogFile, Marks, Rotation, Settings, Stream, TimeFormat};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::broadcast::error::RecvError;
@@ -43,7 +43,14 @@ pub(super) struct Wanted {
     targets: Vec<String>,
     lines: usize,
     filter: Filter,
+    /// Whether it is told up to where files have been told.
+    marks: bool,
+    /// Where somebody goes on.
+    from: Option<Marks>,
 }
+
+/// The stream of a line that is none.
+const MARKS: &str = "marks";
 
 impl Wanted {
     pub(super) fn parse(query: &Query) -> Result<Wanted, Refusal> {
@@ -62,8 +69,18 @@ impl Wanted {
             Some(_) => Some(query.number("slot", 0, u16::MAX.into())?),
         };
         let lines = query.number("lines", DEFAULT, MOST)?;
+        let from = query.one("from")?.map(str::parse::<Marks>).transpose();
+        let from = from.map_err(|error| Refusal::invalid(format!("from: {error}.")))?;
+        let follow = query.flag("follow")?;
+        let marks = query.flag("marks")?;
+        if !follow && (marks || from.is_some()) {
+            let message = "marks and from belong to who follows: follow=true.";
+            return Err(Refusal::invalid(message));
+        }
         Ok(Wanted {
-            follow: query.flag("follow")?,
+            follow,
+            marks,
+            from,
             targets: query.all("target"),
             lines: usize::try_from(lines).unwrap_or(usize::MAX),
             filter: Filter {
@@ -141,6 +158,7 @@ pub(super) async fn stream(
         files,
         desk: desk.clone(),
         wanted,
+        told: Marks::default(),
     });
     let (to, lines) = mpsc::channel(PIECES);
     tokio::spawn(async move {
@@ -166,7 +184,12 @@ fn begin(files: &[LogFile], wanted: &Wanted) -> io::Result<(Vec<LogLine>, Option
         let there = herder_logs::tail(files, wanted.lines, &wanted.filter)?;
         return Ok((there, None));
     }
-    let follower = herder_logs::follow(files.to_vec(), wanted.filter.clone())?;
+    let (files, filter) = (files.to_vec(), wanted.filter.clone());
+    if let Some(marks) = &wanted.from {
+        let follower = herder_logs::go_on(files, filter, marks)?;
+        return Ok((Vec::new(), Some(follower)));
+    }
+    let follower = herder_logs::follow(files, filter)?;
     let there = follower.before(wanted.lines)?;
     Ok((there, Some(follower)))
 }
@@ -176,6 +199,8 @@ struct Watching {
     files: Vec<LogFile>,
     desk: Desk,
     wanted: Wanted,
+    /// What was said last of how far they are told.
+    told: Marks,
 }
 
 /// Why a watch wakes up.
@@ -199,6 +224,8 @@ impl Watching {
         let mut descriptor = self.follower.as_fd().as_raw_fd();
         let mut readable = watch_descriptor(&self.follower)?;
         let mut look_at = None;
+        // What came before there was anybody to tell it to.
+        self.tell(to).await?;
         loop {
             if self.follower.as_fd().as_raw_fd() != descriptor {
                 descriptor = self.follower.as_fd().as_raw_fd();
@@ -235,11 +262,33 @@ impl Watching {
     async fn tell(&mut self, to: &mpsc::Sender<Bytes>) -> io::Result<()> {
         loop {
             let lines = self.follower.read()?;
-            if lines.is_empty() {
+            let is_all = lines.is_empty();
+            send(to, lines, &self.wanted.filter).await?;
+            self.tell_marks(to).await?;
+            if is_all {
                 return Ok(());
             }
-            send(to, lines, &self.wanted.filter).await?;
         }
+    }
+
+    /// Up to where it has come, if that is wanted and new.
+    async fn tell_marks(&mut self, to: &mpsc::Sender<Bytes>) -> io::Result<()> {
+        if !self.wanted.marks {
+            return Ok(());
+        }
+        let marks = self.follower.marks();
+        if marks == self.told {
+            return Ok(());
+        }
+        let one = LogLine {
+            app: String::new(),
+            stream: MARKS.to_owned(),
+            slot: None,
+            time: None,
+            line: marks.to_string(),
+        };
+        self.told = marks;
+        to.send(line(&one)).await.map_err(io::Error::other)
     }
 
     /// Follows files that were not there before.

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::{Answer, Refusal, json, lines, text};
+use super::answer::{Answer, Refusal, json, lines, text, warn};
 use super::guest::Rights;
 use super::metrics::{self, Tally};
 use super::query::Query;
@@ -67,7 +67,9 @@ impl House {
         request: Request<Incoming>,
     ) -> Result<Answer, Infallible> {
         let answer = self.find(guest, request).await;
-        Ok(answer.unwrap_or_else(Refusal::into_answer))
+        let mut answer = answer.unwrap_or_else(Refusal::into_answer);
+        warn(&mut answer, &self.desk.warnings().standing());
+        Ok(answer)
     }
 
     async fn find(&self, guest: Guest, request: Request<Incoming>) -> Result<Answer, Refusal> {
@@ -166,7 +168,9 @@ pub(super) fn parameters(route: Route) -> &'static [&'static str] {
     match route {
         Route::Apps => &["target"],
         Route::History => &["lines"],
-        Route::Logs => &["target", "lines", "follow", "stream", "slot", "contains"],
+        Route::Logs => &[
+            "target", "lines", "follow", "stream", "slot", "contains", "marks", "from",
+        ],
         Route::Act
         | Route::App
         | Route::Apply

@@ -1,5 +1,7 @@
 //! The face of the books: what the control API asks, and gets.
 
+mod warnings;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -9,6 +11,8 @@ use herder_api::problem::ProblemKind;
 use herder_api::status::{AppDetail, AppStatus, DaemonStatus};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub(crate) use warnings::Warnings;
+
 /// Asks the books. Cheap to clone; any thread may have one.
 ///
 /// Everything waits only for the books, never for an app: what takes time tells its [`Progress`], and
@@ -17,6 +21,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 pub struct Desk {
     asks: mpsc::Sender<Ask>,
     events: broadcast::Sender<DaemonEvent>,
+    warnings: Warnings,
 }
 
 /// Where an app's files are.
@@ -62,7 +67,17 @@ pub(crate) enum Ask {
 
 impl Desk {
     pub(crate) fn new(asks: mpsc::Sender<Ask>, events: broadcast::Sender<DaemonEvent>) -> Desk {
-        Desk { asks, events }
+        let warnings = Warnings::default();
+        Desk {
+            asks,
+            events,
+            warnings,
+        }
+    }
+
+    /// What everybody has to know who asks.
+    pub(crate) fn warnings(&self) -> &Warnings {
+        &self.warnings
     }
 
     /// The daemon itself.

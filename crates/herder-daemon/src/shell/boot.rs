@@ -95,7 +95,8 @@ impl Shell {
                 .note("", "warning", "warning", complaint.clone());
         }
         if !read.complaints.is_empty() {
-            self.keep_broken();
+            let broken = self.keep_broken();
+            self.warn_of_list(&read, broken.as_deref());
         }
         if let Some(mut list) = read.list {
             if resurrects {
@@ -113,13 +114,33 @@ impl Shell {
         Ok(())
     }
 
-    /// A file that could not be read may still tell somebody something.
-    fn keep_broken(&self) {
+    /// A file that could not be read may still tell somebody something. Returns its new name.
+    fn keep_broken(&self) -> Option<String> {
         let state = self.home.state();
-        if let Ok(Some(bytes)) = home::read(state, APPS) {
-            let broken = format!("{APPS}.broken");
-            drop(home::write(state, &broken, &bytes, Durable::Later));
-        }
+        let bytes = home::read(state, APPS).ok().flatten()?;
+        let broken = format!("{APPS}.broken");
+        let kept = home::write(state, &broken, &bytes, Durable::Later);
+        kept.ok().map(|()| broken)
+    }
+
+    /// Who changes or reads a list that is not what it was has to know it.
+    fn warn_of_list(&self, read: &Read, broken: Option<&str>) {
+        let why = read.complaints.join("; ");
+        let instead = match read.list {
+            Some(_) => format!(
+                "state/{APPS}.bak was used instead: it is the list as it was before its last change"
+            ),
+            None => {
+                "only the apps that run are known; herder resurrect starts those that were saved"
+                    .to_owned()
+            }
+        };
+        let kept = broken.map_or_else(String::new, |name| {
+            format!(". What could not be read is in state/{name}: remove that, and this is not said again")
+        });
+        let text = format!("the list of apps could not be read ({why}), and {instead}{kept}");
+        let until_gone = broken.map(|name| self.home.path().join("state").join(name));
+        self.warnings.add(text, until_gone);
     }
 
     /// Herds that run, and that the list does not know: it was lost.

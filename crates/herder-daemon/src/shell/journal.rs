@@ -74,6 +74,13 @@ impl Journal {
         self.pass_on(event);
     }
 
+    /// From now on it is written in another home: this one was removed.
+    pub(crate) fn move_to(&self, home: Home) {
+        let mut book = self.book();
+        book.home = Arc::new(home);
+        book.reopen();
+    }
+
     /// Opens the file again.
     pub(crate) fn reopen(&self) {
         self.book().reopen();

@@ -6,6 +6,7 @@ mod boot;
 mod edits;
 mod effects;
 mod files;
+mod ground;
 mod herd;
 mod journal;
 mod keeper;
@@ -29,7 +30,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use crate::books::{AppId, Books, CourseId, News, Now, Rest, Todo};
-use crate::desk::{Ask, Desk};
+use crate::desk::{Ask, Desk, Warnings};
 use crate::home::Home;
 use crate::lock::Mark;
 use crate::settings::Settings;
@@ -65,6 +66,9 @@ pub(crate) struct Shell {
     streams: BTreeMap<CourseId, mpsc::Sender<Progress>>,
     journal: Journal,
     unwritten: Option<ledger::Unwritten>,
+    warnings: Warnings,
+    ground: ground::Ground,
+    read_group: Option<u32>,
     meter: Meter,
     triggers: Triggers,
     words: mpsc::UnboundedReceiver<triggers::Word>,
@@ -86,7 +90,8 @@ pub(crate) struct Shell {
 impl Shell {
     /// Opens the books of a home whose lock the caller holds. Call it in a runtime.
     pub(crate) fn open(settings: &Settings) -> Result<(Desk, Shell), Problem> {
-        let home = Arc::new(Home::open(&settings.home, settings.read_group_id()?)?);
+        let read_group = settings.read_group_id()?;
+        let home = Arc::new(Home::open(&settings.home, read_group)?);
         let journal = Journal::new(Arc::clone(&home), settings.manner);
         let watched = bell::watch_directory(&home.run_path());
         let watched = watched.map_err(|error| crate::home::unusable(&home.run_path(), &error))?;
@@ -107,6 +112,9 @@ impl Shell {
             streams: BTreeMap::new(),
             journal,
             unwritten: None,
+            warnings: desk.warnings().clone(),
+            ground: ground::Ground::watch(&settings.home),
+            read_group,
             meter: Meter::default(),
             triggers,
             words,
@@ -159,6 +167,8 @@ impl Shell {
                 Some((id, life, news)) = self.inbox.1.recv() => self.hear(id, life, news),
                 Some(ask) = self.asks.recv(), if !looks => self.answer(ask),
                 Some(word) = self.words.recv() => self.hear_trigger(word),
+                () = self.ground.shakes() => self.note_removal(),
+                () = until_moment(self.ground.look_at) => self.look_at_home(),
                 () = until_moment(self.jot_at) => {}
                 () = until_moment(self.rest_at) => {
                     self.rest_at = None;

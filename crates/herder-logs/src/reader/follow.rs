@@ -15,6 +15,7 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 
 use super::back::{forwards, last, open_old, put_away};
+use super::mark::Marks;
 use super::parse::parse;
 use super::{Filter, LogFile, MAX_LINE, open, sort};
 use crate::name::{Packing, PutAway};
@@ -65,16 +66,7 @@ enum Watch {
 ///
 /// When there is no descriptor left, or a file is there and cannot be read.
 pub fn follow(files: Vec<LogFile>, filter: Filter) -> io::Result<Follower> {
-    let watch = match inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) {
-        Ok(fd) => Watch::Inotify(fd),
-        // The user has as many as is allowed.
-        Err(_) => Watch::timer()?,
-    };
-    let mut follower = Follower {
-        filter,
-        tracks: Vec::new(),
-        watch,
-    };
+    let mut follower = Follower::new(filter)?;
     for file in files {
         let mut track = Track::new(file);
         follower.watch(&track.file.path)?;
@@ -85,7 +77,49 @@ pub fn follow(files: Vec<LogFile>, filter: Filter) -> io::Result<Follower> {
     Ok(follower)
 }
 
+/// Follows files from where somebody has read them to: of what has been put away since, too, as long as
+/// it is not compressed. A file that has no mark is read from its beginning.
+///
+/// # Errors
+///
+/// As those of [`follow`].
+pub fn go_on(files: Vec<LogFile>, filter: Filter, marks: &Marks) -> io::Result<Follower> {
+    let mut follower = Follower::new(filter)?;
+    for file in files {
+        let mut track = Track::new(file);
+        follower.watch(&track.file.path)?;
+        track.open_at(marks)?;
+        follower.tracks.push(track);
+    }
+    Ok(follower)
+}
+
 impl Follower {
+    fn new(filter: Filter) -> io::Result<Follower> {
+        let watch = match inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) {
+            Ok(fd) => Watch::Inotify(fd),
+            // The user has as many as is allowed.
+            Err(_) => Watch::timer()?,
+        };
+        Ok(Follower {
+            filter,
+            tracks: Vec::new(),
+            watch,
+        })
+    }
+
+    /// Up to where all lines were given, for [`go_on`].
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        let mut marks = Marks::default();
+        for track in &self.tracks {
+            if let Some(file) = track.identity {
+                marks.set(file, track.at.saturating_sub(track.partial.len() as u64));
+            }
+        }
+        marks
+    }
+
     /// Follows one more file, from its beginning on.
     ///
     /// # Errors
@@ -227,6 +261,31 @@ impl Track {
         self.identity = open.as_ref().map(|(_, stat)| (stat.st_dev, stat.st_ino));
         self.open = open.map(|(file, _)| file);
         self.at = 0;
+        Ok(())
+    }
+
+    /// Opens what was read up to a mark, whatever its name is by now; without one, as [`Track::open`].
+    fn open_at(&mut self, marks: &Marks) -> io::Result<()> {
+        self.open()?;
+        if let Some(at) = self.identity.and_then(|file| marks.get(file)) {
+            self.at = at;
+            return Ok(());
+        }
+        let Ok(place) = Place::find(&self.file.path, Missing::Fails) else {
+            return Ok(());
+        };
+        let moments = self.moments()?;
+        for (number, (_, packing, name)) in moments.iter().enumerate().rev() {
+            let Some((old, stat, Packing::Plain)) = open_old(&place, name, *packing)? else {
+                continue;
+            };
+            let file = (stat.st_dev, stat.st_ino);
+            if let Some(at) = marks.get(file) {
+                self.before = moments[..number].iter().map(|it| it.0.clone()).collect();
+                (self.open, self.identity, self.at) = (Some(old), Some(file), at);
+                break;
+            }
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod back;
 mod follow;
+mod mark;
 mod parse;
 
 use std::ffi::OsStr;
@@ -16,7 +17,8 @@ use rustix::fs::{OFlags, Stat};
 use crate::place::{Missing, Place, Refusal, open_plain};
 use crate::time::TimeFormat;
 
-pub use follow::{Follower, follow};
+pub use follow::{Follower, follow, go_on};
+pub use mark::{Marks, NoMarks};
 
 /// The longest line that is given in one piece, in bytes.
 const MAX_LINE: usize = 1024 * 1024;

@@ -111,6 +111,7 @@ impl Log {
                 stream: self.filter.stream,
                 slot: None,
                 contains: Some(self.filter.text.clone()).filter(|text| !text.is_empty()),
+                ..LogQuery::default()
             },
         })
     }

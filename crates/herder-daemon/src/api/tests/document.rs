@@ -123,6 +123,14 @@ fn query(name: &str, route: Route) -> Value {
             "Only lines with this text in them.",
             json!({ "type": "string" }),
         ),
+        "marks" => (
+            "Whether it is said, between the lines, up to where files have been told: in a line whose stream is `marks`.",
+            json!({ "type": "boolean", "default": false }),
+        ),
+        "from" => (
+            "Where to go on: the last marks of a stream that has broken off. `lines` says nothing then.",
+            json!({ "type": "string" }),
+        ),
         other => panic!("{other} is not described"),
     };
     json!({ "name": name, "in": "query", "description": description, "schema": schema })

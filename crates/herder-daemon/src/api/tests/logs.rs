@@ -191,3 +191,45 @@ async fn a_worker_that_is_new_has_files_that_are_followed() {
     assert_eq!((told.slot, told.line.as_str()), (Some(1), "two"));
     books.abort();
 }
+
+#[tokio::test]
+async fn who_goes_on_from_marks_is_told_what_came_meanwhile_and_nothing_twice() {
+    let stage = Stage::new();
+    let path = stage.directory.join("web-out.log");
+    write(&path, "one\ntwo\n");
+    let mut query = LogQuery {
+        lines: Some(1),
+        follow: true,
+        marks: true,
+        stream: Some(LogStream::Out),
+        ..LogQuery::default()
+    };
+    let mut lines = stage.client.logs(&query).await.unwrap();
+    assert_eq!(next(&mut lines).await.line, "two");
+    assert_eq!(next(&mut lines).await.stream, "marks");
+    write(&path, "three\nfo");
+    assert_eq!(next(&mut lines).await.line, "three");
+    let marks = next(&mut lines).await;
+    assert_eq!((marks.app.as_str(), marks.stream.as_str()), ("", "marks"));
+    drop(lines);
+    write(&path, "ur\nfive\n");
+    // It is a new file by now, and there is another new one.
+    std::fs::rename(&path, path.with_extension("log.2026-11-21T10-00-00Z")).unwrap();
+    write(&path, "six\n");
+    query.from = Some(marks.line);
+    let mut lines = stage.client.logs(&query).await.unwrap();
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        let line = next(&mut lines).await;
+        if line.stream != "marks" {
+            told.push(line.line);
+        }
+    }
+    assert_eq!(told, ["four", "five", "six"]);
+    query.from = Some("1.2".to_owned());
+    let refused = stage.client.logs(&query).await.unwrap_err();
+    assert!(refused.problem().message.starts_with("from: "), "{refused}");
+    query.from = None;
+    query.follow = false;
+    assert!(stage.client.logs(&query).await.is_err(), "nobody goes on");
+}
