@@ -10,7 +10,7 @@ use herder_wire::keeper::{Key, MAX_FRAME, ToKeeper};
 
 use super::reign::Reign;
 use super::shelf::{PLACES, Refusal};
-use super::{Keeper, complain};
+use super::{BUSY, Keeper, complain};
 
 /// How much is heard in one turn: more than a dead master can have said.
 const TURN: usize = 1024;
@@ -75,6 +75,7 @@ impl Keeper {
             }
             ToKeeper::InCharge => {
                 self.dynasty.crown(now);
+                self.rest_at = Some(now + BUSY);
                 self.note(|reign| reign.take_charge(now));
             }
             ToKeeper::Leaving => self.note(Reign::leave),

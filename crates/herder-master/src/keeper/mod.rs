@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use herder_core::spec::AppSpec;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::signal::{Signal, SignalFd};
-use herder_sys::{failpoint, fd, limits, process, title};
+use herder_sys::{failpoint, fd, limits, process, residence, title};
 
 use crate::launch::Launchpad;
 use crate::operator;
@@ -40,6 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Twice what the master holds for one wish, so that the keeper never counts a second that the
 /// master does not.
 const ECHO: Duration = operator::ECHO.saturating_mul(2);
+
+/// How long after a master has taken charge the keeper takes it that it will mostly wait.
+const BUSY: Duration = Duration::from_secs(2);
 
 const SIGNALS: u64 = 0;
 const MASTER: u64 = 1;
@@ -74,6 +77,8 @@ struct Keeper {
     /// Where a descriptor arrives.
     arrived: Vec<OwnedFd>,
     leftovers: Leftovers,
+    /// When it gives back what only the beginning of a master needed.
+    rest_at: Option<Instant>,
     grace: Duration,
     stop: Stop,
     /// Children that this process had before it became a keeper: whoever executed it started them.
@@ -122,6 +127,7 @@ impl Keeper {
             wishes: Wishes::default(),
             arrived: Vec::with_capacity(1),
             leftovers: Leftovers::default(),
+            rest_at: None,
             grace: spec.life.grace,
             stop: Stop::Unasked,
             strangers,
@@ -237,10 +243,19 @@ impl Keeper {
             self.hung_at(),
             next,
             self.resume_at,
+            self.rest_at,
             self.service.deadline(),
         ];
         let first = times.into_iter().flatten().min();
         first.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Once there is nothing to do but wait, little of what the beginning needed is needed.
+    fn rest(&mut self, now: Instant) {
+        if self.rest_at.is_some_and(|at| at <= now) {
+            self.rest_at = None;
+            residence::give_back();
+        }
     }
 
     /// Its death ends the herd by the other way: what it leaves is ended here.

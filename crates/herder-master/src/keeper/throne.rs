@@ -158,6 +158,7 @@ impl Keeper {
     pub(super) fn keep_time(&mut self) -> io::Result<Option<u8>> {
         self.end_hung_master()?;
         let now = Instant::now();
+        self.rest(now);
         self.service.retry(now);
         match self.throne.reign() {
             Some(reign) if !reign.is_well(now) => self.service.skip_beat(now),

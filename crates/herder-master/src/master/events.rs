@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use herder_core::supervisor::Event;
 use herder_core::{Exit, Incarnation, Tick};
-use herder_sys::{epoll, failpoint, process};
+use herder_sys::{epoll, failpoint, process, residence};
 use herder_wire::control::ToMaster;
 
 use super::control::Reading;
@@ -69,6 +69,15 @@ impl Master {
         self.bury_unexplained(now);
         self.press_probe(now);
         self.tend_door(now);
+        self.settle_down(now);
+    }
+
+    /// From now on it mostly waits: little of what its beginning needed is needed again.
+    fn settle_down(&mut self, now: Tick) {
+        if self.rest_at.is_some_and(|at| at <= now) {
+            self.rest_at = None;
+            residence::give_back();
+        }
     }
 
     /// How long nothing is due.
@@ -80,6 +89,7 @@ impl Master {
             sample,
             self.silence_due(),
             self.book.beat_at(),
+            self.rest_at,
             self.inquiry.as_ref().map(Inquiry::deadline),
             self.socket.as_ref().and_then(HerdSocket::poll_timeout),
         ];

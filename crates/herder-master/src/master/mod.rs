@@ -191,6 +191,8 @@ struct Master {
     upgrade: Option<UpgradeState<'static>>,
     /// Where the herd can be asked.
     socket: Option<HerdSocket>,
+    /// When it gives back what only its beginning needed.
+    rest_at: Option<Tick>,
 }
 
 /// Who cleans up after the herd.

@@ -43,6 +43,9 @@ use crate::part::Part;
 use crate::role::Charge;
 use crate::status;
 
+/// How long after its begin a master is taken to mostly wait.
+const BEGINNING: Duration = Duration::from_secs(2);
+
 /// How long the last lines of the workers and the log may take at the end.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -289,6 +292,7 @@ impl Pieces {
             book: self.book,
             spec: self.spec,
             socket: self.socket,
+            rest_at: Some(now().after(BEGINNING)),
         })
     }
 }
