@@ -7,7 +7,7 @@ use herder_api::problem::ProblemKind;
 use herder_client::Error;
 
 use super::Failure;
-use super::context::Context;
+use super::context::{Context, now_ms};
 
 /// How long a daemon that has gone may take to be back. (One that dies again and again is started again
 /// ever later.)
@@ -24,7 +24,18 @@ const MANY: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Again {
     began: Instant,
+    /// The same in milliseconds since 1970.
+    began_ms: u64,
     brief: u32,
+}
+
+/// What follows on the end of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sequel {
+    /// Another daemon is there: the same can be asked again.
+    Another,
+    /// The daemon that told it is there as before: it has no more to tell.
+    End,
 }
 
 impl Again {
@@ -32,11 +43,12 @@ impl Again {
     pub(crate) fn new() -> Again {
         Again {
             began: Instant::now(),
+            began_ms: now_ms(),
             brief: 0,
         }
     }
 
-    /// The stream has ended; `why` = it broke off. Returns when it can be asked for again.
+    /// The stream has ended; `why` = it broke off. Returns when it is known what follows.
     ///
     /// # Errors
     /// The daemon has not come back, or the stream was refused or made no sense.
@@ -44,7 +56,8 @@ impl Again {
         &mut self,
         why: Option<Error>,
         context: &Context,
-    ) -> Result<(), Failure> {
+    ) -> Result<Sequel, Failure> {
+        let has_ended = why.is_none();
         if let Some(error @ Error::Problem(_)) = why {
             return Err(error.into());
         }
@@ -64,9 +77,12 @@ impl Again {
             // It may answer once more while it ends.
             tokio::time::sleep(STEP).await;
             match client.daemon().await {
+                Ok(daemon) if has_ended && daemon.since_ms < self.began_ms => {
+                    return Ok(Sequel::End);
+                }
                 Ok(_) => {
-                    self.began = Instant::now();
-                    return Ok(());
+                    (self.began, self.began_ms) = (Instant::now(), now_ms());
+                    return Ok(Sequel::Another);
                 }
                 Err(Error::Problem(problem)) if problem.kind != ProblemKind::Busy => {
                     return Err(problem.into());

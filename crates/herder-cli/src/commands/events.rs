@@ -4,7 +4,7 @@ use herder_api::Problem;
 use herder_api::problem::ProblemKind;
 
 use super::Outcome;
-use super::again::Again;
+use super::again::{Again, Sequel};
 use super::context::Context;
 use crate::render::history::event;
 
@@ -39,7 +39,9 @@ pub(crate) fn run(args: Args, context: &Context) -> Outcome {
                     Some(Ok(_of_another)) => {}
                 }
             };
-            again.wait(broken, context).await?;
+            if again.wait(broken, context).await? == Sequel::End {
+                return Ok(());
+            }
             events = context.client_as_is().events().await?;
             context.warn(&[missed()]);
         }

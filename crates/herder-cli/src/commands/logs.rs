@@ -3,7 +3,7 @@
 use herder_client::{LogQuery, LogStream};
 
 use super::Outcome;
-use super::again::Again;
+use super::again::{Again, Sequel};
 use super::context::{Context, Format};
 use crate::render::logs::{LogStyle, Prefix};
 
@@ -135,7 +135,9 @@ async fn follow(context: &Context, query: &LogQuery, mut style: LogStyle) -> Out
         if !query.follow {
             return broken.map_or(Ok(()), |error| Err(error.into()));
         }
-        again.wait(broken, context).await?;
+        if again.wait(broken, context).await? == Sequel::End {
+            return Ok(());
+        }
         // Of more files than a request can name, what came meanwhile is left out.
         query.from = query.from.filter(|marks| marks.len() <= LONGEST);
         query.lines = Some(0);

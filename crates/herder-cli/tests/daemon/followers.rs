@@ -18,7 +18,7 @@ struct Follower {
 impl Follower {
     fn new(place: &Place, words: &[&str]) -> Follower {
         let mut child = place
-            .herder(words)
+            .types(words)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -49,7 +49,7 @@ impl Drop for Follower {
 
 impl Place {
     /// The command, in this home.
-    fn herder(&self, words: &[&str]) -> Command {
+    fn types(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_herder"));
         command
             .args(words)
@@ -156,7 +156,7 @@ fn a_list_that_could_not_be_read_is_told_to_everybody_until_somebody_has_seen_to
     fs::write(&list, &fs::read(&list).unwrap()[..40]).unwrap();
     place.daemon();
     let says = |words: &[&str]| {
-        let output = place.herder(words).output().unwrap();
+        let output = place.types(words).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
