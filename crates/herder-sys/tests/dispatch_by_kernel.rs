@@ -2,6 +2,11 @@
 //!
 //! Without the right to load it these tests find that the reason is named, and nothing else.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};

@@ -104,7 +104,16 @@ impl Desk {
                     self.queues.insert(socket, 0);
                     actions.push(action);
                 }
-                _ => actions.push(action),
+                Action::Enter { .. }
+                | Action::Rotate { .. }
+                | Action::Leave { .. }
+                | Action::Bar { .. }
+                | Action::Unbar { .. }
+                | Action::Rescue { .. }
+                | Action::Hung { .. }
+                | Action::Withdrawn { .. }
+                | Action::Excluded { .. }
+                | Action::Readmitted { .. } => actions.push(action),
             }
         }
         actions
@@ -152,7 +161,6 @@ impl Desk {
         let end = self.now.after(time);
         let mut actions = self.tell(Event::Waiting);
         while let Some(at) = self.rotation.poll_timeout().filter(|at| *at <= end) {
-            assert!(at > self.now || !actions.is_empty() || at == self.now);
             self.now = self.now.max(at);
             self.turns += 1;
             actions.extend(self.tell(Event::Timer));
