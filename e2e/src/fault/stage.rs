@@ -225,13 +225,14 @@ impl<'a> Stage<'a> {
 
     /// Everybody is answered, there are two workers, and a reload works.
     fn wait_for_recovery(&mut self, mix: &Mix) {
+        // Whoever is started again from now on does not read a version that dies.
+        self.version += 1;
+        self.deployed.install(Version::Good(self.version));
         mix.wait_for_answers_of_all(2, LONG);
         wait::until(LONG, "two workers", || {
             // That they were ready may have been told by a master that died over it.
             (self.deployed.alive("started").len() >= 2).then_some(())
         });
-        self.version += 1;
-        self.deployed.install(Version::Good(self.version));
         let (wanted, mark) = (self.version, self.deployed.herd.mark());
         self.deployed.herd.signal(Signal::HUP);
         // Of this reload, or of one that went on.
