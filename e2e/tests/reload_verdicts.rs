@@ -363,6 +363,9 @@ fn r37_an_upgrade_that_dies_with_its_master_has_a_verdict() {
     deployed.herd.try_signal_to(probe.pid, Signal::CONT);
     let good = deployed.deploy(Version::Good(2), LONG);
     assert!(matches!(good, Verdict::Done { .. }), "{good:?}");
+    let lines = deployed.herd.lines();
+    let told = lines.iter().filter(|line| line.text.contains(words));
+    assert_eq!(told.count(), 1, "it is told once");
     assert!(deployed.herd.end().success());
 }
 

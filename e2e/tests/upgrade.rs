@@ -96,6 +96,11 @@ fn upgraded(name: &str, program: Program, times: usize) {
     }
     mix.wait_for_answers_of_all(1, BOOT);
     assert_eq!(deployed.workers(), workers, "a worker was restarted");
+    let lines = deployed.herd.lines();
+    let told = lines
+        .iter()
+        .filter(|line| line.text.contains("upgrade: the master goes on as "));
+    assert_eq!(told.count(), times, "each is told once");
     // Whoever comes after a master that dies is the build that was in charge.
     let takeover = deployed.end_master(Signal::KILL, BOOT);
     let file = build::file_of(deployed.master().pid);

@@ -34,11 +34,18 @@ impl Master {
         after: Duration,
     ) {
         self.read_on(&mut restored);
+        // What is told first was given first: what this master gives comes after it.
         match cut {
-            Some(cut) => self.tell_of_takeover(cut, after),
-            None => self.tell_of_upgrade(&restored.state.version),
+            Some(cut) => {
+                self.tell_of_takeover(cut, after);
+                self.tell_verdicts_of_the_dead();
+                self.tell_of_upgrade_of_the_dead();
+            }
+            None => {
+                self.tell_verdicts_of_the_dead();
+                self.tell_of_upgrade(&restored.state.version);
+            }
         }
-        self.tell_verdicts_of_the_dead();
         self.take_up_actions();
         for id in restored.unborn {
             self.end_unborn(id);
@@ -74,7 +81,7 @@ impl Master {
         }
     }
 
-    fn tell_of_takeover(&mut self, cut: u64, after: Duration) {
+    fn tell_of_takeover(&self, cut: u64, after: Duration) {
         let count = |part: fn(&Part) -> bool| {
             let living = self.crews.members();
             living.filter(|(id, _)| part(&id.part)).count()
@@ -85,7 +92,6 @@ impl Master {
             cut,
             after,
         });
-        self.tell_of_upgrade_of_the_dead();
     }
 
     /// What the supervisors had asked for and was not done. Orders to processes follow from their phases.
