@@ -314,7 +314,7 @@ fn is_told_once(version: Version, step: &str) {
     let (is_told, outcome) = match &verdict {
         Verdict::Done { generation: 2, .. } => (is_good, "done"),
         Verdict::RolledBack { generation: 2, .. } => (!is_good, "rolled_back"),
-        _ => (false, ""),
+        Verdict::Done { .. } | Verdict::Refused { .. } | Verdict::RolledBack { .. } => (false, ""),
     };
     assert!(is_told, "{step}: {verdict:?}");
     assert_eq!(verdict_on(&file, 2)["outcome"], outcome, "{step}");
@@ -379,7 +379,8 @@ fn begun(deployed: &Deployed<'_>) -> usize {
 #[test]
 fn r34_r39_of_a_hundred_reloads_at_once_two_are_done_and_the_last_wins() {
     let scene = Scene::new("storm");
-    let options = ["--soak", "1s"];
+    // All hundred come before it is over, however slow the machine is.
+    let options = ["--soak", "4s"];
     let deployed = Deployed::start(&scene, Program::Node(Node::Version(20)), &options);
     deployed.install(Version::Good(2));
     let mark = deployed.herd.mark();
