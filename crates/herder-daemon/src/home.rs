@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use herder_api::Problem;
 use herder_api::problem::ProblemKind;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 /// The longest file that is read.
@@ -165,6 +165,16 @@ fn check_root(path: &Path, root: BorrowedFd<'_>) -> Result<(), Problem> {
         let hint = "set HERDER_HOME to a directory of your own";
         return Err(Problem::new(ProblemKind::Forbidden, text).hint(hint));
     }
+    if !herder_sys::user::is_somebody(us) {
+        let text = format!(
+            "the user {us} stands for all those that this user namespace does not know: nobody could be \
+             told from the owner of {}",
+            path.display()
+        );
+        let hint =
+            "run herder as a user of the namespace, as with: unshare --user --map-current-user";
+        return Err(Problem::new(ProblemKind::Forbidden, text).hint(hint));
+    }
     // Members of a read group may pass through, to the socket: everything else is closed to them.
     if found.st_mode & 0o067 != 0 {
         let text = format!(
@@ -184,9 +194,15 @@ fn directory(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(error.into()),
     }
-    let found = open_directory(parent, Path::new(name))?;
-    is_ours(found.as_fd(), FileType::Directory)?;
-    Ok(found)
+    let directory = open_directory(parent, Path::new(name))?;
+    let found = is_ours(directory.as_fd(), FileType::Directory)?;
+    // Nobody else gets here, except where something was mounted.
+    if found.st_mode & 0o022 != 0 {
+        let mode = found.st_mode & 0o7777;
+        let text = format!("others may write to it (mode {mode:o}): chmod 700");
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+    }
+    Ok(directory)
 }
 
 fn open_directory(parent: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
@@ -195,7 +211,7 @@ fn open_directory(parent: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Something else than a file of ours is an error, whoever put it there.
-fn is_ours(file: BorrowedFd<'_>, kind: FileType) -> io::Result<()> {
+fn is_ours(file: BorrowedFd<'_>, kind: FileType) -> io::Result<Stat> {
     let found = rustix::fs::fstat(file)?;
     let us = rustix::process::geteuid().as_raw();
     if FileType::from_raw_mode(found.st_mode) != kind {
@@ -205,10 +221,10 @@ fn is_ours(file: BorrowedFd<'_>, kind: FileType) -> io::Result<()> {
         let text = format!("it belongs to the user {}", found.st_uid);
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
     }
-    Ok(())
+    Ok(found)
 }
 
-/// Opens a regular file of ours.
+/// Opens a regular file of ours. One that is written to has no other name.
 pub(crate) fn open_file(
     directory: BorrowedFd<'_>,
     name: &str,
@@ -217,7 +233,11 @@ pub(crate) fn open_file(
     let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
     let file = rustix::fs::openat(directory, name, flags, mode)?;
-    is_ours(file.as_fd(), FileType::RegularFile)?;
+    let found = is_ours(file.as_fd(), FileType::RegularFile)?;
+    if found.st_nlink > 1 && flags.intersects(OFlags::WRONLY | OFlags::RDWR) {
+        let text = "it has other names as well (hard links), so it could be any file";
+        return Err(io::Error::other(text));
+    }
     Ok(file)
 }
 

@@ -1,5 +1,6 @@
 //! Starting a daemon when there is none.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -30,7 +31,12 @@ pub fn summon(home: &Path) -> Result<i32, Problem> {
         let text = format!("the daemon cannot be started: {error}");
         Problem::new(ProblemKind::Internal, text)
     };
-    let mut child = Command::new("/proc/self/exe")
+    let mut command = Command::new("/proc/self/exe");
+    // Apps get the variables of who starts them. Of the secrets of whoever came first a daemon has no need.
+    for name in secrets() {
+        command.env_remove(name);
+    }
+    let mut child = command
         .args(["daemon", "--background"])
         .env(part::HOME, home)
         .stdin(Stdio::null())
@@ -55,6 +61,18 @@ pub fn summon(home: &Path) -> Result<i32, Problem> {
             Err(Problem::new(ProblemKind::Internal, text).hint(hint))
         }
     }
+}
+
+/// The variables of this process that hold secrets, as far as one can see.
+fn secrets() -> Vec<String> {
+    let texts = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let variables: BTreeMap<String, String> = texts.collect();
+    let shown = herder_config::redact_environment(&variables);
+    let hidden = variables
+        .into_iter()
+        .filter(|(name, value)| shown.get(name) != Some(value));
+    hidden.map(|(name, _)| name).collect()
 }
 
 /// What it says first, or nothing in time.

@@ -7,6 +7,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::ptr;
 
+/// What strangers of a user namespace are called where the kernel does not say.
+const OVERFLOW: u32 = 65_534;
+
 /// Who a process runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -97,6 +100,41 @@ pub fn is_root() -> bool {
 #[must_use]
 pub fn effective_uid() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// Whether who has this number may do with our processes what we may: it is ours, or root's.
+///
+/// In a user namespace all users from outside have one number, the overflow uid. Who has that one is a
+/// stranger, also where we have it ourselves; it is a user as any other only where every user is known.
+#[must_use]
+pub fn may_command(uid: u32) -> bool {
+    (uid == 0 || uid == effective_uid()) && is_somebody(uid)
+}
+
+/// Whether this number stands for one user, and not for all those that this user namespace does not know.
+#[must_use]
+pub fn is_somebody(uid: u32) -> bool {
+    is_one(uid, "/proc/sys/kernel/overflowuid", "/proc/self/uid_map")
+}
+
+/// Whether this number stands for one group, as [`is_somebody`] has it for users.
+#[must_use]
+pub fn is_some_group(gid: u32) -> bool {
+    is_one(gid, "/proc/sys/kernel/overflowgid", "/proc/self/gid_map")
+}
+
+fn is_one(id: u32, overflow: &str, map: &str) -> bool {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let overflow = read(overflow).and_then(|text| text.trim().parse().ok());
+    id != overflow.unwrap_or(OVERFLOW) || read(map).is_some_and(|map| knows_all(&map))
+}
+
+/// Whether a map of a user namespace leaves nobody out.
+fn knows_all(map: &str) -> bool {
+    let length = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
+    let known: u64 = map.lines().filter_map(length).sum();
+    // The last number is nobody's.
+    known >= u64::from(u32::MAX)
 }
 
 enum Key<'a> {
@@ -265,6 +303,29 @@ mod tests {
         assert_eq!(lookup_group("no-such-group-here").unwrap(), None);
         assert_eq!(lookup_group("4294967295").unwrap(), None, "it means none");
         assert!(lookup_group("a\0b").is_err());
+    }
+
+    #[test]
+    fn r57_who_stands_for_all_strangers_is_nobody() {
+        assert!(knows_all("         0          0 4294967295\n"));
+        assert!(knows_all("0 0 65536\n65536 65536 4294901759\n"));
+        assert!(!knows_all("0 1000 1\n") && !knows_all("") && !knows_all("x y z\n"));
+        // Of a namespace that leaves somebody out, its overflow number is not one user.
+        let directory = std::env::temp_dir().join(format!("herder-users-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let file = |name: &str, text: &str| {
+            let path = directory.join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let number = file("number", "4711\n");
+        let (some, all) = (file("some", "0 1000 1\n"), file("all", "0 0 4294967295\n"));
+        assert!(is_one(0, &number, &some) && is_one(65_534, &number, &some));
+        assert!(!is_one(4711, &number, &some) && is_one(4711, &number, &all));
+        assert!(!is_one(65_534, "/nonexistent", &some), "the usual number");
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert!(may_command(0) && may_command(effective_uid()));
+        assert!(!may_command(effective_uid() + 1));
     }
 
     #[test]

@@ -10,4 +10,5 @@ mod kit;
 mod lists;
 mod options;
 mod orders;
+mod strangers;
 mod triggers;

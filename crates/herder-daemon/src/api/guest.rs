@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use herder_sys::socket::{peer_credentials, peer_groups};
+use herder_sys::user;
 
 /// What a guest may.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,10 +24,10 @@ pub(super) fn rights(
     read_group: Option<u32>,
 ) -> io::Result<Option<Rights>> {
     let peer = peer_credentials(connection)?;
-    if peer.uid == 0 || peer.uid == rustix::process::geteuid().as_raw() {
+    if user::may_command(peer.uid) {
         return Ok(Some(Rights::All));
     }
-    let Some(group) = read_group else {
+    let Some(group) = read_group.filter(|group| user::is_some_group(*group)) else {
         return Ok(None);
     };
     let member = peer.gid == group || peer_groups(connection)?.contains(&group);

@@ -215,7 +215,7 @@ impl Guard {
             let started = Ward::start(&self.executable, &self.lock, self.told.managed());
             match started {
                 Ok(ward) => self.ward = Some(ward),
-                Err(error) => return Ok(self.note_failure(&error.to_string())),
+                Err(error) => return Ok(self.note_failure(&error.to_string(), None)),
             }
         }
         self.wait()?;
@@ -314,7 +314,7 @@ impl Guard {
         let Some(mut ward) = self.ward.take() else {
             return Ok(None);
         };
-        let status = ward.bury();
+        let (how, status) = ward.bury();
         match lock::read(&self.lock)? {
             Some(Mark::Ended) => return Ok(Some(0)),
             Some(Mark::Upgrade) => {
@@ -327,20 +327,21 @@ impl Guard {
         if ward.began.elapsed() >= WELL && self.failures != u32::MAX {
             self.failures = 0;
         }
-        Ok(self.note_failure(&status))
+        Ok(self.note_failure(&how, status))
     }
 
-    /// It is tried again, unless nothing of it was ever well.
-    fn note_failure(&mut self, how: &str) -> Option<u8> {
+    /// It is tried again, unless nothing of it was ever well. Then its exit status is ours, if it said why.
+    fn note_failure(&mut self, how: &str, status: Option<u8>) -> Option<u8> {
         complain(&format!("the daemon ended: {how}"));
         if self.failures == u32::MAX || !self.is_announced {
             let text = format!("the daemon ended at its start: {how}");
             let problem = Problem::new(ProblemKind::Internal, text);
-            let status = problem.kind.exit_status();
+            let internal = problem.kind.exit_status();
             if !self.is_announced {
                 announce(&self.settings, &Announcement::Failed { problem });
+                return Some(internal);
             }
-            return Some(status);
+            return Some(status.filter(|status| *status != 0).unwrap_or(internal));
         }
         let wait = (WAITS.0 * (1 << self.failures.min(10))).min(WAITS.1);
         self.failures += 1;

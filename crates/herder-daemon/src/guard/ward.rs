@@ -118,15 +118,18 @@ impl Ward {
         }
     }
 
-    /// How it ended, in words.
-    pub(super) fn bury(&mut self) -> String {
+    /// How it ended, in words, and its exit status.
+    pub(super) fn bury(&mut self) -> (String, Option<u8>) {
         if !self.is_child {
-            return "nobody knows how".to_owned();
+            return ("nobody knows how".to_owned(), None);
         }
         match self.pidfd.wait() {
-            Ok(Some(status)) => status.to_string(),
-            Ok(None) => "it is said to live".to_owned(),
-            Err(error) => error.to_string(),
+            Ok(Some(status)) => {
+                let code = status.code().and_then(|code| u8::try_from(code).ok());
+                (status.to_string(), code)
+            }
+            Ok(None) => ("it is said to live".to_owned(), None),
+            Err(error) => (error.to_string(), None),
         }
     }
 

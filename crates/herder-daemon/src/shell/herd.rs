@@ -344,9 +344,8 @@ fn end_of(pidfd: &PidFd) -> End {
 
 /// Whoever listens there is ours, or root.
 fn is_trusted(stream: &UnixStream) -> bool {
-    let us = rustix::process::geteuid().as_raw();
     let peer = stream.peer_cred();
-    peer.is_ok_and(|peer| peer.uid() == us || peer.uid() == 0)
+    peer.is_ok_and(|peer| herder_sys::user::may_command(peer.uid()))
 }
 
 async fn say(writer: &mut OwnedWriteHalf, id: u64, request: HerdRequest) -> io::Result<()> {

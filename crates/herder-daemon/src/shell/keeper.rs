@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use herder_api::herd::HerdOrder;
 use herder_sys::fd;
@@ -42,23 +43,45 @@ pub(crate) fn start(
     order: &HerdOrder,
 ) -> Result<Keeper, String> {
     let name = &order.app.name;
-    write_order(home, order).map_err(|error| format!("its order cannot be written: {error}"))?;
+    write_order(home, order).map_err(|error| unusable(&home.order_path(name), &error))?;
     let lock = match lock::take(home.run(), &lock::of_herd(name)) {
         Ok(Taken::Ours(lock)) => lock,
         Ok(Taken::Held(_)) => return Err("a herd of that name still runs".to_owned()),
-        Err(error) => return Err(format!("its lock cannot be taken: {error}")),
+        Err(error) => {
+            let path = home.run_path().join(lock::of_herd(name));
+            return Err(unusable(&path, &error));
+        }
     };
-    let started = launch(home, executable, name, lock);
+    let stderr = complaints_of(home, name).map_err(|error| {
+        let path = home.order_path(name).with_file_name(complaints(name));
+        unusable(&path, &error)
+    })?;
+    let started = launch(home, executable, name, lock, stderr);
     started.map_err(|error| error.to_string())
 }
 
-fn launch(home: &Home, executable: &Executable, name: &str, lock: OwnedFd) -> io::Result<Keeper> {
+fn unusable(path: &Path, error: &io::Error) -> String {
+    home::unusable(path, error).message
+}
+
+/// An empty file for what a keeper complains of.
+fn complaints_of(home: &Home, name: &str) -> io::Result<OwnedFd> {
     let complaints = complaints(name);
     home::remove(home.herds(), &complaints)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
-    let stderr = home::open_file(home.herds(), &complaints, flags)?;
+    let file = home::open_file(home.herds(), &complaints, flags)?;
     // A terminal, or a pipe, waits. (The flag was for the case that something else stood there.)
-    fd::set_blocking(stderr.as_fd(), fd::Blocking::Yes)?;
+    fd::set_blocking(file.as_fd(), fd::Blocking::Yes)?;
+    Ok(file)
+}
+
+fn launch(
+    home: &Home,
+    executable: &Executable,
+    name: &str,
+    lock: OwnedFd,
+    stderr: OwnedFd,
+) -> io::Result<Keeper> {
     let args = [
         OsString::from("herd"),
         home.order_path(name).into_os_string(),

@@ -249,7 +249,7 @@ impl Master {
             return;
         };
         let refused = match socket::peer_credentials(connection.as_fd()) {
-            Ok(peer) if peer.uid != user::effective_uid() && peer.uid != 0 => refusal(
+            Ok(peer) if !user::may_command(peer.uid) => refusal(
                 ProblemKind::Forbidden,
                 "this herd is another user's: only its owner and root are heard",
             ),
