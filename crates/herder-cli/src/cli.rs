@@ -12,7 +12,8 @@ const AFTER_HELP: &str = "\
 The first command starts a daemon in the background, which keeps the list of apps in HERDER_HOME
 [default: ~/.herder]. `herder run` needs none.
 
-An APP is named by its name, its number, its namespace, /a pattern/, or all.
+An APP is named by its name, its number, its namespace, /a pattern/, or all. Verbs, short forms and
+options are PM2's where PM2 has them.
 
   herder start app.js -i max      start a program, with a worker for each CPU
   herder start herder.toml        start what a file defines (PM2's ecosystem files, too)

@@ -99,13 +99,21 @@ fn library(seat: LibrarySeat) -> ExitCode {
     lived.unwrap_or_else(|error| failed(&error))
 }
 
-/// Help and version are no errors; a verb of PM2 that herder has not, has its answer.
+/// Help and version are no errors; a verb or an option of PM2 that herder has not, has its answer.
 fn unparsed(error: &clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand
         && let Some(ContextValue::String(verb)) = error.get(ContextKind::InvalidSubcommand)
         && let Some(instead) = commands::instead_of(verb)
     {
         render::error(&format!("there is no {verb}: {instead}"));
+        return ExitCode::from(status::USAGE);
+    }
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg)
+        && let Some(verb) = std::env::args().nth(1)
+        && let Some(instead) = commands::instead_of_option(&verb, option)
+    {
+        render::error(&format!("{verb} has no {option}: {instead}"));
         return ExitCode::from(status::USAGE);
     }
     error.exit()

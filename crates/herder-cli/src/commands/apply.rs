@@ -20,7 +20,7 @@ workers, a reload (without loss), a restart, a start, or the end of an app that 
 any more. Then exactly that is done. If something would be interrupted, it asks; --yes answers, and
 so does a missing terminal.";
 
-/// Make the apps be as a file says, with as little as it takes.
+/// Make what runs be as a file says, with as little interruption as it takes.
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP, after_long_help = AFTER_HELP)]
 pub(crate) struct Args {

@@ -19,7 +19,7 @@ pub(crate) struct Args {
 
     /// By id, name, namespace, state, workers, restarts, uptime, cpu or memory; with :desc behind it, the
     /// largest first.
-    #[arg(long, value_name = "FIELD[:desc]")]
+    #[arg(long, value_name = "FIELD[:asc|desc]")]
     sort: Option<SortBy>,
 
     /// Several lines for each app, and no table.

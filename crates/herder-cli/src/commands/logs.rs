@@ -30,11 +30,11 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 15)]
     lines: u32,
 
-    /// Follow: this is what happens anyway.
+    /// Go on with lines that come later, which is what happens anyway.
     #[arg(short, long, conflicts_with = "nostream")]
     follow: bool,
 
-    /// Only what is there already.
+    /// Show what is there already, and end.
     #[arg(long, visible_alias = "no-follow")]
     nostream: bool,
 
@@ -58,11 +58,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT")]
     grep: Option<String>,
 
-    /// Make this text visible.
+    /// Paint this text, where there are colours.
     #[arg(long, value_name = "TEXT")]
     highlight: Option<String>,
 
-    /// Nothing before the lines.
+    /// The lines as they were printed, with nothing before them.
     #[arg(long)]
     raw: bool,
 

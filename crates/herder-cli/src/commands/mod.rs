@@ -57,7 +57,7 @@ use crate::render::Screen;
 use crate::render::style::{Colours, Refusal};
 use context::{Context, Format, Volume};
 use failure::Failure;
-pub(crate) use unknown::instead_of;
+pub(crate) use unknown::{instead_of, instead_of_option};
 
 /// How a verb ends.
 type Outcome = Result<(), Failure>;

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::context::Context;
 use super::outcome::{follow, show_list};
 
-/// Start the apps of the list that was saved, as far as they are not there.
+/// Start the apps that were saved, or ended with the daemon, as far as they do not run.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {}
 

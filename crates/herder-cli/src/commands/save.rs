@@ -4,7 +4,7 @@ use super::Outcome;
 use super::context::Context;
 use super::outcome::follow;
 
-/// Keep the list, for `resurrect`.
+/// Save the list of apps as it is now, for `resurrect`.
 #[derive(clap::Args, Debug)]
 #[command(visible_alias = "dump")]
 pub(crate) struct Args {}

@@ -10,7 +10,7 @@ use crate::startup::{self, Decided, Purpose, Which};
 const AFTER_HELP: &str = "\
 As a user this writes a service of your own, below ~/.config/systemd/user. As root, or with --user,
 it writes one of the machine; without the rights for that it prints the command for root to run.
-Nothing is started: how, is told.
+Nothing is started yet; it says how.
 
 The service starts the daemon, and the daemon the apps that ran. Those that were stopped, or have
 autostart = false, stay. PATH is recorded as it is now: run this again when node has moved.

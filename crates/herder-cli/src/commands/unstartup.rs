@@ -10,7 +10,7 @@ The daemon and its apps go on until the machine ends; herder kill ends them now.
 
 Exit status: 0 it is done, 77 root has to do it (the command is printed).";
 
-/// Have the daemon start with the machine no more.
+/// Undo `startup`: the daemon starts with the machine no more.
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP, after_long_help = AFTER_HELP)]
 pub(crate) struct Args {

@@ -10,7 +10,7 @@ const AFTER_HELP: &str = "\
 The build that is installed is tried first; if it cannot take over, the one that runs goes on, and
 this ends with 1. Workers and connections are not touched.";
 
-/// Have masters become the build of herder that is installed.
+/// After herder was updated: go on with the new build. No app is interrupted.
 #[derive(clap::Args, Debug)]
 #[command(visible_alias = "update", after_help = AFTER_HELP, after_long_help = AFTER_HELP)]
 pub(crate) struct Args {

@@ -39,7 +39,13 @@ pub(crate) struct RunArgs {
     pub(crate) listen: Vec<ListenAddress>,
 
     /// How many workers: a number, or max for one per CPU. [default: max]
-    #[arg(short = 'i', long, value_name = "N|max", allow_negative_numbers = true)]
+    #[arg(
+        short = 'i',
+        long,
+        alias = "instances",
+        value_name = "N|max",
+        allow_negative_numbers = true
+    )]
     pub(crate) workers: Option<WorkersArg>,
 
     /// How the herd is called in logs and titles. [default: the program's name]

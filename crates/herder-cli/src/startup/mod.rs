@@ -19,9 +19,9 @@ pub(crate) const MARK: &str = "# Written by herder startup";
 /// What starts the services of this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub(crate) enum Init {
-    /// With its own number, systemd tells what it can do.
+    /// Of most distributions.
     Systemd,
-    /// Of Alpine and Gentoo.
+    /// Of Alpine, Gentoo and others.
     Openrc,
 }
 

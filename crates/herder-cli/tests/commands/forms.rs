@@ -391,6 +391,32 @@ fn a_question_is_asked_where_somebody_can_answer() {
 }
 
 #[test]
+fn options_of_pm2_that_there_are_not_have_an_answer() {
+    let stage = stage();
+    for line in [
+        "run server.js --kill-timeout 1000",
+        "run server.js --max-memory-restart 1G",
+        "run server.js --watch",
+        "run server.js -o a.log",
+        "run server.js --namespace x",
+        "run server.js --update-env",
+        "restart web --name other",
+        "reload web --node-args=--inspect",
+        "startup systemd -u root --hp /root",
+        "start server.js -p a.pid",
+        "start server.js --ext js",
+        "start server.js --write",
+        "logs --format",
+        "stop web --watch",
+        "dump --force",
+        "start server.js --wobble",
+    ] {
+        stage.plays(line);
+    }
+    stage.ends("unknown");
+}
+
+#[test]
 fn what_pm2_knows_is_taken_and_said() {
     let stage = stage();
     let plain = stage.ran("start server.js", &[]);

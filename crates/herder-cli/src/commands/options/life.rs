@@ -40,7 +40,7 @@ pub(super) struct Life {
     #[arg(short, long, value_name = "MS", value_parser = units::millis)]
     kill_timeout: Option<Period>,
 
-    /// The same; a number is seconds.
+    /// As --kill-timeout, but a number is seconds.
     #[arg(
         long,
         value_name = "DURATION",
@@ -126,9 +126,9 @@ pub(super) struct Life {
 #[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Ready {
-    /// It said so, or it has been alive for a while (a guess, shown as one).
+    /// It said READY=1, or it has been alive for a while (a guess, shown as one).
     Alive,
-    /// It said so.
+    /// It said READY=1, as under systemd.
     Notify,
 }
 

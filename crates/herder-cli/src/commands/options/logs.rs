@@ -28,7 +28,7 @@ pub(super) struct Logs {
     #[arg(long)]
     time: bool,
 
-    /// How, as in YYYY-MM-DD HH:mm:ss Z, or as strftime has it.
+    /// Write the time before each line in this form: YYYY-MM-DD HH:mm:ss Z, or as strftime has it.
     #[arg(long, value_name = "FORMAT", value_parser = units::time_format)]
     log_date_format: Option<String>,
 
@@ -44,7 +44,7 @@ pub(super) struct Logs {
     #[arg(long, value_name = "WHICH", hide_short_help = true)]
     log_files: Option<LogFiles>,
 
-    /// Write nothing.
+    /// Write no log files.
     #[arg(long)]
     disable_logs: bool,
 

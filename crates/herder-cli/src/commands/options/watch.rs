@@ -16,7 +16,7 @@ pub(super) struct Watch {
     #[arg(long, conflicts_with = "watch", hide_short_help = true)]
     no_watch: bool,
 
-    /// What does not count, as in .gitignore, separated by commas.
+    /// Files that do not count, as in .gitignore, separated by commas.
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
     ignore_watch: Vec<String>,
 

@@ -1,11 +1,23 @@
 //! What verbs that show do by their options.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::Value;
 
-use super::super::kit::{Place, attempt, kill, pids};
+use super::super::kit::{LIMIT, Place, attempt, kill, pids};
 use super::ended;
+
+/// What is printed, line by line.
+fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (line, lines) = channel();
+    std::thread::spawn(move || {
+        let printed = BufReader::new(pipe).lines().map_while(Result::ok);
+        // Who hears no more has heard enough.
+        printed.take_while(|it| line.send(it.clone()).is_ok()).for_each(drop);
+    });
+    lines
+}
 
 #[test]
 fn verbs_that_show_do_as_their_options_say() {
@@ -48,16 +60,17 @@ fn verbs_that_show_do_as_their_options_say() {
         "{marked}"
     );
 
-    // What comes later is told to whoever follows.
-    let mut following = place.herder(["logs", "web", "--follow", "--raw", "-n", "0", "--out"]);
+    // What comes later is told to whoever follows; that it does, is seen by what was there already.
+    let mut following = place.herder(["logs", "web", "--follow", "--raw", "-n", "1", "--out"]);
     let mut following = following.spawn().unwrap();
-    let mut told = BufReader::new(following.stdout.take().unwrap());
+    let told = lines_of(following.stdout.take().unwrap());
+    let first = told.recv_timeout(LIMIT);
     std::fs::write(place.root().join("go-on"), "").unwrap();
-    let mut line = String::new();
-    told.read_line(&mut line).unwrap();
-    assert_eq!(line, "later\n");
+    let later = std::iter::from_fn(|| told.recv_timeout(LIMIT).ok()).find(|line| line == "later");
     following.kill().unwrap();
     following.wait().unwrap();
+    assert!(first.is_ok_and(|line| line.contains(" of ")));
+    assert!(later.is_some());
 
     // Two ends, of which one is asked for.
     for _ in 0..2 {
