@@ -14,7 +14,9 @@ fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
     std::thread::spawn(move || {
         let printed = BufReader::new(pipe).lines().map_while(Result::ok);
         // Who hears no more has heard enough.
-        printed.take_while(|it| line.send(it.clone()).is_ok()).for_each(drop);
+        printed
+            .take_while(|it| line.send(it.clone()).is_ok())
+            .for_each(drop);
     });
     lines
 }
