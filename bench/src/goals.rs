@@ -4,7 +4,7 @@ use crate::contest::Contest;
 use crate::measure::Sample;
 use crate::part::Part;
 use crate::statistics::Median;
-use crate::variant::{Dispatch, Policy, Variant};
+use crate::variant::{Dispatch, Listeners, Policy, Variant};
 use serde::Serialize;
 use std::fmt;
 
@@ -86,6 +86,31 @@ pub fn judge(contest: &Contest) -> Vec<Verdict> {
 }
 
 impl Goal {
+    fn new(
+        part: Part,
+        variant: Variant,
+        what: &'static str,
+        figure: fn(&Sample) -> f64,
+        bound: Bound,
+    ) -> Goal {
+        Goal {
+            part,
+            variant,
+            base: None,
+            what,
+            figure,
+            bound,
+        }
+    }
+
+    /// The figure is divided by that of `base`.
+    fn by(self, base: Variant) -> Goal {
+        Goal {
+            base: Some(base),
+            ..self
+        }
+    }
+
     /// `None` when who it is about was not measured.
     fn judge(&self, contest: &Contest) -> Option<Verdict> {
         let (variant, name) = (self.variant, self.what);
@@ -148,70 +173,59 @@ fn goals() -> Vec<Goal> {
             goals.extend(of_node(version, dispatch));
         }
     }
-    let bare = Some(Variant::BarePass);
     let pass = Variant::HerderNative(Dispatch::Pass);
-    goals.push(goal(
+    let master = Goal::new(
         Part::Saturated,
         pass,
-        bare,
         "master's time",
         master,
         Bound::AtMost(1.25),
-    ));
-    let reuseport = Some(Variant::HerderNative(Dispatch::Reuseport));
+    );
+    goals.push(master.by(Variant::BarePass));
     let least = Variant::HerderNative(Dispatch::LeastLoaded);
     for variant in [least, pass] {
-        goals.push(goal(
+        let quick = Goal::new(
             Part::Skewed,
             variant,
-            reuseport,
             "p99 of the quick",
             p99,
             Bound::AtMost(0.5),
-        ));
+        );
+        goals.push(quick.by(Variant::HerderNative(Dispatch::Reuseport)));
     }
     goals
 }
 
 fn of_native(dispatch: Dispatch) -> Vec<Goal> {
     let herd = Variant::HerderNative(dispatch);
-    let bare = Some(Variant::BareShared);
-    let nginx = Some(Variant::Nginx(crate::variant::Listeners::One));
-    let of = |part, base, what, figure, bound| goal(part, herd, base, what, figure, bound);
+    let (bare, nginx) = (Variant::BareShared, Variant::Nginx(Listeners::One));
+    let of = |part, what, figure, bound| Goal::new(part, herd, what, figure, bound);
     vec![
-        of(Part::Saturated, bare, "rate", rate, Bound::AtLeast(0.95)),
+        of(Part::Saturated, "rate", rate, Bound::AtLeast(0.95)).by(bare),
         of(
             Part::Saturated,
-            nginx,
             "server's time",
             Sample::total,
             Bound::AtMost(1.15),
-        ),
+        )
+        .by(nginx),
         of(
             Part::Saturated,
-            None,
             "max/min worker",
             unevenness,
             Bound::AtMost(1.06),
         ),
-        of(Part::Light, bare, "p50", p50, Bound::AtMost(1.6)),
+        of(Part::Light, "p50", p50, Bound::AtMost(1.6)).by(bare),
         of(
             Part::KeepAlive,
-            bare,
             "server's time",
             Sample::total,
             Bound::AtMost(1.05),
-        ),
-        of(
-            Part::Stopped,
-            None,
-            "p99 in ms",
-            p99_millis,
-            Bound::AtMost(15.0),
-        ),
+        )
+        .by(bare),
+        of(Part::Stopped, "p99 in ms", p99_millis, Bound::AtMost(15.0)),
         of(
             Part::Even,
-            None,
             "largest - smallest",
             spread,
             Bound::NeverAbove(1.0),
@@ -221,48 +235,26 @@ fn of_native(dispatch: Dispatch) -> Vec<Goal> {
 
 fn of_node(version: u8, dispatch: Dispatch) -> Vec<Goal> {
     let herd = Variant::HerderNode(version, dispatch);
-    let primary = Some(Variant::Node(version, Policy::RoundRobin));
-    let none = Some(Variant::Node(version, Policy::None));
-    let of = |base, what, figure, bound| goal(Part::Saturated, herd, base, what, figure, bound);
+    let primary = Variant::Node(version, Policy::RoundRobin);
+    let none = Variant::Node(version, Policy::None);
+    let of = |what, figure, bound| Goal::new(Part::Saturated, herd, what, figure, bound);
     let mut goals = if dispatch == Dispatch::Kernel {
+        let share = "master's share of a processor";
         vec![
-            of(primary, "rate", rate, Bound::AtLeast(2.0)),
-            of(none, "rate", rate, Bound::AtLeast(0.95)),
-            of(
-                None,
-                "master's share of a processor",
-                Sample::master_share,
-                Bound::AtMost(0.01),
-            ),
+            of("rate", rate, Bound::AtLeast(2.0)).by(primary),
+            of("rate", rate, Bound::AtLeast(0.95)).by(none),
+            of(share, Sample::master_share, Bound::AtMost(0.01)),
         ]
     } else {
         vec![
-            of(primary, "rate", rate, Bound::AtLeast(1.6)),
-            of(primary, "master's time", master, Bound::AtMost(0.35)),
+            of("rate", rate, Bound::AtLeast(1.6)).by(primary),
+            of("master's time", master, Bound::AtMost(0.35)).by(primary),
         ]
     };
     if version == 20 {
-        goals.push(of(Some(Variant::Pm2), "rate", rate, Bound::AtLeast(2.0)));
+        goals.push(of("rate", rate, Bound::AtLeast(2.0)).by(Variant::Pm2));
     }
     goals
-}
-
-fn goal(
-    part: Part,
-    variant: Variant,
-    base: Option<Variant>,
-    what: &'static str,
-    figure: fn(&Sample) -> f64,
-    bound: Bound,
-) -> Goal {
-    Goal {
-        part,
-        variant,
-        base,
-        what,
-        figure,
-        bound,
-    }
 }
 
 #[cfg(test)]

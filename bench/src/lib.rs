@@ -24,7 +24,7 @@
 //! - [`contest`]: all of them, interleaved, and [`statistics`] of them;
 //! - [`goals`]: what herder is to reach;
 //! - [`report`]: tables, the page of the guide with its picture, and the JSON file;
-//! - [`ending`]: Ctrl-C.
+//! - [`ending`]: what was started ends, after Ctrl-C too.
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 
 use crate::answer::{self, SLOW_PATH};
 use crate::messages;
-use crate::variant::{Dispatch, League, Variant};
+use crate::variant::{Dispatch, League, Listeners, Variant};
 use herder_e2e::client::Load;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -124,21 +124,24 @@ impl Part {
 
     /// Whether the short form has the variant, too: who stands in a goal, and who shows what it is about.
     pub fn is_essential(self, variant: Variant) -> bool {
-        let least = Variant::HerderNative(Dispatch::LeastLoaded);
+        let is_native = variant.league() == League::Native;
+        let herd = variant.dispatch().filter(|_| is_native);
+        let in_goals = matches!(
+            variant,
+            Variant::BareShared | Variant::Nginx(Listeners::One)
+        ) || matches!(herd, Some(Dispatch::Kernel | Dispatch::Pass));
+        let is_own_listener = herd == Some(Dispatch::Reuseport);
+        let is_least = herd == Some(Dispatch::LeastLoaded);
         match (self, variant.league()) {
-            (_, League::Messages) => false,
+            (_, League::Messages) | (Part::MessagesCalm | Part::MessagesSaturated, _) => false,
             (Part::Saturated, League::Scripts) => variant != Variant::GunicornThreads,
-            (Part::Saturated, League::Native) => variant != least,
+            (Part::Saturated, League::Native) => !is_least,
             (Part::Saturated, League::Node) => {
                 !matches!(variant, Variant::HerderNode(_, Dispatch::Shared))
             }
-            (Part::Half | Part::KeepAlive, League::Node | League::Scripts) => false,
-            (Part::Half | Part::KeepAlive | Part::Light, _) => {
-                variant != least && variant != Variant::BarePass
-            }
-            (Part::Stopped, _) => variant != least,
-            (Part::Even | Part::Skewed, _) => true,
-            (Part::MessagesCalm | Part::MessagesSaturated, _) => false,
+            (Part::Half | Part::KeepAlive | Part::Light, _) => in_goals,
+            (Part::Even | Part::Stopped, _) => in_goals || is_own_listener,
+            (Part::Skewed, _) => in_goals || is_own_listener || is_least,
         }
     }
 

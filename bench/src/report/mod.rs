@@ -92,12 +92,16 @@ pub fn memory(processes: &[Resident]) -> String {
 
 /// The headings and a row for each variant.
 pub(crate) fn rows(contest: &Contest) -> Vec<Vec<String>> {
-    let (headings, row): (&[&str], fn(&Contest, Variant) -> Vec<String>) =
-        match (contest.league, contest.part) {
-            (League::Messages, _) => (&MESSAGE_HEADINGS, message_row),
-            (_, Part::Even) => (&EVEN_HEADINGS, even_row),
-            _ => (&HEADINGS, row),
-        };
+    let headings: &[&str] = match (contest.league, contest.part) {
+        (League::Messages, _) => &MESSAGE_HEADINGS,
+        (_, Part::Even) => &EVEN_HEADINGS,
+        _ => &HEADINGS,
+    };
+    let row = match (contest.league, contest.part) {
+        (League::Messages, _) => message_row,
+        (_, Part::Even) => even_row,
+        _ => row,
+    };
     let mut rows = vec![headings.iter().map(|&heading| heading.into()).collect()];
     rows.extend(contest.variants().map(|variant| row(contest, variant)));
     rows
