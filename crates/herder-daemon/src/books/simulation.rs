@@ -46,6 +46,8 @@ struct World {
     now: Now,
     dice: Random,
     herds: BTreeMap<AppId, Herd>,
+    /// The orders, as they stand in their files, by name.
+    orders: BTreeMap<String, HerdOrder>,
     /// What each course was told of apps: done and failed.
     courses: BTreeMap<CourseId, (u32, u32, bool)>,
     closed: BTreeSet<CourseId>,
@@ -65,6 +67,7 @@ impl World {
             now: Now::default(),
             dice: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             herds: BTreeMap::new(),
+            orders: BTreeMap::new(),
             courses: BTreeMap::new(),
             closed: BTreeSet::new(),
             mail: Vec::new(),
@@ -102,6 +105,7 @@ impl World {
     fn perform(&mut self, action: Do) {
         match action {
             Do::Launch { id, life, order } => {
+                self.write(&order);
                 assert!(!self.herds.contains_key(&id), "two herds of {id}");
                 for needed in &order.app.depends_on {
                     let other = self.books.by_name(needed);
@@ -139,8 +143,9 @@ impl World {
                     },
                 );
             }
-            Do::Adopt { id, life, .. } => match self.herds.get_mut(&id) {
+            Do::Adopt { id, life, order } => match self.herds.get_mut(&id) {
                 Some(herd) => {
+                    self.orders.insert(order.app.name.clone(), *order);
                     herd.life = life;
                     herd.connected = false;
                     herd.asked.clear();
@@ -175,7 +180,8 @@ impl World {
             // It may be that the daemon dies first.
             Do::Jot if self.dice.one_in(2) => {}
             Do::Jot => self.written = self.books.list(),
-            Do::WriteOrder { .. } | Do::Flush { .. } | Do::Note { .. } | Do::Leave => {}
+            Do::WriteOrder { order } => self.write(&order),
+            Do::Flush { .. } | Do::Note { .. } | Do::Leave => {}
             Do::Forget { name } => {
                 let id = self
                     .written
@@ -186,6 +192,11 @@ impl World {
                 assert!(!lives, "{name} is forgotten, and lives");
             }
         }
+    }
+
+    fn write(&mut self, order: &HerdOrder) {
+        let name = order.app.name.clone();
+        self.orders.insert(name, order.clone());
     }
 
     fn told(&mut self, course: CourseId, progress: &Progress) {
@@ -252,7 +263,8 @@ impl World {
             2 if self.dice.one_in(2) => Todo::Stop(Pace::AtOnce),
             2 => Todo::Stop(Pace::InOrder),
             3 => Todo::Restart(None),
-            4 | 5 => Todo::Reload(None),
+            4 => Todo::Reload(None),
+            5 => return self.reload_as_another(&chosen),
             6 => Todo::Delete,
             7 => Todo::Scale(3, None),
             8 => Todo::Request(HerdRequest::Reset),
@@ -425,6 +437,11 @@ impl World {
             }
             if entry.phase == Phase::Waits {
                 assert!(entry.task.is_some(), "{entry:?}");
+            }
+            // Whoever starts its next master starts what held.
+            if entry.phase == Phase::Online && entry.requests.is_empty() && entry.task.is_none() {
+                let order = &self.orders[entry.name()];
+                assert_eq!(order.app, entry.definition.app, "{entry:?}");
             }
         }
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use herder_api::App;
 use herder_api::status::{HerdStatus, SlotStatus, WorkerStatus};
 
-use crate::books::word::Definition;
+use super::World;
+use crate::books::word::{AppId, Definition, Todo};
 use crate::books::{Books, Places};
 
 pub(super) struct Random(pub(super) u64);
@@ -67,4 +68,18 @@ pub(super) fn empty() -> Books {
         logs: "/logs".into(),
     };
     Books::new(places, 2, "boot".to_owned())
+}
+
+impl World {
+    /// It may be refused, or nobody may ever hear what became of it.
+    pub(super) fn reload_as_another(&mut self, chosen: &[AppId]) {
+        let known = chosen.iter().filter_map(|id| self.books.entry(*id));
+        let stage = known.map(|entry| {
+            let mut next = entry.definition.clone();
+            next.app.args.push(self.verdicts.to_string());
+            (entry.id, Todo::Reload(Some(Box::new(next))))
+        });
+        let stage = stage.collect();
+        self.books.begin(vec![stage], self.now);
+    }
 }
