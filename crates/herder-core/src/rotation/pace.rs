@@ -31,8 +31,17 @@ const LAST_DOUBLING: u32 = 5;
 /// Who has turns again after a rescue and does not fall behind for this long is well.
 const TRIAL: Duration = Duration::from_secs(1);
 
+/// Whether a look has changed who has turns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Same,
+    Changed,
+}
+
 /// What all are compared with.
 struct Field {
+    /// How many have turns.
+    keeping: usize,
     /// Somebody who has turns has nothing to do.
     is_anyone_idle: bool,
     /// The smallest load of those who have turns.
@@ -50,10 +59,12 @@ impl Rotation {
         }
         self.begin_trials();
         let ids: Vec<WorkerId> = self.workers.iter().map(|worker| worker.id).collect();
+        let mut field = self.field();
         for id in ids {
-            // Anew for each: who was left out a moment ago does not count.
-            let field = self.field();
-            self.judge(id, &field);
+            if self.judge(id, &field) == Verdict::Changed {
+                // Who was left out a moment ago does not count.
+                field = self.field();
+            }
             self.drain(id);
         }
         let sight = self.sight();
@@ -102,6 +113,7 @@ impl Rotation {
             socket.is_some_and(|socket| socket.seen_empty >= idle)
         };
         Field {
+            keeping: keeping.clone().count(),
             is_anyone_idle: keeping.clone().any(is_idle),
             least: keeping.map(|worker| self.load(worker)).min().unwrap_or(0),
         }
@@ -112,16 +124,13 @@ impl Rotation {
         u64::from(waiting) + u64::from(worker.load.open) + u64::from(worker.load.busy)
     }
 
-    fn judge(&mut self, id: WorkerId, field: &Field) {
-        let Some(worker) = self.worker(id) else {
-            return;
+    fn judge(&mut self, id: WorkerId, field: &Field) -> Verdict {
+        let Some(worker) = self.worker(id).filter(|it| it.is_admitted()) else {
+            return Verdict::Same;
         };
         let Some(socket) = self.socket(worker.socket) else {
-            return;
+            return Verdict::Same;
         };
-        if !worker.is_admitted() {
-            return;
-        }
         let waiting = socket.waiting;
         let next = match worker.pace {
             Pace::OnTrial { until } if self.falls_behind(worker, socket, field) => {
@@ -139,9 +148,11 @@ impl Rotation {
             Pace::Behind | Pace::Silent { .. } => self.help(worker, socket, field),
             Pace::Rescuing | Pace::Hung => None,
         };
-        if let Some(next) = next {
-            self.change_pace(id, next, waiting);
-        }
+        let Some(next) = next else {
+            return Verdict::Same;
+        };
+        self.change_pace(id, next, waiting);
+        Verdict::Changed
     }
 
     fn change_pace(&mut self, id: WorkerId, next: Pace, waiting: u32) {
@@ -195,7 +206,7 @@ impl Rotation {
 
     /// Whether others are to have its turns. Never the last one: somebody else has less to do.
     fn falls_behind(&self, worker: &Worker, socket: &Socket, field: &Field) -> bool {
-        let is_alone = self.workers.iter().filter(|it| it.keeps_up()).count() < 2;
+        let is_alone = field.keeping < 2;
         let is_fresh = self.now < worker.may_fall_behind_at && !mutation::is(Mutation::Flapping);
         if is_alone || is_fresh {
             return false;

@@ -150,11 +150,9 @@ impl Rotation {
         if !self.workers.iter().any(Worker::is_admitted) {
             return;
         }
-        let sockets: Vec<Socket> = self.sockets.clone();
-        for socket in sockets {
-            if self.has_turns(socket.id) {
-                continue;
-            }
+        let idle = self.sockets.iter().filter(|it| !self.has_turns(it.id));
+        let idle: Vec<Socket> = idle.cloned().collect();
+        for socket in idle {
             let mut workers = self.workers.iter().filter(|it| it.socket == socket.id);
             let is_orphan = workers.clone().next().is_none();
             let is_deaf = workers.all(|worker| worker.standing == Standing::Deaf);

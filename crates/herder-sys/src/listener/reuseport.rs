@@ -61,14 +61,37 @@ pub fn shut_down(listener: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::net::shutdown(listener, Shutdown::Read)?)
 }
 
+/// How well a socket is [barred](bar).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bar {
+    /// No new connection begins there.
+    Closed,
+    /// One may begin whenever nobody waits there: the right for more is missing.
+    Narrow,
+}
+
 /// Lets no new connection begin at a listening socket: whoever asks is not heard, asks again (as for a
 /// packet that was lost, after a second), and is then heard by whoever listens by then. Who is shaking
-/// hands already, or waits, is not touched. No right is needed.
+/// hands already, or waits, is not touched.
+///
+/// Newer kernels want `CAP_NET_ADMIN` for that. Without it the queue gets no room, which keeps out all
+/// but one.
 ///
 /// # Errors
 ///
 /// In practice none.
-pub fn bar(listener: BorrowedFd<'_>) -> io::Result<()> {
+pub fn bar(listener: BorrowedFd<'_>) -> io::Result<Bar> {
+    match drop_first_packets(listener) {
+        Ok(()) => Ok(Bar::Closed),
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+            super::listen_again(listener, 0)?;
+            Ok(Bar::Narrow)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn drop_first_packets(listener: BorrowedFd<'_>) -> io::Result<()> {
     let step = |code, jump_if_not, operand| libc::sock_filter {
         code,
         jt: 0,
@@ -105,12 +128,13 @@ pub fn bar(listener: BorrowedFd<'_>) -> io::Result<()> {
     answer(result)
 }
 
-/// The end of [`bar`]; nothing happens without it.
+/// The end of [`bar`]: so many may wait again. Nothing happens to one that was not barred.
 ///
 /// # Errors
 ///
 /// In practice none.
-pub fn unbar(listener: BorrowedFd<'_>) -> io::Result<()> {
+pub fn unbar(listener: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
+    super::listen_again(listener, backlog)?;
     let unused: libc::c_int = 0;
     // SAFETY: the pointer and the length describe `unused`, which outlives the call.
     let result = unsafe {

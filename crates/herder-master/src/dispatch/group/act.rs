@@ -1,7 +1,7 @@
 //! Doing what the rotation asks for.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use herder_core::rotation::{Action, Event, Sample, SocketId};
 use herder_core::{Slot, Tick};
@@ -31,8 +31,8 @@ impl Group {
                 Action::Leave { slot } => self.leave(slot),
                 Action::Retire { socket } => self.retire(socket),
                 Action::Flush { socket } => self.flush(socket),
-                Action::Bar { socket } => self.set_bar(socket, listener::bar),
-                Action::Unbar { socket } => self.set_bar(socket, listener::unbar),
+                Action::Bar { socket } => self.bar(socket),
+                Action::Unbar { socket } => self.unbar(socket),
                 Action::Arm => self.arm(),
                 Action::Sample => {
                     let sample = self.sample();
@@ -111,12 +111,22 @@ impl Group {
         self.revive(id);
     }
 
-    fn set_bar(&mut self, id: SocketId, set: fn(BorrowedFd<'_>) -> io::Result<()>) {
+    fn bar(&mut self, id: SocketId) {
         let Some(berth) = self.berths.get(&id) else {
             return;
         };
-        if let Err(error) = set(berth.as_fd()) {
+        // Closed or narrow: it goes when nobody waits there.
+        if let Err(error) = listener::bar(berth.as_fd()) {
             self.fail("cannot keep new connections from a socket", &error);
+        }
+    }
+
+    fn unbar(&mut self, id: SocketId) {
+        let Some(berth) = self.berths.get(&id) else {
+            return;
+        };
+        if let Err(error) = listener::unbar(berth.as_fd(), self.spec.backlog) {
+            self.fail("cannot let new connections to a socket", &error);
         }
     }
 

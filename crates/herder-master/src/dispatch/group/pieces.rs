@@ -64,7 +64,7 @@ impl Group {
                 steering.attach(socket.as_fd())?;
             }
             // Whether it is to be barred is found out anew.
-            listener::unbar(socket.as_fd())?;
+            listener::unbar(socket.as_fd(), spec.backlog)?;
             let berth = Berth::new(socket, &group.epoll)?;
             group.berths.insert(id, berth);
         }
