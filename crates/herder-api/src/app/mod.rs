@@ -384,8 +384,12 @@ pub enum Dispatch {
     /// What suits the program.
     #[default]
     Auto,
+    /// Each worker accepts from a listener of its own, which a program in the kernel picks in turn.
+    Kernel,
     /// The master accepts and passes connections on.
     Pass,
+    /// Each worker accepts from a listener of its own, which the kernel picks by lot.
+    Reuseport,
     /// The workers accept from a shared listener.
     Shared,
 }

@@ -269,8 +269,12 @@ pub(crate) struct NodeArgs {
 pub(crate) enum DispatchArg {
     /// What suits the program.
     Auto,
+    /// Each worker accepts from a listener of its own, which a program in the kernel picks in turn.
+    Kernel,
     /// The master accepts and passes connections on.
     Pass,
+    /// Each worker accepts from a listener of its own, which the kernel picks by lot.
+    Reuseport,
     /// The workers accept from a shared listener.
     Shared,
 }
@@ -325,7 +329,9 @@ impl DispatchArg {
     pub(crate) fn wanted(self) -> Dispatch {
         match self {
             DispatchArg::Auto => Dispatch::Auto,
+            DispatchArg::Kernel => Dispatch::Kernel,
             DispatchArg::Pass => Dispatch::Pass,
+            DispatchArg::Reuseport => Dispatch::Reuseport,
             DispatchArg::Shared => Dispatch::Shared,
         }
     }

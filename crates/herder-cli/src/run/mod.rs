@@ -7,6 +7,7 @@ mod entry;
 pub(crate) mod herd;
 mod library;
 mod node;
+mod own;
 mod policies;
 mod program;
 pub(crate) mod services;
@@ -31,6 +32,7 @@ pub(crate) use definition::{Apps, Origin};
 pub(crate) use description::Description;
 use library::LibraryError;
 use node::NodeError;
+use own::OwnError;
 use program::ProgramError;
 use services::ServicesError;
 use words::Setting;
@@ -61,6 +63,8 @@ pub(crate) enum RunError {
     SaidByFile { given: String, path: PathBuf },
     #[error("{}{}", .0.place.as_deref().map_or_else(String::new, |it| format!("{it}: ")), .0.message)]
     Problem(Problem),
+    #[error(transparent)]
+    Own(#[from] OwnError),
     #[error(transparent)]
     Program(#[from] ProgramError),
     #[error(transparent)]
@@ -136,6 +140,9 @@ fn script_config(
     let app = &description.app;
     let policy = policy(description)?;
     node::check(description, policy)?;
+    if let Some(wanted) = own::wanted(app.dispatch) {
+        own::check(description, wanted)?;
+    }
     let script = &entry::resolve(script, description.directory())?;
     let program = node::program(description, script, identity)?;
     let (mode, reason) = node::dispatch(description, &program)?;
@@ -173,11 +180,20 @@ fn foreign_config(
     if app.dispatch == Dispatch::Pass {
         return Err(RunError::NoChannel(description.setting("dispatch")));
     }
-    check_shared(description)?;
+    let own = own::wanted(app.dispatch);
+    match own {
+        Some(wanted) => own::check(description, wanted)?,
+        None => check_shared(description)?,
+    }
     let found = program::find(&description.tail, description)?;
     let hint = hint(description);
     let name = name(description, || program::default_name(&found))?;
-    let spec = policies::spec(description, name, ("ready_after", app.ready_after, ALIVE))?;
+    let mut spec = policies::spec(description, name, ("ready_after", app.ready_after, ALIVE))?;
+    let mut reason = "a foreign program accepts for itself";
+    if let Some((mode, _)) = own {
+        spec.dispatch.mode = mode;
+        reason = "as asked";
+    }
     let command = Command {
         path: found.path,
         sought: Some(found.sought),
@@ -185,7 +201,6 @@ fn foreign_config(
         directory: app.cwd.clone(),
         identity,
     };
-    let reason = "a foreign program accepts for itself";
     let mut config = assemble(description, spec, Program::Command(command), reason)?;
     config.hints.extend(hint);
     Ok(config)

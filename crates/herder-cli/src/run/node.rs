@@ -177,7 +177,10 @@ pub(super) fn dispatch(
         Dispatch::Auto if engine == Engine::Node && policy.is_some_and(|it| it == "none") => {
             Ok((shared, "NODE_CLUSTER_SCHED_POLICY=none"))
         }
-        Dispatch::Auto => Ok((pass, "a program of Node's cluster")),
+        // Listeners of their own are refused before.
+        Dispatch::Auto | Dispatch::Kernel | Dispatch::Reuseport => {
+            Ok((pass, "a program of Node's cluster"))
+        }
     }
 }
 

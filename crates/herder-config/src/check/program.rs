@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use herder_api::app::{Dispatch, Ready};
+use herder_core::spec::ListenAddress;
 
 use super::{Found, Wrong};
 
@@ -44,7 +45,7 @@ pub(super) fn check(found: &mut Found<'_>) {
         found.say("policy", error);
     }
     for address in &app.listen {
-        if let Err(error) = address.parse::<herder_core::spec::ListenAddress>() {
+        if let Err(error) = address.parse::<ListenAddress>() {
             found.say("listen", error.to_string());
         }
     }
@@ -103,6 +104,12 @@ fn of_script(found: &mut Found<'_>) {
         Wrong(app.watchdog.is_some()),
         "watchdog",
         "a Node program sends no heartbeat; use health, or max_silence",
+    );
+    let is_own = matches!(app.dispatch, Dispatch::Kernel | Dispatch::Reuseport);
+    found.say_if(
+        Wrong(is_own),
+        "dispatch",
+        "a Node program opens its listeners itself, and cannot have one for each worker yet; use \"pass\" or \"shared\"",
     );
     let wrong = Wrong(app.policy.as_deref() == Some("least-connections"));
     let message = "nobody counts the connections that a Node program holds open; use round-robin, two-choices or ip-hash";
@@ -213,7 +220,12 @@ fn of_command(found: &mut Found<'_>) {
     let wrong = Wrong(app.dispatch == Dispatch::Pass);
     let message = "a command has no channel on which connections could be passed; use \"shared\", or leave it out";
     found.say_if(wrong, "dispatch", message);
-    uncounted(found);
+    let is_own = matches!(app.dispatch, Dispatch::Kernel | Dispatch::Reuseport);
+    if is_own {
+        of_own_listeners(found);
+    } else {
+        uncounted(found);
+    }
     let nothing_opened = app.listen.is_empty();
     for (setting, given) in [
         ("backlog", app.backlog.is_some()),
@@ -231,6 +243,31 @@ fn of_command(found: &mut Found<'_>) {
         "ready_after",
         "with ready = \"notify\" the worker says so itself; leave it out",
     );
+}
+
+/// Each worker has a listener of its own.
+fn of_own_listeners(found: &mut Found<'_>) {
+    let app = found.app;
+    found.say_if(
+        Wrong(app.listen.is_empty()),
+        "dispatch",
+        "each worker gets a listener of its own for what listen names; add it, or use \"shared\"",
+    );
+    let is_unix = |text: &String| matches!(text.parse(), Ok(ListenAddress::Unix(_)));
+    found.say_if(
+        Wrong(app.listen.iter().any(is_unix)),
+        "dispatch",
+        "a Unix socket has one listener, and not one for each worker; use \"shared\"",
+    );
+    let is_right = match (app.dispatch, app.policy.as_deref()) {
+        (_, None) => true,
+        (Dispatch::Kernel, Some(policy)) => matches!(policy, "round-robin" | "rr"),
+        (_, Some(_)) => false,
+    };
+    let message = "the kernel chooses the worker; leave it out";
+    found.say_if(Wrong(!is_right), "policy", message);
+    let message = "in this mode nobody counts a program's requests; use max_lifetime or max_memory";
+    found.say_if(Wrong(app.max_requests.is_some()), "max_requests", message);
 }
 
 /// What is not there where the kernel chooses the worker.

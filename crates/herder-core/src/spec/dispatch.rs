@@ -8,12 +8,27 @@ use serde::{Deserialize, Serialize};
 /// Who accepts a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum DispatchMode {
+    /// Each worker accepts from a listener of its own, which a program in the kernel has picked.
+    Kernel,
     /// A gateway accepts and keeps the connection, and passes each message of it to a worker.
     Message,
     /// The master accepts and passes the connection to a worker.
     Pass,
+    /// Each worker accepts from a listener of its own, which the kernel picks by lot.
+    Reuseport,
     /// The workers accept from one listener that they share.
     Shared,
+}
+
+impl DispatchMode {
+    /// Whether each slot has a listener of its own.
+    #[must_use]
+    pub fn has_own_listeners(self) -> bool {
+        match self {
+            DispatchMode::Kernel | DispatchMode::Reuseport => true,
+            DispatchMode::Message | DispatchMode::Pass | DispatchMode::Shared => false,
+        }
+    }
 }
 
 /// Which worker gets the next connection in `pass` mode.
@@ -95,8 +110,10 @@ impl PickerKind {
 impl fmt::Display for DispatchMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            DispatchMode::Kernel => "kernel",
             DispatchMode::Message => "message",
             DispatchMode::Pass => "pass",
+            DispatchMode::Reuseport => "reuseport",
             DispatchMode::Shared => "shared",
         })
     }

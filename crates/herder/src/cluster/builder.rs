@@ -108,7 +108,7 @@ impl Cluster {
         self
     }
 
-    /// Which worker gets the next connection; not with [`Dispatch::Shared`].
+    /// Which worker gets the next connection, with [`Dispatch::Pass`].
     pub fn policy(mut self, policy: Policy) -> Cluster {
         self.settings.policy = policy;
         self

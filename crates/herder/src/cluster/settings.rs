@@ -26,9 +26,16 @@ pub enum Dispatch {
     /// What suits the workers best: [`Pass`](Dispatch::Pass).
     #[default]
     Auto,
+    /// Each worker accepts from a listener of its own, and a program in the kernel gives every
+    /// connection to the next of those that keep up: exactly even, and without any work in between.
+    /// It needs the right to load such a program (`CAP_BPF`, or root), and has TCP listeners only.
+    Kernel,
     /// The master accepts and passes each connection to a worker: exactly even, and what a dead or
     /// stopped worker had not received is given to another.
     Pass,
+    /// Each worker accepts from a listener of its own, and the kernel draws one by lot: nearly even,
+    /// without any right. TCP listeners only.
+    Reuseport,
     /// The workers accept from the same listeners, whoever is first. Workers that block are woken
     /// one per connection; of those on a runtime, all that wait are, and one gets it.
     Shared,
@@ -221,7 +228,9 @@ impl Settings {
                 DispatchMode::Pass,
                 "the workers take connections by channel",
             ),
+            Dispatch::Kernel => (DispatchMode::Kernel, "as asked"),
             Dispatch::Pass => (DispatchMode::Pass, "as asked"),
+            Dispatch::Reuseport => (DispatchMode::Reuseport, "as asked"),
             Dispatch::Shared => (DispatchMode::Shared, "as asked"),
         }
     }
@@ -251,16 +260,32 @@ impl Settings {
     fn check_dispatch(&self) -> Result<(), ClusterError> {
         match (self.dispatch, self.policy) {
             (
-                Dispatch::Shared,
+                dispatch @ (Dispatch::Kernel | Dispatch::Reuseport | Dispatch::Shared),
                 policy @ (Policy::IpHash | Policy::LeastConnections | Policy::TwoChoices),
             ) => Err(wrong(
                 "policy",
                 format!(
-                    "with Dispatch::Shared the workers accept by themselves and nobody picks one; \
+                    "with Dispatch::{dispatch:?} the workers accept by themselves and nobody picks one; \
                      {policy:?} needs Dispatch::Pass"
                 ),
             )),
+            (Dispatch::Kernel | Dispatch::Reuseport, Policy::RoundRobin) => self.check_own_listeners(),
             (Dispatch::Auto | Dispatch::Pass, _) | (Dispatch::Shared, Policy::RoundRobin) => Ok(()),
+        }
+    }
+
+    /// A Unix socket has one listener.
+    fn check_own_listeners(&self) -> Result<(), ClusterError> {
+        let addresses = self.addresses()?;
+        match addresses.iter().find(|it| matches!(it, ListenAddress::Unix(_))) {
+            None => Ok(()),
+            Some(address) => Err(wrong(
+                "dispatch",
+                format!(
+                    "{address} is a Unix socket, which has one listener and not one for each worker; use \
+                     Dispatch::Pass or Dispatch::Shared"
+                ),
+            )),
         }
     }
 

@@ -95,8 +95,12 @@ pub(super) struct Workers {
 enum Dispatch {
     /// What suits the program.
     Auto,
+    /// Each worker accepts from a listener of its own, which a program in the kernel picks in turn.
+    Kernel,
     /// The master accepts and passes connections on.
     Pass,
+    /// Each worker accepts from a listener of its own, which the kernel picks by lot.
+    Reuseport,
     /// The workers accept from a shared listener.
     Shared,
 }
