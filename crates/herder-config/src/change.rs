@@ -76,9 +76,9 @@ pub fn needs(setting: &str) -> StepKind {
             StepKind::Update
         }
         "workers" => StepKind::Scale,
-        "name" | "listen" | "backlog" | "unix_mode" | "dispatch" | "policy" | "send_handle"
-        | "master_watchdog" | "libraries" | "state" | "store" | "jobs" | "jobs_file" | "bus"
-        | "stdin" | "logs" => StepKind::Restart,
+        "name" | "listen" | "backlog" | "unix_mode" | "dispatch" | "hang" | "policy"
+        | "send_handle" | "master_watchdog" | "libraries" | "state" | "store" | "jobs"
+        | "jobs_file" | "bus" | "stdin" | "logs" => StepKind::Restart,
         _ => StepKind::Reload,
     }
 }

@@ -104,9 +104,12 @@ pub struct App {
     /// Who accepts connections.
     #[serde(skip_serializing_if = "is_default")]
     pub dispatch: Dispatch,
-    /// Which worker gets a connection in pass mode: round-robin, least-connections, two-choices, ip-hash.
+    /// Which worker gets a connection: round-robin, or in pass mode least-connections, two-choices, ip-hash, or in kernel mode least-loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// In kernel and reuseport mode a `command` that has accepted nobody for so long, while others keep up, is replaced; 0 = never. Default: 10s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hang: Option<Period>,
     /// Listen at `listen`, and send the listeners to each worker of a script with this message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send_handle: Option<String>,
@@ -297,6 +300,7 @@ impl Default for App {
             soak: None,
             reload_latch: None,
             max_generations: None,
+            hang: None,
             master_watchdog: None,
             libraries: BTreeMap::new(),
             state: BTreeMap::new(),

@@ -56,10 +56,15 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "MODE")]
     pub(crate) dispatch: Option<DispatchArg>,
 
-    /// Which worker gets a connection (in pass mode): round-robin, least-connections, two-choices or
-    /// ip-hash.
+    /// Which worker gets a connection: round-robin, or least-connections, two-choices or ip-hash (in pass
+    /// mode), or least-loaded (in kernel mode).
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<PickerKind>,
+
+    /// In kernel and reuseport mode: a program that has accepted nobody for so long, while others keep
+    /// up, is replaced; or never. [default: 10s]
+    #[arg(long, value_name = "DURATION|never")]
+    pub(crate) hang: Option<OrNever>,
 
     /// How a worker is known to be ready. [default: alive]
     #[arg(long, value_name = "HOW")]

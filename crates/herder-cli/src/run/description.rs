@@ -129,10 +129,8 @@ impl Description {
             soak: reload.soak.map(|time| Period(time.0)),
             reload_latch: reload.reload_latch.map(|time| Period(time.0)),
             max_generations: reload.max_generations.map(Into::into),
-            master_watchdog: reload.master_watchdog.map(|time| match time {
-                OrNever::Never => Period::secs(0),
-                OrNever::After(time) => time.into(),
-            }),
+            hang: args.hang.map(or_zero),
+            master_watchdog: reload.master_watchdog.map(or_zero),
             state,
             store: args.services.store.clone(),
             jobs,
@@ -249,6 +247,14 @@ impl Description {
             setting: self.setting(field),
             problem: error.to_string(),
         })
+    }
+}
+
+/// Never is written as no time.
+fn or_zero(time: OrNever) -> Period {
+    match time {
+        OrNever::Never => Period::secs(0),
+        OrNever::After(time) => time.into(),
     }
 }
 

@@ -140,6 +140,12 @@ fn script_config(
     let app = &description.app;
     let policy = policy(description)?;
     node::check(description, policy)?;
+    if policy == Some(PickerKind::LeastLoaded) {
+        return Err(OwnError::NoLoads(description.setting("policy")).into());
+    }
+    if app.hang.is_some() {
+        return Err(OwnError::NoHang(description.setting("hang")).into());
+    }
     if let Some(wanted) = own::wanted(app.dispatch) {
         own::check(description, wanted)?;
     }
@@ -192,7 +198,11 @@ fn foreign_config(
     let mut reason = "a foreign program accepts for itself";
     if let Some((mode, _)) = own {
         spec.dispatch.mode = mode;
+        spec.dispatch.picker = policy(description)?.unwrap_or(PickerKind::RoundRobin);
+        spec.dispatch.hang = own::hang(app);
         reason = "as asked";
+    } else if app.hang.is_some() {
+        return Err(OwnError::NoHang(description.setting("hang")).into());
     }
     let command = Command {
         path: found.path,

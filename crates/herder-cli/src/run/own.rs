@@ -1,5 +1,8 @@
 //! `kernel` and `reuseport` dispatch: each worker accepts from a listener of its own.
 
+use std::time::Duration;
+
+use herder_api::App;
 use herder_api::app::Dispatch;
 use herder_core::spec::{DispatchMode, ListenAddress, PickerKind};
 
@@ -29,7 +32,7 @@ pub(crate) enum OwnError {
         address: String,
     },
     #[error(
-        "{}: in {} mode {}; {}", .setting.with(.policy), .mode, why(.mode), .setting.leave_out()
+        "{}: in {} mode {}, or {}", .setting.with(.policy), .mode, why(.mode), .setting.leave_out()
     )]
     Policy {
         setting: Setting,
@@ -41,14 +44,33 @@ pub(crate) enum OwnError {
         .0.other("max_lifetime"), .0.other("max_memory")
     )]
     NoCount(Setting, &'static str),
+    #[error(
+        "{}: only a program's own listener can be looked at, with {} or {}; {}", .0,
+        .0.other("dispatch").with("kernel"), .0.other("dispatch").with("reuseport"), .0.leave_out()
+    )]
+    NoHang(Setting),
+    #[error(
+        "{}: only the kernel looks for the worker that has least to do, with {}; {}",
+        .0.with("least-loaded"), .0.other("dispatch").with("kernel"), .0.leave_out()
+    )]
+    NoLoads(Setting),
+}
+
+/// How long a program may accept nobody when nothing else is said.
+const HANG: Duration = Duration::from_secs(10);
+
+/// How long a program may accept nobody, while others keep up; `None` = for ever.
+pub(super) fn hang(app: &App) -> Option<Duration> {
+    let time = app.hang.map_or(HANG, |time| time.0);
+    Some(time).filter(|time| !time.is_zero())
 }
 
 fn why(mode: &str) -> &'static str {
     match mode {
         "kernel" => {
-            "the kernel gives each connection to the next worker, and leaves out those that do not keep up"
+            "the kernel gives each connection to the next worker; use round-robin or least-loaded"
         }
-        _ => "the kernel draws a worker by lot",
+        _ => "the kernel draws a worker by lot; choose another mode",
     }
 }
 
@@ -59,6 +81,12 @@ pub(super) fn wanted(dispatch: Dispatch) -> Option<(DispatchMode, &'static str)>
         Dispatch::Reuseport => Some((DispatchMode::Reuseport, "reuseport")),
         Dispatch::Auto | Dispatch::Pass | Dispatch::Shared => None,
     }
+}
+
+/// Whether this policy means anything in this mode.
+fn is_for(mode: DispatchMode, policy: PickerKind) -> bool {
+    matches!(policy, PickerKind::RoundRobin | PickerKind::LeastLoaded)
+        && mode == DispatchMode::Kernel
 }
 
 /// Finds what cannot be with it.
@@ -88,7 +116,7 @@ pub(super) fn check(
         }
     }
     if let Some(policy) = super::policy(description)?
-        && !(mode == DispatchMode::Kernel && policy == PickerKind::RoundRobin)
+        && !is_for(mode, policy)
     {
         return Err(OwnError::Policy {
             setting: description.setting("policy"),

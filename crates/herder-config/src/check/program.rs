@@ -111,6 +111,10 @@ fn of_script(found: &mut Found<'_>) {
         "dispatch",
         "a Node program opens its listeners itself, and cannot have one for each worker yet; use \"pass\" or \"shared\"",
     );
+    let wrong = Wrong(app.policy.as_deref() == Some("least-loaded"));
+    let message = "only the kernel looks for the worker that has least to do, and a Node program cannot have kernel dispatch yet";
+    found.say_if(wrong, "policy", message);
+    found.say_if(Wrong(app.hang.is_some()), "hang", NO_HANG);
     let wrong = Wrong(app.policy.as_deref() == Some("least-connections"));
     let message = "nobody counts the connections that a Node program holds open; use round-robin, two-choices or ip-hash";
     found.say_if(wrong, "policy", message);
@@ -225,6 +229,7 @@ fn of_command(found: &mut Found<'_>) {
         of_own_listeners(found);
     } else {
         uncounted(found);
+        found.say_if(Wrong(app.hang.is_some()), "hang", NO_HANG);
     }
     let nothing_opened = app.listen.is_empty();
     for (setting, given) in [
@@ -245,6 +250,8 @@ fn of_command(found: &mut Found<'_>) {
     );
 }
 
+const NO_HANG: &str = "only a command's own listener can be looked at, with dispatch = \"kernel\" or \"reuseport\"; leave it out";
+
 /// Each worker has a listener of its own.
 fn of_own_listeners(found: &mut Found<'_>) {
     let app = found.app;
@@ -261,10 +268,11 @@ fn of_own_listeners(found: &mut Found<'_>) {
     );
     let is_right = match (app.dispatch, app.policy.as_deref()) {
         (_, None) => true,
-        (Dispatch::Kernel, Some(policy)) => matches!(policy, "round-robin" | "rr"),
+        (Dispatch::Kernel, Some(policy)) => matches!(policy, "round-robin" | "rr" | "least-loaded"),
         (_, Some(_)) => false,
     };
-    let message = "the kernel chooses the worker; leave it out";
+    let message =
+        "the kernel chooses the worker: in turns, or by least-loaded in kernel mode; leave it out";
     found.say_if(Wrong(!is_right), "policy", message);
     let message = "in this mode nobody counts a program's requests; use max_lifetime or max_memory";
     found.say_if(Wrong(app.max_requests.is_some()), "max_requests", message);

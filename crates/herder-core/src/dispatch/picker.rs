@@ -36,7 +36,10 @@ impl Picker {
     pub(super) fn is_sticky(&self) -> bool {
         match self.kind {
             PickerKind::IpHash => true,
-            PickerKind::RoundRobin | PickerKind::LeastConnections | PickerKind::TwoChoices => false,
+            PickerKind::RoundRobin
+            | PickerKind::LeastConnections
+            | PickerKind::LeastLoaded
+            | PickerKind::TwoChoices => false,
         }
     }
 
@@ -51,7 +54,9 @@ impl Picker {
         let picked = match self.kind {
             PickerKind::RoundRobin | PickerKind::IpHash => turns.next(),
             // The first of equals: the rotation breaks ties.
-            PickerKind::LeastConnections => turns.min_by_key(|&index| workers[index].load()),
+            PickerKind::LeastConnections | PickerKind::LeastLoaded => {
+                turns.min_by_key(|&index| workers[index].load())
+            }
             PickerKind::TwoChoices => {
                 let drawn = draw_two(&mut self.lots, turns.clone().count());
                 let able = drawn.into_iter().flatten();

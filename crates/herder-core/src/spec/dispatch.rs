@@ -31,13 +31,16 @@ impl DispatchMode {
     }
 }
 
-/// Which worker gets the next connection in `pass` mode.
+/// Which worker gets the next connection in `pass` and `kernel` mode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum PickerKind {
     /// Strict rotation over the workers that have credit.
     RoundRobin,
-    /// The worker with the fewest open and un-received connections.
+    /// The worker with the fewest open and un-received connections. (`pass` only.)
     LeastConnections,
+    /// In turns among those that have least to do: who falls behind others is left out at once.
+    /// (`kernel` only.)
+    LeastLoaded,
     /// Of two workers, drawn by lot, the one with the fewer open and un-received connections. What
     /// is known of the others is always a little old: with two drawn at random they do not all rush
     /// to the one that was idle a moment ago.
@@ -88,6 +91,10 @@ pub struct DispatchSpec {
     pub poison_deaths: NonZeroU32,
     /// A connection in the master's own hand is closed when nobody could take it for this long.
     pub pending_timeout: Duration,
+    /// In `kernel` and `reuseport` mode: a worker is killed as hung that has accepted nobody for this
+    /// long, while connections wait at its listener and others keep up; `None` = never.
+    #[serde(default)]
+    pub hang: Option<Duration>,
 }
 
 impl PickerKind {
@@ -95,7 +102,7 @@ impl PickerKind {
     #[must_use]
     pub fn compares_loads(self) -> bool {
         match self {
-            PickerKind::LeastConnections | PickerKind::TwoChoices => true,
+            PickerKind::LeastConnections | PickerKind::LeastLoaded | PickerKind::TwoChoices => true,
             PickerKind::RoundRobin | PickerKind::IpHash => false,
         }
     }
@@ -124,6 +131,7 @@ impl fmt::Display for PickerKind {
         f.write_str(match self {
             PickerKind::RoundRobin => "round-robin",
             PickerKind::LeastConnections => "least-connections",
+            PickerKind::LeastLoaded => "least-loaded",
             PickerKind::TwoChoices => "two-choices",
             PickerKind::IpHash => "ip-hash",
         })
@@ -137,10 +145,12 @@ impl FromStr for PickerKind {
         match text {
             "round-robin" | "rr" => Ok(PickerKind::RoundRobin),
             "least-connections" => Ok(PickerKind::LeastConnections),
+            "least-loaded" => Ok(PickerKind::LeastLoaded),
             "two-choices" => Ok(PickerKind::TwoChoices),
             "ip-hash" => Ok(PickerKind::IpHash),
             _ => Err(format!(
-                "{text:?} is no policy: use round-robin, least-connections, two-choices or ip-hash"
+                "{text:?} is no policy: use round-robin, least-connections, least-loaded, two-choices or \
+                 ip-hash"
             )),
         }
     }
@@ -159,6 +169,7 @@ impl Default for DispatchSpec {
             sticky_wait: Duration::from_millis(100),
             poison_deaths: NonZeroU32::new(3).expect("3 is not zero"),
             pending_timeout: Duration::from_secs(10),
+            hang: None,
         }
     }
 }
@@ -172,6 +183,7 @@ mod tests {
         for kind in [
             PickerKind::RoundRobin,
             PickerKind::LeastConnections,
+            PickerKind::LeastLoaded,
             PickerKind::TwoChoices,
             PickerKind::IpHash,
         ] {

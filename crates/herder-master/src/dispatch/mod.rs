@@ -4,17 +4,20 @@
 //! ([`News`]). Nothing else is shared but counters.
 
 mod acceptor;
+mod berths;
 mod counters;
-pub(crate) mod group;
+mod group;
 mod inheritance;
 mod link;
 mod node;
+mod own;
 mod pass;
 #[cfg(test)]
 mod safe;
 mod shared;
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -30,7 +33,9 @@ use herder_sys::wake::Wake;
 use crate::estate::Vault;
 use crate::event::HerdEvent;
 
+pub(crate) use berths::Berths;
 pub(crate) use counters::Counters;
+pub(crate) use group::{GroupSpec, Pieces};
 pub(crate) use inheritance::{Board, Inheritance, Left, Line, Remains};
 pub(crate) use link::Link;
 pub(crate) use node::{
@@ -54,6 +59,9 @@ pub(crate) enum Command {
     Gone(WorkerId),
     /// No new connection for the worker, for now.
     Hold(WorkerId),
+    /// The worker was told to leave: who waits at a listener of its own goes to others. (`kernel` and
+    /// `reuseport` only.)
+    Leaves(WorkerId),
     /// How many connections the worker holds open.
     Load(WorkerId, u32),
     /// To or about a worker that is a Node program.
@@ -76,6 +84,8 @@ pub(crate) enum News {
     Ended(String),
     /// Something cannot be done.
     Failed(String),
+    /// Who waits at the worker's own listener waits in vain: it accepts nobody.
+    Hung(WorkerId),
     /// Nobody can connect any more, and who had is with a worker, or nobody had the time.
     ListenersClosed,
     /// Of Node programs.
@@ -141,8 +151,16 @@ impl Dispatch {
             counters: counters.clone(),
         };
         let body: Box<dyn FnOnce() -> io::Result<Ended> + Send> = match (spec.mode, trade) {
-            // Then there is a gateway, and no such thread.
-            (DispatchMode::Message, _) => return Err(io::ErrorKind::InvalidInput.into()),
+            (DispatchMode::Kernel | DispatchMode::Reuseport, Trade::Own(berths)) => {
+                let own = own::Own::new(desk, berths)?;
+                Box::new(move || own.run())
+            }
+            // A gateway has no such thread, and the rest is refused before it comes to this.
+            (DispatchMode::Message, _)
+            | (_, Trade::Own(_))
+            | (DispatchMode::Kernel | DispatchMode::Reuseport, _) => {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
             (DispatchMode::Pass | DispatchMode::Shared, Trade::Node(trade)) => {
                 let board = node::Switchboard::new(spec, inheritance, trade, vault, desk)?;
                 Box::new(move || board.run())
@@ -186,11 +204,25 @@ impl Dispatch {
         Dispatch::start(spec, remains, trade.clone(), vault, counters)
     }
 
-    /// Tells the thread something. Never blocks.
+    /// Tells the thread something. Never blocks. (What is about a worker's own listeners is done at once:
+    /// its successor may be started in the next moment.)
     pub(crate) fn tell(&self, command: Command) {
+        if let Trade::Own(berths) = &self.manner.trade
+            && berths.obey(&command)
+        {
+            return self.wake.wake();
+        }
         // A thread that has ended said so (`News::Failed`); nothing is left to tell it.
         if self.commands.send(command).is_ok() {
             self.wake.wake();
+        }
+    }
+
+    /// Where the workers listen that have listeners of their own.
+    pub(crate) fn berths(&self) -> Vec<SocketAddr> {
+        match &self.manner.trade {
+            Trade::Own(berths) => berths.locals(),
+            Trade::Node(_) | Trade::Sockets(_) => Vec::new(),
         }
     }
 
@@ -273,6 +305,8 @@ impl Witness {
 pub(crate) enum Trade {
     /// What Node's `cluster` speaks of.
     Node(NodeTrade),
+    /// The care for listeners of which each slot has its own.
+    Own(Berths),
     /// Connections, or the care for listeners that the workers share.
     Sockets(Watch),
 }

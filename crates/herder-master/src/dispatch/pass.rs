@@ -208,7 +208,8 @@ impl Pass {
                 Command::Load(worker, open) => {
                     self.dispatcher.handle(Event::Load { worker, open }, now);
                 }
-                Command::Node(..) => {}
+                // What it has not received is taken back.
+                Command::Leaves(_) | Command::Node(..) => {}
                 Command::Stop => return Next::End,
                 Command::Surrender => return Next::Surrender,
                 Command::Withdraw(worker) => match &mut self.last_call {

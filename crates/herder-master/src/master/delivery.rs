@@ -1,12 +1,15 @@
 //! How work reaches the workers.
 
 use std::io;
+use std::net::SocketAddr;
 
+use herder_core::spec::DispatchMode;
 use herder_core::supervisor::Event;
 use herder_core::{Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
 use herder_wire::keeper::{Key, Prefix};
 
+use super::crew::MemberId;
 use super::gateway::Reception;
 use super::token::Source;
 use super::{Master, Stopping};
@@ -96,6 +99,14 @@ impl Delivery {
         }
     }
 
+    /// Where the workers listen that have listeners of their own.
+    pub(super) fn berths(&self) -> Vec<SocketAddr> {
+        match self {
+            Delivery::Gateway(_) => Vec::new(),
+            Delivery::Thread(dispatch, _) => dispatch.berths(),
+        }
+    }
+
     /// What became of the connections.
     pub(super) fn totals(&self) -> Option<HerdEvent> {
         match self {
@@ -175,6 +186,23 @@ impl Master {
         }
     }
 
+    /// The worker does not live, and may never have.
+    pub(super) fn forget_berths(&self, id: MemberId) {
+        if let Delivery::Thread(dispatch, _) = &self.delivery
+            && id.part == Part::Workers
+            && self.spec.dispatch.mode.has_own_listeners()
+        {
+            dispatch.tell(Command::Gone(id.worker));
+        }
+    }
+
+    /// The worker was told to leave.
+    pub(super) fn note_leaving(&self, id: WorkerId) {
+        if let Delivery::Thread(dispatch, _) = &self.delivery {
+            dispatch.tell(Command::Leaves(id));
+        }
+    }
+
     /// How many connections the worker holds open.
     pub(super) fn note_load(&self, id: WorkerId, open: u32) {
         // Not every policy asks for it, and each command wakes the dispatch thread.
@@ -213,6 +241,7 @@ impl Master {
                 }
                 News::Ended(text) => self.on_dispatch_gone(text),
                 News::ListenersClosed => self.close_listeners(Part::Workers),
+                News::Hung(worker) => self.on_hung(worker),
                 News::Failed(text) => self.tell(HerdEvent::Warning { text }),
                 News::Node(news) => self.on_node_news(news),
                 News::Nudged(nudges) => self.tell(HerdEvent::Nudged { nudges }),
@@ -228,6 +257,20 @@ impl Master {
                 }
             }
         }
+    }
+
+    /// It accepts nobody, though others do. Where the kernel moves those who wait, they are with others by
+    /// now; where it does not, the successor gets them.
+    fn on_hung(&mut self, worker: WorkerId) {
+        let part = Part::Workers;
+        let reason = "connections wait at its listener, and it accepts none".to_owned();
+        let id = MemberId { part, worker };
+        if self.spec.dispatch.mode == DispatchMode::Kernel {
+            self.fail(id, reason);
+        } else {
+            self.misbehaved(id, reason);
+        }
+        self.act();
     }
 
     /// Nobody can be served any more: the herd ends in order, and whoever looks after it starts another.

@@ -128,6 +128,7 @@ impl Master {
         let worker = id.worker;
         if id.part == Part::Workers {
             self.expect_worker(worker, pid, line);
+            self.say_where_berths_are();
         }
         self.feed(id.part, Event::Spawned { worker });
     }
@@ -135,6 +136,7 @@ impl Master {
     fn spawn_failed(&mut self, id: MemberId, error: &io::Error) {
         let worker = id.worker;
         self.forget_stored(id);
+        self.forget_berths(id);
         let failed = HerdEvent::SpawnFailed {
             slot: worker.slot.0,
             id: worker.incarnation.0,
@@ -217,12 +219,20 @@ impl Master {
             Part::Gateway | Part::Library(_) => millis(gateway::grace(life)),
             Part::Workers => millis(life.grace),
         };
+        let has_own_listener =
+            id.part == Part::Workers && self.spec.dispatch.mode.has_own_listeners();
         let Some(member) = self.crews.member_mut(id) else {
             return;
         };
         if member.node.is_some() {
             return self.drain_node(id);
         }
+        if has_own_listener {
+            self.note_leaving(id.worker);
+        }
+        let Some(member) = self.crews.member_mut(id) else {
+            return;
+        };
         if member.control.is_none() {
             // To many programs a second one says "at once".
             member.progress = Progress::ToldToLeave;

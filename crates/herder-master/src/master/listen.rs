@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
-use herder_core::spec::{DispatchMode, ListenAddress};
+use herder_core::spec::{AppSpec, DispatchMode, ListenAddress};
 use herder_sys::fd;
 use herder_sys::listener::{Address, BoundAddress, ListenError, ListenOptions, Listener};
 use herder_wire::keeper::Key;
 
+use super::nursery::Openings;
 use crate::config::{Config, Program};
+use crate::dispatch::Berths;
 use crate::estate::{Treasury, Vault};
 use crate::event::HerdEvent;
 use crate::output::Output;
@@ -70,6 +72,9 @@ pub(super) fn open(
     doors: Doors,
     vault: &Vault,
 ) -> Result<Vec<Listener>, ListenError> {
+    if config.spec.dispatch.mode.has_own_listeners() {
+        return Ok(Vec::new());
+    }
     let mut heirlooms = Heirlooms::take(treasury);
     let mut listeners = Vec::new();
     for (place, address) in (0..).zip(addresses(config)) {
@@ -184,29 +189,31 @@ pub(super) fn prepare(
 }
 
 /// What workers get that accept for themselves.
-pub(super) fn shared(
+pub(super) fn openings(
     listeners: &[Listener],
-    mode: DispatchMode,
+    berths: Option<Berths>,
+    spec: &AppSpec,
     program: &Program,
-) -> io::Result<Vec<(String, OwnedFd)>> {
-    match mode {
-        DispatchMode::Message | DispatchMode::Pass => return Ok(Vec::new()),
-        DispatchMode::Shared => {}
+) -> io::Result<Openings> {
+    if let Some(berths) = berths {
+        return Ok(Openings::Own(berths));
     }
-    if let Program::Node(_) = program {
-        // Over its channel.
-        return Ok(Vec::new());
+    match (spec.dispatch.mode, program) {
+        (DispatchMode::Shared, Program::Command(_) | Program::Itself) => {}
+        // By a channel.
+        _ => return Ok(Openings::None),
     }
     let name = |(place, listener): (usize, &Listener)| match program {
         Program::Itself => listener.local().to_string(),
         Program::Command(_) | Program::Node(_) => format!("listener-{place}"),
     };
-    listeners
+    let shared = listeners
         .iter()
         .enumerate()
         .map(|(place, listener)| {
             let duplicate = fd::duplicate(listener.as_fd())?;
             Ok((name((place, listener)), duplicate))
         })
-        .collect()
+        .collect::<io::Result<_>>()?;
+    Ok(Openings::Shared(shared))
 }

@@ -3,6 +3,7 @@
 
 mod allowance;
 mod attendance;
+mod berths;
 mod control;
 mod crew;
 mod delivery;

@@ -17,8 +17,8 @@ use super::member::Fate;
 use super::{Master, now};
 use crate::config::{Config, Farewell, NodeProgram, NodeReady, Program};
 use crate::dispatch::{
-    Afterlife, Command, Counting, NodeNews, NodeTrade, Order, Scheduling, SocketFile, Trade, Watch,
-    Word,
+    Afterlife, Berths, Command, Counting, NodeNews, NodeTrade, Order, Scheduling, SocketFile,
+    Trade, Watch, Word,
 };
 use crate::event::HerdEvent;
 use crate::part::Part;
@@ -122,13 +122,20 @@ impl NodeLife {
 }
 
 /// What the dispatch thread deals in.
-pub(super) fn trade(config: &Config) -> Trade {
+pub(super) fn trade(config: &Config, berths: Option<&Berths>) -> Trade {
+    if let Some(berths) = berths {
+        return Trade::Own(berths.clone());
+    }
     match &config.program {
         Program::Itself => Trade::Sockets(Watch::WorkersNudged),
         Program::Command(_) => Trade::Sockets(Watch::NudgeByConnection),
         Program::Node(program) => Trade::Node(NodeTrade {
             scheduling: match config.spec.dispatch.mode {
-                DispatchMode::Message | DispatchMode::Pass => Scheduling::Passed,
+                // A Node program with listeners of its own is refused.
+                DispatchMode::Kernel
+                | DispatchMode::Message
+                | DispatchMode::Pass
+                | DispatchMode::Reuseport => Scheduling::Passed,
                 DispatchMode::Shared => Scheduling::Shared,
             },
             gift: match &program.ready {
@@ -301,7 +308,7 @@ impl Master {
     }
 
     /// Says once where the herd listens. A program may close and open a listener as often as it likes.
-    fn say_where(&mut self, address: String) {
+    pub(super) fn say_where(&mut self, address: String) {
         /// Nor is ever new addresses' every one told, such as ports for one client each.
         const MOST: usize = 1024;
         if self.announced.len() < MOST && self.announced.insert(address.clone()) {

@@ -15,6 +15,7 @@ use herder_sys::{limits, random, title, user};
 use herder_wire::control::MAX_FRAME;
 
 use super::attendance::Attendance;
+use super::berths::{self, BerthsError};
 use super::crew::{Crew, Crews};
 use super::delivery::Delivery;
 use super::environment::Variable;
@@ -24,7 +25,7 @@ use super::library::{self, Awaited, LibrariesError};
 use super::listen::{self, AddressesError};
 use super::memory::MemoryWatch;
 use super::node;
-use super::nursery::{Nursery, Recipe, WorkerRecipe};
+use super::nursery::{Nursery, Openings, Recipe, WorkerRecipe};
 use super::reload::{Editions, Lectern, Origin, Reloads};
 use super::runtime::Runtime;
 use super::signals::Ending;
@@ -79,6 +80,8 @@ pub(super) enum SetupError {
     #[error(transparent)]
     Legacy(#[from] LegacyError),
     #[error(transparent)]
+    Berths(#[from] BerthsError),
+    #[error(transparent)]
     Libraries(#[from] LibrariesError),
     #[error(transparent)]
     Logs(#[from] LogError),
@@ -93,9 +96,12 @@ pub(super) enum SetupError {
 impl SetupError {
     pub(super) fn status(&self) -> u8 {
         match self {
-            SetupError::Listen(_) | SetupError::Socket(_) => status::CANNOT_LISTEN,
+            SetupError::Berths(BerthsError::Listen(_))
+            | SetupError::Listen(_)
+            | SetupError::Socket(_) => status::CANNOT_LISTEN,
             SetupError::Io(_) | SetupError::Legacy(_) => status::INTERNAL,
             SetupError::Addresses(_)
+            | SetupError::Berths(_)
             | SetupError::Libraries(_)
             | SetupError::Logs(_)
             | SetupError::Messages(_)
@@ -149,6 +155,7 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     let mut runtime = estate.places(&config, &listeners)?;
     let socket = estate.socket(&config, &listeners, &mut runtime)?;
     let libraries = estate.libraries(&config, &mut runtime)?;
+    let berths = estate.berths(&config)?;
     let spec = estate.spec(&config);
     let marks = estate.marks()?;
     let places = places(&mut config, estate.restored.as_ref(), &marks)?;
@@ -162,9 +169,11 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
         found_by: libraries.environment.clone(),
     };
     let (editions, reloads) = estate.generations(&config, origin)?;
-    let (trade, watchdog) = (node::trade(&config), config.watchdog);
+    let trade = node::trade(&config, berths.as_ref());
+    let watchdog = config.watchdog;
     let version = config.version.clone();
-    let workers = workers(config, &spec, &listeners)?;
+    let openings = listen::openings(&listeners, berths, &spec, &config.program)?;
+    let workers = workers(config, &spec, openings);
     let awaited = estate.awaited(&libraries.crews);
     let mut crews = libraries.crews;
     crews.push((Part::Workers, workers));
@@ -298,11 +307,10 @@ impl Pieces {
 }
 
 /// The workers, before they are started.
-fn workers(config: Config, spec: &AppSpec, listeners: &[Listener]) -> io::Result<Crew> {
-    let shared = listen::shared(listeners, spec.dispatch.mode, &config.program)?;
-    let recipe = WorkerRecipe::new(spec, config.titles.worker, shared);
+fn workers(config: Config, spec: &AppSpec, openings: Openings) -> Crew {
+    let recipe = WorkerRecipe::new(spec, config.titles.worker, openings);
     let supervisor = Supervisor::new(spec.clone(), random::seed());
-    Ok(Crew::new(supervisor, Recipe::Workers(Box::new(recipe))))
+    Crew::new(supervisor, Recipe::Workers(Box::new(recipe)))
 }
 
 /// Finds what cannot be.
@@ -311,6 +319,7 @@ fn workers(config: Config, spec: &AppSpec, listeners: &[Listener]) -> io::Result
 /// When a setting is wrong.
 pub(super) fn check(config: &Config) -> Result<(), SetupError> {
     listen::check(listen::addresses(config))?;
+    berths::check(config)?;
     library::check(&config.libraries)?;
     Ok(())
 }
@@ -337,11 +346,17 @@ fn announce(output: &Output, listeners: &[Listener], config: &Config) {
     let (mode, given) = (config.spec.dispatch.mode, config.dispatch_reason.as_str());
     let reason = match mode {
         DispatchMode::Message if given.is_empty() => EACH_MESSAGE,
-        DispatchMode::Message | DispatchMode::Pass | DispatchMode::Shared => given,
+        DispatchMode::Kernel
+        | DispatchMode::Message
+        | DispatchMode::Pass
+        | DispatchMode::Reuseport
+        | DispatchMode::Shared => given,
     };
     listen::tell(output, listeners, mode, reason);
-    // They listen later, by asking; what was told with the listeners is told without.
-    if let (Program::Node(_), []) = (&config.program, listeners) {
+    // They listen later, by asking, or with the first worker; what was told with the listeners is told
+    // without.
+    let listens_later = matches!(config.program, Program::Node(_)) || mode.has_own_listeners();
+    if listeners.is_empty() && listens_later {
         let (mode, reason) = (mode.to_string(), reason.to_owned());
         output.tell(HerdEvent::DispatchChosen { mode, reason });
     }

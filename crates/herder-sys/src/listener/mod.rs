@@ -23,3 +23,4 @@ pub use error::ListenError;
 pub use exact::{Families, Sharing, bind_tcp, bind_udp, bind_unix_name, bind_unix_path};
 pub use handle::{ListenOptions, Listener};
 pub use reuseport::{Bar, bar, bind_anchor, cookie, join, shut_down, unbar};
+pub use tcp::bind_first;

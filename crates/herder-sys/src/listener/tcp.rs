@@ -1,5 +1,6 @@
 //! TCP listeners.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 
@@ -15,20 +16,41 @@ pub(crate) fn bind(
     port: u16,
     backlog: i32,
 ) -> std::result::Result<OwnedFd, ListenError> {
+    bind_first(host, port, |candidate| Ok(listen(candidate, backlog)?))
+}
+
+/// What `bind` makes of the first address that `host` may mean and that this machine has; `None` = all
+/// addresses of the machine. A host name is resolved, which may take the resolver's time.
+///
+/// # Errors
+///
+/// See [`ListenError`].
+pub fn bind_first<T>(
+    host: Option<&str>,
+    port: u16,
+    mut bind: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> std::result::Result<T, ListenError> {
     let address = || Address::Tcp { host, port }.to_string();
     let mut failed = Errno::ADDRNOTAVAIL;
     for candidate in candidates(host, port).map_err(|source| ListenError::UnknownHost {
         address: address(),
         source,
     })? {
-        match listen(candidate, backlog) {
-            Ok(socket) => return Ok(socket),
+        let source = match bind(candidate) {
+            Ok(bound) => return Ok(bound),
+            Err(error) => error,
+        };
+        match Errno::from_io_error(&source) {
             // The machine lacks the address or the whole family: the next may do. Anything else,
             // above all a stranger on the port, must not be evaded by listening elsewhere.
-            Err(error @ (Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)) => failed = error,
-            Err(error) => {
+            Some(error @ (Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)) => failed = error,
+            Some(error) => {
                 failed = error;
                 break;
+            }
+            None => {
+                let address = address();
+                return Err(ListenError::System { address, source });
             }
         }
     }

@@ -41,7 +41,7 @@ pub enum Dispatch {
     Shared,
 }
 
-/// Which worker gets the next connection, with [`Dispatch::Pass`].
+/// Which worker gets the next connection, with [`Dispatch::Pass`] or [`Dispatch::Kernel`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Policy {
@@ -54,6 +54,9 @@ pub enum Policy {
     IpHash,
     /// The one with the fewest open connections.
     LeastConnections,
+    /// With [`Dispatch::Kernel`]: one after the other of those that have least to do. Who falls behind
+    /// others is left out until it has caught up.
+    LeastLoaded,
     /// One after the other; a worker that cannot take any is passed over.
     #[default]
     RoundRobin,
@@ -193,6 +196,7 @@ impl Settings {
         spec.dispatch.picker = match self.policy {
             Policy::IpHash => PickerKind::IpHash,
             Policy::LeastConnections => PickerKind::LeastConnections,
+            Policy::LeastLoaded => PickerKind::LeastLoaded,
             Policy::RoundRobin => PickerKind::RoundRobin,
             Policy::TwoChoices => PickerKind::TwoChoices,
         };
@@ -258,26 +262,33 @@ impl Settings {
     }
 
     fn check_dispatch(&self) -> Result<(), ClusterError> {
-        match (self.dispatch, self.policy) {
-            (
-                dispatch @ (Dispatch::Kernel | Dispatch::Reuseport | Dispatch::Shared),
-                policy @ (Policy::IpHash | Policy::LeastConnections | Policy::TwoChoices),
-            ) => Err(wrong(
+        let (dispatch, policy) = (self.dispatch, self.policy);
+        match (dispatch, policy) {
+            (Dispatch::Kernel, Policy::LeastLoaded | Policy::RoundRobin)
+            | (Dispatch::Reuseport, Policy::RoundRobin) => self.check_own_listeners(),
+            (Dispatch::Shared, Policy::RoundRobin) => Ok(()),
+            (_, Policy::LeastLoaded) => Err(wrong(
+                "policy",
+                "LeastLoaded is found by looking at each worker's own listener; it needs Dispatch::Kernel",
+            )),
+            (Dispatch::Auto | Dispatch::Pass, _) => Ok(()),
+            (Dispatch::Kernel | Dispatch::Reuseport | Dispatch::Shared, _) => Err(wrong(
                 "policy",
                 format!(
                     "with Dispatch::{dispatch:?} the workers accept by themselves and nobody picks one; \
                      {policy:?} needs Dispatch::Pass"
                 ),
             )),
-            (Dispatch::Kernel | Dispatch::Reuseport, Policy::RoundRobin) => self.check_own_listeners(),
-            (Dispatch::Auto | Dispatch::Pass, _) | (Dispatch::Shared, Policy::RoundRobin) => Ok(()),
         }
     }
 
     /// A Unix socket has one listener.
     fn check_own_listeners(&self) -> Result<(), ClusterError> {
         let addresses = self.addresses()?;
-        match addresses.iter().find(|it| matches!(it, ListenAddress::Unix(_))) {
+        match addresses
+            .iter()
+            .find(|it| matches!(it, ListenAddress::Unix(_)))
+        {
             None => Ok(()),
             Some(address) => Err(wrong(
                 "dispatch",

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use herder_api::app;
+use herder_api::units::Period;
 use serde::Serialize;
 
 use super::{Table, units};
@@ -47,9 +48,15 @@ pub(super) struct Workers {
     #[arg(long, value_name = "MODE", hide_short_help = true)]
     dispatch: Option<Dispatch>,
 
-    /// Which worker gets a connection: round-robin, least-connections, two-choices or ip-hash.
+    /// Which worker gets a connection: round-robin, or least-connections, two-choices or ip-hash (in pass
+    /// mode), or least-loaded (in kernel mode).
     #[arg(long, value_name = "POLICY", hide_short_help = true)]
     policy: Option<String>,
+
+    /// In kernel and reuseport mode: a program that has accepted nobody for so long, while others keep
+    /// up, is replaced; or never. [default: 10s]
+    #[arg(long, value_name = "DURATION|never", value_parser = units::or_never, hide_short_help = true)]
+    hang: Option<Period>,
 
     /// Listen at --listen, and send the listeners to each worker of a script with the message NAME.
     #[arg(long, value_name = "NAME", hide_short_help = true)]
@@ -117,6 +124,7 @@ impl Workers {
         table.put("unix_mode", self.unix_mode.as_ref());
         table.put("dispatch", self.dispatch);
         table.put("policy", self.policy.as_ref());
+        table.put("hang", self.hang);
         table.put("send_handle", self.send_handle.as_ref());
         table.put_if(self.no_node_shim, "node_shim", false);
         table.put_list("env_remove", &self.filter_env);

@@ -13,8 +13,9 @@ use super::book::Book;
 use super::restored::{LegacyError, Restored};
 use super::state::{FORMAT, ReceptionState};
 use crate::config::Config;
-use crate::dispatch::{Board, Counters, Dispatch, Inheritance, Left, Trade};
+use crate::dispatch::{Berths, Board, Counters, Dispatch, Inheritance, Left, Trade};
 use crate::estate::{Marks, StateFile, Treasury, Vault};
+use crate::master::berths::{self, Before, BerthsError};
 use crate::master::crew::Crew;
 use crate::master::delivery::{Delivery, Dispatching};
 use crate::master::gateway::Reception;
@@ -101,13 +102,32 @@ impl Estate {
         &mut self,
         config: &Config,
     ) -> Result<Vec<Listener>, ListenError> {
+        let doors = self.doors();
+        listen::open(config, &mut self.treasury, doors, &self.vault)
+    }
+
+    /// The listeners of their own that workers have, where they do.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be had, or be taken over.
+    pub(in crate::master) fn berths(
+        &mut self,
+        config: &Config,
+    ) -> Result<Option<Berths>, BerthsError> {
+        let living = self.restored.as_ref().map(Restored::workers);
+        let before = living.as_deref().map_or(Before::Nobody, Before::Living);
+        let doors = self.doors();
+        berths::open(config, &mut self.treasury, &self.vault, &before, doors)
+    }
+
+    fn doors(&self) -> Doors {
         let is_ending = self.restored.as_ref().is_some_and(Restored::is_stopping);
-        let doors = if is_ending {
+        if is_ending {
             Doors::Closing
         } else {
             Doors::Open
-        };
-        listen::open(config, &mut self.treasury, doors, &self.vault)
+        }
     }
 
     /// The herd's places. The keeper hears what it is to look after.

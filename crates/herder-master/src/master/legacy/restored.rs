@@ -75,6 +75,15 @@ impl Restored {
         self.state.stopping != Stopping::No
     }
 
+    /// The workers, as far as anybody knew.
+    pub(in crate::master) fn workers(&self) -> Vec<WorkerId> {
+        let number = Part::Workers.number().0;
+        let parts = self.state.parts.iter().filter(|it| it.number == number);
+        parts
+            .flat_map(|it| it.members.iter().map(|member| member.worker))
+            .collect()
+    }
+
     /// What every process finds in its environment of the libraries.
     pub(in crate::master) fn libraries(&self) -> Vec<Variable> {
         self.state.libraries.clone().into_owned()

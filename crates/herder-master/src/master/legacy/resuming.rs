@@ -152,6 +152,7 @@ impl Master {
                 Event::Exited { worker, exit }
             };
             self.forget_stored(id);
+            self.forget_berths(id);
             self.feed(id.part, event);
         }
     }

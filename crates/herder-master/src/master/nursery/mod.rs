@@ -28,7 +28,7 @@ use crate::launch::{self, Launchpad, Stdio};
 pub(super) use draft::Draft;
 pub(super) use gateway::GatewayRecipe;
 pub(super) use library::LibraryRecipe;
-pub(super) use workers::WorkerRecipe;
+pub(super) use workers::{Openings, WorkerRecipe};
 
 /// What the members of a part are made from.
 pub(super) enum Recipe {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
@@ -16,7 +17,7 @@ use herder_wire::plan::{
 use super::draft::Draft;
 use super::node::plan_node;
 use crate::config::{Command, NodeProgram, Program, Stdin};
-use crate::dispatch::{Line, Link};
+use crate::dispatch::{Berths, Line, Link};
 use crate::launch;
 use crate::master::crew::MemberId;
 use crate::master::environment;
@@ -28,28 +29,37 @@ use crate::master::runtime::{Runtime, Visitor};
 pub(in crate::master) struct WorkerRecipe {
     spec: AppSpec,
     title: Option<String>,
-    /// In `shared` mode: the listeners with their names.
-    listeners: Vec<(String, OwnedFd)>,
+    openings: Openings,
     /// The limit that the master itself was started with.
     open_files: (u64, u64),
+}
+
+/// What workers accept from by themselves.
+pub(in crate::master) enum Openings {
+    /// Nothing: connections come by a channel.
+    None,
+    /// Listeners of their own.
+    Own(Berths),
+    /// These listeners, with their names.
+    Shared(Vec<(String, OwnedFd)>),
 }
 
 impl WorkerRecipe {
     pub(in crate::master) fn new(
         spec: &AppSpec,
         title: Option<String>,
-        listeners: Vec<(String, OwnedFd)>,
+        openings: Openings,
     ) -> WorkerRecipe {
         WorkerRecipe {
             spec: spec.clone(),
             title,
-            listeners,
+            openings,
             open_files: limits::inherited_open_files(),
         }
     }
 
     pub(super) fn close_listeners(&mut self) {
-        self.listeners.clear();
+        self.openings = Openings::None;
     }
 
     pub(super) fn draft(
@@ -126,7 +136,9 @@ impl WorkerRecipe {
             }
             // What it works on comes by a link to the gateway, once it has said hello.
             DispatchMode::Message => Ok(()),
-            DispatchMode::Shared => draft.give_listeners(&self.listeners),
+            DispatchMode::Kernel | DispatchMode::Reuseport | DispatchMode::Shared => {
+                self.give_openings(id.worker, draft, |_, local| local.to_string())
+            }
         }
     }
 
@@ -146,14 +158,37 @@ impl WorkerRecipe {
         let environment = &mut draft.plan.environment;
         environment::set(environment, "NOTIFY_SOCKET", &path);
         draft.notify = Some(notify);
-        draft.give_listeners(&self.listeners)?;
-        let listen_fds = if self.listeners.is_empty() {
-            ListenFds::Absent
-        } else {
-            ListenFds::Announced
+        self.give_openings(id, draft, |place, _| format!("listener-{place}"))?;
+        let listen_fds = match &self.openings {
+            Openings::None => ListenFds::Absent,
+            Openings::Shared(listeners) if listeners.is_empty() => ListenFds::Absent,
+            Openings::Own(_) | Openings::Shared(_) => ListenFds::Announced,
         };
         become_program(&mut draft.plan, command, listen_fds);
         Ok(())
+    }
+}
+
+impl WorkerRecipe {
+    /// What it accepts from by itself. `name`: how a listener of its own is called.
+    fn give_openings(
+        &self,
+        id: WorkerId,
+        draft: &mut Draft,
+        name: fn(usize, SocketAddr) -> String,
+    ) -> io::Result<()> {
+        match &self.openings {
+            Openings::None => Ok(()),
+            Openings::Own(berths) => {
+                let listeners = berths.start(id)?.into_iter().enumerate();
+                for (place, (local, listener)) in listeners {
+                    let name = name(place, local);
+                    draft.give(DescriptorUse::Listener { name }, listener);
+                }
+                Ok(())
+            }
+            Openings::Shared(listeners) => draft.give_listeners(listeners),
+        }
     }
 }
 

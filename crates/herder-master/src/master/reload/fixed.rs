@@ -17,6 +17,7 @@ impl Fixed {
             ("unix_mode", config.unix_mode.to_string()),
             ("dispatch", spec.dispatch.mode.to_string()),
             ("policy", spec.dispatch.picker.to_string()),
+            ("hang", format!("{:?}", spec.dispatch.hang)),
             ("script", kind(&config.program).to_owned()),
             ("send_handle", node.and_then(handle).unwrap_or_default()),
             ("libraries", libraries(config)),

@@ -1,0 +1,327 @@
+//! Listeners of which each slot has its own: the modes `kernel` and `reuseport`.
+//!
+//! The main thread asks for a worker's listeners when it starts one, and says what becomes of it; the
+//! dispatch thread looks after the queues. Both do so in the same [`Berths`], one at a time: each step is
+//! short and never waits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use herder_core::rotation::{Event, Load, Relief, Steering, Weight};
+use herder_core::{Tick, WorkerId};
+use herder_sys::epoll::{Epoll, Interest};
+use herder_sys::{clock, fd};
+use herder_wire::keeper::{Key, Prefix};
+
+use super::group::{Group, GroupSpec, Notice, Piece, Pieces};
+use super::{Command, News};
+use crate::estate::Vault;
+
+/// The groups of a herd: one for each of its addresses.
+#[derive(Clone)]
+pub(crate) struct Berths(Arc<Mutex<Harbour>>);
+
+struct Harbour {
+    spec: GroupSpec,
+    vault: Vault,
+    /// How a worker is helped that accepts nobody.
+    relief: Relief,
+    /// By the number under which they are stored.
+    groups: BTreeMap<u64, Held>,
+    /// Of how many groups it is not known yet that a worker's turn comes no more.
+    withdrawing: BTreeMap<WorkerId, usize>,
+    /// The workers that may still accept somebody.
+    serving: BTreeSet<WorkerId>,
+    /// Those who were told to leave, and until when they may still accept somebody.
+    leaving: BTreeMap<WorkerId, Tick>,
+    /// By when nobody listens any more.
+    closing: Option<Tick>,
+    /// What the main thread has not heard yet.
+    news: Vec<News>,
+}
+
+/// A worker that was told to leave has this long for those who wait at its listener. Then it is shut down:
+/// who came late is not to wait for the worker's end.
+const FAREWELL: Duration = Duration::from_millis(200);
+
+/// How long the herd listens, when it stops, until its workers have accepted those who wait.
+const DOOR: Duration = Duration::from_secs(1);
+
+struct Held {
+    group: Group,
+    /// What lies in the store, and of which edition it is.
+    stored: BTreeSet<Piece>,
+    edition: Option<u64>,
+}
+
+impl Berths {
+    /// None yet. Whatever is opened is put into this store.
+    pub(crate) fn new(spec: GroupSpec, relief: Relief, vault: &Vault) -> Berths {
+        Berths(Arc::new(Mutex::new(Harbour {
+            spec,
+            vault: vault.clone(),
+            relief,
+            groups: BTreeMap::new(),
+            withdrawing: BTreeMap::new(),
+            serving: BTreeSet::new(),
+            leaving: BTreeMap::new(),
+            closing: None,
+            news: Vec::new(),
+        })))
+    }
+
+    /// Takes an address, and says which it is. Nobody listens there before a worker is
+    /// [started](Berths::start).
+    ///
+    /// # Errors
+    /// When it is not to be had, or the kernel takes no program.
+    pub(crate) fn bind(&self, number: u64, address: SocketAddr) -> io::Result<SocketAddr> {
+        let mut harbour = self.harbour();
+        let group = Group::bind(&harbour.spec, address)?;
+        Ok(harbour.take_in(number, group))
+    }
+
+    /// Goes on with a group of an earlier master, and says where it listens. `workers`: who lives.
+    ///
+    /// # Errors
+    /// When it is not whole.
+    pub(crate) fn adopt(
+        &self,
+        number: u64,
+        pieces: Pieces,
+        workers: &[WorkerId],
+    ) -> io::Result<SocketAddr> {
+        let mut harbour = self.harbour();
+        let relief = harbour.relief;
+        harbour.serving.extend(workers);
+        let workers: Vec<_> = workers
+            .iter()
+            .map(|worker| (*worker, Weight::ONE, relief))
+            .collect();
+        let group = Group::adopt(&harbour.spec, pieces, &workers, now())?;
+        Ok(harbour.take_in(number, group))
+    }
+
+    /// Where the groups listen, in their order.
+    pub(crate) fn locals(&self) -> Vec<SocketAddr> {
+        let harbour = self.harbour();
+        harbour.groups.values().map(|it| it.group.local()).collect()
+    }
+
+    /// The listeners of a worker that is about to be started: one of each group.
+    ///
+    /// # Errors
+    /// When one cannot be made. Whoever does not live then is to be told of as gone.
+    pub(crate) fn start(&self, worker: WorkerId) -> io::Result<Vec<(SocketAddr, OwnedFd)>> {
+        let mut harbour = self.harbour();
+        let (relief, now) = (harbour.relief, now());
+        harbour.serving.insert(worker);
+        let mut listeners = Vec::with_capacity(harbour.groups.len());
+        for held in harbour.groups.values_mut() {
+            let local = held.group.local();
+            let socket = held.group.start(worker, Weight::ONE, relief, now)?;
+            listeners.push((local, fd::duplicate(socket)?));
+        }
+        harbour.tidy();
+        Ok(listeners)
+    }
+
+    /// Obeys what is about the listeners alone, and says whether this was.
+    pub(super) fn obey(&self, command: &Command) -> bool {
+        let mut harbour = self.harbour();
+        let (worker, event) = match command {
+            Command::Admit(worker) => (*worker, Event::Admit { worker: *worker }),
+            Command::Gone(worker) => (*worker, Event::Gone { worker: *worker }),
+            Command::Hold(worker) => (*worker, Event::Hold { worker: *worker }),
+            Command::Leaves(worker) => {
+                harbour.leaving.insert(*worker, now().after(FAREWELL));
+                return true;
+            }
+            Command::Load(worker, open) => {
+                let load = Load {
+                    open: *open,
+                    ..Load::default()
+                };
+                let worker = *worker;
+                (worker, Event::Load { worker, load })
+            }
+            Command::Withdraw(worker) => (*worker, Event::Withdraw { worker: *worker }),
+            _ => return false,
+        };
+        match (&event, harbour.groups.len()) {
+            // Nobody listens any more.
+            (Event::Withdraw { .. }, 0) => harbour.news.push(News::Withdrawn(worker)),
+            (Event::Withdraw { .. }, groups) => {
+                harbour.withdrawing.insert(worker, groups);
+            }
+            (Event::Gone { .. }, _) => {
+                harbour.withdrawing.remove(&worker);
+                harbour.serving.remove(&worker);
+                harbour.leaving.remove(&worker);
+            }
+            _ => {}
+        }
+        harbour.tell(&event);
+        true
+    }
+
+    /// Has a thread hear of the groups. `first_token` and the following ones name them.
+    pub(super) fn watch(&self, epoll: &Epoll, first_token: u64) -> io::Result<()> {
+        let harbour = self.harbour();
+        let mut groups = harbour.groups.values().zip(first_token..);
+        groups
+            .try_for_each(|(held, token)| epoll.add(held.group.as_fd(), token, Interest::READABLE))
+    }
+
+    /// Does what is due.
+    pub(super) fn wake(&self) {
+        let mut harbour = self.harbour();
+        let now = now();
+        for held in harbour.groups.values_mut() {
+            held.group.wake(now);
+        }
+        harbour.tidy();
+        harbour.shut_late(now);
+        let is_closing = harbour.closing;
+        if is_closing.is_some_and(|by| by <= now || harbour.serving.is_empty()) {
+            harbour.close();
+        }
+    }
+
+    /// When to [wake](Berths::wake) at the latest.
+    pub(super) fn next_timer(&self) -> Option<Tick> {
+        let harbour = self.harbour();
+        let groups = harbour.groups.values();
+        let groups = groups.filter_map(|held| held.group.next_timer());
+        let leaving = harbour.leaving.values().copied();
+        groups.chain(leaving).chain(harbour.closing).min()
+    }
+
+    /// What is to be told.
+    pub(super) fn news(&self) -> Vec<News> {
+        std::mem::take(&mut self.harbour().news)
+    }
+
+    /// Nobody is to listen any more as soon as the workers have accepted those who wait, and in any case
+    /// after this time. Those that the workers have live on.
+    pub(super) fn close(&self, within: Duration) {
+        let by = now().after(within.min(DOOR));
+        self.harbour().closing.get_or_insert(by);
+    }
+
+    /// A panic while it was held has ended the thread, and with it the herd.
+    fn harbour(&self) -> MutexGuard<'_, Harbour> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Harbour {
+    fn take_in(&mut self, number: u64, group: Group) -> SocketAddr {
+        let local = group.local();
+        let held = Held {
+            group,
+            stored: BTreeSet::new(),
+            edition: None,
+        };
+        self.groups.insert(number, held);
+        self.tidy();
+        local
+    }
+
+    fn close(&mut self) {
+        self.closing = None;
+        for (number, held) in std::mem::take(&mut self.groups) {
+            self.vault.forget_all(&Prefix::group(number));
+            held.group.close();
+        }
+        let waiting = std::mem::take(&mut self.withdrawing);
+        self.news.extend(waiting.into_keys().map(News::Withdrawn));
+        self.news.push(News::ListenersClosed);
+    }
+
+    /// Who told to leave had its time.
+    fn shut_late(&mut self, now: Tick) {
+        let due = self.leaving.iter().filter(|(_, at)| **at <= now);
+        for worker in due.map(|(worker, _)| *worker).collect::<Vec<_>>() {
+            self.leaving.remove(&worker);
+            self.tell(&Event::Retire { worker });
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        let now = now();
+        for held in self.groups.values_mut() {
+            held.group.tell(event.clone(), now);
+        }
+        self.tidy();
+    }
+
+    /// Hears what came of it, and stores what is new.
+    fn tidy(&mut self) {
+        let mut notices = Vec::new();
+        for (number, held) in &mut self.groups {
+            held.store(*number, &self.vault);
+            notices.extend(held.group.notices());
+        }
+        for notice in notices {
+            self.heed(notice);
+        }
+    }
+
+    fn heed(&mut self, notice: Notice) {
+        match notice {
+            Notice::Withdrawn(worker) => {
+                let Some(left) = self.withdrawing.get_mut(&worker) else {
+                    return;
+                };
+                *left -= 1;
+                if *left == 0 {
+                    self.withdrawing.remove(&worker);
+                    self.serving.remove(&worker);
+                    self.news.push(News::Withdrawn(worker));
+                }
+            }
+            Notice::Hung(worker) => {
+                if self.spec.rotation.steering == Steering::Program {
+                    // It will be killed: who waits there need not wait for that.
+                    self.leaving.insert(worker, Tick::ZERO);
+                }
+                self.news.push(News::Hung(worker));
+            }
+            Notice::Failed(text) => self.news.push(News::Failed(text)),
+            // Nobody has a channel for what could be accepted in its stead.
+            Notice::Rescue(_) => {}
+            // The rotation does it by itself, and may do it often.
+            Notice::Excluded { .. } | Notice::Readmitted(_) => {}
+        }
+    }
+}
+
+impl Held {
+    /// What cannot be stored is lost with this master alone.
+    fn store(&mut self, number: u64, vault: &Vault) {
+        let edition = self.group.edition();
+        if self.edition == Some(edition) {
+            return;
+        }
+        let pieces = self.group.pieces();
+        let kept: BTreeSet<Piece> = pieces.iter().map(|(piece, _)| *piece).collect();
+        for (piece, fd) in pieces {
+            if !self.stored.contains(&piece) {
+                let _unstored = vault.store(&Key::group(number, piece), fd, 0);
+            }
+        }
+        for gone in self.stored.difference(&kept) {
+            vault.forget(&Key::group(number, *gone));
+        }
+        (self.stored, self.edition) = (kept, Some(edition));
+    }
+}
+
+fn now() -> Tick {
+    Tick::from_micros(clock::monotonic_micros())
+}

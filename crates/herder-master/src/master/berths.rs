@@ -1,0 +1,180 @@
+//! The listeners of `kernel` and `reuseport` mode: taken, or taken over.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use herder_core::WorkerId;
+use herder_core::rotation::{Balance, Relief, RotationSpec, Steering};
+use herder_core::spec::{DispatchMode, ListenAddress, PickerKind};
+use herder_sys::bpf::{self, Refusal};
+use herder_sys::fd::Blocking;
+use herder_sys::listener::{self, Families, ListenError};
+use herder_wire::keeper::Prefix;
+
+use super::Master;
+use super::listen::Doors;
+use crate::config::{Config, Program};
+use crate::dispatch::{Berths, GroupSpec, Pieces};
+use crate::estate::{Treasury, Vault};
+
+/// Why workers cannot have listeners of their own.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BerthsError {
+    #[error(
+        "dispatch {0}: a Node program opens its listeners itself, and cannot have one for each worker yet; \
+         use pass or shared"
+    )]
+    Node(DispatchMode),
+    #[error(
+        "dispatch {mode}: {address} is a Unix socket, which has one listener and not one for each worker; use \
+         pass or shared"
+    )]
+    Unix {
+        mode: DispatchMode,
+        address: ListenAddress,
+    },
+    #[error(
+        "dispatch kernel is not to be had: {0}; use another (pass, reuseport or shared), or auto"
+    )]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("the listeners that the last master left cannot be taken over: {0}")]
+    Lost(io::Error),
+}
+
+/// Finds what cannot be.
+///
+/// # Errors
+/// When there can be no listener for each worker.
+pub(super) fn check(config: &Config) -> Result<(), BerthsError> {
+    let mode = config.spec.dispatch.mode;
+    if !mode.has_own_listeners() {
+        return Ok(());
+    }
+    if let Program::Node(_) = config.program {
+        return Err(BerthsError::Node(mode));
+    }
+    let mut addresses = config.listen.iter();
+    match addresses.find(|address| matches!(address, ListenAddress::Unix(_))) {
+        None => Ok(()),
+        Some(address) => Err(BerthsError::Unix {
+            mode,
+            address: address.clone(),
+        }),
+    }
+}
+
+/// Who had listeners before.
+pub(super) enum Before<'a> {
+    /// The workers of an earlier master: those who live.
+    Living(&'a [WorkerId]),
+    /// Nobody: the herd is new.
+    Nobody,
+}
+
+/// Takes the herd's addresses, if its workers are to have listeners of their own, or takes them over.
+///
+/// # Errors
+/// When they are not to be had, or the kernel takes no program.
+pub(super) fn open(
+    config: &Config,
+    treasury: &mut Treasury,
+    vault: &Vault,
+    before: &Before<'_>,
+    doors: Doors,
+) -> Result<Option<Berths>, BerthsError> {
+    let mode = config.spec.dispatch.mode;
+    if !mode.has_own_listeners() {
+        return Ok(None);
+    }
+    let berths = Berths::new(spec(config), relief(config), vault);
+    let mut left = pieces(treasury);
+    if let (Before::Nobody, DispatchMode::Kernel) = (before, mode) {
+        bpf::probe()?;
+    }
+    let addresses = (0..).zip(&config.listen);
+    for (number, address) in addresses.filter(|_| doors == Doors::Open) {
+        match (left.remove(&number), before) {
+            (Some(pieces), Before::Living(living)) => {
+                let adopted = berths.adopt(number, pieces, living);
+                adopted.map_err(BerthsError::Lost)?;
+            }
+            _ => bind(&berths, number, address)?,
+        }
+    }
+    for number in left.into_keys() {
+        vault.forget_all(&Prefix::group(number));
+    }
+    Ok(Some(berths))
+}
+
+fn bind(berths: &Berths, number: u64, address: &ListenAddress) -> Result<(), ListenError> {
+    let ListenAddress::Tcp { host, port } = address else {
+        return Ok(());
+    };
+    listener::bind_first(host.as_deref(), *port, |address| {
+        berths.bind(number, address).map(drop)
+    })
+}
+
+fn pieces(treasury: &mut Treasury) -> BTreeMap<u64, Pieces> {
+    let keys: Vec<_> = treasury.keys().copied().collect();
+    let mut left: BTreeMap<u64, Pieces> = BTreeMap::new();
+    for key in keys {
+        if let Some((group, item)) = key.as_group()
+            && let Some(fd) = treasury.take(&key)
+        {
+            left.entry(group).or_default().push((item, fd));
+        }
+    }
+    left
+}
+
+fn spec(config: &Config) -> GroupSpec {
+    let dispatch = &config.spec.dispatch;
+    let usual = RotationSpec::default();
+    GroupSpec {
+        rotation: RotationSpec {
+            balance: match dispatch.picker {
+                PickerKind::LeastLoaded => Balance::LeastLoaded,
+                PickerKind::IpHash
+                | PickerKind::LeastConnections
+                | PickerKind::RoundRobin
+                | PickerKind::TwoChoices => Balance::RoundRobin,
+            },
+            steering: match dispatch.mode {
+                DispatchMode::Kernel => Steering::Program,
+                DispatchMode::Message
+                | DispatchMode::Pass
+                | DispatchMode::Reuseport
+                | DispatchMode::Shared => Steering::Hash,
+            },
+            rescue_after: dispatch
+                .hang
+                .map_or(usual.rescue_after, |hang| hang.min(usual.rescue_after)),
+            hang: dispatch.hang,
+            ..usual
+        },
+        families: Families::Both,
+        backlog: config.backlog,
+        blocking: match config.program {
+            Program::Command(_) => Blocking::Yes,
+            Program::Itself | Program::Node(_) => Blocking::No,
+        },
+    }
+}
+
+/// Nobody has a channel besides its listener.
+fn relief(_config: &Config) -> Relief {
+    Relief::Kill
+}
+
+impl Master {
+    /// The first worker has its listeners: from now on whoever connects is heard.
+    pub(super) fn say_where_berths_are(&mut self) {
+        for local in self.delivery.berths() {
+            self.say_where(local.to_string());
+        }
+    }
+}
