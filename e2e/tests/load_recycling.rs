@@ -1,6 +1,6 @@
 //! Every kind of client, through planned replacements: nothing is lost, and the books of both sides balance.
 
-use herder_e2e::deploy::{Deployed, Program};
+use herder_e2e::deploy::{Deployed, Own, Program};
 use herder_e2e::foreign::{BOOT, wait_for};
 use herder_e2e::interpreter::Node;
 use herder_e2e::load::Mix;
@@ -41,4 +41,12 @@ fn books_balance_through_recycling_by_rust() {
 #[test]
 fn books_balance_through_recycling_by_rust_that_accepts() {
     balances("load_shared", Program::NativeShared);
+}
+
+#[test]
+fn kernel_and_reuseport_books_balance_through_recycling() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        balances("load_own_python", Program::PythonOwn(own));
+        balances("load_own_native", Program::NativeOwn(own));
+    }
 }

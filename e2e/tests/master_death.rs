@@ -4,7 +4,7 @@
 #![expect(clippy::print_stdout, reason = "what a failure is judged by")]
 
 use herder_e2e::client::{Load, Outcome};
-use herder_e2e::deploy::{Deployed, Program, Takeover, Verdict, Version, end_master};
+use herder_e2e::deploy::{Deployed, Own, Program, Takeover, Verdict, Version, end_master};
 use herder_e2e::foreign::{BOOT, pid_of_body};
 use herder_e2e::herd::Signal;
 use herder_e2e::interpreter::Node;
@@ -82,6 +82,18 @@ fn r26_r27_a_killed_master_is_followed_by_one_that_takes_all_over() {
     for (name, program) in ALL {
         println!("{name}");
         outlived("killed", program, Signal::KILL, FEW);
+    }
+}
+
+#[test]
+fn r26_r27_kernel_and_reuseport_a_killed_master_costs_nobody_anything() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        for program in [Program::NativeOwn(own), Program::PythonOwn(own)] {
+            println!("{}", program.name());
+            for takeover in outlived("killed_own", program, Signal::KILL, 3) {
+                assert_eq!(takeover.cut, 0);
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 #![expect(clippy::print_stdout, reason = "what a failure is judged by")]
 
 use herder_e2e::client::get;
-use herder_e2e::deploy::{Deployed, Program, Verdict, Version};
+use herder_e2e::deploy::{Deployed, Own, Program, Verdict, Version};
 use herder_e2e::foreign::BOOT;
 use herder_e2e::interpreter::Node;
 use herder_e2e::jobs::{self, gateway};
@@ -100,6 +100,18 @@ fn reloads_lose_nothing_by_rust_that_accepts() {
 }
 
 #[test]
+fn kernel_reloads_lose_nothing() {
+    loses_nothing("kernel_python", Program::PythonOwn(Own::Kernel), 5);
+    loses_nothing("kernel_native", Program::NativeOwn(Own::Kernel), 5);
+}
+
+#[test]
+fn reuseport_reloads_lose_nothing() {
+    loses_nothing("reuse_python", Program::PythonOwn(Own::Reuseport), 5);
+    loses_nothing("reuse_native", Program::NativeOwn(Own::Reuseport), 5);
+}
+
+#[test]
 #[ignore = "twenty reloads of each program"]
 fn twenty_reloads_lose_nothing() {
     for (name, program) in [
@@ -149,6 +161,14 @@ fn r38_a_version_that_dies_is_rolled_back_under_load() {
     survives_bad_versions("rollback_native", Program::Native, FEW);
     let node = Program::Node(Node::Version(20));
     survives_bad_versions("rollback_node", node, 1);
+}
+
+#[test]
+fn r38_kernel_and_reuseport_a_version_that_dies_is_rolled_back_under_load() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        survives_bad_versions("own_rollback", Program::NativeOwn(own), 1);
+        survives_bad_versions("own_rollback_python", Program::PythonOwn(own), 1);
+    }
 }
 
 #[test]

@@ -129,8 +129,8 @@ fn is_rolled_back(program: Program, bad: &Bad) {
 /// else; a native worker when it reads a request, on any of its threads.
 fn unnoted(program: Program) -> usize {
     match program {
-        Program::Native | Program::NativeShared => BATCH,
-        Program::Node(_) | Program::NodeWithHandler(_) | Program::Python => 0,
+        _ if program.is_native() => BATCH,
+        _ => 0,
     }
 }
 

@@ -6,7 +6,7 @@
 
 use herder_e2e::binary::Binary;
 use herder_e2e::build;
-use herder_e2e::deploy::{Deployed, Program, TEST_WEB, Verdict, Version};
+use herder_e2e::deploy::{Deployed, Own, Program, TEST_WEB, Verdict, Version};
 use herder_e2e::foreign::BOOT;
 use herder_e2e::herd::Signal;
 use herder_e2e::interpreter::Node;
@@ -36,9 +36,10 @@ struct Installed {
 
 impl Installed {
     fn of(program: Program, scene: &Scene) -> Installed {
-        let binary = match program {
-            Program::Native | Program::NativeShared => TEST_WEB,
-            Program::Node(_) | Program::NodeWithHandler(_) | Program::Python => Binary::HERDER,
+        let binary = if program.is_native() {
+            TEST_WEB
+        } else {
+            Binary::HERDER
         };
         Installed {
             original: binary.path(),
@@ -86,7 +87,7 @@ fn upgraded(name: &str, program: Program, times: usize) {
         let told = upgrade(&deployed);
         println!("{told}");
         assert!(told.starts_with("the master goes on as "), "{told}");
-        if matches!(program, Program::Native | Program::NativeShared) {
+        if program.is_native() {
             assert!(told.starts_with(&format!("the master goes on as {now} after ")));
             assert!(told.ends_with(&format!("; it was {before}")), "{told}");
         }
@@ -123,6 +124,16 @@ fn r31_an_upgrade_keeps_the_process_its_workers_and_every_request() {
     for (name, program) in ALL {
         println!("{name}");
         upgraded("upgraded", program, FEW);
+    }
+}
+
+#[test]
+fn r31_kernel_and_reuseport_an_upgrade_keeps_workers_and_every_request() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        for program in [Program::NativeOwn(own), Program::PythonOwn(own)] {
+            println!("{}", program.name());
+            upgraded("upgraded_own", program, FEW);
+        }
     }
 }
 

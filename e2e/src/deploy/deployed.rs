@@ -116,9 +116,9 @@ impl<'a> Deployed<'a> {
             .wait_for_line_after(mark, "the verdict on the reload", within, Verdict::of_line)
     }
 
-    /// Whether its workers share the listener, so that those of before accept until they are told to leave.
+    /// Whether its workers accept by themselves, so that those of before do until they are told to leave.
     pub fn accepts_for_itself(&self) -> bool {
-        matches!(self.program, Program::NativeShared | Program::Python)
+        self.program.accepts()
     }
 
     /// The processes of the workers that serve or might, by pid.

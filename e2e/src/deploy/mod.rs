@@ -10,6 +10,6 @@ mod succession;
 mod version;
 
 pub use deployed::{Deployed, Verdict};
-pub use program::{Program, TEST_WEB, script};
+pub use program::{Own, Program, TEST_WEB, script};
 pub use succession::{Takeover, end_master, takeover_after};
 pub use version::Version;

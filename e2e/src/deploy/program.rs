@@ -9,11 +9,32 @@ use std::path::{Path, PathBuf};
 /// The native web server; see its `main.rs`.
 pub const TEST_WEB: Binary = Binary::new("herder-e2e", "test-web");
 
+/// How workers get listeners of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// A program in the kernel picks them in turn.
+    Kernel,
+    /// The kernel picks them by lot.
+    Reuseport,
+}
+
+impl Own {
+    /// As `--dispatch` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Own::Kernel => "kernel",
+            Own::Reuseport => "reuseport",
+        }
+    }
+}
+
 /// A program that serves some version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     /// A Rust program that is its own master.
     Native,
+    /// A Rust program whose workers have listeners of their own.
+    NativeOwn(Own),
     /// A Rust program whose workers race on one listener.
     NativeShared,
     /// A Node program.
@@ -22,17 +43,45 @@ pub enum Program {
     NodeWithHandler(Node),
     /// A Python program over `LISTEN_FDS`, with `READY=1`.
     Python,
+    /// The same, with a listener for each worker.
+    PythonOwn(Own),
 }
 
 impl Program {
+    /// Whether it is a Rust program that is its own master.
+    pub fn is_native(self) -> bool {
+        match self {
+            Program::Native | Program::NativeOwn(_) | Program::NativeShared => true,
+            Program::Node(_)
+            | Program::NodeWithHandler(_)
+            | Program::Python
+            | Program::PythonOwn(_) => false,
+        }
+    }
+
+    /// Whether its workers accept by themselves.
+    pub fn accepts(self) -> bool {
+        match self {
+            Program::NativeOwn(_)
+            | Program::NativeShared
+            | Program::Python
+            | Program::PythonOwn(_) => true,
+            Program::Native | Program::Node(_) | Program::NodeWithHandler(_) => false,
+        }
+    }
+
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Program::Native => "native",
+            Program::NativeOwn(Own::Kernel) => "native, kernel",
+            Program::NativeOwn(Own::Reuseport) => "native, reuseport",
             Program::NativeShared => "native, shared",
             Program::Node(_) => "node",
             Program::NodeWithHandler(_) => "node, SIGINT",
             Program::Python => "python",
+            Program::PythonOwn(Own::Kernel) => "python, kernel",
+            Program::PythonOwn(Own::Reuseport) => "python, reuseport",
         }
     }
 
@@ -42,15 +91,15 @@ impl Program {
         let directory = scene.directory();
         let (version, ledger) = (directory.join("version"), directory.join("ledger"));
         let setup = match self {
-            Program::Native | Program::NativeShared => {
+            Program::Native | Program::NativeOwn(_) | Program::NativeShared => {
                 // A copy of its own: what stands at its path is what a reload starts.
                 let setup = scene.program(installed(scene));
                 let setup = setup.args(options).arg("--version-file").arg(&version);
                 let setup = setup.arg("--ledger").arg(&ledger);
-                if self == Program::NativeShared {
-                    setup.arg("--shared")
-                } else {
-                    setup
+                match self {
+                    Program::NativeOwn(own) => setup.args(["--dispatch", own.name()]),
+                    Program::NativeShared => setup.args(["--dispatch", "shared"]),
+                    _ => setup,
                 }
             }
             Program::Node(node) | Program::NodeWithHandler(node) => scene
@@ -60,16 +109,20 @@ impl Program {
                 .args(["-i", "2", "--interpreter"])
                 .arg(node.program())
                 .args(options),
-            Program::Python => scene
+            Program::Python | Program::PythonOwn(_) => scene
                 .herd(Binary::HERDER)
                 .args(["run", "-i", "2", "-l", "127.0.0.1:0", "--ready", "notify"])
+                .args(match self {
+                    Program::PythonOwn(own) => &["--dispatch", own.name()][..],
+                    _ => &[],
+                })
                 .args(options)
                 .args(["--", "python3"])
                 .arg(script("serve.py")),
         };
         let setup = match self {
             Program::NodeWithHandler(_) => setup.env("HANDLE_SIGINT", "1"),
-            Program::Native | Program::NativeShared | Program::Node(_) | Program::Python => setup,
+            _ => setup,
         };
         // Reading the debug information for a backtrace would take longer than the test.
         let setup = setup.env("RUST_BACKTRACE", "0");
@@ -82,7 +135,7 @@ impl Program {
     /// # Panics
     /// When it cannot be written.
     pub fn install(self, scene: &Scene) {
-        if matches!(self, Program::Native | Program::NativeShared) {
+        if self.is_native() {
             installed(scene);
         }
     }

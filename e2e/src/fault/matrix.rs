@@ -241,7 +241,7 @@ fn text(panic: &(dyn Any + Send)) -> String {
 pub fn rows_of(program: Program) -> Vec<Cell> {
     let mut rows = Vec::new();
     // Who accepts for itself is passed nothing, in any step.
-    let is_passed = !matches!(program, Program::NativeShared | Program::Python);
+    let is_passed = !program.accepts();
     let is_played = |operation: &Operation| *operation != Operation::Dispatch || is_passed;
     for operation in Operation::ALL.into_iter().filter(is_played) {
         for steps in operation.steps() {

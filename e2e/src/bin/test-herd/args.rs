@@ -66,7 +66,9 @@ pub(crate) enum Kind {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Mode {
+    Kernel,
     Pass,
+    Reuseport,
     Shared,
 }
 
@@ -92,7 +94,9 @@ impl Args {
             .name("test-herd")
             .workers(self.workers)
             .dispatch(match self.dispatch {
+                Mode::Kernel => Dispatch::Kernel,
                 Mode::Pass => Dispatch::Pass,
+                Mode::Reuseport => Dispatch::Reuseport,
                 Mode::Shared => Dispatch::Shared,
             })
             .policy(match self.policy {

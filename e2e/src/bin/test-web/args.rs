@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use herder::{Cluster, Dispatch};
 
 /// Those that `herder run` has too are called as there.
@@ -13,9 +13,8 @@ pub(crate) struct Args {
     listen: String,
     #[arg(long, default_value_t = 2)]
     workers: usize,
-    /// Workers race on one listener.
-    #[arg(long)]
-    shared: bool,
+    #[arg(long, default_value = "pass")]
+    dispatch: Mode,
     #[arg(long, default_value = "5s", value_parser = time)]
     grace: Duration,
     #[arg(long, default_value = "60s", value_parser = time)]
@@ -36,6 +35,15 @@ pub(crate) struct Args {
     pub(crate) ledger: PathBuf,
 }
 
+/// How connections reach the workers.
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    Kernel,
+    Pass,
+    Reuseport,
+    Shared,
+}
+
 impl Args {
     pub(crate) fn cluster(&self) -> Cluster {
         let build = herder_e2e::build::own_name();
@@ -48,10 +56,11 @@ impl Args {
             .version(&build)
             .listen(&self.listen)
             .workers(self.workers)
-            .dispatch(if self.shared {
-                Dispatch::Shared
-            } else {
-                Dispatch::Pass
+            .dispatch(match self.dispatch {
+                Mode::Kernel => Dispatch::Kernel,
+                Mode::Pass => Dispatch::Pass,
+                Mode::Reuseport => Dispatch::Reuseport,
+                Mode::Shared => Dispatch::Shared,
             })
             .grace(self.grace)
             .boot_timeout(self.boot_timeout)
