@@ -113,8 +113,8 @@ impl Program {
                 .herd(Binary::HERDER)
                 .args(["run", "-i", "2", "-l", "127.0.0.1:0", "--ready", "notify"])
                 .args(match self {
-                    Program::PythonOwn(own) => &["--dispatch", own.name()][..],
-                    _ => &[],
+                    Program::PythonOwn(own) => vec!["--dispatch", own.name()],
+                    _ => Vec::new(),
                 })
                 .args(options)
                 .args(["--", "python3"])

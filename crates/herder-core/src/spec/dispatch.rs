@@ -21,6 +21,15 @@ pub enum DispatchMode {
 }
 
 impl DispatchMode {
+    /// Whether several workers may accept from the same listener: all of them, or those of one slot.
+    #[must_use]
+    pub fn shares_listeners(self) -> bool {
+        match self {
+            DispatchMode::Reuseport | DispatchMode::Shared => true,
+            DispatchMode::Kernel | DispatchMode::Message | DispatchMode::Pass => false,
+        }
+    }
+
     /// Whether each slot has a listener of its own.
     #[must_use]
     pub fn has_own_listeners(self) -> bool {

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use herder_core::spec::DispatchMode;
 use herder_core::supervisor::{Action, DrainReason, Event, Outcome, RecycleReason};
 use herder_core::{Generation, WorkerId};
 use herder_sys::failpoint;
@@ -200,7 +199,7 @@ impl Master {
     }
 
     fn accepts_by_itself(&self, id: MemberId) -> bool {
-        id.part == Part::Workers && self.spec.dispatch.mode == DispatchMode::Shared
+        id.part == Part::Workers && self.spec.dispatch.mode.shares_listeners()
     }
 
     pub(super) fn withdraw(&mut self, id: MemberId) {
@@ -325,9 +324,9 @@ impl Master {
         self.feed(id.part, Event::Misbehaved { worker: id.worker });
     }
 
-    /// In `shared` mode a worker's end may have swallowed the wake-up for a waiting connection.
+    /// Where workers share a listener, one's end may have swallowed the wake-up for a waiting connection.
     pub(super) fn nudge_others(&mut self, gone: WorkerId) {
-        if self.spec.dispatch.mode != DispatchMode::Shared {
+        if !self.spec.dispatch.mode.shares_listeners() {
             return;
         }
         for id in self.crews.living(Part::Workers) {

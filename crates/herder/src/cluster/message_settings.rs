@@ -101,7 +101,7 @@ impl Settings {
         gateway.policy = match self.policy {
             Policy::LeastConnections => gateway::Policy::LeastConnections,
             Policy::RoundRobin => gateway::Policy::RoundRobin,
-            policy @ (Policy::IpHash | Policy::TwoChoices) => {
+            policy @ (Policy::IpHash | Policy::LeastLoaded | Policy::TwoChoices) => {
                 return Err(wrong(
                     "policy",
                     format!(
