@@ -11,9 +11,6 @@ const OLDEST: (u32, u32) = (5, 9);
 const MIGRATES: (u32, u32) = (5, 14);
 
 const NET_BIND_SERVICE: u64 = 1 << 10;
-const NET_ADMIN: u64 = 1 << 12;
-const SYS_ADMIN: u64 = 1 << 21;
-const BPF: u64 = 1 << 39;
 
 /// File systems that are on another machine: locks and sockets there are not what they are here.
 const REMOTE: [(u64, &str); 6] = [
@@ -109,16 +106,12 @@ fn cgroup(found: Cgroup) -> Finding {
     }
 }
 
+/// Whoever does not ask for it does not need it.
 fn bpf(facts: &Facts) -> Finding {
-    let has = |bit: u64| facts.capabilities & bit != 0;
-    if has(SYS_ADMIN) || (has(BPF) && has(NET_ADMIN)) {
-        return Finding::ok("bpf", "eBPF is permitted");
+    match &facts.no_kernel_dispatch {
+        None => Finding::ok("bpf", "the kernel takes the program of --dispatch kernel"),
+        Some(reason) => Finding::ok("bpf", format!("without --dispatch kernel: {}", escape(reason))),
     }
-    // Nothing that works today needs it.
-    Finding::ok(
-        "bpf",
-        "eBPF is not permitted (CAP_BPF and CAP_NET_ADMIN); nothing needs it yet",
-    )
 }
 
 fn ports(facts: &Facts) -> Finding {

@@ -12,6 +12,8 @@ pub(crate) struct Facts {
     pub(crate) cgroup: Cgroup,
     /// The effective capabilities, a bit each.
     pub(crate) capabilities: u64,
+    /// Why the kernel takes no program of ours; None = it does.
+    pub(crate) no_kernel_dispatch: Option<String>,
     /// The first port that everybody may listen at.
     pub(crate) first_free_port: Option<u64>,
     pub(crate) somaxconn: Option<u64>,
