@@ -110,7 +110,10 @@ fn cgroup(found: Cgroup) -> Finding {
 fn bpf(facts: &Facts) -> Finding {
     match &facts.no_kernel_dispatch {
         None => Finding::ok("bpf", "the kernel takes the program of --dispatch kernel"),
-        Some(reason) => Finding::ok("bpf", format!("without --dispatch kernel: {}", escape(reason))),
+        Some(reason) => Finding::ok(
+            "bpf",
+            format!("without --dispatch kernel: {}", escape(reason)),
+        ),
     }
 }
 

@@ -32,6 +32,9 @@ pub enum Relief {
     HandOver,
     /// Nobody can be handed a connection: in the end the worker is killed as hung.
     Kill,
+    /// The kernel gives them to others, by a socket that is shut down for a moment: the worker has to
+    /// endure that. Whether it hangs, it shows by other signs. (With a program alone.)
+    Move,
 }
 
 /// News for the rotation.

@@ -160,6 +160,9 @@ impl Rotation {
         let Some(worker) = self.worker_mut(id) else {
             return;
         };
+        if next == Pace::Rescuing && worker.relief == Relief::Move {
+            return self.move_queue(id);
+        }
         let (was, socket) = (std::mem::replace(&mut worker.pace, next), worker.socket);
         let action = match (was, next) {
             (Pace::Keeping, Pace::Behind) => Action::Excluded {
@@ -190,6 +193,21 @@ impl Rotation {
             | Pace::Silent { .. }
             | Pace::Hung => {}
         }
+    }
+
+    /// Who waits at the worker goes to others at once, and its turns for a while.
+    fn move_queue(&mut self, id: WorkerId) {
+        let now = self.now;
+        let Some(worker) = self.worker_mut(id) else {
+            return;
+        };
+        let doubling = worker.failed_trials.min(LAST_DOUBLING);
+        worker.pace = Pace::Silent {
+            until: now.after(FIRST_TRIAL * (1 << doubling)),
+        };
+        worker.failed_trials = worker.failed_trials.saturating_add(1);
+        let socket = worker.socket;
+        self.flush(socket);
     }
 
     fn restart_clock(&mut self, id: WorkerId) {
@@ -244,6 +262,10 @@ impl Rotation {
             Relief::HandOver => self
                 .has_stood(socket, self.rescue_after(worker))
                 .then_some(Pace::Rescuing),
+            Relief::Move if self.spec.steering == Steering::Program => self
+                .has_stood(socket, self.rescue_after(worker))
+                .then_some(Pace::Rescuing),
+            Relief::Move => None,
             Relief::Kill => {
                 let hang = self.spec.hang?;
                 self.has_stood(socket, hang).then_some(Pace::Hung)
@@ -332,9 +354,11 @@ impl Rotation {
                 self.actions
                     .push_back(Action::Rescue { worker: id, socket });
             }
-            Relief::Kill if steering == Steering::Program => worker.standing = Standing::Deaf,
+            Relief::Kill | Relief::Move if steering == Steering::Program => {
+                worker.standing = Standing::Deaf;
+            }
             // Nobody can be helped before its successor comes.
-            Relief::HandOver | Relief::Kill => {}
+            Relief::HandOver | Relief::Kill | Relief::Move => {}
         }
     }
 

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use herder_core::rotation::{Event, Load, Relief, Steering, Weight};
+use herder_core::rotation::{Event, Load, Relief, Weight};
 use herder_core::{Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::{clock, fd};
@@ -36,17 +36,11 @@ struct Harbour {
     withdrawing: BTreeMap<WorkerId, usize>,
     /// The workers that may still accept somebody.
     serving: BTreeSet<WorkerId>,
-    /// Those who were told to leave, and until when they may still accept somebody.
-    leaving: BTreeMap<WorkerId, Tick>,
     /// By when nobody listens any more.
     closing: Option<Tick>,
     /// What the main thread has not heard yet.
     news: Vec<News>,
 }
-
-/// A worker that was told to leave has this long for those who wait at its listener. Then it is shut down:
-/// who came late is not to wait for the worker's end.
-const FAREWELL: Duration = Duration::from_millis(200);
 
 /// How long the herd listens, when it stops, until its workers have accepted those who wait.
 const DOOR: Duration = Duration::from_secs(1);
@@ -68,7 +62,6 @@ impl Berths {
             groups: BTreeMap::new(),
             withdrawing: BTreeMap::new(),
             serving: BTreeSet::new(),
-            leaving: BTreeMap::new(),
             closing: None,
             news: Vec::new(),
         })))
@@ -137,10 +130,6 @@ impl Berths {
             Command::Admit(worker) => (*worker, Event::Admit { worker: *worker }),
             Command::Gone(worker) => (*worker, Event::Gone { worker: *worker }),
             Command::Hold(worker) => (*worker, Event::Hold { worker: *worker }),
-            Command::Leaves(worker) => {
-                harbour.leaving.insert(*worker, now().after(FAREWELL));
-                return true;
-            }
             Command::Load(worker, open) => {
                 let load = Load {
                     open: *open,
@@ -161,7 +150,6 @@ impl Berths {
             (Event::Gone { .. }, _) => {
                 harbour.withdrawing.remove(&worker);
                 harbour.serving.remove(&worker);
-                harbour.leaving.remove(&worker);
             }
             _ => {}
         }
@@ -185,7 +173,6 @@ impl Berths {
             held.group.wake(now);
         }
         harbour.tidy();
-        harbour.shut_late(now);
         let is_closing = harbour.closing;
         if is_closing.is_some_and(|by| by <= now || harbour.serving.is_empty()) {
             harbour.close();
@@ -197,8 +184,7 @@ impl Berths {
         let harbour = self.harbour();
         let groups = harbour.groups.values();
         let groups = groups.filter_map(|held| held.group.next_timer());
-        let leaving = harbour.leaving.values().copied();
-        groups.chain(leaving).chain(harbour.closing).min()
+        groups.chain(harbour.closing).min()
     }
 
     /// What is to be told.
@@ -234,22 +220,13 @@ impl Harbour {
 
     fn close(&mut self) {
         self.closing = None;
-        for (number, held) in std::mem::take(&mut self.groups) {
+        // They are not shut down: it would tell the workers before anybody else does.
+        for number in std::mem::take(&mut self.groups).into_keys() {
             self.vault.forget_all(&Prefix::group(number));
-            held.group.close();
         }
         let waiting = std::mem::take(&mut self.withdrawing);
         self.news.extend(waiting.into_keys().map(News::Withdrawn));
         self.news.push(News::ListenersClosed);
-    }
-
-    /// Who told to leave had its time.
-    fn shut_late(&mut self, now: Tick) {
-        let due = self.leaving.iter().filter(|(_, at)| **at <= now);
-        for worker in due.map(|(worker, _)| *worker).collect::<Vec<_>>() {
-            self.leaving.remove(&worker);
-            self.tell(&Event::Retire { worker });
-        }
     }
 
     fn tell(&mut self, event: &Event) {
@@ -285,13 +262,7 @@ impl Harbour {
                     self.news.push(News::Withdrawn(worker));
                 }
             }
-            Notice::Hung(worker) => {
-                if self.spec.rotation.steering == Steering::Program {
-                    // It will be killed: who waits there need not wait for that.
-                    self.leaving.insert(worker, Tick::ZERO);
-                }
-                self.news.push(News::Hung(worker));
-            }
+            Notice::Hung(worker) => self.news.push(News::Hung(worker)),
             Notice::Failed(text) => self.news.push(News::Failed(text)),
             // Nobody has a channel for what could be accepted in its stead.
             Notice::Rescue(_) => {}

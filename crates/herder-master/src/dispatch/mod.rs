@@ -59,9 +59,6 @@ pub(crate) enum Command {
     Gone(WorkerId),
     /// No new connection for the worker, for now.
     Hold(WorkerId),
-    /// The worker was told to leave: who waits at a listener of its own goes to others. (`kernel` and
-    /// `reuseport` only.)
-    Leaves(WorkerId),
     /// How many connections the worker holds open.
     Load(WorkerId, u32),
     /// To or about a worker that is a Node program.

@@ -83,7 +83,6 @@ impl Own {
                 | Command::Attach(..)
                 | Command::Gone(_)
                 | Command::Hold(_)
-                | Command::Leaves(_)
                 | Command::Load(..)
                 | Command::Node(..)
                 | Command::Withdraw(_) => {}

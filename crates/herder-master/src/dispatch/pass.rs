@@ -208,8 +208,7 @@ impl Pass {
                 Command::Load(worker, open) => {
                     self.dispatcher.handle(Event::Load { worker, open }, now);
                 }
-                // What it has not received is taken back.
-                Command::Leaves(_) | Command::Node(..) => {}
+                Command::Node(..) => {}
                 Command::Stop => return Next::End,
                 Command::Surrender => return Next::Surrender,
                 Command::Withdraw(worker) => match &mut self.last_call {

@@ -103,7 +103,6 @@ impl Shared {
                 Command::Admit(_)
                 | Command::Attach(..)
                 | Command::Hold(_)
-                | Command::Leaves(_)
                 | Command::Load(..)
                 | Command::Node(..) => {}
                 Command::CloseListeners(_) => self.close_listeners(),

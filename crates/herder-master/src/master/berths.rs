@@ -165,9 +165,12 @@ fn spec(config: &Config) -> GroupSpec {
     }
 }
 
-/// Nobody has a channel besides its listener.
-fn relief(_config: &Config) -> Relief {
-    Relief::Kill
+/// What is this executable has a heartbeat: it is not for who waits there to say that it hangs.
+fn relief(config: &Config) -> Relief {
+    match config.program {
+        Program::Itself => Relief::Move,
+        Program::Command(_) | Program::Node(_) => Relief::Kill,
+    }
 }
 
 impl Master {

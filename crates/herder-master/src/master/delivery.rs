@@ -186,20 +186,22 @@ impl Master {
         }
     }
 
+    /// The worker was withdrawn by an earlier master.
+    pub(super) fn withdraw_from_berths(&self, id: MemberId) {
+        self.tell_berths(id, Command::Withdraw(id.worker));
+    }
+
     /// The worker does not live, and may never have.
     pub(super) fn forget_berths(&self, id: MemberId) {
+        self.tell_berths(id, Command::Gone(id.worker));
+    }
+
+    fn tell_berths(&self, id: MemberId, command: Command) {
         if let Delivery::Thread(dispatch, _) = &self.delivery
             && id.part == Part::Workers
             && self.spec.dispatch.mode.has_own_listeners()
         {
-            dispatch.tell(Command::Gone(id.worker));
-        }
-    }
-
-    /// The worker was told to leave.
-    pub(super) fn note_leaving(&self, id: WorkerId) {
-        if let Delivery::Thread(dispatch, _) = &self.delivery {
-            dispatch.tell(Command::Leaves(id));
+            dispatch.tell(command);
         }
     }
 

@@ -218,20 +218,12 @@ impl Master {
             Part::Gateway | Part::Library(_) => millis(gateway::grace(life)),
             Part::Workers => millis(life.grace),
         };
-        let has_own_listener =
-            id.part == Part::Workers && self.spec.dispatch.mode.has_own_listeners();
         let Some(member) = self.crews.member_mut(id) else {
             return;
         };
         if member.node.is_some() {
             return self.drain_node(id);
         }
-        if has_own_listener {
-            self.note_leaving(id.worker);
-        }
-        let Some(member) = self.crews.member_mut(id) else {
-            return;
-        };
         if member.control.is_none() {
             // To many programs a second one says "at once".
             member.progress = Progress::ToldToLeave;

@@ -71,6 +71,12 @@ pub fn listen_again(listener: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
     Ok(rustix::net::listen(listener, backlog)?)
 }
 
+/// Whether the socket listens: nobody has shut it down.
+#[must_use]
+pub fn is_listening(listener: BorrowedFd<'_>) -> bool {
+    rustix::net::sockopt::socket_acceptconn(listener).unwrap_or(false)
+}
+
 /// Whether a connection waits to be accepted; also for Unix listeners.
 #[must_use]
 pub fn has_waiting(listener: BorrowedFd<'_>) -> bool {

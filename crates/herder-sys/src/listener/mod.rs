@@ -16,7 +16,7 @@ pub(crate) mod unix_path;
 pub use crate::fd::{Blocking, set_blocking};
 pub use accept::{
     AcceptError, accept, accept_error, accept_queue_length, connect_and_close, has_waiting,
-    listen_again, waiting_at,
+    is_listening, listen_again, waiting_at,
 };
 pub use address::{Address, BoundAddress, local_address};
 pub use error::ListenError;

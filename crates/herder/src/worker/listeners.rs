@@ -3,16 +3,23 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::fd::Reserve;
-use herder_sys::listener::{AcceptError, Blocking, accept, accept_error, set_blocking};
+use herder_sys::listener::{
+    AcceptError, Blocking, accept, accept_error, is_listening, set_blocking,
+};
 
 use crate::worker::acceptor::{Arrival, Look};
 
 /// The kernel wakes the worker that watches a listener for the shortest time. Watching anew every
 /// so many connections lets the others have their turn.
 const TURN: u32 = 16;
+
+/// How often, and after how long each, a listener is looked at that does not listen any more.
+const LOOKS: u32 = 10;
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 pub(crate) struct Listeners {
     all: Vec<Shared>,
@@ -121,6 +128,9 @@ impl Listeners {
                     AcceptError::None => {}
                     AcceptError::Transient => self.promising.push_back(place),
                     AcceptError::OutOfDescriptors => return Ok(Look::NoDescriptors),
+                    AcceptError::Broken if self.listens_again(place) => {
+                        self.promising.push_back(place);
+                    }
                     AcceptError::Broken => return Err(error),
                 },
             }
@@ -141,6 +151,17 @@ impl Listeners {
             }
             accepted => accepted,
         }
+    }
+
+    /// The master shuts a listener down for a moment to give those who wait there to others.
+    fn listens_again(&self, place: usize) -> bool {
+        let socket = self.all[place].socket.as_fd();
+        (0..LOOKS).any(|look| {
+            if look > 0 {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            is_listening(socket)
+        })
     }
 
     fn count(&mut self, place: usize, epoll: &Epoll) -> io::Result<()> {

@@ -166,6 +166,9 @@ impl Master {
             if member.fate == Fate::Unborn {
                 continue;
             }
+            if let Phase::Draining { .. } = phase {
+                self.withdraw_from_berths(id);
+            }
             let (worker, is_told) = (id.worker, member.progress == Progress::ToldToLeave);
             // Who can say how far it has come is asked first.
             let is_asked = member.control.is_some();
