@@ -118,7 +118,9 @@ impl Master {
     fn end_unborn(&mut self, id: MemberId) {
         let accepts = match self.spec.dispatch.mode {
             DispatchMode::Message | DispatchMode::Pass => false,
-            DispatchMode::Shared => id.part == Part::Workers,
+            DispatchMode::Kernel | DispatchMode::Reuseport | DispatchMode::Shared => {
+                id.part == Part::Workers
+            }
         };
         let Some(member) = self.crews.member_mut(id) else {
             return;
