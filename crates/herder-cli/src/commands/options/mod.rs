@@ -216,6 +216,11 @@ mod tests {
             ),
             ("--cron-restart 0", json!({"cron_restart": null})),
             ("--cron @daily", json!({"cron_restart": "@daily"})),
+            (
+                "--dispatch kernel --hang 500ms",
+                json!({"dispatch": "kernel", "hang": "500ms"}),
+            ),
+            ("--hang never", json!({"hang": "0s"})),
             ("--master-watchdog never", json!({"master_watchdog": "0s"})),
             ("--master-watchdog 5s", json!({"master_watchdog": "5s"})),
             (
