@@ -16,6 +16,7 @@ fn fine() -> Facts {
         has_pidfd: true,
         cgroup: Cgroup::Open,
         capabilities: NET_BIND_SERVICE,
+        no_kernel_dispatch: None,
         first_free_port: Some(1024),
         somaxconn: Some(4096),
         open_files: (65_536, 524_288),

@@ -196,7 +196,10 @@ impl Berths {
     /// after this time. Those that the workers have live on.
     pub(super) fn close(&self, within: Duration) {
         let by = now().after(within.min(DOOR));
-        self.harbour().closing.get_or_insert(by);
+        let mut harbour = self.harbour();
+        harbour.closing.get_or_insert(by);
+        let groups = harbour.groups.values_mut();
+        groups.for_each(|held| held.group.close_doors());
     }
 
     /// A panic while it was held has ended the thread, and with it the herd.
