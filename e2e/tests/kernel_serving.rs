@@ -200,10 +200,10 @@ fn loses_nothing_by_scaling(four: &Four) {
         load.wait_for_answers(100, BOOT);
         let mark = four.herd.mark();
         four.herd.signal(Signal::TTOU);
-        wait_for(&four.herd, mark, 1, "exited", BOOT);
+        wait_for(&four.herd, mark, 1, "ended: ", BOOT);
         let mark = four.herd.mark();
         four.herd.signal(Signal::TTOU);
-        wait_for(&four.herd, mark, 1, "exited", BOOT);
+        wait_for(&four.herd, mark, 1, "ended: ", BOOT);
         load.wait_for_answers(100, BOOT);
         let mark = four.herd.mark();
         four.herd.signal(Signal::TTIN);
