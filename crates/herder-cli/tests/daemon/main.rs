@@ -10,5 +10,6 @@ mod kit;
 mod lists;
 mod options;
 mod orders;
+mod planted;
 mod strangers;
 mod triggers;
