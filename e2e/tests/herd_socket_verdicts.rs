@@ -100,7 +100,10 @@ fn r37_who_asks_for_a_reload_gets_its_verdict() {
         ("rolled_back", 4)
     );
     assert_eq!(other.verdict(later), verdict);
-    assert_eq!(caller.workers(), second);
+    caller.wait_for_status("who served before, and nobody else", |status| {
+        let workers = status.slots.iter().flat_map(|slot| &slot.workers);
+        workers.map(|it| it.pid).eq(second.iter().copied())
+    });
     // The end leaves nobody without an answer.
     fs::write(&version, "good").unwrap();
     let (under_way, waiting) = (
