@@ -288,7 +288,7 @@ fn recycling_rests_and_its_replacement_makes_way() {
 }
 
 #[test]
-fn of_many_draining_generations_the_oldest_is_killed() {
+fn r39_of_many_draining_generations_the_oldest_is_killed() {
     let mut spec = spec(1);
     spec.reload.max_generations = NonZeroU16::new(2).expect("not zero");
     spec.reload.soak = SECOND;
