@@ -2,7 +2,7 @@
 
 use herder_core::rotation::{Action, Event, Relief, RotationSpec};
 
-use crate::desk::{Desk, by_hash, by_program, ms, rotate, socket, worker};
+use crate::desk::{Desk, by_hash, by_program, enter, ms, rotate, socket, worker};
 
 fn rescue() -> Action {
     Action::Rescue {
@@ -120,4 +120,19 @@ fn r25c_without_a_program_who_waits_is_helped_too() {
     desk.queue(socket(1, 2), 4);
     let worker = worker(1, 2);
     assert_eq!(desk.pass(ms(10_100)), [Action::Hung { worker }]);
+}
+
+#[test]
+fn who_endures_it_has_its_queue_moved_and_is_tried_again() {
+    let mut desk = hung(Relief::Move);
+    assert_eq!(desk.pass(ms(480)), []);
+    let flush = Action::Flush {
+        socket: socket(1, 2),
+    };
+    assert_eq!(desk.pass(ms(40)), [flush]);
+    assert_eq!(desk.pass(ms(900)), []);
+    let trial = [enter(1, 2), rotate(&[0, 1])];
+    assert_eq!(desk.pass(ms(200)), trial);
+    let worker = worker(1, 2);
+    assert_eq!(desk.pass(ms(1000)), [Action::Readmitted { worker }]);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use herder_core::WorkerId;
-use herder_core::rotation::{Action, Event, Sample, SocketId, Steering};
+use herder_core::rotation::{Action, Event, Relief, Sample, SocketId, Steering};
 
 use super::run::{Life, Said, Told, World};
 use super::trace;
@@ -83,6 +83,14 @@ impl World {
             }
             Action::Retire { socket } => return self.shut_down(socket),
             Action::Flush { socket } => {
+                // Who endures it has its turns on trial later.
+                for (worker, it) in &mut self.workers {
+                    let is_his = self.rotation.socket_of(*worker) == Some(socket);
+                    if is_his && it.relief == Relief::Move && it.said == Said::Behind {
+                        self.tally.endured += 1;
+                        it.said = Said::Moved;
+                    }
+                }
                 self.shut_down(socket)?;
                 self.kernel.queues.insert(socket, 0);
             }
@@ -124,7 +132,10 @@ impl World {
         let has_it = |(id, it): (&WorkerId, &super::run::Worker)| {
             let is_his = self.rotation.socket_of(*id) == Some(socket);
             let may_accept = matches!(it.told, Told::Started | Told::Admitted | Told::Held);
-            is_his && it.life != Life::Dead && may_accept && it.said != Said::Hung
+            is_his
+                && it.life != Life::Dead
+                && may_accept
+                && !matches!(it.said, Said::Hung | Said::Moved)
         };
         if self.workers.iter().any(has_it) {
             return broken("nobody's socket is shut down while it may accept", socket);
@@ -155,7 +166,7 @@ impl World {
         let Some(it) = self.workers.get_mut(&worker) else {
             return broken("who is rescued lives", worker);
         };
-        if it.relief != herder_core::rotation::Relief::HandOver {
+        if it.relief != Relief::HandOver {
             return broken("who is rescued can hand over", worker);
         }
         it.said = Said::Rescued;

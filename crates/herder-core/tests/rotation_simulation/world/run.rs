@@ -69,6 +69,7 @@ pub(crate) enum Said {
     Keeps,
     Behind,
     Rescued,
+    Moved,
     Hung,
 }
 
@@ -88,6 +89,7 @@ pub(crate) struct Tally {
     pub(crate) retired: u64,
     pub(crate) flushed: u64,
     pub(crate) inherited: u64,
+    pub(crate) endured: u64,
 }
 
 /// A seed that found a broken invariant.
@@ -212,6 +214,7 @@ impl AddAssign for Tally {
         self.retired += other.retired;
         self.flushed += other.flushed;
         self.inherited += other.inherited;
+        self.endured += other.endured;
     }
 }
 
@@ -230,6 +233,7 @@ impl Tally {
             self.retired,
             self.flushed,
             self.inherited,
+            self.endured,
         ]
         .contains(&0)
     }

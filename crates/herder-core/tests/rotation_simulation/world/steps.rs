@@ -51,10 +51,10 @@ impl World {
             slot: Slot(slot),
             incarnation: Incarnation(self.newest),
         };
-        let relief = if self.rng.chance(500) {
-            Relief::HandOver
-        } else {
-            Relief::Kill
+        let relief = match self.rng.below(3) {
+            0 => Relief::HandOver,
+            1 => Relief::Kill,
+            _ => Relief::Move,
         };
         let speed = self.rng.between(1, 30);
         self.workers.insert(

@@ -1,6 +1,5 @@
 //! The sockets of one TCP address of which each worker has one of its own, and who of them has its
 //! turn: the modes `kernel` and `reuseport`.
-#![allow(dead_code, reason = "the modes that use it follow")]
 
 mod act;
 mod berth;
@@ -214,6 +213,10 @@ impl Group {
 
     /// Accepts who waits at the worker's socket, without waiting itself (also from a socket that is
     /// blocking): what it takes comes out of [`rescued`](Group::rescued).
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for workers that can be handed a connection")
+    )]
     pub(crate) fn rescue(&mut self, worker: WorkerId, now: Tick) {
         let begun = match self.socket(worker) {
             Some(socket) => herder_sys::fd::duplicate(socket),
@@ -228,6 +231,10 @@ impl Group {
 
     /// Connections that were rescued since it was asked last, each with the worker it waited at. Ask
     /// after each [`wake`](Group::wake).
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for workers that can be handed a connection")
+    )]
     pub(crate) fn rescued(&mut self) -> Vec<(WorkerId, OwnedFd)> {
         self.rescues.take()
     }
@@ -238,14 +245,6 @@ impl Group {
         self.doors = Doors::Closed;
         if let Some(Err(error)) = self.steering.as_ref().map(Steering::close) {
             self.fail("cannot refuse new connections", &error);
-        }
-    }
-
-    /// No listening any more: who waits goes to nobody.
-    pub(crate) fn close(self) {
-        for berth in self.berths.values() {
-            // Workers hold the same socket. One that does not listen was shut down by one of them.
-            let _silent = listener::shut_down(berth.as_fd());
         }
     }
 
