@@ -70,6 +70,19 @@ pub fn conns_records(input: &[u8]) {
     assert!(batch.connections() <= batch.as_slice().len());
 }
 
+/// What a Node worker says of its connections.
+pub fn lane_receipts(input: &[u8]) {
+    let at_once = receipts(std::iter::once(input));
+    assert_eq!(receipts(input.chunks(1)), at_once, "byte by byte");
+    assert_eq!(receipts(pieces(input)), at_once, "in pieces");
+    let again: Vec<u8> = at_once
+        .messages
+        .iter()
+        .flat_map(|it| it.to_bytes())
+        .collect();
+    assert!(input.starts_with(&again), "a receipt has one encoding");
+}
+
 /// A launch plan: the input is the header followed by the body.
 ///
 /// A fuzzer hardly ever guesses a checksum, so an input whose first bytes are no header is read
@@ -191,6 +204,33 @@ struct Outcome<M, E = FrameError> {
 enum End {
     Whole,
     Unfinished,
+}
+
+fn receipts<'a>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+) -> Outcome<node::Receipt, node::ReceiptError> {
+    let mut decoder = node::ReceiptDecoder::new();
+    let mut messages = Vec::new();
+    let mut end = Ok(());
+    for piece in pieces {
+        decoder.push(piece);
+        while end.is_ok() {
+            match decoder.next() {
+                Ok(Some(receipt)) => messages.push(receipt),
+                Ok(None) => break,
+                Err(error) => end = Err(error),
+            }
+        }
+    }
+    let end = end.map(|()| match decoder.unfinished() {
+        [] => End::Whole,
+        _ => End::Unfinished,
+    });
+    Outcome {
+        messages,
+        skipped: 0,
+        end,
+    }
 }
 
 fn frames<M: Message + PartialEq + std::fmt::Debug>(input: &[u8]) {

@@ -100,6 +100,15 @@ pub fn is_same_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> io::Result<bo
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }
 
+/// The number of the file within its file system: of sockets, no two that are open at a time have the same.
+///
+/// # Errors
+///
+/// None for valid descriptors.
+pub fn file_number(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(fd)?.st_ino)
+}
+
 /// `/dev/null`, open for reading and writing.
 ///
 /// # Errors

@@ -16,11 +16,12 @@ use std::path::{Path, PathBuf};
 
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 10] = [
+const TARGETS: [(&str, Property); 11] = [
     ("conns_records", properties::conns_records),
     ("control_frames", properties::control_frames),
     ("gateway_frames", properties::gateway_frames),
     ("keeper_frames", properties::keeper_frames),
+    ("lane_receipts", properties::lane_receipts),
     ("launch_plan", properties::launch_plan),
     ("launch_report", properties::launch_report),
     ("link_frames", properties::link_frames),

@@ -35,7 +35,15 @@ pub(crate) enum Line {
     /// By a channel for connections.
     Conns(Link),
     /// By the channel of Node's `cluster`.
-    Node(OwnedFd),
+    Node(NodeEnds),
+}
+
+/// The master's ends of what a Node worker is reached by.
+pub(crate) struct NodeEnds {
+    /// The channel of Node's `cluster`.
+    pub(crate) channel: OwnedFd,
+    /// The channel on which it may be given connections instead.
+    pub(crate) lane: Option<OwnedFd>,
 }
 
 /// A connection in a master's hand.

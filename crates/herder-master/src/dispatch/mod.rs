@@ -36,7 +36,7 @@ use crate::event::HerdEvent;
 pub(crate) use berths::Berths;
 pub(crate) use counters::Counters;
 pub(crate) use group::{GroupSpec, Pieces};
-pub(crate) use inheritance::{Board, Inheritance, Left, Line, Remains};
+pub(crate) use inheritance::{Board, Inheritance, Left, Line, NodeEnds, Remains};
 pub(crate) use link::Link;
 pub(crate) use node::{
     Afterlife, BOARD_FORMAT, Counting, Mail, NodeNews, NodeTrade, Order, Scheduling, SocketFile,

@@ -127,7 +127,7 @@ impl Master {
             Delivery::Thread(dispatch, _) => {
                 dispatch.tell(match line {
                     Some(Line::Conns(link)) => Command::Attach(id, link),
-                    Some(Line::Node(channel)) => Command::Node(id, Order::Attach(channel)),
+                    Some(Line::Node(ends)) => Command::Node(id, Order::Attach(ends)),
                     None => return,
                 });
             }

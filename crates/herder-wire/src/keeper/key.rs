@@ -41,6 +41,8 @@ pub enum MemberItem {
     Control,
     /// The master's end of a Node channel.
     Node,
+    /// The master's end of the channel on which a Node worker is given connections.
+    NodeLane,
     /// Where an `sd_notify(3)` program reports.
     Notify,
     /// The process itself.
@@ -54,11 +56,12 @@ pub enum MemberItem {
 }
 
 impl MemberItem {
-    const ALL: [MemberItem; 9] = [
+    const ALL: [MemberItem; 10] = [
         MemberItem::Conns,
         MemberItem::ConnsWorker,
         MemberItem::Control,
         MemberItem::Node,
+        MemberItem::NodeLane,
         MemberItem::Notify,
         MemberItem::Pidfd,
         MemberItem::Stderr,
@@ -74,6 +77,7 @@ impl MemberItem {
             MemberItem::ConnsWorker => "conns-worker",
             MemberItem::Control => "control",
             MemberItem::Node => "node",
+            MemberItem::NodeLane => "node-lane",
             MemberItem::Notify => "notify",
             MemberItem::Pidfd => "pidfd",
             MemberItem::Stderr => "stderr",

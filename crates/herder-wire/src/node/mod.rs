@@ -10,6 +10,8 @@
 //! the master. A descriptor travels beside an envelope (`NODE_HANDLE`), one in each direction at a
 //! time or as [`READ_SIZE`] allows, and each envelope is acknowledged without a name, in order.
 //!
+//! Connections may come by another channel instead, the *lane*, as [`Delivery`] and [`Receipt`].
+//!
 //! Bun marks its internal lines with a leading byte 0x02, which [`Framing`] is about. Deno writes
 //! what Node writes.
 
@@ -17,6 +19,7 @@ mod decoder;
 mod endpoint;
 mod from_node;
 mod json;
+mod lane;
 mod play;
 mod query;
 mod shapes;
@@ -27,6 +30,7 @@ pub use decoder::{Beginning, Decoder, LineError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use from_node::{Accepted, FromNode, HandleKind};
 pub use json::{Json, JsonError};
+pub use lane::{Delivery, LANE_RECORD, Receipt, ReceiptDecoder, ReceiptError};
 pub use query::{AddressType, DEFAULT_BACKLOG, Identity, Query};
 pub use to_node::{Outcome, Reply, SharedKind, ToNode, UserHandle};
 pub use user::{UserError, UserValue};

@@ -37,6 +37,7 @@ pub(crate) fn all() -> Vec<Seed> {
         gateway::all(),
         link::all(),
         node::all(),
+        node::receipts(),
         plans::all(),
         rpc::all(),
         messages::records(),

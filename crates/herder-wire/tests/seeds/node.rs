@@ -1,5 +1,7 @@
 //! What a worker of Node's cluster says, good and bad.
 
+use herder_wire::node::{LANE_RECORD, Receipt};
+
 use super::{Seed, seed};
 
 /// The messages of one life, as Node 20 and 24 wrote them.
@@ -150,4 +152,35 @@ pub(super) fn all() -> Vec<Seed> {
 
 fn line(name: &'static str, text: &str) -> Seed {
     seed("node_lines", name, text.as_bytes())
+}
+
+pub(super) fn receipts() -> Vec<Seed> {
+    let target = "lane_receipts";
+    let hello = Receipt::Hello.to_bytes();
+    let taken = Receipt::Taken { seq: 7, count: 3 }.to_bytes();
+    let refused = Receipt::Refused { seq: 8 }.to_bytes();
+    let largest = Receipt::Taken {
+        seq: (1 << 53) - 1,
+        count: u32::MAX,
+    };
+    let with = |mut bytes: [u8; LANE_RECORD], index: usize, value: u8| {
+        bytes[index] = value;
+        bytes
+    };
+    vec![
+        seed(target, "hello", hello),
+        seed(target, "life", [hello, taken, refused, taken].concat()),
+        seed(target, "largest", largest.to_bytes()),
+        seed(target, "cut", &taken[..LANE_RECORD - 1]),
+        seed(target, "second-cut", [&taken[..], &refused[..5]].concat()),
+        seed(target, "cleared", [0; LANE_RECORD]),
+        seed(target, "kind-unknown", with(taken, LANE_RECORD - 1, 4)),
+        seed(target, "reserved", with(taken, 13, 1)),
+        seed(target, "none-taken", with(taken, 8, 0)),
+        seed(target, "refused-counts", with(refused, 8, 1)),
+        seed(target, "hello-named", with(hello, 0, 1)),
+        seed(target, "no-number", with(refused, 0, 0)),
+        seed(target, "not-whole-in-javascript", with(taken, 6, 0x20)),
+        seed(target, "second-bad", [hello, with(taken, 12, 1)].concat()),
+    ]
 }

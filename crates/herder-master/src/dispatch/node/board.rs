@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use super::channel::Goods;
 use super::exchange::ExchangeState;
+use super::lane::Lane;
 use super::marks::Marks;
 use super::peer::{Course, Extent, Peer, PeerState};
 use super::switchboard::{FIRST_PEER, Held, Switchboard};
 use super::{NodeNews, Word};
 use crate::dispatch::acceptor::origin_of;
 use crate::dispatch::counters::Count;
-use crate::dispatch::{Board, Left, Line, News, Remains};
+use crate::dispatch::{Board, Left, Line, News, NodeEnds, Remains};
 use crate::estate::{StateFile, Vault};
 
 /// The format of what is written down.
@@ -136,8 +137,8 @@ impl Switchboard {
         let mut states: BTreeMap<u64, PeerState> = states.collect();
         for (worker, line) in lines {
             // Whoever has another channel is not served here.
-            if let Line::Node(socket) = line {
-                self.adopt(worker, socket, states.remove(&worker.incarnation.0))?;
+            if let Line::Node(ends) = line {
+                self.adopt(worker, ends, states.remove(&worker.incarnation.0))?;
             }
         }
         failpoint::hit("dispatch.node.adopted");
@@ -164,7 +165,7 @@ impl Switchboard {
             listener: held.port,
         };
         let peers = self.peers.into_values();
-        let lines = peers.map(|peer| (peer.id, Line::Node(peer.channel.into_socket())));
+        let lines = peers.map(|peer| (peer.id, Line::Node(peer.into_ends())));
         Ok(Remains {
             listeners: self.listeners,
             lines: lines.collect(),
@@ -187,7 +188,7 @@ impl Switchboard {
     fn adopt(
         &mut self,
         worker: WorkerId,
-        socket: OwnedFd,
+        ends: NodeEnds,
         state: Option<PeerState>,
     ) -> io::Result<()> {
         let life = worker.incarnation;
@@ -205,7 +206,7 @@ impl Switchboard {
             fd::duplicate(socket?).ok()
         };
         let watch = (&self.epoll, FIRST_PEER + life.0);
-        let peer = Peer::adopt((worker, socket), state, mark, watch, duplicate)?;
+        let peer = Peer::adopt((worker, ends), state, mark, watch, duplicate)?;
         // Whether the main thread had heard it before its death it may not know.
         for word in peer.told.iter().filter(|word| may_be_repeated(word)) {
             let news = NodeNews::Word(worker, word.clone());
@@ -264,8 +265,11 @@ impl Switchboard {
             if peer.channel.is_settling() {
                 peer.channel.look_after_reading();
             }
+            let is_lane_empty = peer.lane.as_mut().is_some_and(Lane::settles);
             if peer.channel.take_settled() {
                 peer.channel.flush();
+                settled.push(*life);
+            } else if is_lane_empty {
                 settled.push(*life);
             }
         }

@@ -9,7 +9,7 @@ use herder_core::{ConnId, Incarnation, Tick, WorkerId};
 use herder_sys::failpoint;
 use herder_sys::socket::{self, Touch};
 use herder_wire::node::Accepted as Verdict;
-use herder_wire::node::ToNode;
+use herder_wire::node::{Delivery, ToNode};
 
 use super::peer::{Admission, Course};
 use super::switchboard::{Held, Switchboard};
@@ -107,9 +107,7 @@ impl Switchboard {
         let event = match (peer.course, peer.admission) {
             // Who leaves does not come back: if it dies of that, no connection was the cause.
             (Course::Leaves, _) | (_, Admission::NoMore) => Event::Withdraw { worker },
-            (Course::Serves, Admission::Admitted) if peer.channel.is_settling() => {
-                Event::Hold { worker }
-            }
+            (Course::Serves, Admission::Admitted) if peer.is_settling() => Event::Hold { worker },
             (Course::Serves, Admission::Admitted) => Event::Admit { worker },
             (Course::Severed, Admission::Admitted) | (_, Admission::NotNow) => {
                 Event::Hold { worker }
@@ -148,7 +146,7 @@ impl Switchboard {
         peer.course = Course::Severed;
         self.ledger.note_change();
         // It is watched as long as it is listened to.
-        let _unwatched = self.epoll.remove(peer.channel.socket());
+        let _unwatched = peer.unwatch(&self.epoll);
         let worker = peer.id;
         self.hold_everywhere(life, now);
         self.tell(NodeNews::Word(worker, Word::Broken(problem)));
@@ -156,6 +154,7 @@ impl Switchboard {
 
     /// A worker's channel has ended, or its process: what it has not decided about goes to others.
     pub(super) fn part_with(&mut self, life: Incarnation, now: Tick) {
+        self.read_lane_dry(life, now);
         self.tell_losses(life, now);
         self.note_change();
         self.parked.retain(|parked| parked.life != life);
@@ -165,7 +164,7 @@ impl Switchboard {
         };
         if peer.course != Course::Severed {
             // It is watched as long as it is listened to.
-            let _unwatched = self.epoll.remove(peer.channel.socket());
+            let _unwatched = peer.unwatch(&self.epoll);
         }
         self.exchange.forget(life, now);
         let mut returned: BTreeMap<u64, Vec<ConnId>> = BTreeMap::new();
@@ -286,7 +285,7 @@ impl Switchboard {
 
     /// Whether some worker has read from a connection or written to it. Where the kernel does not tell
     /// the verdict is all there is, and it goes out before the first byte is read.
-    fn is_touched(&self, conn: ConnId) -> bool {
+    pub(super) fn is_touched(&self, conn: ConnId) -> bool {
         let held = self.hand.get(&conn);
         let touch = held.map(|held| socket::touch(held.socket.as_fd()));
         matches!(touch, Some(Ok(Touch::Touched)))
@@ -331,7 +330,14 @@ impl Switchboard {
         }
         // A worker that reads nothing, or too many descriptors in flight: it stays ours.
         let passed = failpoint::check("dispatch.node.pass");
-        let passed = passed.and_then(|()| peer.channel.pass(&port.name, seq, held.socket.as_fd()));
+        let socket = held.socket.as_fd();
+        // Whether a worker has begun with a connection without having said so, the kernel tells of TCP alone.
+        let short = port.address.and_then(|_| u32::try_from(key).ok());
+        let lane = peer.lane.as_mut().filter(|lane| lane.is_open());
+        let passed = passed.and_then(|()| match lane.zip(short) {
+            Some((lane, key)) => lane.pass(Delivery { seq, key }, socket),
+            None => peer.channel.pass(&port.name, seq, socket),
+        });
         if passed.is_ok() {
             failpoint::hit("dispatch.node.passed");
             peer.undecided.insert(seq, (key, conn));

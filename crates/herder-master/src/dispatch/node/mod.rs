@@ -7,14 +7,13 @@ mod channel;
 mod deal;
 mod exchange;
 mod heed;
+mod lane;
 mod last_call;
 mod losses;
 mod mail;
 mod marks;
 mod peer;
 mod switchboard;
-
-use std::os::fd::OwnedFd;
 
 use herder_core::WorkerId;
 use herder_wire::node::UserValue;
@@ -25,10 +24,12 @@ pub(crate) use board::FORMAT as BOARD_FORMAT;
 pub(crate) use mail::Mail;
 pub(super) use switchboard::Switchboard;
 
+use super::NodeEnds;
+
 /// From the main thread to the switchboard.
 pub(crate) enum Order {
-    /// The worker was started; this is the master's end of its channel.
-    Attach(OwnedFd),
+    /// The worker was started; these are the master's ends of its channels.
+    Attach(NodeEnds),
     /// The worker shall finish what it has, then leave.
     Disconnect,
     /// The process is dead: read what it had said, then say [`Word::Dry`].

@@ -9,15 +9,20 @@ use herder_sys::epoll::{Epoll, Interest};
 use serde::{Deserialize, Serialize};
 
 use super::channel::{Channel, ChannelState, Goods, Standpoint};
+use super::lane::{Lane, LaneState};
 use super::losses::Losses;
 use super::mail::Postbox;
 use super::marks::Mark;
+use super::switchboard::LANE;
 use super::{NodeNews, Word};
+use crate::dispatch::NodeEnds;
 
 /// One worker.
 pub(super) struct Peer {
     pub(super) id: WorkerId,
     pub(super) channel: Channel,
+    /// Where it is given connections, if it reads there.
+    pub(super) lane: Option<Lane>,
     pub(super) admission: Admission,
     pub(super) course: Course,
     /// What it was given and has not decided about, by the number that its verdict names: the listener
@@ -60,6 +65,8 @@ pub(super) struct PeerState {
     /// Where its mark is.
     pub(super) place: Option<usize>,
     channel: ChannelState,
+    #[serde(default)]
+    lane: LaneState,
     /// When a living master gave it on: number, listener and connection of each that is undecided.
     undecided: Vec<(u64, u64, u64)>,
 }
@@ -95,17 +102,18 @@ impl Peer {
     /// Begins to listen to a worker.
     pub(super) fn new(
         id: WorkerId,
-        socket: OwnedFd,
+        ends: NodeEnds,
         mark: Mark,
         epoll: &Epoll,
         token: u64,
     ) -> io::Result<Peer> {
-        Peer::with(id, Channel::new(socket), mark, epoll, token)
+        let lane = ends.lane.map(Lane::new);
+        Peer::with(id, (Channel::new(ends.channel), lane), mark, epoll, token)
     }
 
     /// Goes on with a worker that another master has left. `duplicate` gives what was to be sent to it.
     pub(super) fn adopt(
-        (id, socket): (WorkerId, OwnedFd),
+        (id, ends): (WorkerId, NodeEnds),
         state: Option<PeerState>,
         mark: Mark,
         (epoll, token): (&Epoll, u64),
@@ -114,8 +122,15 @@ impl Peer {
         let channel = state.as_ref().map(|it| it.channel.clone());
         let channel = channel.unwrap_or_default();
         let (is_whole, standpoint) = (channel.is_whole(), mark.standpoint());
-        let channel = Channel::resume(socket, channel, (standpoint, mark.progress()), duplicate);
-        let mut peer = Peer::with(id, channel, mark, epoll, token)?;
+        let channel = Channel::resume(
+            ends.channel,
+            channel,
+            (standpoint, mark.progress()),
+            duplicate,
+        );
+        let lane = state.as_ref().map(|it| it.lane.clone()).unwrap_or_default();
+        let lane = ends.lane.map(|socket| Lane::resume(socket, lane));
+        let mut peer = Peer::with(id, (channel, lane), mark, epoll, token)?;
         peer.is_adopted = true;
         if let Some(state) = state {
             peer.course = state.course;
@@ -134,7 +149,7 @@ impl Peer {
         }
         peer.mark.note_debt(false);
         if peer.course == Course::Severed {
-            epoll.remove(peer.channel.socket())?;
+            peer.unwatch(epoll)?;
         }
         Ok(peer)
     }
@@ -143,10 +158,15 @@ impl Peer {
     pub(super) fn state(&self, place: Option<usize>, extent: Extent) -> PeerState {
         let undecided = self.undecided.iter();
         let undecided = undecided.map(|(seq, (port, conn))| (*seq, *port, conn.0));
-        let (channel, undecided) = match extent {
+        let lane = self.lane.as_ref();
+        let (channel, lane, undecided) = match extent {
             // The connections die with the master.
-            Extent::Estate => (self.channel.state(), Vec::new()),
-            Extent::Whole => (self.channel.whole_state(), undecided.collect()),
+            Extent::Estate => (self.channel.state(), lane.map(Lane::state), Vec::new()),
+            Extent::Whole => (
+                self.channel.whole_state(),
+                lane.map(Lane::whole_state),
+                undecided.collect(),
+            ),
         };
         PeerState {
             life: self.id.incarnation.0,
@@ -157,21 +177,26 @@ impl Peer {
             is_young: self.is_young,
             place,
             channel,
+            lane: lane.unwrap_or_default(),
             undecided,
         }
     }
 
     fn with(
         id: WorkerId,
-        channel: Channel,
+        (channel, lane): (Channel, Option<Lane>),
         mark: Mark,
         epoll: &Epoll,
         token: u64,
     ) -> io::Result<Peer> {
         epoll.add(channel.socket(), token, Interest::READABLE)?;
+        if let Some(lane) = &lane {
+            epoll.add(lane.socket(), token + LANE, Interest::READABLE)?;
+        }
         Ok(Peer {
             id,
             channel,
+            lane,
             admission: Admission::NotNow,
             course: Course::Serves,
             undecided: BTreeMap::new(),
@@ -189,6 +214,26 @@ impl Peer {
             watched: Interest::READABLE,
             told: Vec::new(),
         })
+    }
+
+    /// Whether it may not have received all that the last master had told or given it, which no event tells.
+    pub(super) fn is_settling(&self) -> bool {
+        self.channel.is_settling() || self.lane.as_ref().is_some_and(Lane::is_settling)
+    }
+
+    /// It is not listened to any more.
+    pub(super) fn unwatch(&self, epoll: &Epoll) -> io::Result<()> {
+        let lane = self.lane.as_ref();
+        let unwatched = lane.map_or(Ok(()), |lane| epoll.remove(lane.socket()));
+        epoll.remove(self.channel.socket()).and(unwatched)
+    }
+
+    /// Gives back what it is reached by.
+    pub(super) fn into_ends(self) -> NodeEnds {
+        NodeEnds {
+            channel: self.channel.into_socket(),
+            lane: self.lane.map(Lane::into_socket),
+        }
     }
 
     /// Wakes the thread for what the channel can do next.

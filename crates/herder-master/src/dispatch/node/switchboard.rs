@@ -30,15 +30,18 @@ const WAKE: u64 = 0;
 /// Tokens from here on are listeners, and from there on workers.
 const FIRST_PORT: u64 = 1 << 32;
 pub(super) const FIRST_PEER: u64 = 1 << 62;
+/// And beyond that, their lanes.
+pub(super) const LANE: u64 = 1 << 61;
+const FIRST_LANE: u64 = FIRST_PEER + LANE;
 
 /// How many events one turn takes from the kernel.
 const EVENTS: usize = 64;
 
 /// How often one worker is read in one turn, so that a loud one does not starve the rest.
-const READINGS: usize = 4;
+pub(super) const READINGS: usize = 4;
 
 /// How often a dead worker is read. A socket's buffer holds less.
-const LAST_READINGS: usize = 256;
+pub(super) const LAST_READINGS: usize = 256;
 
 /// When too many descriptors are on their way, sending is tried again after this.
 const CROWDED: Duration = Duration::from_millis(10);
@@ -75,7 +78,7 @@ pub(in crate::dispatch) struct Switchboard {
     pub(super) ledger: Ledger,
     /// Queries that are asked again.
     pub(super) parked: Vec<Parked>,
-    room: Box<[u8]>,
+    pub(super) room: Box<[u8]>,
     pub(super) last_call: Option<LastCall>,
 }
 
@@ -246,6 +249,9 @@ impl Switchboard {
                             return Ok(next);
                         }
                     }
+                    token if token >= FIRST_LANE => {
+                        self.attend_lane(Incarnation(token - FIRST_LANE), now);
+                    }
                     token if token >= FIRST_PEER => {
                         self.attend(Incarnation(token - FIRST_PEER), &event, now);
                     }
@@ -257,6 +263,7 @@ impl Switchboard {
                 }
             }
             self.look_after_settling(now);
+            self.close_ended_lanes(now);
             self.ask_again(now);
             self.accept(now);
             // After what was said just now, so that nobody is judged late.
@@ -318,11 +325,13 @@ impl Switchboard {
         let now = now();
         let crowded = self.peers.values().any(|peer| peer.channel.is_crowded());
         let crowded = crowded.then(|| now.after(CROWDED));
-        let settling = self.peers.values().any(|peer| peer.channel.is_settling());
+        let settling = self.peers.values().any(Peer::is_settling);
         let looks = settling || !self.parked.is_empty();
         let settling = looks.then(|| now.after(SETTLING));
         let losses = self.peers.values().filter_map(|peer| peer.losses.due());
         let losses = losses.min();
+        let lanes = self.peers.values().filter_map(|it| it.lane.as_ref()?.due());
+        let lanes = lanes.min();
         let call = self.last_call.as_ref().and_then(LastCall::due);
         let abandoned = self.exchange.next_abandoned();
         let abandoned = abandoned.filter(|_| self.last_call.is_none());
@@ -334,7 +343,7 @@ impl Switchboard {
             ];
             wishes.into_iter().flatten()
         });
-        let others = [crowded, settling, losses, call, abandoned]
+        let others = [crowded, settling, losses, lanes, call, abandoned]
             .into_iter()
             .flatten();
         let first = doorways.chain(others).min();
@@ -371,11 +380,10 @@ impl Switchboard {
     fn obey_order(&mut self, worker: WorkerId, order: Order, now: Tick) {
         let life = worker.incarnation;
         match order {
-            Order::Attach(socket) => {
+            Order::Attach(ends) => {
                 let mark = self.ledger.marks.give();
                 let token = FIRST_PEER + life.0;
-                let peer =
-                    mark.and_then(|mark| Peer::new(worker, socket, mark, &self.epoll, token));
+                let peer = mark.and_then(|mark| Peer::new(worker, ends, mark, &self.epoll, token));
                 match peer {
                     Ok(peer) => {
                         self.peers.insert(life, peer);
@@ -421,7 +429,7 @@ impl Switchboard {
     }
 
     /// Reads once from a worker, and does what it says. `None`: nobody listens to it any more.
-    fn listen_to(&mut self, life: Incarnation, now: Tick) -> Option<Reading> {
+    pub(super) fn listen_to(&mut self, life: Incarnation, now: Tick) -> Option<Reading> {
         let peer = self.peers.get_mut(&life)?;
         if peer.course == Course::Severed {
             return None;

@@ -4,7 +4,7 @@ use herder_sys::fd;
 use herder_wire::keeper::Key;
 
 use super::*;
-use crate::dispatch::{Board, Line, Remains};
+use crate::dispatch::{Board, Line, NodeEnds, Remains};
 use crate::event::HerdEvent;
 
 impl Bench {
@@ -15,7 +15,7 @@ impl Bench {
     }
 
     /// The master is killed; another one takes over these workers.
-    fn succeed(&mut self, workers: &[&Actor]) {
+    pub(super) fn succeed(&mut self, workers: &[&Actor]) {
         self.kill();
         self.take_over(workers);
     }
@@ -24,7 +24,8 @@ impl Bench {
     fn take_over(&mut self, workers: &[&Actor]) {
         let lines = workers.iter().map(|it| {
             let channel = fd::duplicate(it.stored.as_fd()).expect("a descriptor");
-            (it.id, Line::Node(channel))
+            let lane = it.lane.as_ref().map(|lane| lane.stored());
+            (it.id, Line::Node(NodeEnds { channel, lane }))
         });
         self.counters.settle();
         let inheritance = Inheritance {
@@ -37,7 +38,7 @@ impl Bench {
     }
 
     /// The master surrenders to another one.
-    fn surrender(&mut self, workers: &[&Actor]) {
+    pub(super) fn surrender(&mut self, workers: &[&Actor]) {
         let remains: Remains = self.dispatch.surrender().expect("it lives");
         assert_eq!(remains.lines.len(), workers.len());
         self.go_on(remains, workers);
@@ -374,7 +375,11 @@ fn a_worker_that_was_never_admitted_is_read_with_care() {
         slot: Slot(1),
         incarnation: Incarnation(1),
     };
-    bench.order(id, Order::Attach(ours));
+    let ends = NodeEnds {
+        channel: ours,
+        lane: None,
+    };
+    bench.order(id, Order::Attach(ends));
     let end = UnixStream::from(theirs);
     end.set_read_timeout(Some(PATIENCE)).expect("a time");
     let mut one = Actor {
@@ -383,6 +388,7 @@ fn a_worker_that_was_never_admitted_is_read_with_care() {
         rest: Vec::new(),
         descriptors: VecDeque::new(),
         stored,
+        lane: None,
     };
     one.say_part(r#"{"cmd":"NODE_CLUSTER","act":"online""#);
     one.say(r#","seq":0}"#);

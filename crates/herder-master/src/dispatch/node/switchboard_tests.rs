@@ -13,7 +13,7 @@ use herder_sys::socket::{self, Wait};
 use super::super::Scheduling;
 use super::*;
 use crate::dispatch::safe::Safe;
-use crate::dispatch::{Counters, Dispatch, Trade};
+use crate::dispatch::{Counters, Dispatch, NodeEnds, Trade};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -35,12 +35,15 @@ struct Actor {
     descriptors: VecDeque<OwnedFd>,
     /// The master's end, which its keeper has, too.
     stored: OwnedFd,
+    lane: Option<lanes::LaneEnd>,
 }
 
 #[path = "switchboard_faults.rs"]
 mod faults;
 #[path = "switchboard_heirs.rs"]
 mod heirs;
+#[path = "switchboard_lanes.rs"]
+mod lanes;
 #[path = "switchboard_words.rs"]
 mod words;
 
@@ -93,13 +96,18 @@ impl Bench {
     }
 
     fn worker(&mut self, id: u16) -> Actor {
-        let (ours, theirs) = socket::stream_pair().expect("a pair");
+        self.worker_with(id, None)
+    }
+
+    /// A worker with or without a lane, of which the master has this end.
+    fn worker_with(&mut self, id: u16, lane: Option<OwnedFd>) -> Actor {
+        let (channel, theirs) = socket::stream_pair().expect("a pair");
         let id = WorkerId {
             slot: Slot(id),
             incarnation: Incarnation(id.into()),
         };
-        let stored = herder_sys::fd::duplicate(ours.as_fd()).expect("a descriptor");
-        self.order(id, Order::Attach(ours));
+        let stored = herder_sys::fd::duplicate(channel.as_fd()).expect("a descriptor");
+        self.order(id, Order::Attach(NodeEnds { channel, lane }));
         self.dispatch.tell(Command::Admit(id));
         let end = UnixStream::from(theirs);
         end.set_read_timeout(Some(PATIENCE)).expect("a time");
@@ -109,6 +117,7 @@ impl Bench {
             rest: Vec::new(),
             descriptors: VecDeque::new(),
             stored,
+            lane: None,
         }
     }
 

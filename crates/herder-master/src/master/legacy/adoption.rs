@@ -9,7 +9,7 @@ use herder_sys::process::Child;
 use herder_wire::keeper::{Key, MemberItem, Prefix};
 
 use super::state::{MemberState, Progress};
-use crate::dispatch::{Line, Link};
+use crate::dispatch::{Line, Link, NodeEnds};
 use crate::estate::Treasury;
 use crate::master::control::Control;
 use crate::master::crew::MemberId;
@@ -52,7 +52,10 @@ pub(super) fn adopt(
     let conns = take(MemberItem::Conns).zip(take(MemberItem::ConnsWorker));
     let line = match (conns, take(MemberItem::Node)) {
         (Some((ours, theirs)), _) => Some(Line::Conns(Link::from_ends(ours, theirs))),
-        (None, Some(channel)) => Some(Line::Node(channel)),
+        (None, Some(channel)) => {
+            let lane = take(MemberItem::NodeLane);
+            Some(Line::Node(NodeEnds { channel, lane }))
+        }
         (None, None) => None,
     };
     let stdin = take(MemberItem::Stdin);

@@ -165,7 +165,11 @@ impl Newborn {
                 let [ours, theirs] = link.ends();
                 store(MemberItem::Conns, ours).and(store(MemberItem::ConnsWorker, theirs))
             }
-            Some(Line::Node(channel)) => store(MemberItem::Node, channel.as_fd()),
+            Some(Line::Node(ends)) => {
+                let lane = ends.lane.as_ref();
+                let lane = lane.map_or(Ok(()), |it| store(MemberItem::NodeLane, it.as_fd()));
+                store(MemberItem::Node, ends.channel.as_fd()).and(lane)
+            }
             None => Ok(()),
         };
         let printed = store(MemberItem::Stdout, self.stdout.as_fd())

@@ -3,17 +3,18 @@
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use herder_core::WorkerId;
-use herder_sys::socket;
+use herder_sys::{fd, socket};
 use herder_wire::plan::{DescriptorUse, ListenFds};
 
 use super::draft::Draft;
 use super::workers::{become_program, visitor};
 use crate::config::{Command, NodeProgram, Shim};
-use crate::dispatch::Line;
+use crate::dispatch::{Line, NodeEnds};
 use crate::master::environment;
 use crate::master::node::NodeLife;
 use crate::master::runtime::Runtime;
@@ -21,6 +22,14 @@ use crate::master::runtime::Runtime;
 /// Where the worker has its channel. Node marks what it inherits close-on-exec from the bottom up, to
 /// the first hole: only here it is sure that no grandchild holds the channel open.
 const CHANNEL: u16 = 3;
+
+/// Where it has its lane, if the module is loaded that reads it. It follows at once: else Node would not mark
+/// it close-on-exec.
+const LANE: u16 = CHANNEL + 1;
+
+/// Tells the module where that is, and the number of the socket: whoever starts the program in between may have
+/// put something else there.
+const LANE_VARIABLE: &str = "HERDER_LANE";
 
 /// The module that is loaded before the program.
 const SHIM: &str = include_str!("shim.js");
@@ -45,14 +54,31 @@ pub(super) fn plan_node(
         Shim::Off => None,
         Shim::Preloaded => Some(write_shim(runtime.directory(visitor(&program.command))?)?),
     };
+    let lane = match &shim {
+        Some(_) => give_lane(draft),
+        None => None,
+    };
+    draft.link = Some(Line::Node(NodeEnds {
+        channel: ours,
+        lane,
+    }));
     let command = Command {
         argv: arguments(program, id, shim),
         ..program.command.clone()
     };
     become_program(&mut draft.plan, &command, ListenFds::Absent);
-    draft.link = Some(Line::Node(ours));
     draft.node = Some(NodeLife::new(program));
     Ok(())
+}
+
+/// Connections may come by a channel of their own. A worker does without one if there are no descriptors for it.
+fn give_lane(draft: &mut Draft) -> Option<OwnedFd> {
+    let (ours, theirs) = socket::stream_pair().ok()?;
+    let place = format!("{LANE}:{}", fd::file_number(theirs.as_fd()).ok()?);
+    let environment = &mut draft.plan.environment;
+    environment::set(environment, LANE_VARIABLE, place);
+    draft.give(DescriptorUse::Place { target: LANE }, theirs);
+    Some(ours)
 }
 
 /// The interpreter's own arguments stand before the script, so ours stand before all of them; of two

@@ -1,5 +1,5 @@
 'use strict';
-// Loaded by herder before the program, in each of its workers. It does three things.
+// Loaded by herder before the program, in each of its workers. It does four things.
 //
 // A worker that is told to leave closes its servers, and Node then cuts idle keep-alive connections at
 // once, also those on which a request is already under way. With this, requests go on being answered
@@ -166,10 +166,142 @@ function shortcut(channel) {
   };
 }
 
+// Even so each connection costs a turn of the event loop: libuv goes back to its poll after each reading that
+// finds less than there is room for. So connections come by a channel of their own, if herder gives one: in
+// records as long as the room for one, each with one descriptor. All that have come are taken in one turn, and
+// one writing says which are taken, before the first byte of any of them is read. Whether the program takes a
+// connection is decided by Node itself, as ever; only its word to herder is caught on its way.
+const LANE = process.env.HERDER_LANE;
+delete process.env.HERDER_LANE;
+const IPC = 2;
+const RECORD = 16;
+const MARK = RECORD - 1;
+const HELLO = 1;
+const TAKEN = 2;
+const REFUSED = 3;
+// libuv reads so often in one turn.
+const READINGS = 32;
+const HIGH = 2 ** 32;
+
+function openLane(place, Pipe) {
+  const { Buffer } = require('buffer');
+  const { fstatSync, writeSync } = require('fs');
+  const [descriptor, number] = place.split(':').map(Number);
+  // Whoever has started this process for herder may have kept it, and something else be in its place.
+  const found = fstatSync(descriptor);
+  if (!found.isSocket() || found.ino !== number) return;
+  const sending = Object.getOwnPropertyDescriptor(process, 'send');
+  if (!sending || !sending.writable || typeof Pipe.prototype.useUserBuffer !== 'function') return;
+  const lane = new Pipe(IPC);
+  if (lane.open(descriptor)) return;
+  const record = Buffer.alloc(RECORD);
+  const receipts = Buffer.alloc(2 * READINGS * RECORD);
+  let length = 0;
+  let came = 0;
+  let taken = 0;
+  let last = 0;
+  let seq = 0;
+  let send;
+
+  function say(kind, number, count) {
+    receipts.writeUInt32LE(number % HIGH, length);
+    receipts.writeUInt32LE(Math.floor(number / HIGH), length + 4);
+    receipts.writeUInt32LE(count, length + 8);
+    receipts[length + MARK] = kind;
+    length += RECORD;
+  }
+
+  function sayTaken() {
+    if (taken > 0) say(TAKEN, last, taken);
+    taken = 0;
+  }
+
+  function answer() {
+    sayTaken();
+    came = 0;
+    const end = length;
+    length = 0;
+    try {
+      writeSync(descriptor, receipts, 0, end);
+    } catch {
+      // Herder has gone, and this process is about to hear of it.
+    }
+  }
+
+  function decide(accepted) {
+    if (accepted) {
+      last = seq;
+      taken += 1;
+    } else {
+      sayTaken();
+      say(REFUSED, seq, 0);
+    }
+  }
+
+  function caught(word, ...rest) {
+    release();
+    if (!word || word.cmd !== 'NODE_CLUSTER' || word.ack !== seq) return send.call(this, word, ...rest);
+    decide(word.accepted);
+    return true;
+  }
+
+  function release() {
+    if (process.send === caught) Reflect.set(process, 'send', send);
+  }
+
+  lane.useUserBuffer(record);
+  lane.onread = function() {
+    // It is called, too, when there is nothing more, and at the end.
+    if (record[MARK] === 0) {
+      if (came > 0) answer();
+      return;
+    }
+    record[MARK] = 0;
+    seq = record.readUInt32LE(0) + record.readUInt32LE(4) * HIGH;
+    const key = String(record.readUInt32LE(8));
+    const connection = lane.pendingHandle;
+    lane.pendingHandle = null;
+    came += 1;
+    if (connection && process.connected) {
+      send = process.send;
+      Reflect.set(process, 'send', caught);
+      try {
+        process.emit('internalMessage', { cmd: 'NODE_CLUSTER', act: 'newconn', key, seq }, connection);
+      } finally {
+        release();
+        if (came === READINGS) answer();
+      }
+    } else {
+      // There was no descriptor left for it; or nobody hears any more what becomes of it.
+      if (connection) connection.close();
+      decide(false);
+      if (came === READINGS) answer();
+    }
+  };
+  // It may be the program's answer to a connection.
+  process.on('exit', () => {
+    if (came > 0) answer();
+  });
+  lane.readStart();
+  lane.unref();
+  say(HELLO, 0, 0);
+  answer();
+}
+
 const { worker } = require('cluster');
 if (worker) {
   const hidden = Object.getOwnPropertySymbols(process).find((it) => it.description === 'kChannelHandle');
-  if (hidden && process[hidden]) shortcut(process[hidden]);
+  const channel = hidden && process[hidden];
+  if (channel) {
+    shortcut(channel);
+    if (LANE) {
+      try {
+        openLane(LANE, channel.constructor);
+      } catch {
+        // Then herder hears nothing of it, and goes on as ever.
+      }
+    }
+  }
   const { disconnect } = worker;
   worker.disconnect = function(...args) {
     linger();

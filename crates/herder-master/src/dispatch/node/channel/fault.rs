@@ -2,7 +2,7 @@
 
 use std::io;
 
-use herder_wire::node::LineError;
+use herder_wire::node::{LineError, ReceiptError};
 
 /// Why a worker is given up.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +13,8 @@ pub(in crate::dispatch::node) enum Fault {
     Line(LineError),
     #[error("one message of its is longer than {0} bytes")]
     Long(usize),
+    #[error("it wrote of its connections what no module of ours writes: {0}")]
+    Receipt(ReceiptError),
     #[error("its channel failed: {0}")]
     System(io::ErrorKind),
     #[error("it sends descriptors that nobody asked for")]
