@@ -10,6 +10,7 @@ use herder_e2e::interpreter::Node;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -272,5 +273,74 @@ fn r26_who_stands_by_leaves_the_listener_to_its_successor() {
     let lines = deployed.herd.lines();
     let over = |text: &str| text.contains("is in service");
     assert!(!lines.iter().any(|line| over(&line.text)), "too late");
+    assert!(deployed.herd.end().success());
+}
+
+/// Asks on a connection that is kept.
+fn ask(client: &mut TcpStream) {
+    let request = b"GET / HTTP/1.1\r\nHost: herd\r\n\r\n";
+    client.write_all(request).expect("there is room");
+}
+
+/// The first bytes of the answer; empty when the connection was closed in order.
+fn answer(client: &mut TcpStream) -> String {
+    let mut room = [0; 4096];
+    let count = client.read(&mut room).expect("it is not reset");
+    String::from_utf8_lossy(&room[..count]).into_owned()
+}
+
+/// Whether the other side has not closed it.
+fn is_open(client: &TcpStream) -> bool {
+    client.set_nonblocking(true).expect("a mode");
+    let looked = client.peek(&mut [0]);
+    client.set_nonblocking(false).expect("a mode");
+    looked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+}
+
+#[test]
+fn r39_a_request_is_answered_that_came_while_a_leaving_worker_stood_still() {
+    /// Longer than a leaving worker waits for requests that were on their way.
+    const STILL: Duration = Duration::from_secs(2);
+    let scene = Scene::new("still");
+    let options = ["--soak", "200ms", "--grace", "20s"];
+    let deployed = Deployed::start(&scene, Program::Native, &options);
+    let mut answered = 0;
+    for version in 2..12 {
+        let workers = deployed.workers();
+        let connect = || TcpStream::connect(deployed.address).expect("a connection");
+        let mut clients: Vec<TcpStream> = (0..8).map(|_| connect()).collect();
+        for client in &mut clients {
+            client.set_read_timeout(Some(LONG)).expect("a time");
+            ask(client);
+            assert!(answer(client).starts_with("HTTP/1.1 200"));
+        }
+        let mark = deployed.herd.mark();
+        deployed.install(Version::Good(version));
+        deployed.herd.signal(Signal::HUP);
+        wait_for(&deployed.herd, mark, 2, "is told to leave", LONG);
+        let still: Vec<i32> = workers.into_iter().collect();
+        for pid in &still {
+            deployed.herd.try_signal_to(*pid, Signal::STOP);
+        }
+        // On a slow machine some have been closed by now.
+        clients.retain(is_open);
+        clients.iter_mut().for_each(ask);
+        // The fault itself.
+        thread::sleep(STILL);
+        for pid in &still {
+            deployed.herd.try_signal_to(*pid, Signal::CONT);
+        }
+        for client in &mut clients {
+            assert!(answer(client).starts_with("HTTP/1.1 200"), "it was closed");
+            answered += 1;
+        }
+        if answered > 0 {
+            break;
+        }
+    }
+    assert!(
+        answered > 0,
+        "each was closed before its worker stood still"
+    );
     assert!(deployed.herd.end().success());
 }

@@ -45,6 +45,16 @@ impl Io {
         Pin::new(self.connection.as_mut().expect("it is not dropped"))
     }
 
+    /// Whether something has come of which the runtime does not know yet: a process that stood still hears of its
+    /// timers first.
+    fn has_unread(&self) -> bool {
+        let unread = self
+            .connection
+            .as_ref()
+            .map(|it| socket::unread_bytes(it.as_fd()));
+        matches!(unread, Some(Ok(1..)))
+    }
+
     fn wrote<T>(&self, poll: Poll<T>) -> Poll<T> {
         self.state.wrote(if poll.is_ready() {
             Written::Taken
@@ -66,7 +76,7 @@ impl AsyncRead for Io {
         if buffer.filled().len() > before {
             self.state.read_some();
         }
-        if read.is_pending() && self.state.may_end() {
+        if read.is_pending() && self.state.may_end() && !self.has_unread() {
             return Poll::Ready(Ok(()));
         }
         read
