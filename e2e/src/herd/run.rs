@@ -7,6 +7,7 @@ use crate::process::Process;
 use crate::wait;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How long the rest of the tree may outlive the process that was started. Zero would be right for
 /// a keeper that waits for all; a killed keeper's orphans need a moment to see that they are orphans.
 const LINGER: Duration = Duration::from_secs(3);
+
+/// How long a start is tried again of a file that somebody writes to.
+const UNBUSY: Duration = Duration::from_secs(1);
 
 /// A started program with everything below it. Dropping it ends all that and fails the test when something
 /// did not end by itself after TERM.
@@ -33,7 +37,12 @@ pub struct Herd {
 impl Herd {
     #[track_caller]
     pub(super) fn start(mut setup: Setup) -> Herd {
-        let mut child = match setup.command.spawn() {
+        // A program that was just installed is still open for writing, for a moment, in what another thread starts.
+        let spawned = wait::attempt(UNBUSY, || match setup.command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => None,
+            other => Some(other),
+        });
+        let mut child = match spawned.unwrap_or_else(|| setup.command.spawn()) {
             Ok(child) => child,
             Err(error) => panic!(
                 "{:?} cannot be started: {error}",
