@@ -76,7 +76,7 @@ pub(crate) fn instead_of_option(verb: &str, option: &str) -> Option<&'static str
         ("start", "--pid" | "-p") => {
             "`herder pid APP` prints the processes; there are no pid files."
         }
-        ("start", "--ext") => "Say what does not count: --watch --ignore-watch '*,!*.js'",
+        ("start", "--ext") => "Say what does not count: --watch --ignore-watch '*.*,!*.js'",
         ("start", "--write" | "-w") => {
             "The list is written at every change; `herder save` keeps it for `resurrect`."
         }

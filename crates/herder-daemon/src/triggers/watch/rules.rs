@@ -262,6 +262,17 @@ mod tests {
         }
     }
 
+    /// What is advised to who knows `--ext js`.
+    #[test]
+    fn only_some_endings_may_count() {
+        let place = Place::new("endings");
+        let rules = Rules::new(&plan(&place, &["*.*", "!*.js"]));
+        let ignores = |path: &str, sort| rules.ignores(&place.path().join(path), sort);
+        assert!(!ignores("a.js", Sort::File) && !ignores("src/a.js", Sort::File));
+        assert!(!ignores("src", Sort::Directory));
+        assert!(ignores("a.css", Sort::File) && ignores("src/a.json", Sort::File));
+    }
+
     #[test]
     fn what_the_app_says_holds_before_all_else() {
         let place = Place::new("says");
