@@ -52,7 +52,7 @@ impl Books {
                 if let Some(next) = &pending.next
                     && let Some(entry) = self.entries.get_mut(&id)
                 {
-                    entry.definition = (**next).clone();
+                    entry.redefine((**next).clone());
                     self.save();
                 }
                 let (generation, took) = (verdict.generation, took(verdict));

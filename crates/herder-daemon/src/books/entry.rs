@@ -15,6 +15,8 @@ use super::word::{AppId, CourseId, Definition, Now};
 pub(crate) struct Entry {
     pub(crate) id: AppId,
     pub(crate) definition: Definition,
+    /// Whether it was another one in the list that was written last.
+    pub(crate) is_redefined: bool,
     /// What its herd does.
     pub(crate) phase: Phase,
     /// Why it has none, in [`Phase::Rests`].
@@ -169,6 +171,7 @@ impl Entry {
         Entry {
             id,
             definition,
+            is_redefined: false,
             phase: Phase::Rests,
             rest: Rest::Stopped,
             proven: false,
@@ -210,6 +213,12 @@ impl Entry {
             since: self.since,
             note: self.note.clone().filter(|_| self.rest != Rest::None),
         }
+    }
+
+    /// From now on it is something else.
+    pub(crate) fn redefine(&mut self, next: Definition) {
+        self.definition = next;
+        self.is_redefined = true;
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -148,6 +148,22 @@ impl Books {
         }
     }
 
+    /// The list was written.
+    pub(crate) fn note_written(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.is_redefined = false;
+        }
+    }
+
+    /// Whether it may be started before the list is written: a daemon that dies in between leaves a herd
+    /// that the next one knows by the list, or, where that has no such app, by its order.
+    pub(crate) fn may_go_ahead(&self, action: &Do) -> bool {
+        let Do::Launch { id, .. } = action else {
+            return false;
+        };
+        self.entry(*id).is_some_and(|entry| !entry.is_redefined)
+    }
+
     /// The app of that number.
     pub(crate) fn entry(&self, id: AppId) -> Option<&Entry> {
         self.entries.get(&id)

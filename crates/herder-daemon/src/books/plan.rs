@@ -116,7 +116,7 @@ impl Books {
                     if step.step == StepKind::Start
                         && let Some(entry) = self.entries.get_mut(&id)
                     {
-                        entry.definition = next.clone();
+                        entry.redefine(next.clone());
                     }
                     let count = workers(&next.app, self.cpus);
                     let todo = Todo::of_step(step.step, next.clone(), count);

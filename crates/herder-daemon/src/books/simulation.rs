@@ -85,7 +85,7 @@ impl World {
             }
             let saves = actions.contains(&Do::Save);
             if saves && !actions.iter().any(|it| matches!(it, Do::Forget { .. })) {
-                let launches = actions.extract_if(.., |it| matches!(it, Do::Launch { .. }));
+                let launches = actions.extract_if(.., |it| self.books.may_go_ahead(it));
                 let launches: Vec<Do> = launches.collect();
                 let has_some = !launches.is_empty();
                 for launch in launches {
@@ -176,7 +176,10 @@ impl World {
                 assert!(self.closed.insert(course), "{course:?} closed twice");
                 assert!(self.courses[&course].2, "{course:?} closed without its end");
             }
-            Do::Save => self.written = self.books.list(),
+            Do::Save => {
+                self.written = self.books.list();
+                self.books.note_written();
+            }
             // It may be that the daemon dies first.
             Do::Jot if self.dice.one_in(2) => {}
             Do::Jot => self.written = self.books.list(),

@@ -137,6 +137,36 @@ fn a_keeper_that_is_killed_at_its_start_is_started_again_a_few_times() {
 }
 
 #[test]
+fn what_the_written_list_does_not_know_yet_waits_for_it() {
+    let mut books = books();
+    let id = books.add(definition(app("web")), at(0));
+    books.begin(vec![vec![(id, Todo::Start)]], at(0));
+    let ahead = |books: &mut Books| {
+        let all = actions(books);
+        let launch = all.iter().find(|it| matches!(it, Do::Launch { .. }));
+        let is_ahead = books.may_go_ahead(launch.expect("it is started"));
+        books.note_written();
+        is_ahead
+    };
+    // No list has it: the next daemon knows it by its order.
+    assert!(ahead(&mut books));
+    books.news(0, 1, News::Connected(status(&["ready"])), at(10));
+    books.begin(vec![vec![(id, Todo::Stop(Pace::AtOnce))]], at(20));
+    books.news(0, 1, gone(9), at(30));
+    actions(&mut books);
+    // The list has it as something else, and would have it started as that.
+    let mut next = definition(app("web"));
+    next.app.args.push("new".to_owned());
+    let todo = Todo::Restart(Some(Box::new(next)));
+    books.begin(vec![vec![(id, todo)]], at(40));
+    assert!(!ahead(&mut books));
+    // As it stands in the list it need not wait.
+    books.begin(vec![vec![(id, Todo::Restart(None))]], at(50));
+    books.news(0, 2, gone(9), at(60));
+    assert!(ahead(&mut books));
+}
+
+#[test]
 fn a_reload_that_another_master_goes_on_with_is_over_when_that_one_says_so() {
     let mut books = online();
     books.begin(vec![vec![(0, Todo::Reload(None))]], at(20));

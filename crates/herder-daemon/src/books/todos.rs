@@ -66,7 +66,7 @@ impl Books {
             return self.refuse(course, id, now);
         }
         if let Some(next) = next {
-            entry.definition = *next;
+            entry.redefine(*next);
             self.save();
         }
         self.leave(&[course], id, in_order(After::Start), now);
@@ -224,7 +224,7 @@ impl Books {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
-        entry.definition = next;
+        entry.redefine(next);
         if entry.has_herd() {
             let order = Box::new(self.order(id));
             self.actions.push_back(Do::WriteOrder { order });

@@ -36,10 +36,10 @@ impl Shell {
         }
         let has_some = !actions.is_empty();
         if actions.contains(&Do::Save) {
-            // What is started may begin while the disk is waited for: a herd that no list knows is found by its
-            // order. (Where one is forgotten, another may have its name next.)
+            // What is started may begin while the disk is waited for. (But where one is forgotten, another may
+            // have its name next.)
             if !actions.iter().any(|it| matches!(it, Do::Forget { .. })) {
-                let launches = actions.extract_if(.., |it| matches!(it, Do::Launch { .. }));
+                let launches = actions.extract_if(.., |it| self.books.may_go_ahead(it));
                 let launches: Vec<Do> = launches.collect();
                 for launch in launches {
                     self.perform(launch);

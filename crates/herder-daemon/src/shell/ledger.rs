@@ -39,6 +39,7 @@ impl Shell {
         let again = self.now().mono.saturating_add(AGAIN);
         let before = self.unwritten.take();
         let Err(error) = boot::write_list(&self.home, &self.books.list()) else {
+            self.books.note_written();
             if before.is_some() {
                 let text = "the list of apps could be written again".to_owned();
                 self.journal.note("", "list_written", "info", text);
