@@ -139,7 +139,13 @@ impl Berths {
                 (worker, Event::Load { worker, load })
             }
             Command::Withdraw(worker) => (*worker, Event::Withdraw { worker: *worker }),
-            _ => return false,
+            #[cfg(test)]
+            Command::Die => return false,
+            Command::Attach(..)
+            | Command::CloseListeners(_)
+            | Command::Node(..)
+            | Command::Stop
+            | Command::Surrender => return false,
         };
         match (&event, harbour.groups.len()) {
             // Nobody listens any more.

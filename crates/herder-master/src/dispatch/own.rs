@@ -8,7 +8,7 @@ use herder_core::Tick;
 use herder_sys::clock;
 use herder_sys::epoll::{Epoll, Events, Interest};
 
-use super::{Berths, Command, Desk, Ended, Remains};
+use super::{Berths, Command, Desk, Ended};
 
 const WAKE: u64 = 0;
 const FIRST_GROUP: u64 = 1;
@@ -46,7 +46,7 @@ impl Own {
     /// Runs until told to stop.
     pub(super) fn run(self) -> io::Result<Ended> {
         Ok(match self.turns()? {
-            Next::Surrender => Ended::Surrendered(Box::new(Remains::default())),
+            Next::Surrender => Ended::Surrendered(Box::default()),
             Next::Continue | Next::End => Ended::Stopped,
         })
     }
