@@ -147,11 +147,9 @@ impl Lane {
                     Reading::Goes
                 })
             }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => Ok(Reading::Quiet),
-                io::ErrorKind::ConnectionReset => Ok(Reading::Ended),
-                kind => Err(Fault::System(kind)),
-            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Reading::Quiet),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Reading::Ended),
+            Err(error) => Err(Fault::System(error.kind())),
         }
     }
 

@@ -217,11 +217,11 @@ fn r23_whoever_writes_nonsense_on_its_lane_is_given_up_and_the_others_serve() {
         one.receive();
         let (mut two, _) = bench.open(2);
         one.write_lane(bytes);
-        let problem = bench.wait("broken", |news| match news {
-            News::Node(NodeNews::Word(worker, Word::Broken(text))) if *worker == one.id => {
-                Some(text.clone())
-            }
-            _ => None,
+        let problem = bench.wait("broken", |news| {
+            let News::Node(NodeNews::Word(worker, Word::Broken(text))) = news else {
+                return None;
+            };
+            (*worker == one.id).then(|| text.clone())
         });
         assert!(problem.contains("of its connections"), "{problem}");
         bench.dispatch.tell(Command::Gone(one.id));
