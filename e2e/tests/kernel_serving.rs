@@ -125,6 +125,7 @@ fn is_rescued(own: Own) {
     let four = python(&scene, own, &["--hang", "500ms"]);
     let stopped = four.workers[0].pid;
     four.herd.signal_to(stopped, Signal::STOP);
+    stands_still(stopped);
     let begun = Instant::now();
     let ledger = four.load(400, 400).run();
     println!("all answered after {:?}: {ledger}", begun.elapsed());
@@ -153,12 +154,23 @@ fn reuseport_who_waits_at_a_worker_that_stands_still_is_answered() {
     is_rescued(Own::Reuseport);
 }
 
+/// Waits until a process stands still: until then it may accept somebody, who dies with it.
+fn stands_still(pid: i32) {
+    let stat = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let (_, rest) = stat.rsplit_once(") ")?;
+        rest.starts_with('T').then_some(())
+    };
+    herder_e2e::wait::until(BOOT, "the worker stands still", stat);
+}
+
 /// Kills workers at whose listeners many wait, so many times: none of these is lost.
 fn outlive_their_worker(four: &Four, times: usize) {
     let mut workers: Vec<i32> = four.workers.iter().map(|seat| seat.pid).collect();
     for time in 0..times {
         let victim = workers.remove(0);
         four.herd.signal_to(victim, Signal::STOP);
+        stands_still(victim);
         let mark = four.herd.mark();
         let load = four.load(200, 200).start();
         // The others have answered theirs.

@@ -128,10 +128,7 @@ fn is_rolled_back(program: Program, bad: &Bad) {
 /// How many connections a worker can have that it has not noted. The scripts note each before they do anything
 /// else; a native worker when it reads a request, on any of its threads.
 fn unnoted(program: Program) -> usize {
-    match program {
-        _ if program.is_native() => BATCH,
-        _ => 0,
-    }
+    if program.is_native() { BATCH } else { 0 }
 }
 
 /// The processes that ended as a version does that dies.

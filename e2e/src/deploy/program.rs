@@ -70,6 +70,17 @@ impl Program {
         }
     }
 
+    /// Who accepts, where it is not the usual.
+    fn mode(self) -> Vec<&'static str> {
+        match self {
+            Program::NativeOwn(own) | Program::PythonOwn(own) => vec!["--dispatch", own.name()],
+            Program::NativeShared => vec!["--dispatch", "shared"],
+            Program::Native | Program::Node(_) | Program::NodeWithHandler(_) | Program::Python => {
+                Vec::new()
+            }
+        }
+    }
+
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -96,11 +107,7 @@ impl Program {
                 let setup = scene.program(installed(scene));
                 let setup = setup.args(options).arg("--version-file").arg(&version);
                 let setup = setup.arg("--ledger").arg(&ledger);
-                match self {
-                    Program::NativeOwn(own) => setup.args(["--dispatch", own.name()]),
-                    Program::NativeShared => setup.args(["--dispatch", "shared"]),
-                    _ => setup,
-                }
+                setup.args(self.mode())
             }
             Program::Node(node) | Program::NodeWithHandler(node) => scene
                 .herd(Binary::HERDER)
@@ -112,17 +119,15 @@ impl Program {
             Program::Python | Program::PythonOwn(_) => scene
                 .herd(Binary::HERDER)
                 .args(["run", "-i", "2", "-l", "127.0.0.1:0", "--ready", "notify"])
-                .args(match self {
-                    Program::PythonOwn(own) => vec!["--dispatch", own.name()],
-                    _ => Vec::new(),
-                })
+                .args(self.mode())
                 .args(options)
                 .args(["--", "python3"])
                 .arg(script("serve.py")),
         };
-        let setup = match self {
-            Program::NodeWithHandler(_) => setup.env("HANDLE_SIGINT", "1"),
-            _ => setup,
+        let setup = if let Program::NodeWithHandler(_) = self {
+            setup.env("HANDLE_SIGINT", "1")
+        } else {
+            setup
         };
         // Reading the debug information for a backtrace would take longer than the test.
         let setup = setup.env("RUST_BACKTRACE", "0");

@@ -125,28 +125,10 @@ impl Berths {
 
     /// Obeys what is about the listeners alone, and says whether this was.
     pub(super) fn obey(&self, command: &Command) -> bool {
-        let mut harbour = self.harbour();
-        let (worker, event) = match command {
-            Command::Admit(worker) => (*worker, Event::Admit { worker: *worker }),
-            Command::Gone(worker) => (*worker, Event::Gone { worker: *worker }),
-            Command::Hold(worker) => (*worker, Event::Hold { worker: *worker }),
-            Command::Load(worker, open) => {
-                let load = Load {
-                    open: *open,
-                    ..Load::default()
-                };
-                let worker = *worker;
-                (worker, Event::Load { worker, load })
-            }
-            Command::Withdraw(worker) => (*worker, Event::Withdraw { worker: *worker }),
-            #[cfg(test)]
-            Command::Die => return false,
-            Command::Attach(..)
-            | Command::CloseListeners(_)
-            | Command::Node(..)
-            | Command::Stop
-            | Command::Surrender => return false,
+        let Some((worker, event)) = event_of(command) else {
+            return false;
         };
+        let mut harbour = self.harbour();
         match (&event, harbour.groups.len()) {
             // Nobody listens any more.
             (Event::Withdraw { .. }, 0) => harbour.news.push(News::Withdrawn(worker)),
@@ -279,6 +261,30 @@ impl Harbour {
             Notice::Excluded { .. } | Notice::Readmitted(_) => {}
         }
     }
+}
+
+/// What a command means for the listeners.
+fn event_of(command: &Command) -> Option<(WorkerId, Event)> {
+    Some(match *command {
+        Command::Admit(worker) => (worker, Event::Admit { worker }),
+        Command::Gone(worker) => (worker, Event::Gone { worker }),
+        Command::Hold(worker) => (worker, Event::Hold { worker }),
+        Command::Load(worker, open) => {
+            let load = Load {
+                open,
+                ..Load::default()
+            };
+            (worker, Event::Load { worker, load })
+        }
+        Command::Withdraw(worker) => (worker, Event::Withdraw { worker }),
+        #[cfg(test)]
+        Command::Die => return None,
+        Command::Attach(..)
+        | Command::CloseListeners(_)
+        | Command::Node(..)
+        | Command::Stop
+        | Command::Surrender => return None,
+    })
 }
 
 impl Held {

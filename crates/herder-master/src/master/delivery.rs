@@ -267,12 +267,12 @@ impl Master {
         let part = Part::Workers;
         let reason = "connections wait at its listener, and it accepts none".to_owned();
         let id = MemberId { part, worker };
-        if self.spec.dispatch.mode == DispatchMode::Kernel {
-            self.fail(id, reason);
-        } else {
-            self.misbehaved(id, reason);
-        }
+        self.fail(id, reason);
         self.act();
+        if self.spec.dispatch.mode != DispatchMode::Kernel {
+            // Who waits there waits for its end.
+            self.kill(id);
+        }
     }
 
     /// Nobody can be served any more: the herd ends in order, and whoever looks after it starts another.
