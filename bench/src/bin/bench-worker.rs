@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use herder::{Cluster, Connection, Dispatch, JobWorker, Worker};
+use herder::{Cluster, Connection, Dispatch, JobWorker, Policy, Worker};
 use herder_bench::answer::{Answers, Then};
 use herder_bench::bare;
 use rustix::buffer::spare_capacity;
@@ -23,18 +23,19 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let workers = arguments.next().ok_or("how many workers?")?.parse()?;
     let cluster = Cluster::new().name("bench").workers(workers);
-    let dispatch = match arguments.next().as_deref() {
+    let (dispatch, policy) = match arguments.next().as_deref() {
         Some("messages") => return Ok(cluster.messages("127.0.0.1:0").run_jobs(send_back)?),
-        Some("pass") => Dispatch::Pass,
-        Some("shared") => Dispatch::Shared,
-        Some(other) => {
-            return Err(format!("there is no dispatch mode {other} in this build").into());
-        }
-        None => return Err("kernel, least-loaded, pass, reuseport, shared or messages?".into()),
+        Some("kernel") => (Dispatch::Kernel, Policy::RoundRobin),
+        Some("least-loaded") => (Dispatch::Kernel, Policy::LeastLoaded),
+        Some("pass") => (Dispatch::Pass, Policy::RoundRobin),
+        Some("reuseport") => (Dispatch::Reuseport, Policy::RoundRobin),
+        Some("shared") => (Dispatch::Shared, Policy::RoundRobin),
+        _ => return Err("kernel, least-loaded, pass, reuseport, shared or messages?".into()),
     };
     Ok(cluster
         .listen("127.0.0.1:0")
         .dispatch(dispatch)
+        .policy(policy)
         .run(serve)?)
 }
 
