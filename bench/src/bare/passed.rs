@@ -15,7 +15,11 @@ pub(super) fn run() -> io::Result<()> {
     let mut server = Server::new(&channel, EventFlags::IN)?;
     let mut events = Vec::with_capacity(64);
     loop {
-        epoll::wait(&server.set, spare_capacity(&mut events), None)?;
+        match epoll::wait(&server.set, spare_capacity(&mut events), None) {
+            // A process that was stopped and goes on is interrupted.
+            Err(Errno::INTR) => continue,
+            other => other?,
+        };
         for event in events.drain(..) {
             let token = event.data.u64();
             if token != SOURCE {

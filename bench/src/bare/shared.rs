@@ -51,7 +51,11 @@ pub(super) fn run_worker() -> io::Result<()> {
     )?;
     let mut events = Vec::with_capacity(64);
     loop {
-        epoll::wait(&server.set, spare_capacity(&mut events), None)?;
+        match epoll::wait(&server.set, spare_capacity(&mut events), None) {
+            // A process that was stopped and goes on is interrupted.
+            Err(Errno::INTR) => continue,
+            other => other?,
+        };
         for event in events.drain(..) {
             match event.data.u64() {
                 PARENT => return Ok(()),

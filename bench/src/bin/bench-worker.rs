@@ -9,6 +9,7 @@ use herder_bench::answer::{Answers, Then};
 use herder_bench::bare;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
 use std::collections::HashMap;
 use std::env;
 use std::error::Error;
@@ -87,7 +88,11 @@ impl Waiting {
     fn run(&self, answers: &Answers) -> io::Result<()> {
         let mut events = Vec::with_capacity(64);
         loop {
-            epoll::wait(&self.set, spare_capacity(&mut events), None)?;
+            match epoll::wait(&self.set, spare_capacity(&mut events), None) {
+                // A process that was stopped and goes on is interrupted.
+                Err(Errno::INTR) => continue,
+                other => other?,
+            };
             let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
             for event in events.drain(..) {
                 let token = event.data.u64();
