@@ -310,10 +310,10 @@ mod tests {
         let restarts = settings::all()
             .iter()
             .filter(|name| needs(name) == StepKind::Restart);
-        assert_eq!(restarts.count(), 16);
+        assert_eq!(restarts.count(), 17);
         assert_eq!(
             settings::all().len(),
-            62,
+            63,
             "say in needs() what the new setting takes"
         );
     }

@@ -20,6 +20,8 @@ enum Mark {
     Turned = 8,
     /// How many verdicts were told to everybody.
     Told = 9,
+    /// Whether it was told where the herd listens: not 0.
+    Announced = 10,
 }
 
 impl Marks {
@@ -59,6 +61,16 @@ impl Marks {
         self.cell(Mark::Told).load(Ordering::Relaxed)
     }
 
+    /// Where the herd listens was told to everybody who can be told.
+    pub(crate) fn announced(&self) {
+        self.cell(Mark::Announced).store(1, Ordering::Relaxed);
+    }
+
+    /// Whether it was.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.cell(Mark::Announced).load(Ordering::Relaxed) != 0
+    }
+
     fn cell(&self, mark: Mark) -> &AtomicU64 {
         &self.0.cells()[mark as usize]
     }
@@ -78,8 +90,11 @@ mod tests {
         ours.turned(now);
         ours.told(3);
         ours.told(2);
+        assert!(!ours.is_announced());
+        ours.announced();
         file.write(&"a state").expect("it fits");
         let next = Marks::in_memory(file.memory()).expect("a page");
         assert_eq!((next.last_turn(), next.last_told()), (Some(now), 3));
+        assert!(next.is_announced());
     }
 }

@@ -160,8 +160,11 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     let marks = estate.marks()?;
     let places = places(&mut config, estate.restored.as_ref(), &marks)?;
     let output = Output::start(&spec.name, config.format, config.observer.take(), places)?;
+    if !marks.is_announced() {
+        announce(&output, &listeners, &config);
+    }
     if estate.restored.is_none() {
-        begin_listening(&output, &listeners, &config)?;
+        listen::prepare(&listeners, config.spec.dispatch.mode, &config.program)?;
     }
     let nursery = Nursery::new(&spec.name)?;
     let origin = Origin {
@@ -334,12 +337,6 @@ fn name_process(config: &Config) {
     let title = name.unwrap_or_else(|| format!("herder: master {}", config.spec.name));
     // Without a title the herd still runs.
     let _untitled = title::set(&title);
-}
-
-/// The listeners are this herd's first.
-fn begin_listening(output: &Output, listeners: &[Listener], config: &Config) -> io::Result<()> {
-    announce(output, listeners, config);
-    listen::prepare(listeners, config.spec.dispatch.mode, &config.program)
 }
 
 fn announce(output: &Output, listeners: &[Listener], config: &Config) {

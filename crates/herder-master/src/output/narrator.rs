@@ -66,7 +66,7 @@ impl Narrator {
     pub(super) fn run(mut self) {
         while let Some(item) = self.next() {
             match item {
-                Item::Event(stamp, event) => self.event(stamp, &event),
+                Item::Event(stamp, event) => self.item(stamp, &event),
                 Item::Line(stamp, line) => self.line(stamp, &line),
                 Item::Verdict(stamp, ruled) => self.verdict(stamp, &ruled),
             }
@@ -100,6 +100,16 @@ impl Narrator {
             let stamp = Stamp::now();
             self.queue.overhear(|ear| ear.hear(stamp, &event));
             self.event(stamp, &event);
+        }
+    }
+
+    /// Tells an event of the herd's. With how connections are dispatched the announcement of a beginning
+    /// ends: when that is written it is marked. Of a master that dies before, the next one announces.
+    fn item(&mut self, stamp: Stamp, event: &HerdEvent) {
+        self.event(stamp, event);
+        if let (HerdEvent::DispatchChosen { .. }, Some(marks)) = (event, self.marks.clone()) {
+            self.flush();
+            marks.announced();
         }
     }
 
