@@ -257,10 +257,9 @@ impl Pass {
 
     /// Takes one connection, if there is one.
     fn accept_from(&mut self, place: usize, now: Tick) -> bool {
-        match self.acceptor.accept(place, now) {
+        let Pass { desk, acceptor, .. } = self;
+        match desk.counters.accept(|| acceptor.accept(place, now)) {
             Accepted::Connection(socket) => {
-                // First, so that it is counted if this process dies now.
-                self.desk.counters.add(Count::Accepted, 1);
                 failpoint::hit("dispatch.accepted");
                 let conn = ConnId(self.next_conn);
                 self.next_conn += 1;

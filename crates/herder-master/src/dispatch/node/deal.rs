@@ -37,7 +37,8 @@ impl Switchboard {
                 doorway.dispatcher.accept_budget()
             };
             for _ in 0..budget {
-                let socket = match doorway.acceptor.accept(0, now) {
+                let accept = || doorway.acceptor.accept(0, now);
+                let socket = match self.desk.counters.accept(accept) {
                     Accepted::Connection(socket) => socket,
                     Accepted::Nothing => break,
                     Accepted::Paused(error) => {
@@ -45,8 +46,6 @@ impl Switchboard {
                         break;
                     }
                 };
-                // First, so that it is counted if this process dies now.
-                self.desk.counters.add(Count::Accepted, 1);
                 failpoint::hit("dispatch.node.accepted");
                 let origin = if asks_for_origin {
                     origin_of(socket.as_fd())
