@@ -58,6 +58,23 @@ impl CgroupRoot {
         Ok(Some(CgroupRoot { path }))
     }
 
+    /// Where [`create`](CgroupRoot::create) would make the group `name`: for who tells somebody of it before
+    /// it is there. `None` where there are no version 2 groups.
+    ///
+    /// # Errors
+    /// Those of [`create`](CgroupRoot::create) that can be foreseen.
+    pub fn place_of(name: &str) -> io::Result<Option<PathBuf>> {
+        check_name(name)?;
+        let Some(own) = own_directory()? else {
+            return Ok(None);
+        };
+        let path = own.join(name);
+        if path.is_dir() && is_populated(&path)? {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        Ok(Some(path))
+    }
+
     /// A group that was [made](CgroupRoot::create) before.
     #[must_use]
     pub fn at(path: PathBuf) -> CgroupRoot {

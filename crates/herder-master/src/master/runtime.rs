@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use herder_core::spec::AppName;
 use herder_sys::cgroup::{Cgroup, CgroupRoot};
 use herder_sys::listener::{BoundAddress, Listener};
-use herder_sys::{process, user};
+use herder_sys::{failpoint, process, user};
 use herder_wire::keeper::{Key, ToKeeper};
 
 use super::crew::MemberId;
@@ -42,11 +42,13 @@ impl Runtime {
             lock: None,
             entrusted: Leftovers::default(),
         };
-        // Without a cgroup the process groups must do; that is no reason not to run.
-        runtime.cgroup = CgroupRoot::create(&runtime.name).unwrap_or(None);
-        if let Some(root) = &runtime.cgroup {
-            let path = root.path().as_os_str().as_bytes().to_vec();
+        // Without a cgroup the process groups must do; that is no reason not to run. The keeper hears of it
+        // before it is there: a master that dies in between leaves nothing.
+        if let Ok(Some(path)) = CgroupRoot::place_of(&runtime.name) {
+            let path = path.as_os_str().as_bytes().to_vec();
             runtime.entrust(ToKeeper::Cgroup(path))?;
+            failpoint::hit("master.cgroup");
+            runtime.cgroup = CgroupRoot::create(&runtime.name).unwrap_or(None);
         }
         Ok(runtime)
     }

@@ -57,10 +57,12 @@ impl Drop for Cleanup {
 
 pub(crate) fn r14_cgroup_catches() {
     let name = format!("herder-sys-test-{}", process::current_pid());
+    let place = CgroupRoot::place_of(&name).unwrap();
     let Some(root) = CgroupRoot::create(&name).unwrap() else {
         println!("skipped: no writable version 2 control group here");
         return;
     };
+    assert_eq!(place.as_deref(), Some(root.path()));
     let root = Cleanup(root);
     let group = root.0.child("worker").unwrap();
     assert!(!group.is_populated().unwrap());
