@@ -18,7 +18,7 @@ const STEP: Duration = Duration::from_millis(100);
 
 /// A stream that is over so soon, and so often in a row, is not asked for again.
 const BRIEF: Duration = Duration::from_secs(1);
-const MANY: u32 = 3;
+const MANY: u32 = 10;
 
 /// What becomes of streams that end.
 #[derive(Debug)]
