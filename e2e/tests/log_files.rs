@@ -132,8 +132,28 @@ fn a_master_that_is_killed_leaves_no_gap_in_the_files() {
     wait::until(PATIENCE, "it prints", || (size() > before).then_some(()));
     caller.count(HerdRequest::Stop { fast: true });
     herd.wait_for_exit(PATIENCE);
-    is_counted(&read(&out));
+    is_counted(&whole_lines(&read(&out)));
     herd.end();
+}
+
+/// Without the newline that ends a line within which a master was killed: it goes on in the next one.
+fn whole_lines(text: &str) -> String {
+    let id = |line: &str| line.split_once(' ').map(|it| it.0.to_owned());
+    let known = text.lines().next().and_then(id);
+    let mut lines: Vec<String> = Vec::new();
+    let mut cut = 0;
+    for line in text.lines() {
+        match lines.last_mut() {
+            Some(last) if id(line) != known => {
+                last.push_str(line);
+                cut += 1;
+            }
+            Some(_) | None => lines.push(line.to_owned()),
+        }
+    }
+    assert!(cut <= 3, "{cut} lines are cut");
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 #[test]

@@ -83,9 +83,10 @@ impl Outlet {
         written
     }
 
-    /// Whether what comes next can be moved there without looking at it.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.state == State::Known && !self.failing
+    /// Whether what comes next can be moved there without looking at it. A line that somebody else was
+    /// killed within is ended for that.
+    pub(crate) fn is_clean(&mut self) -> bool {
+        !self.failing && self.begin().is_ok()
     }
 
     /// A line that stands there in part will not be continued.

@@ -71,7 +71,24 @@ impl Tail {
         let surplus = length.saturating_sub(KEPT);
         self.cut |= surplus > 0;
         let (at, length) = (at + surplus as u64, length - surplus);
-        self.add(stream, Bytes::InFile { file, at, length });
+        if let Some(Piece {
+            stream: of,
+            bytes:
+                Bytes::InFile {
+                    file: in_file,
+                    at: begin,
+                    length: so_far,
+                },
+        }) = self.pieces.back_mut()
+            && (*of, *in_file, *begin + *so_far as u64) == (stream, file, at)
+            && *so_far + length <= PIECE
+        {
+            *so_far += length;
+            self.length += length;
+            self.trim();
+        } else {
+            self.add(stream, Bytes::InFile { file, at, length });
+        }
     }
 
     fn add(&mut self, stream: Stream, bytes: Bytes) {
@@ -205,6 +222,11 @@ mod tests {
         assert_eq!(last(tail.lines(nowhere)), ["99999", "end"]);
         for _ in 0..100_000 {
             tail.push(Stream::Out, b"y\n");
+        }
+        assert!(tail.length <= KEPT + PIECE);
+        assert!(tail.pieces.len() <= 2 * KEPT / PIECE);
+        for n in 0..100_000 {
+            tail.moved(Stream::Out, 7, n * 2, 2);
         }
         assert!(tail.length <= KEPT + PIECE);
         assert!(tail.pieces.len() <= 2 * KEPT / PIECE);

@@ -9,7 +9,7 @@ use herder_sys::pipe;
 
 use super::seat::Key;
 use super::sheet::Line;
-use super::{CHUNK, Desk, HOLD, Pumped, SURPLUS, WORTH_MOVING};
+use super::{CHUNK, Desk, HOLD, Pumped, SURPLUS};
 use crate::clerk::newlines;
 use crate::outlet::News;
 use crate::reader::Stream;
@@ -67,10 +67,11 @@ impl Desk {
         }
     }
 
-    /// Moves bytes within the kernel, if that is possible and worth it.
+    /// Moves bytes within the kernel, if that is possible: what is never in our hands is not lost when we
+    /// are killed.
     pub(super) fn shift(&mut self, key: Key, from: BorrowedFd<'_>, now: Instant) -> Option<Pumped> {
         let waiting = pipe::waiting(from).unwrap_or(0);
-        if waiting < WORTH_MOVING {
+        if waiting == 0 {
             return None;
         }
         self.enlarge(key, from, waiting);
@@ -81,8 +82,11 @@ impl Desk {
             return None;
         }
         let sheet = &mut self.files[at];
-        let outlet = sheet.outlet.as_mut().filter(|it| it.is_clean())?;
         if sheet.wanted {
+            return None;
+        }
+        let outlet = sheet.outlet.as_mut()?;
+        if !outlet.is_clean() {
             return None;
         }
         match outlet.writer.splice(from, CHUNK) {

@@ -3,8 +3,9 @@
 //! Each stream of each process is a source. A file takes whole lines of one source after another: bytes
 //! as they come stay as they come, but nobody's line is torn by somebody else's. Two ways lead into it:
 //!
-//! - With the format `raw` much at a time is moved from the pipe to the file within the kernel, and never
-//!   looked at. Little is read and written: that costs the same, and what was printed last is known.
+//! - With the format `raw` it is moved from the pipe to the file within the kernel, and not looked at: that is
+//!   fast, and whoever is killed meanwhile loses nothing. Only where somebody waits for the end of a line, or
+//!   where the file cannot be moved to, it is read and written.
 //! - With a time, or as JSON, everything is read once, and written once.
 //!
 //! When the disk is slow, the source waits; or (`overflow = drop`) another thread writes, and what does not
@@ -39,9 +40,6 @@ use crate::writer::Writer;
 
 /// How much is read or moved at a time.
 const CHUNK: usize = 256 * 1024;
-
-/// Less than this is copied instead of moved.
-const WORTH_MOVING: usize = 16 * 1024;
 
 /// A pipe that is found this full may hold more from then on, so that its writer is woken less often.
 const FULL: usize = 60 * 1024;
