@@ -9,6 +9,7 @@ use herder_wire::node::{self, Endpoint, Framing, FromNode, LineError};
 use herder_wire::notify::{self, Assignment};
 use herder_wire::plan::{DescriptorUse, EncodedPlan, LaunchPlan, PlanError, PlanHeader, Program};
 use herder_wire::probe::ProbeAnswer;
+use herder_wire::proxy_protocol::{Header, MAX_V2, Origin, Version};
 use herder_wire::record::Record;
 use herder_wire::report::LaunchFailure;
 use herder_wire::rpc::{self, CallError, Frame, Hello, MAX_FRAME, Signature, Welcome};
@@ -171,6 +172,40 @@ pub fn notify_datagram(input: &[u8]) {
             | Assignment::WatchdogTrigger => {}
         }
     }
+}
+
+/// What a connection begins with when it comes from a proxy.
+pub fn proxy_headers(input: &[u8]) {
+    let at_once = Header::decode(input);
+    let short_of = (0..input.len()).map(|length| (length, Header::decode(&input[..length])));
+    for (length, early) in short_of.take(MAX_V2) {
+        match early {
+            // What was wrong stays wrong, and what was whole is not read beyond.
+            Ok(Some(_)) | Err(_) => assert_eq!(early, at_once, "{length} bytes of it"),
+            Ok(None) => {}
+        }
+    }
+    let Ok(Some((header, length))) = at_once else {
+        return;
+    };
+    assert!(length <= input.len());
+    let mut again = Vec::new();
+    header.encode(Version::V2, &mut again);
+    assert_eq!(
+        Header::decode(&again),
+        Ok(Some((header.clone(), again.len())))
+    );
+    again.clear();
+    header.encode(Version::V1, &mut again);
+    let reread = Header::decode(&again);
+    let said = match header {
+        Header::Local | Header::Unknown => Header::Unknown,
+        Header::Client(origin) => Header::Client(Origin {
+            tls: None,
+            ..origin
+        }),
+    };
+    assert_eq!(reread, Ok(Some((said, again.len()))));
 }
 
 /// Frames between agent and library, and the documents in them.

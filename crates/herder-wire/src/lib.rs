@@ -13,6 +13,7 @@
 //! | [`keeper`] | master and keeper | frames, both ways, and descriptors |
 //! | [`node`] | master and unmodified Node.js worker | lines of JSON, both ways, over a socket pair |
 //! | [`notify`] | any program that speaks `sd_notify(3)`, to the master | datagrams |
+//! | [`proxy_protocol`] | proxies, ahead of the client's own bytes | the first bytes of a connection |
 //! | [`rpc`] | agent (the client in a worker) to library, and back | frames of their own over a stream socket |
 //!
 //! What a peer sends is never trusted. Every decoder here keeps four promises, and the fuzz
@@ -33,6 +34,7 @@ pub mod node;
 pub mod notify;
 pub mod plan;
 pub mod probe;
+pub mod proxy_protocol;
 pub mod record;
 pub mod report;
 pub mod rpc;

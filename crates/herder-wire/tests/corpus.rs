@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 11] = [
+const TARGETS: [(&str, Property); 12] = [
     ("conns_records", properties::conns_records),
     ("control_frames", properties::control_frames),
     ("gateway_frames", properties::gateway_frames),
@@ -27,6 +27,7 @@ const TARGETS: [(&str, Property); 11] = [
     ("link_frames", properties::link_frames),
     ("node_lines", properties::node_lines),
     ("notify_datagram", properties::notify_datagram),
+    ("proxy_headers", properties::proxy_headers),
     ("rpc_frames", properties::rpc_frames),
 ];
 

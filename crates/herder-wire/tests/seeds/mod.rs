@@ -7,6 +7,7 @@ mod link;
 mod messages;
 mod node;
 mod plans;
+mod proxies;
 mod rpc;
 
 use std::fmt;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> Vec<Seed> {
         node::all(),
         node::receipts(),
         plans::all(),
+        proxies::all(),
         rpc::all(),
         messages::records(),
         messages::reports(),
