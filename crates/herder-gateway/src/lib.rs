@@ -13,6 +13,8 @@ mod edge;
 mod gateway;
 mod hub;
 mod life;
+#[allow(dead_code, reason = "its parts are being joined")]
+pub mod proxy;
 mod reactor;
 
 pub use gateway::Gateway;

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// What all connections of the edge share. Clones are the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct House {
+pub(crate) struct House {
     shared: Rc<Shared>,
 }
 
@@ -23,28 +23,28 @@ struct Shared {
 
 /// One connection that is there; dropping it says that it is gone.
 #[derive(Debug)]
-pub(super) struct Presence {
+pub(crate) struct Presence {
     house: House,
 }
 
 impl House {
     /// No more connections, and no more requests on those that are there.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.shared.closing.set(true);
         self.shared.closed.notify_waiters();
     }
 
-    pub(super) fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.shared.closing.get()
     }
 
     /// Waits until [`House::close`].
-    pub(super) async fn closing(&self) {
+    pub(crate) async fn closing(&self) {
         until(&self.shared.closed, || self.is_closing()).await;
     }
 
     /// Counts a connection that came.
-    pub(super) fn enter(&self) -> Presence {
+    pub(crate) fn enter(&self) -> Presence {
         self.shared.present.set(self.present() + 1);
         Presence {
             house: self.clone(),
@@ -52,12 +52,12 @@ impl House {
     }
 
     /// How many connections there are.
-    pub(super) fn present(&self) -> usize {
+    pub(crate) fn present(&self) -> usize {
         self.shared.present.get()
     }
 
     /// Waits until there are fewer connections than this.
-    pub(super) async fn fewer_than(&self, limit: usize) {
+    pub(crate) async fn fewer_than(&self, limit: usize) {
         until(&self.shared.left, || self.present() < limit).await;
     }
 }

@@ -11,14 +11,14 @@
 //! | [`lines`] | one message per line |
 //! | [`closing`] | how everything hears that the herd stops |
 
-mod closing;
+pub(crate) mod closing;
 mod door;
 mod http;
 mod lines;
 mod outbox;
 mod session;
 mod settings;
-mod stream;
+pub(crate) mod stream;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 /// A connection by the kind of listener it came in by.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     /// From a TCP listener.
     Tcp(TcpStream),
     /// From a Unix listener.

@@ -1,0 +1,46 @@
+//! The reverse proxy: workers that only know a port of their own, behind one public address.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`settings`] | what the master says once |
+//! | [`backends`] | the workers: who is next, connections that are kept, news for the master |
+//! | [`http`] | the front that speaks HTTP/1.1 |
+
+pub mod backends;
+pub mod http;
+pub mod settings;
+
+use std::net::SocketAddr;
+
+pub(crate) use crate::edge::closing::House;
+
+/// Who is at the other end of a client's connection, as the front that accepted it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Visitor {
+    /// The client, as the kernel or the PROXY protocol says; none by a Unix listener.
+    pub(crate) client: Option<SocketAddr>,
+    /// Where it connected to.
+    pub(crate) local: Option<SocketAddr>,
+    /// Whether it came by TLS.
+    pub(crate) scheme: Scheme,
+    /// Whether it may say for whom it speaks.
+    pub(crate) trust: Trust,
+}
+
+/// How a client came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// In clear text.
+    Http,
+    /// By TLS.
+    Https,
+}
+
+/// Whether somebody's forwarded headers are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// They are stripped.
+    No,
+    /// They are kept and added to.
+    Yes,
+}

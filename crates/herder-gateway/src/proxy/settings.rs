@@ -1,0 +1,337 @@
+//! What a proxy is told once, by the master. Times are milliseconds, sizes bytes.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything about the proxy of one app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxySettings {
+    /// The app, for messages.
+    pub app: String,
+    /// Who gets the next request or connection.
+    #[serde(default)]
+    pub policy: Policy,
+    /// What is spoken with the clients.
+    #[serde(default)]
+    pub kind: Kind,
+    /// For so long after it was admitted, a worker gets less than its share. 0 = it gets all of it
+    /// at once.
+    #[serde(default)]
+    pub slow_start_millis: u32,
+    /// A connection to a worker is given up after so long.
+    #[serde(default = "defaults::connect_timeout")]
+    pub connect_timeout_millis: u32,
+    /// A request or connection for which there is no worker waits at most so long for one.
+    #[serde(default = "defaults::wait_timeout")]
+    pub wait_timeout_millis: u32,
+    /// Most requests or connections that wait for a worker at a time.
+    #[serde(default = "defaults::max_waiting")]
+    pub max_waiting: u32,
+    /// Most clients at a time; more wait in the kernel's queue.
+    #[serde(default = "defaults::max_clients")]
+    pub max_clients: u32,
+    /// Peers that may say for whom they speak: by the PROXY protocol, or by forwarded headers.
+    #[serde(default)]
+    pub trusted: Vec<Network>,
+    /// Whether the PROXY protocol is read from the trusted peers.
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    /// Of the HTTP front.
+    #[serde(default)]
+    pub http: HttpSettings,
+    /// Of the TCP front.
+    #[serde(default)]
+    pub tcp: TcpSettings,
+    /// Certificates of the listeners that speak TLS.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
+}
+
+/// What is spoken with the clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// HTTP/1.1: a worker is chosen for each request.
+    #[default]
+    Http,
+    /// Anything: a worker is chosen for each connection.
+    Tcp,
+}
+
+/// Who gets the next request or connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// Each in its turn.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest open.
+    LeastConnections,
+    /// The less busy of two that were drawn.
+    TwoChoices,
+    /// The same for the same client address.
+    IpHash,
+    /// The one that the client's cookie names; a client without it gets one.
+    Cookie {
+        /// The cookie's name.
+        name: String,
+    },
+}
+
+/// The HTTP front.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSettings {
+    /// A client may take so long for a request's head, from its first byte (the first request of a
+    /// connection: from its beginning).
+    pub header_timeout_millis: u32,
+    /// A client's connection without a request is closed after so long.
+    pub idle_timeout_millis: u32,
+    /// A body is cut off when nothing of it came, or could be written, for so long.
+    pub body_timeout_millis: u32,
+    /// Fewest bytes a second of a request's body, over its whole length, once
+    /// `body_timeout_millis` have passed. 0 = any.
+    pub body_rate: u32,
+    /// A worker may take so long for the head of its answer, from the end of the request.
+    pub response_timeout_millis: u32,
+    /// An upgraded connection is closed when nothing came either way for so long. 0 = never.
+    pub tunnel_timeout_millis: u32,
+    /// Longest head of a request or an answer.
+    pub max_head: u32,
+    /// Most header lines of a request or an answer.
+    pub max_headers: u16,
+    /// Longest body of a request. 0 = any.
+    pub max_body: u64,
+    /// Most requests of one client's connection. 0 = any.
+    pub max_requests: u32,
+    /// Most kept connections to each worker that wait for a request.
+    pub keep: u32,
+    /// A kept connection is used for so long after its last request; less than the time after which
+    /// the worker itself closes it.
+    pub keep_millis: u32,
+    /// How often a request is given to another worker at most.
+    pub retries: u8,
+    /// When clients should come again, in seconds, after an answer that no worker gave.
+    pub retry_after_seconds: u16,
+    /// Set `X-Forwarded-For`, `-Proto` and `-Host`.
+    pub x_forwarded: bool,
+    /// Set `Forwarded` (RFC 7239).
+    pub forwarded: bool,
+    /// Set `X-Request-Id`.
+    pub request_id: bool,
+    /// Refuse what came without TLS on a listener that redirects: the port of the `https` address.
+    pub https_port: Option<u16>,
+}
+
+/// The TCP front.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TcpSettings {
+    /// A connection is closed when nothing came either way for so long. 0 = never.
+    pub idle_timeout_millis: u32,
+    /// After so many bytes in one direction they are moved within the kernel. 0 = never.
+    pub splice_above: u64,
+    /// Whether workers are told by the PROXY protocol who the client is.
+    pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// Versions of the PROXY protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyVersion {
+    /// One line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+/// Certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// By name; the first one is for clients that ask for a name that none has, or for no name.
+    pub certificates: Vec<Certificate>,
+    /// A client may take so long for its handshake.
+    #[serde(default = "defaults::handshake_timeout")]
+    pub handshake_timeout_millis: u32,
+}
+
+/// A certificate with its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// PEM: the chain, its own certificate first.
+    pub certificate: PathBuf,
+    /// PEM: the private key.
+    pub key: PathBuf,
+}
+
+impl Default for HttpSettings {
+    fn default() -> HttpSettings {
+        HttpSettings {
+            header_timeout_millis: 10_000,
+            idle_timeout_millis: 60_000,
+            body_timeout_millis: 30_000,
+            body_rate: 0,
+            response_timeout_millis: 60_000,
+            tunnel_timeout_millis: 0,
+            max_head: 32 * 1024,
+            max_headers: 100,
+            max_body: 0,
+            max_requests: 0,
+            keep: 64,
+            // Node's servers close after 5 s.
+            keep_millis: 4_000,
+            retries: 2,
+            retry_after_seconds: 1,
+            x_forwarded: true,
+            forwarded: false,
+            request_id: true,
+            https_port: None,
+        }
+    }
+}
+
+impl Default for TcpSettings {
+    fn default() -> TcpSettings {
+        TcpSettings {
+            idle_timeout_millis: 0,
+            splice_above: 64 * 1024,
+            proxy_protocol: None,
+        }
+    }
+}
+
+mod defaults {
+    pub(super) fn connect_timeout() -> u32 {
+        5_000
+    }
+
+    pub(super) fn wait_timeout() -> u32 {
+        5_000
+    }
+
+    pub(super) fn max_waiting() -> u32 {
+        1_024
+    }
+
+    pub(super) fn max_clients() -> u32 {
+        16_384
+    }
+
+    pub(super) fn handshake_timeout() -> u32 {
+        10_000
+    }
+}
+
+/// Addresses that share their first bits, like `10.0.0.0/8` or `::1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Network {
+    address: IpAddr,
+    bits: u8,
+}
+
+/// Why a text is no [`Network`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no address and no network, like 10.0.0.0/8")]
+pub struct BadNetwork(String);
+
+impl Network {
+    /// Whether an address is one of them. An IPv4 address may be written as IPv6.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let cut = 32 - u32::from(self.bits);
+                own.to_bits().checked_shr(cut) == other.to_bits().checked_shr(cut)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let cut = 128 - u32::from(self.bits);
+                own.to_bits().checked_shr(cut) == other.to_bits().checked_shr(cut)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = BadNetwork;
+
+    fn from_str(text: &str) -> Result<Network, BadNetwork> {
+        let bad = || BadNetwork(text.to_owned());
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| bad())?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(most), str::parse).map_err(|_| bad())?;
+        if bits > most {
+            return Err(bad());
+        }
+        Ok(Network { address, bits })
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = BadNetwork;
+
+    fn try_from(text: String) -> Result<Network, BadNetwork> {
+        text.parse()
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> String {
+        format!("{}/{}", network.address, network.bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_its_first_bits() {
+        let inside = |network: &str, address: &str| {
+            let network: Network = network.parse().unwrap();
+            network.contains(address.parse().unwrap())
+        };
+        assert!(inside("10.0.0.0/8", "10.255.1.2"));
+        assert!(inside("10.0.0.0/8", "::ffff:10.255.1.2"));
+        assert!(!inside("10.0.0.0/8", "11.0.0.1"));
+        assert!(inside("0.0.0.0/0", "1.2.3.4"));
+        assert!(!inside("0.0.0.0/0", "::1"));
+        assert!(inside("::/0", "fe80::1"));
+        assert!(inside("127.0.0.1", "127.0.0.1"));
+        assert!(!inside("127.0.0.1", "127.0.0.2"));
+        for bad in [
+            "",
+            "localhost",
+            "10.0.0.0/33",
+            "10.0.0/8",
+            "::/129",
+            "::/-1",
+        ] {
+            assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let settings: ProxySettings = serde_json::from_str(r#"{"app": "shop"}"#).unwrap();
+        assert_eq!(settings.http, HttpSettings::default());
+        assert_eq!(settings.kind, Kind::Http);
+        let text = serde_json::to_string(&settings).unwrap();
+        assert_eq!(
+            serde_json::from_str::<ProxySettings>(&text).unwrap(),
+            settings
+        );
+        let unknown = r#"{"app": "shop", "htttp": {}}"#;
+        assert!(serde_json::from_str::<ProxySettings>(unknown).is_err());
+    }
+}
