@@ -47,6 +47,14 @@ impl Generation {
     pub const FIRST: Generation = Generation(1);
 }
 
+impl Origin {
+    /// How much this origin prefers the slot: the highest is the first choice. It depends on these
+    /// two alone (rendezvous hashing), so that other slots may come and go.
+    pub(crate) fn rank(self, slot: Slot) -> u64 {
+        random::mix(self.0 ^ random::mix(slot.0.into()))
+    }
+}
+
 /// The whole address and nothing else: the same in every process and on every machine.
 impl From<IpAddr> for Origin {
     fn from(address: IpAddr) -> Origin {

@@ -25,6 +25,7 @@ mod exit;
 mod id;
 pub mod jobs;
 pub mod mutation;
+pub mod proxy;
 mod random;
 pub mod rotation;
 pub mod schedule;

@@ -24,6 +24,23 @@ impl Random {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
+
+    /// Two different numbers below `count`, as far as there are two.
+    pub(crate) fn two_below(&mut self, count: usize) -> [Option<usize>; 2] {
+        let mut below = |bound: usize| {
+            let drawn = self.below(bound as u64);
+            usize::try_from(drawn).expect("it is below a usize")
+        };
+        match count {
+            0 => [None; 2],
+            1 => [Some(0), None],
+            _ => {
+                let first = below(count);
+                let second = (first + 1 + below(count - 1)) % count;
+                [Some(first), Some(second)]
+            }
+        }
+    }
 }
 
 /// A number that looks like any other, the same for the same `value`.

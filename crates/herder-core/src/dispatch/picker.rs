@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::worker::Worker;
-use crate::random::{self, Random};
+use crate::random::Random;
 use crate::spec::PickerKind;
 use crate::{Origin, Slot};
 
@@ -58,7 +58,7 @@ impl Picker {
                 turns.min_by_key(|&index| workers[index].load())
             }
             PickerKind::TwoChoices => {
-                let drawn = draw_two(&mut self.lots, turns.clone().count());
+                let drawn = self.lots.two_below(turns.clone().count());
                 let able = drawn.into_iter().flatten();
                 able.filter_map(|place| turns.clone().nth(place))
                     .min_by_key(|&index| workers[index].load())
@@ -78,7 +78,7 @@ pub(super) fn homes(workers: &[Worker], window: usize, origin: Origin) -> Option
     let rank = |index: &usize| {
         let id = workers[*index].id;
         // Two incarnations of a slot may overlap: the newer one is to stay.
-        (rank(origin, id.slot), id)
+        (origin.rank(id.slot), id)
     };
     let has_room = |index: &usize| workers[*index].credit(window) > 0;
     let open = (0..workers.len()).filter(has_room).max_by_key(rank)?;
@@ -87,25 +87,4 @@ pub(super) fn homes(workers: &[Worker], window: usize, origin: Origin) -> Option
         .chain([open])
         .max_by_key(rank)?;
     Some(Homes { own, open })
-}
-
-fn rank(origin: Origin, slot: Slot) -> u64 {
-    random::mix(origin.0 ^ random::mix(slot.0.into()))
-}
-
-/// Two different numbers below `count`, as far as there are two.
-fn draw_two(lots: &mut Random, count: usize) -> [Option<usize>; 2] {
-    let mut below = |bound: usize| {
-        let drawn = lots.below(bound as u64);
-        usize::try_from(drawn).expect("it is below a usize")
-    };
-    match count {
-        0 => [None; 2],
-        1 => [Some(0), None],
-        _ => {
-            let first = below(count);
-            let second = (first + 1 + below(count - 1)) % count;
-            [Some(first), Some(second)]
-        }
-    }
 }

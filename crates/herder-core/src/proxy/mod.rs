@@ -1,0 +1,15 @@
+//! Who gets a request, in `proxy` mode: see [`Balancer`] and [`retry`].
+
+mod backend;
+mod balancer;
+mod ejection;
+mod key;
+mod message;
+mod picking;
+pub mod retry;
+mod spec;
+
+pub use balancer::Balancer;
+pub use key::{Key, SlotCookie};
+pub use message::{Failure, News, Outcome};
+pub use spec::{BalancerSpec, EjectionSpec, ErrorRatio, ServerErrors};

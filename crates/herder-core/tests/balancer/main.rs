@@ -1,0 +1,8 @@
+//! Who gets a request.
+
+mod desk;
+mod ejection;
+mod membership;
+mod policies;
+mod retries;
+mod slow_start;
