@@ -1,20 +1,34 @@
 //! The workers behind a proxy: who gets the next request, and what becomes of it.
+//!
+//! The decisions are those of [`herder_core::proxy`]; here are the clock, the connections that are
+//! kept, and whoever waits for a worker.
+
+mod lease;
+mod tending;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use herder_core::proxy::retry::{self, Attempt, Budget, Decision, RetrySpec};
+use herder_core::proxy::{Balancer, Key, Outcome};
+use herder_core::rotation::Weight;
+use herder_core::{Slot, Tick, proxy};
+use herder_sys::clock::monotonic_micros;
+use herder_sys::random;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::edge::stream::Stream;
 use crate::proxy::settings::ProxySettings;
+
+pub use herder_core::proxy::Failure;
+pub use lease::Lease;
 
 /// A worker that takes requests or connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +64,8 @@ pub enum News {
     Ejected {
         /// Its incarnation.
         worker: u64,
+        /// For how long.
+        span: Duration,
     },
     /// A worker that was ejected gets requests again.
     Restored {
@@ -63,7 +79,7 @@ pub enum News {
         /// What went wrong.
         kind: Failure,
     },
-    /// How much a worker has done; said when it changed, at most every [`COUNTS_EVERY`].
+    /// How much a worker has done; said after it changed, at most every [`COUNTS_EVERY`].
     Counts {
         /// Its incarnation.
         worker: u64,
@@ -74,43 +90,10 @@ pub enum News {
     },
 }
 
-/// What went wrong with a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// It refused the connection, or could not be reached.
-    Refused,
-    /// It did not take the connection, or did not answer, in time.
-    TimedOut,
-    /// It closed the connection before its answer was whole.
-    Closed,
-    /// What it answered is no HTTP.
-    Malformed,
-}
-
 /// How often [`News::Counts`] of one worker are said at most.
 pub const COUNTS_EVERY: Duration = Duration::from_millis(100);
 
-/// By what a worker is chosen, where the policy looks at it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Key<'a> {
-    /// The client's address; none by a Unix listener.
-    pub client: Option<IpAddr>,
-    /// What the sticky cookie says.
-    pub cookie: Option<&'a str>,
-}
-
-/// How a request or connection ended, as the worker's health sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// As it should.
-    Well,
-    /// By no fault of the worker's.
-    Abandoned,
-    /// By a fault of the worker's.
-    Failed(Failure),
-}
-
-/// The workers of an app. Clones are the same.
+/// The workers of an app. Clones are the same. It belongs to one thread.
 #[derive(Clone)]
 pub struct Backends {
     shared: Rc<Shared>,
@@ -118,26 +101,43 @@ pub struct Backends {
 
 struct Shared {
     state: RefCell<State>,
-    /// Somebody was admitted, or restored.
-    changed: Notify,
+    /// Somebody was admitted.
+    admitted: Notify,
+    /// There is something to do at the next tick.
+    stir: Notify,
+    stirred: Cell<bool>,
+    tended: Cell<bool>,
     waiting: Cell<u32>,
     max_waiting: u32,
     wait_timeout: Duration,
     connect_timeout: Duration,
+    keep: usize,
+    keep_for: Duration,
+    retry: RetrySpec,
     news: mpsc::UnboundedSender<News>,
 }
 
 struct State {
+    balancer: Balancer,
+    budget: Budget,
     workers: BTreeMap<u64, Entry>,
-    last: u64,
     reader: Option<mpsc::UnboundedReceiver<News>>,
 }
 
 struct Entry {
+    slot: Slot,
     address: Rc<BackendAddress>,
+    /// The ones that were used last stand last.
+    kept: Vec<Kept>,
     standing: Standing,
-    open: u32,
     served: u64,
+    counts: Counts,
+}
+
+/// A connection that waits for a request.
+struct Kept {
+    stream: Stream,
+    until: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,13 +146,10 @@ enum Standing {
     Withdrawn,
 }
 
-/// The place that a request or connection has at a worker. Dropped without
-/// [`end`](Lease::end), it is [abandoned](End::Abandoned).
-pub struct Lease {
-    backends: Backends,
-    worker: u64,
-    address: Rc<BackendAddress>,
-    end: End,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counts {
+    Said,
+    Changed,
 }
 
 impl Backends {
@@ -161,86 +158,97 @@ impl Backends {
         let millis = |number: u32| Duration::from_millis(number.into());
         let (news, reader) = mpsc::unbounded_channel();
         let state = State {
+            balancer: Balancer::new(&settings.balancer, random::seed()),
+            budget: Budget::new(&settings.retry),
             workers: BTreeMap::new(),
-            last: 0,
             reader: Some(reader),
         };
+        let shared = Shared {
+            state: RefCell::new(state),
+            admitted: Notify::new(),
+            stir: Notify::new(),
+            stirred: Cell::new(false),
+            tended: Cell::new(false),
+            waiting: Cell::new(0),
+            max_waiting: settings.max_waiting,
+            wait_timeout: millis(settings.wait_timeout_millis),
+            connect_timeout: millis(settings.connect_timeout_millis),
+            keep: usize::try_from(settings.http.keep).unwrap_or(usize::MAX),
+            keep_for: millis(settings.http.keep_millis),
+            retry: settings.retry.clone(),
+            news,
+        };
         Backends {
-            shared: Rc::new(Shared {
-                state: RefCell::new(state),
-                changed: Notify::new(),
-                waiting: Cell::new(0),
-                max_waiting: settings.max_waiting,
-                wait_timeout: millis(settings.wait_timeout_millis),
-                connect_timeout: millis(settings.connect_timeout_millis),
-                news,
-            }),
+            shared: Rc::new(shared),
         }
     }
 
-    /// What the master is to know; there is one reader, who comes first.
+    /// What the master is to know. There is one reader: whoever asks first.
     pub fn news(&self) -> Option<mpsc::UnboundedReceiver<News>> {
         self.shared.state.borrow_mut().reader.take()
     }
 
     /// A worker is ready.
     pub fn admit(&self, backend: Backend) {
+        let slot = Slot(backend.slot);
+        let mut state = self.shared.state.borrow_mut();
+        let state = &mut *state;
+        let served = state.workers.get(&backend.worker).map_or(0, |it| it.served);
         let entry = Entry {
+            slot,
             address: Rc::new(backend.address),
+            kept: Vec::new(),
             standing: Standing::Admitted,
-            open: 0,
-            served: 0,
+            served,
+            counts: Counts::Said,
         };
-        self.shared
-            .state
-            .borrow_mut()
-            .workers
-            .insert(backend.worker, entry);
-        self.shared.changed.notify_waiters();
+        state.workers.insert(backend.worker, entry);
+        let weight = Weight::ONE;
+        state.balancer.admit(backend.worker, slot, weight, now());
+        self.tell(state);
+        self.shared.admitted.notify_waiters();
     }
 
-    /// A worker gets nothing new. [`News::Drained`] follows.
+    /// A worker gets nothing new, and its kept connections are closed. [`News::Drained`] follows,
+    /// also when there is no such worker.
     pub fn withdraw(&self, worker: u64) {
         let mut state = self.shared.state.borrow_mut();
-        let Some(entry) = state.workers.get_mut(&worker) else {
-            return;
-        };
-        if entry.standing == Standing::Admitted {
+        let state = &mut *state;
+        if let Some(entry) = state.workers.get_mut(&worker) {
             entry.standing = Standing::Withdrawn;
-            if entry.open == 0 {
-                self.say(News::Drained { worker });
-            }
+            entry.kept.clear();
         }
+        state.balancer.withdraw(worker, now());
+        self.tell(state);
     }
 
-    /// A worker has ended.
+    /// A worker has ended. Requests that it had fail by themselves; no news of it follow.
     pub fn gone(&self, worker: u64) {
-        self.shared.state.borrow_mut().workers.remove(&worker);
-    }
-
-    /// The worker who is next, if there is one.
-    pub fn pick(&self, _key: &Key<'_>, excluded: &[u64]) -> Option<Lease> {
         let mut state = self.shared.state.borrow_mut();
-        let last = state.last;
-        let usable = |(worker, entry): &(&u64, &Entry)| {
-            entry.standing == Standing::Admitted && !excluded.contains(*worker)
-        };
-        let after = state.workers.range(last + 1..).find(usable);
-        let next = after.or_else(|| state.workers.iter().find(usable));
-        let worker = *next?.0;
-        state.last = worker;
-        let entry = state.workers.get_mut(&worker)?;
-        entry.open += 1;
-        Some(Lease {
-            backends: self.clone(),
-            worker,
-            address: Rc::clone(&entry.address),
-            end: End::Abandoned,
-        })
+        let state = &mut *state;
+        state.workers.remove(&worker);
+        state.balancer.gone(worker, now());
+        self.tell(state);
     }
 
-    /// The worker who is next; waits for one, unless too many wait already.
-    pub async fn pick_or_wait(&self, key: &Key<'_>, excluded: &[u64]) -> Option<Lease> {
+    /// The worker who is next, if there is one that is not excluded.
+    pub fn pick(&self, key: &Key, excluded: &[u64]) -> Option<Lease> {
+        let mut state = self.shared.state.borrow_mut();
+        let worker = state.balancer.pick(key, excluded, now())?;
+        state.balancer.began(worker);
+        if !state.is_quiet() {
+            self.tell(&mut state);
+        }
+        let entry = state.workers.get_mut(&worker)?;
+        entry.counts = Counts::Changed;
+        let (slot, address) = (entry.slot, Rc::clone(&entry.address));
+        drop(state);
+        self.stir();
+        Some(Lease::new(self.clone(), worker, slot, address))
+    }
+
+    /// The worker who is next; waits for one, unless too many wait already, and not for ever.
+    pub async fn pick_or_wait(&self, key: &Key, excluded: &[u64]) -> Option<Lease> {
         if let Some(lease) = self.pick(key, excluded) {
             return Some(lease);
         }
@@ -251,13 +259,80 @@ impl Backends {
         let _waiting = Waiting::new(&shared.waiting);
         let until = Instant::now() + shared.wait_timeout;
         loop {
-            let mut changed = pin!(shared.changed.notified());
+            let mut admitted = pin!(shared.admitted.notified());
             // Before the look, so that a change between the two is not missed.
-            changed.as_mut().enable();
+            admitted.as_mut().enable();
             if let Some(lease) = self.pick(key, excluded) {
                 return Some(lease);
             }
-            timeout_at(until, changed).await.ok()?;
+            timeout_at(until, admitted).await.ok()?;
+        }
+    }
+
+    /// A request begins: others may be repeated for it.
+    pub(crate) fn save(&self) {
+        self.shared.state.borrow_mut().budget.save();
+    }
+
+    /// Whether an attempt that failed is repeated.
+    pub(crate) fn decide(&self, attempt: &Attempt) -> Decision {
+        let budget = &mut self.shared.state.borrow_mut().budget;
+        retry::decide(&self.shared.retry, attempt, budget)
+    }
+
+    /// How many workers take requests.
+    pub fn admitted(&self) -> usize {
+        self.shared.state.borrow().balancer.admitted()
+    }
+
+    fn ended(&self, worker: u64, outcome: Outcome) {
+        let mut state = self.shared.state.borrow_mut();
+        let state = &mut *state;
+        if let Outcome::Failed(kind) = outcome {
+            self.say(News::Failed { worker, kind });
+        }
+        let Some(entry) = state.workers.get_mut(&worker) else {
+            return;
+        };
+        entry.served += 1;
+        entry.counts = Counts::Changed;
+        state.balancer.ended(worker, outcome, now());
+        self.tell(state);
+        self.stir();
+    }
+
+    /// Passes on what the balancer has to say.
+    fn tell(&self, state: &mut State) {
+        while let Some(news) = state.balancer.poll_news() {
+            let news = match news {
+                proxy::News::Drained { worker } => {
+                    // The master may close the books of it then.
+                    self.say_counts(state, worker);
+                    News::Drained { worker }
+                }
+                proxy::News::Ejected { worker, until } => News::Ejected {
+                    worker,
+                    span: until.since(now()),
+                },
+                proxy::News::Restored { worker } => News::Restored { worker },
+            };
+            self.say(news);
+        }
+    }
+
+    fn say_counts(&self, state: &mut State, worker: u64) {
+        let Some(entry) = state.workers.get_mut(&worker) else {
+            return;
+        };
+        if entry.counts == Counts::Changed {
+            entry.counts = Counts::Said;
+            let open = state.balancer.open(worker).unwrap_or(0);
+            let served = entry.served;
+            self.say(News::Counts {
+                worker,
+                open,
+                served,
+            });
         }
     }
 
@@ -265,59 +340,23 @@ impl Backends {
         // Without a reader nobody wants to know.
         let _unread = self.shared.news.send(news);
     }
+}
 
-    fn ended(&self, worker: u64, end: End) {
-        let mut state = self.shared.state.borrow_mut();
-        if let End::Failed(kind) = end {
-            self.say(News::Failed { worker, kind });
-        }
-        let Some(entry) = state.workers.get_mut(&worker) else {
-            return;
-        };
-        entry.open = entry.open.saturating_sub(1);
-        entry.served += 1;
-        if entry.open == 0 && entry.standing == Standing::Withdrawn {
-            self.say(News::Drained { worker });
-        }
+impl State {
+    /// Whether no worker is left out: then time changes nothing.
+    fn is_quiet(&self) -> bool {
+        self.balancer.poll_timeout().is_none()
     }
 }
 
-impl Lease {
-    /// The worker's incarnation.
-    pub fn worker(&self) -> u64 {
-        self.worker
-    }
-
-    /// Connects to the worker.
-    ///
-    /// # Errors
-    ///
-    /// When the worker refuses, or with [`io::ErrorKind::TimedOut`].
-    pub(crate) async fn connect(&self) -> io::Result<Stream> {
-        let connect = async {
-            match &*self.address {
-                BackendAddress::Tcp(address) => {
-                    let tcp = TcpStream::connect(address).await?;
-                    tcp.set_nodelay(true)?;
-                    Ok(Stream::Tcp(tcp))
-                }
-                BackendAddress::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-            }
-        };
-        let connected = timeout(self.backends.shared.connect_timeout, connect).await;
-        connected.unwrap_or_else(|_late| Err(io::ErrorKind::TimedOut.into()))
-    }
-
-    /// Says how it ended.
-    pub fn end(mut self, end: End) {
-        self.end = end;
+impl fmt::Debug for Backends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backends").finish_non_exhaustive()
     }
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.backends.ended(self.worker, self.end);
-    }
+fn now() -> Tick {
+    Tick::from_micros(monotonic_micros())
 }
 
 struct Waiting<'a>(&'a Cell<u32>);

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use herder_core::proxy::BalancerSpec;
+use herder_core::proxy::retry::RetrySpec;
 use serde::{Deserialize, Serialize};
 
 /// Everything about the proxy of one app.
@@ -12,16 +14,18 @@ use serde::{Deserialize, Serialize};
 pub struct ProxySettings {
     /// The app, for messages.
     pub app: String,
-    /// Who gets the next request or connection.
+    /// Who gets the next request or connection, and who is left out.
     #[serde(default)]
-    pub policy: Policy,
+    pub balancer: BalancerSpec,
+    /// How often a request is given to another worker.
+    #[serde(default)]
+    pub retry: RetrySpec,
+    /// The name of the cookie that brings a client to the same slot again, whatever the policy.
+    #[serde(default)]
+    pub cookie: Option<String>,
     /// What is spoken with the clients.
     #[serde(default)]
     pub kind: Kind,
-    /// For so long after it was admitted, a worker gets less than its share. 0 = it gets all of it
-    /// at once.
-    #[serde(default)]
-    pub slow_start_millis: u32,
     /// A connection to a worker is given up after so long.
     #[serde(default = "defaults::connect_timeout")]
     pub connect_timeout_millis: u32,
@@ -62,26 +66,6 @@ pub enum Kind {
     Tcp,
 }
 
-/// Who gets the next request or connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// Each in its turn.
-    #[default]
-    RoundRobin,
-    /// The one with the fewest open.
-    LeastConnections,
-    /// The less busy of two that were drawn.
-    TwoChoices,
-    /// The same for the same client address.
-    IpHash,
-    /// The one that the client's cookie names; a client without it gets one.
-    Cookie {
-        /// The cookie's name.
-        name: String,
-    },
-}
-
 /// The HTTP front.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -113,8 +97,6 @@ pub struct HttpSettings {
     /// A kept connection is used for so long after its last request; less than the time after which
     /// the worker itself closes it.
     pub keep_millis: u32,
-    /// How often a request is given to another worker at most.
-    pub retries: u8,
     /// When clients should come again, in seconds, after an answer that no worker gave.
     pub retry_after_seconds: u16,
     /// Set `X-Forwarded-For`, `-Proto` and `-Host`.
@@ -186,7 +168,6 @@ impl Default for HttpSettings {
             keep: 64,
             // Node's servers close after 5 s.
             keep_millis: 4_000,
-            retries: 2,
             retry_after_seconds: 1,
             x_forwarded: true,
             forwarded: false,
