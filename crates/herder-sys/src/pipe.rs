@@ -1,4 +1,4 @@
-//! Pipes, for what programs print.
+//! Pipes: for what programs print, and for bytes on their way from one socket to another.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -73,6 +73,21 @@ pub fn splice_to_file(
     })?)
 }
 
+/// Moves up to `length` bytes from a socket into a pipe or from a pipe into a socket, within the kernel;
+/// never waits for the pipe, and not for a socket that is non-blocking. Gives how many were moved; 0 =
+/// the socket's peer has written its last. Whoever calls this has `SIGPIPE`
+/// [ignored](crate::signal::ignore_sigpipe).
+///
+/// # Errors
+///
+/// `WouldBlock` when nothing waits or there is no room; `EINVAL` when neither is a pipe, or the
+/// socket is of a kind that cannot; what a read of or a write to the socket answers.
+pub fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> io::Result<usize> {
+    let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
+    let moved = retry_on_intr(|| rustix::pipe::splice(from, None, to, None, length, flags))?;
+    Ok(moved)
+}
+
 /// Lets a pipe hold `size` bytes (rounded up by the kernel).
 ///
 /// # Errors
@@ -120,6 +135,27 @@ mod tests {
         assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
         drop(writer);
         assert_eq!(read(reader.as_fd(), &mut buf).unwrap(), 0);
+    }
+
+    #[test]
+    fn bytes_move_from_socket_to_socket_until_the_last() {
+        use std::io::{Read, Write};
+        use std::os::unix::net::UnixStream;
+        let (mut client, from) = UnixStream::pair().unwrap();
+        let (to, mut server) = UnixStream::pair().unwrap();
+        from.set_nonblocking(true).unwrap();
+        let (reader, writer) = pipe().unwrap();
+        let nothing = splice(from.as_fd(), writer.as_fd(), 100).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        client.write_all(b"some bytes").unwrap();
+        assert_eq!(splice(from.as_fd(), writer.as_fd(), 100).unwrap(), 10);
+        assert_eq!(splice(reader.as_fd(), to.as_fd(), 4).unwrap(), 4);
+        assert_eq!(splice(reader.as_fd(), to.as_fd(), 100).unwrap(), 6);
+        let mut bytes = [0; 10];
+        server.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"some bytes");
+        drop(client);
+        assert_eq!(splice(from.as_fd(), writer.as_fd(), 100).unwrap(), 0);
     }
 
     #[test]

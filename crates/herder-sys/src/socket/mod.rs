@@ -16,7 +16,7 @@ pub use message::{
 pub(crate) use options::length_of;
 pub use options::{
     Credentials, discard, is_socket, peer_credentials, peer_groups, peer_ip, refuse_descriptors,
-    set_keep_alive, set_send_buffer, shutdown_both, shutdown_write,
+    set_keep_alive, set_no_delay, set_send_buffer, shutdown_both, shutdown_write,
 };
 pub use pair::{bind_datagram, datagram_pair, seqpacket_pair, stream_pair};
 pub use touch::{Touch, touch};

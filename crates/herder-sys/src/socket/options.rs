@@ -182,6 +182,16 @@ pub fn set_keep_alive(fd: BorrowedFd<'_>, silence: Duration) -> io::Result<()> {
     Ok(rustix::net::sockopt::set_socket_keepalive(fd, true)?)
 }
 
+/// Has the kernel send what is written at once, however little it is. Of a listener, all who are accepted
+/// inherit it.
+///
+/// # Errors
+///
+/// `EOPNOTSUPP` for what is no TCP socket.
+pub fn set_no_delay(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_tcp_nodelay(fd, true)?)
+}
+
 /// Closes a descriptor that a peer sent and nobody wants, without waiting: a TCP connection whose
 /// sender set `SO_LINGER` would hold a plain `close` for as long as that says.
 pub fn discard(fd: OwnedFd) {
