@@ -1,10 +1,11 @@
 //! A client's socket, of either kind.
 
 use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connection by the kind of listener it came in by.
@@ -14,6 +15,46 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     /// From a Unix listener.
     Unix(UnixStream),
+}
+
+impl Stream {
+    /// Whether there is something to read, or the end.
+    pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(stream) => stream.poll_read_ready(context),
+            Stream::Unix(stream) => stream.poll_read_ready(context),
+        }
+    }
+
+    /// Whether there is room to write.
+    pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(stream) => stream.poll_write_ready(context),
+            Stream::Unix(stream) => stream.poll_write_ready(context),
+        }
+    }
+
+    /// Makes a call of another kind on the socket; when it would wait, whoever asks for readiness
+    /// afterwards waits.
+    pub(crate) fn try_io<T>(
+        &self,
+        interest: Interest,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        match self {
+            Stream::Tcp(stream) => stream.try_io(interest, || call(stream.as_fd())),
+            Stream::Unix(stream) => stream.try_io(interest, || call(stream.as_fd())),
+        }
+    }
+
+    /// Has the peer learn by a reset that the connection did not end as it should, once it is
+    /// closed. A Unix socket knows no such thing.
+    pub(crate) fn reset(&self) {
+        if let Stream::Tcp(stream) = self {
+            // One that is gone cannot be reset.
+            let _gone = stream.set_zero_linger();
+        }
+    }
 }
 
 impl AsyncRead for Stream {

@@ -4,11 +4,17 @@
 //! |---|---|
 //! | [`settings`] | what the master says once |
 //! | [`backends`] | the workers: who is next, connections that are kept, news for the master |
+//! | [`entrance`] | what all clients pass: accepting, [`protocol`] (for whom they come), [`tls`] |
 //! | [`http`] | the front that speaks HTTP/1.1 |
+//! | [`tcp`] | the front for everything else |
 
 pub mod backends;
+pub(crate) mod entrance;
 pub mod http;
+mod protocol;
 pub mod settings;
+pub(crate) mod tcp;
+pub mod tls;
 
 use std::net::SocketAddr;
 

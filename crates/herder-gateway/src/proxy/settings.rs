@@ -115,7 +115,8 @@ pub struct HttpSettings {
 pub struct TcpSettings {
     /// A connection is closed when nothing came either way for so long. 0 = never.
     pub idle_timeout_millis: u32,
-    /// After so many bytes in one direction they are moved within the kernel. 0 = never.
+    /// Once so many bytes of one direction waited at a time, what follows is moved within the kernel,
+    /// until it comes in small pieces again. 0 = never.
     pub splice_above: u64,
     /// Whether workers are told by the PROXY protocol who the client is.
     pub proxy_protocol: Option<ProxyVersion>,
@@ -137,6 +138,10 @@ pub enum ProxyVersion {
 pub struct TlsSettings {
     /// By name; the first one is for clients that ask for a name that none has, or for no name.
     pub certificates: Vec<Certificate>,
+    /// What is spoken within, in the order of preference, as in `h2`. Nothing said = what the front
+    /// speaks.
+    #[serde(default)]
+    pub alpn: Vec<String>,
     /// A client may take so long for its handshake.
     #[serde(default = "defaults::handshake_timeout")]
     pub handshake_timeout_millis: u32,
@@ -181,7 +186,7 @@ impl Default for TcpSettings {
     fn default() -> TcpSettings {
         TcpSettings {
             idle_timeout_millis: 0,
-            splice_above: 64 * 1024,
+            splice_above: 16 * 1024,
             proxy_protocol: None,
         }
     }

@@ -1,0 +1,311 @@
+//! How clients come in, for both fronts: they are accepted, say by the PROXY protocol for whom they come
+//! if they may, and speak TLS where that is spoken.
+
+use std::future::Future;
+use std::io::{self, IoSlice, Write};
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener as StdUnixListener;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use herder_sys::fd::{Blocking, set_blocking};
+use herder_sys::listener::{AcceptError, accept_error};
+use herder_sys::socket::set_keep_alive;
+use herder_wire::proxy_protocol::{Header, Tls};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep};
+
+use crate::edge::closing::Presence;
+use crate::edge::stream::Stream;
+use crate::proxy::settings::ProxySettings;
+use crate::proxy::tls::Acceptor;
+use crate::proxy::{House, Scheme, Trust, Visitor, protocol};
+
+/// What has to be passed at a listener.
+pub(crate) struct Entrance {
+    /// Of the whole proxy.
+    pub(crate) settings: Rc<ProxySettings>,
+    /// Says when to close, and counts those who are there.
+    pub(crate) house: House,
+    /// Speaks TLS with everybody who comes.
+    pub(crate) tls: Option<Acceptor>,
+}
+
+/// A client's connection, or one to a worker.
+#[derive(Debug)]
+pub(crate) enum Client {
+    /// In clear text.
+    Plain(Stream),
+    /// Within TLS.
+    #[cfg(feature = "tls")]
+    Tls(Box<crate::proxy::tls::TlsStream>),
+}
+
+/// Accepts clients and has each served, until the house closes; then waits until the last of all its
+/// clients has gone.
+///
+/// # Errors
+///
+/// When the listener is none.
+pub(crate) async fn attend<S, F>(
+    name: String,
+    listener: OwnedFd,
+    entrance: Rc<Entrance>,
+    serve: S,
+) -> io::Result<()>
+where
+    S: Fn(Client, Visitor) -> F + 'static,
+    F: Future<Output = ()> + 'static,
+{
+    let listener = Listener::new(listener)?;
+    let serve = Rc::new(serve);
+    let mut said: Option<Instant> = None;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = entrance.house.closing() => break,
+            accepted = next(&listener, &entrance) => accepted,
+        };
+        match accepted {
+            Ok((stream, visitor, presence)) => {
+                let (entrance, serve) = (Rc::clone(&entrance), Rc::clone(&serve));
+                spawn_local(async move {
+                    if let Some((client, visitor)) = entrance.pass(stream, visitor).await {
+                        serve(client, visitor).await;
+                    }
+                    drop(presence);
+                });
+            }
+            Err(error) => match accept_error(&error) {
+                AcceptError::None | AcceptError::Transient => {}
+                AcceptError::OutOfDescriptors | AcceptError::Broken => {
+                    if said.is_none_or(|said| said.elapsed() >= SILENCE) {
+                        said = Some(Instant::now());
+                        say(&name, &error);
+                    }
+                    sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    entrance.house.fewer_than(1).await;
+    Ok(())
+}
+
+enum Listener {
+    Tcp {
+        listener: TcpListener,
+        /// Where clients connect to, if it is one place.
+        local: Option<SocketAddr>,
+    },
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn new(listener: OwnedFd) -> io::Result<Listener> {
+        set_blocking(listener.as_fd(), Blocking::No)?;
+        let tcp = StdTcpListener::from(listener);
+        let Ok(local) = tcp.local_addr() else {
+            let unix = StdUnixListener::from(OwnedFd::from(tcp));
+            unix.local_addr()?;
+            return UnixListener::from_std(unix).map(Listener::Unix);
+        };
+        // Both are inherited by who is accepted, which saves calls for each.
+        herder_sys::socket::set_no_delay(tcp.as_fd())?;
+        set_keep_alive(tcp.as_fd(), KEEP_ALIVE)?;
+        Ok(Listener::Tcp {
+            listener: TcpListener::from_std(tcp)?,
+            local: Some(local).filter(|local| !local.ip().is_unspecified()),
+        })
+    }
+
+    /// The next client, the address it came from, and the one it came to.
+    async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>, Option<SocketAddr>)> {
+        match self {
+            Listener::Tcp { listener, local } => {
+                let (tcp, client) = listener.accept().await?;
+                let local = local.or_else(|| tcp.local_addr().ok());
+                Ok((Stream::Tcp(tcp), Some(client), local))
+            }
+            Listener::Unix(listener) => {
+                let (unix, _) = listener.accept().await?;
+                Ok((Stream::Unix(unix), None, None))
+            }
+        }
+    }
+}
+
+async fn next(listener: &Listener, entrance: &Entrance) -> io::Result<(Stream, Visitor, Presence)> {
+    let most = usize::try_from(entrance.settings.max_clients).unwrap_or(usize::MAX);
+    entrance.house.fewer_than(most.max(1)).await;
+    let (stream, client, local) = listener.accept().await?;
+    let visitor = Visitor {
+        client,
+        local,
+        scheme: Scheme::Http,
+        trust: entrance.trust(client),
+    };
+    Ok((stream, visitor, entrance.house.enter()))
+}
+
+impl Entrance {
+    /// Has a client say what is said ahead of everything else. `None` = it did not say it well, and has
+    /// been closed.
+    async fn pass(&self, stream: Stream, mut visitor: Visitor) -> Option<(Client, Visitor)> {
+        if self.settings.proxy_protocol && visitor.trust == Trust::Yes {
+            let header = tokio::select! {
+                biased;
+                header = protocol::read(&stream) => header.ok()?,
+                () = self.house.closing() => return None,
+            };
+            self.believe(&header, &mut visitor);
+        }
+        let Some(acceptor) = &self.tls else {
+            return Some((Client::Plain(stream), visitor));
+        };
+        visitor.scheme = Scheme::Https;
+        acceptor
+            .accept(stream)
+            .await
+            .map(|client| (client, visitor))
+    }
+
+    /// Takes a trusted proxy at its word. Whom it speaks for is trusted for itself only: what comes
+    /// after the header is not the proxy's.
+    fn believe(&self, header: &Header, visitor: &mut Visitor) {
+        match header {
+            Header::Local => {}
+            Header::Unknown => {
+                visitor.client = None;
+                visitor.trust = Trust::No;
+            }
+            Header::Client(origin) => {
+                visitor.client = Some(origin.client);
+                visitor.local = Some(origin.server);
+                visitor.trust = self.trust(visitor.client);
+                if origin.tls.is_some() {
+                    visitor.scheme = Scheme::Https;
+                }
+            }
+        }
+    }
+
+    fn trust(&self, client: Option<SocketAddr>) -> Trust {
+        let trusted = &self.settings.trusted;
+        match client {
+            Some(client) if trusted.iter().any(|one| one.contains(client.ip())) => Trust::Yes,
+            _ => Trust::No,
+        }
+    }
+}
+
+impl Client {
+    /// The socket, if bytes go by it as they are.
+    pub(crate) fn plain(&self) -> Option<&Stream> {
+        match self {
+            Client::Plain(stream) => Some(stream),
+            #[cfg(feature = "tls")]
+            Client::Tls(_) => None,
+        }
+    }
+
+    /// Has the peer learn by a reset that the connection did not end as it should, once it is closed.
+    pub(crate) fn reset(&self) {
+        match self {
+            Client::Plain(stream) => stream.reset(),
+            #[cfg(feature = "tls")]
+            Client::Tls(stream) => stream.get_ref().0.reset(),
+        }
+    }
+
+    /// What was agreed by TLS.
+    pub(crate) fn tls(&self) -> Option<Tls> {
+        match self {
+            Client::Plain(_) => None,
+            #[cfg(feature = "tls")]
+            Client::Tls(stream) => Some(crate::proxy::tls::agreed(stream)),
+        }
+    }
+}
+
+impl AsyncRead for Client {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Client::Plain(stream) => Pin::new(stream).poll_read(context, buf),
+            #[cfg(feature = "tls")]
+            Client::Tls(stream) => Pin::new(stream).poll_read(context, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Client {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Client::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            #[cfg(feature = "tls")]
+            Client::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Client::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+            #[cfg(feature = "tls")]
+            Client::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Client::Plain(stream) => Pin::new(stream).poll_flush(context),
+            #[cfg(feature = "tls")]
+            Client::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Client::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            #[cfg(feature = "tls")]
+            Client::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+fn say(name: &str, error: &io::Error) {
+    let _closed = writeln!(
+        io::stderr(),
+        "herder: {name}: cannot accept for now: {error}"
+    );
+}
+
+/// A client that says nothing is asked by the kernel after so long whether it is there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// How long accepting rests when there is nothing to accept with.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a trouble that lasts is not spoken of again.
+const SILENCE: Duration = Duration::from_secs(60);

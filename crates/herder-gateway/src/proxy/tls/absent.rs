@@ -1,0 +1,43 @@
+//! What takes the place of TLS in a build without it.
+
+use std::convert::Infallible;
+
+use super::{TlsError, Warning};
+use crate::edge::stream::Stream;
+use crate::proxy::entrance::Client;
+use crate::proxy::settings::{Kind, TlsSettings};
+
+/// Would speak TLS with clients. There is none.
+#[derive(Clone, Debug)]
+pub struct Acceptor(Infallible);
+
+impl Acceptor {
+    /// Refuses.
+    ///
+    /// # Errors
+    ///
+    /// Always [`TlsError::Absent`].
+    pub fn new(_: &TlsSettings, _: Kind) -> Result<(Acceptor, Vec<Warning>), TlsError> {
+        Err(TlsError::Absent)
+    }
+
+    /// Reads the files again.
+    ///
+    /// # Errors
+    ///
+    /// None: there is nobody to ask.
+    pub fn reload(&self) -> Result<Vec<Warning>, TlsError> {
+        match self.0 {}
+    }
+
+    /// Reads the files again whenever they change.
+    #[expect(clippy::unused_async, reason = "the other one waits")]
+    pub async fn watch(&self, _: impl FnMut(Result<Vec<Warning>, TlsError>)) {
+        match self.0 {}
+    }
+
+    #[expect(clippy::unused_async, reason = "the other one waits")]
+    pub(crate) async fn accept(&self, _: Stream) -> Option<Client> {
+        match self.0 {}
+    }
+}

@@ -1,0 +1,175 @@
+//! The handshake with a client, by certificates that can be replaced while it serves.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use herder_wire::proxy_protocol::Tls;
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, ring};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::files::{Stamp, load};
+use super::names::Names;
+use super::{TlsError, Warning};
+use crate::edge::stream::Stream;
+use crate::proxy::entrance::Client;
+use crate::proxy::settings::{Kind, TlsSettings};
+
+/// A client's connection within TLS.
+pub(crate) type TlsStream = tokio_rustls::server::TlsStream<Stream>;
+
+/// Speaks TLS with clients. Clones are the same.
+#[derive(Clone)]
+pub struct Acceptor {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    settings: TlsSettings,
+    acceptor: TlsAcceptor,
+    provider: Arc<CryptoProvider>,
+    names: Arc<Names>,
+    /// Of all files, as they were when they were read last.
+    stamps: RefCell<Vec<Option<Stamp>>>,
+    handshake_timeout: Duration,
+    /// How many handshakes failed.
+    failed: Cell<u64>,
+}
+
+impl Acceptor {
+    /// Reads all certificates. The front of this kind says what is spoken within, where the settings do
+    /// not.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first file that cannot be used.
+    pub fn new(settings: &TlsSettings, kind: Kind) -> Result<(Acceptor, Vec<Warning>), TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let names = Arc::new(Names::default());
+        let versions = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has what the default versions need");
+        let mut config = versions
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&names) as Arc<_>);
+        config.alpn_protocols = protocols(settings, kind);
+        let acceptor = Acceptor {
+            shared: Rc::new(Shared {
+                settings: settings.clone(),
+                acceptor: TlsAcceptor::from(Arc::new(config)),
+                provider,
+                names,
+                stamps: RefCell::default(),
+                handshake_timeout: Duration::from_millis(settings.handshake_timeout_millis.into()),
+                failed: Cell::new(0),
+            }),
+        };
+        let warnings = acceptor.reload()?;
+        Ok((acceptor, warnings))
+    }
+
+    /// Reads the files again. Who comes from now on gets what they hold; who is there notices nothing.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first file that cannot be used. Then everything stays as it was.
+    pub fn reload(&self) -> Result<Vec<Warning>, TlsError> {
+        let shared = &self.shared;
+        // Before they are read, so that a change meanwhile is seen as one.
+        *shared.stamps.borrow_mut() = self.stamps();
+        let mut warnings = Vec::new();
+        let files = shared.settings.certificates.iter();
+        let keys = files
+            .map(|files| load(files, &shared.provider, &mut warnings).map(Arc::new))
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            return Err(TlsError::Nothing);
+        }
+        shared.names.replace(keys);
+        Ok(warnings)
+    }
+
+    /// Reads the files again whenever they have changed, and tells how that went. A pair that does not
+    /// belong together may be one of which half is written: it is told of when it stays so.
+    pub async fn watch(&self, mut tell: impl FnMut(Result<Vec<Warning>, TlsError>)) {
+        let mut untold: Option<TlsError> = None;
+        loop {
+            sleep(LOOK_EVERY).await;
+            if *self.shared.stamps.borrow() == self.stamps() {
+                if let Some(error) = untold.take() {
+                    tell(Err(error));
+                }
+                continue;
+            }
+            match self.reload() {
+                Ok(warnings) => {
+                    untold = None;
+                    tell(Ok(warnings));
+                }
+                Err(error) => untold = Some(error),
+            }
+        }
+    }
+
+    /// How many handshakes have failed: clients that do not speak TLS, or agree to nothing that is safe.
+    pub fn failed(&self) -> u64 {
+        self.shared.failed.get()
+    }
+
+    /// Makes the handshake. `None` = it failed; the client was told why, and is closed.
+    pub(crate) async fn accept(&self, stream: Stream) -> Option<Client> {
+        let shared = &self.shared;
+        let handshake = shared.acceptor.accept(stream);
+        if let Ok(Ok(stream)) = timeout(shared.handshake_timeout, handshake).await {
+            return Some(Client::Tls(Box::new(stream)));
+        }
+        shared.failed.set(shared.failed.get() + 1);
+        None
+    }
+
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        let pairs = self.shared.settings.certificates.iter();
+        let files = pairs.flat_map(|pair| [&pair.certificate, &pair.key]);
+        files.map(|file| Stamp::of(file)).collect()
+    }
+}
+
+impl std::fmt::Debug for Acceptor {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Acceptor")
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was agreed with a client.
+pub(crate) fn agreed(stream: &TlsStream) -> Tls {
+    let (_, connection) = stream.get_ref();
+    let version = match connection.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_2) => Some("TLSv1.2"),
+        Some(rustls::ProtocolVersion::TLSv1_3) => Some("TLSv1.3"),
+        _ => None,
+    };
+    Tls {
+        version: version.map(str::to_owned),
+        alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
+        authority: connection.server_name().map(str::to_owned),
+    }
+}
+
+fn protocols(settings: &TlsSettings, kind: Kind) -> Vec<Vec<u8>> {
+    if !settings.alpn.is_empty() {
+        let named = settings.alpn.iter();
+        return named.map(|name| name.as_bytes().to_vec()).collect();
+    }
+    match kind {
+        Kind::Http => vec![b"http/1.1".to_vec()],
+        Kind::Tcp => Vec::new(),
+    }
+}
+
+/// How often the files are looked at. They change once in weeks.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
