@@ -14,6 +14,8 @@ pub mod http;
 mod protocol;
 pub mod settings;
 pub(crate) mod tcp;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 
 use std::net::SocketAddr;
