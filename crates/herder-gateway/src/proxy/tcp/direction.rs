@@ -173,8 +173,13 @@ impl Direction {
         buffer: &mut [u8],
     ) -> Poll<Result<(), Broken>> {
         let mut read = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut *from).poll_read(context, &mut read))
-            .map_err(|error| self.broken(self.from, error))?;
+        if let Err(error) = ready!(Pin::new(&mut *from).poll_read(context, &mut read)) {
+            // Many clients leave TLS without a word. A reset could cost the worker what it has not read
+            // yet, so that they are taken to have said their last.
+            if error.kind() != io::ErrorKind::UnexpectedEof {
+                return Poll::Ready(Err(self.broken(self.from, error)));
+            }
+        }
         let bytes = read.filled();
         if bytes.is_empty() {
             self.phase = Phase::Ended;

@@ -172,4 +172,8 @@ fn protocols(settings: &TlsSettings, kind: Kind) -> Vec<Vec<u8>> {
 }
 
 /// How often the files are looked at. They change once in weeks.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = if cfg!(test) {
+    Duration::from_millis(100)
+} else {
+    Duration::from_secs(5)
+};
