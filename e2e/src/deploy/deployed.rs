@@ -134,6 +134,18 @@ impl<'a> Deployed<'a> {
         alive.filter(|pid| told.contains(pid)).collect()
     }
 
+    /// The living processes that are no keeper and no master (nor one that is about to become one).
+    pub fn programs(&self) -> BTreeSet<i32> {
+        let entry = self.herd.pid();
+        let alive = self.herd.descendants().into_iter();
+        let is_ours =
+            |title: &str| title.starts_with("herder") && !title.starts_with("herder: worker");
+        alive
+            .filter(|it| it.pid != entry && !is_ours(&it.title))
+            .map(|it| it.pid)
+            .collect()
+    }
+
     /// Everybody of whom `what` was told.
     pub fn seats(&self, what: &str) -> Vec<Seat> {
         let lines = self.herd.lines();
