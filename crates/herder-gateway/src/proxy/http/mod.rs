@@ -1,35 +1,117 @@
-//! The front that speaks HTTP/1.1.
+//! The front that speaks HTTP/1.1: a worker is chosen for each request.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `talk` | one client's connection, request by request |
+//! | `attempts` | one request, at one worker after the other if need be |
+//! | `exchange` | one attempt: both directions at the same time |
+//! | `pipe` | one direction: a head, and a body that passes by |
+//! | `request`, `answer` | heads: what they mean, and what the other side gets to read |
+//! | `scan`, `target`, `field`, `chunks` | what is refused, and what is not passed on |
+//! | `forwarded`, `id` | what workers are told of the client |
+//! | `bad` | what is wrong with a request, and the pages that say so |
+//!
+//! Heads are checked and copied, never rebuilt: what is passed on has the order and the letters that
+//! it came with.
+
+mod answer;
+mod attempts;
+mod bad;
+mod chunks;
+mod clock;
+mod exchange;
+mod field;
+mod forwarded;
+mod id;
+mod pipe;
+mod request;
+mod scan;
+mod talk;
+mod target;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use herder_core::proxy::SlotCookie;
 
 use crate::proxy::backends::Backends;
+use crate::proxy::entrance::{Client, Entrance, attend};
+use crate::proxy::http::exchange::Habits;
+use crate::proxy::http::id::Ids;
+use crate::proxy::http::request::MOST_LINES;
+use crate::proxy::http::scan::Limits;
 use crate::proxy::settings::ProxySettings;
+use crate::proxy::tcp::Tools;
 use crate::proxy::{House, Visitor};
 
 /// What all connections of the front share.
 pub(crate) struct Front {
-    pub(crate) settings: Rc<ProxySettings>,
-    pub(crate) backends: Backends,
-    /// Says when to close, and counts the connections.
-    pub(crate) house: House,
+    settings: Rc<ProxySettings>,
+    backends: Backends,
+    /// Says when to close.
+    house: House,
+    cookie: Option<SlotCookie>,
+    ids: Ids,
+    limits: Limits,
+    habits: Habits,
+    tools: Tools,
 }
 
-/// Serves one listener until the house closes, and then until the last of its clients has gone.
+impl Front {
+    /// A front for these workers, in this house.
+    pub(crate) fn new(settings: Rc<ProxySettings>, backends: Backends, house: House) -> Front {
+        let http = &settings.http;
+        let limits = Limits {
+            bytes: usize::try_from(http.max_head).unwrap_or(usize::MAX),
+            lines: usize::from(http.max_headers).min(MOST_LINES),
+        };
+        let habits = Habits {
+            answer: limits,
+            body_timeout: millis(http.body_timeout_millis),
+            response_timeout: millis(http.response_timeout_millis),
+            body_rate: http.body_rate,
+        };
+        let cookie = settings.cookie.as_deref().map(SlotCookie::new);
+        Front {
+            backends,
+            house,
+            cookie,
+            ids: Ids::new(),
+            limits,
+            habits,
+            tools: Tools::default(),
+            settings,
+        }
+    }
+}
+
+/// Serves one listener until the house closes, and then until the last of all its clients has gone.
 ///
 /// # Errors
 ///
 /// When the listener is none.
-pub(crate) async fn serve(_name: String, _listener: OwnedFd, _front: Rc<Front>) -> io::Result<()> {
-    Ok(())
+pub(crate) async fn serve(
+    name: String,
+    listener: OwnedFd,
+    entrance: Rc<Entrance>,
+    front: Rc<Front>,
+) -> io::Result<()> {
+    front.backends.keep_tended();
+    attend(name, listener, entrance, move |client, visitor| {
+        converse(client, visitor, Rc::clone(&front))
+    })
+    .await
 }
 
-/// Serves one client, however it came.
-pub(crate) async fn converse<S>(_stream: S, _visitor: Visitor, _front: Rc<Front>)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+/// Serves one client.
+pub(crate) async fn converse(client: Client, visitor: Visitor, front: Rc<Front>) {
+    talk::Talk::new(client, &visitor, front).run().await;
+}
+
+fn millis(number: u32) -> Duration {
+    Duration::from_millis(number.into())
 }

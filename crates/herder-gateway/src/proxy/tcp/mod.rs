@@ -108,6 +108,35 @@ pub(crate) async fn converse(client: Client, visitor: Visitor, front: Rc<Front>)
     });
 }
 
+/// What was read from each side before they were joined, and is for the other.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    pub(crate) to_worker: Vec<u8>,
+    pub(crate) to_client: Vec<u8>,
+}
+
+/// Joins a client and a worker who speak something of their own from now on, until both have said
+/// their last, or nothing came for so long.
+pub(crate) async fn join(
+    client: Client,
+    worker: Client,
+    ahead: Ahead,
+    idle: Option<Duration>,
+    tools: Tools,
+) -> Outcome {
+    let habits = Habits {
+        idle,
+        splice_above: Some(pipes::BUFFER),
+    };
+    let relay = Relay::new(client, worker, ahead.to_worker, habits, tools);
+    let finish = relay.with_answer(ahead.to_client).run(idle).await;
+    match finish {
+        finish if finish.is_the_workers_fault() => Outcome::Failed(Failure::Broken),
+        Finish::Whole => Outcome::Served,
+        Finish::Idle | Finish::Broken { .. } => Outcome::Inconclusive,
+    }
+}
+
 /// Finds a worker that takes the connection. Nothing of it was sent yet, so that any other can have it
 /// when one refuses.
 async fn connect(visitor: &Visitor, front: &Front) -> Option<(Lease, Client)> {

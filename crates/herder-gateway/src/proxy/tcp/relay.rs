@@ -20,6 +20,7 @@ pub(super) struct Relay {
     up: Direction,
     down: Direction,
     tools: Tools,
+    splice_above: Option<usize>,
 }
 
 /// How connections are treated.
@@ -46,7 +47,14 @@ impl Relay {
             up: Direction::new(Side::Client, greeting, habits.splice_above),
             down: Direction::new(Side::Worker, Vec::new(), habits.splice_above),
             tools,
+            splice_above: habits.splice_above,
         }
+    }
+
+    /// The client reads `answer` first.
+    pub(super) fn with_answer(mut self, answer: Vec<u8>) -> Relay {
+        self.down = Direction::new(Side::Worker, answer, self.splice_above);
+        self
     }
 
     /// Goes on until the end. Whoever is still there then learns how it ended, by the end of the
@@ -100,6 +108,7 @@ impl Relay {
             up,
             down,
             tools,
+            ..
         } = self;
         let sides = [
             up.poll(context, client, worker, tools),

@@ -1,0 +1,334 @@
+//! One request, at one worker after the other if need be.
+
+use std::io;
+
+use bytes::BytesMut;
+use herder_core::proxy::retry::{Attempt, Body, Decision, Received, Sent};
+use herder_core::proxy::{Failure, Outcome};
+use tokio::time::Instant;
+
+use crate::edge::stream::Stream;
+use crate::proxy::backends::Lease;
+use crate::proxy::entrance::Client;
+use crate::proxy::http::answer::{Answer, Circumstances};
+use crate::proxy::http::bad::{After, Refusal};
+use crate::proxy::http::exchange::{self, Exchange, Failed, Upload};
+use crate::proxy::http::pipe::{Pipe, Retain};
+use crate::proxy::http::request::Request;
+use crate::proxy::http::talk::{Next, Talk, Tunnel, wanted};
+
+/// A request that is on its way.
+struct Errand {
+    request: Request,
+    up: Pipe,
+    begun: Instant,
+    /// Workers that did not do it.
+    excluded: Vec<u64>,
+    /// How many workers it was tried at, this one included.
+    number: u32,
+    /// Whether kept connections are used.
+    connections: Connections,
+    /// What happened at last.
+    trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connections {
+    Kept,
+    New,
+}
+
+/// Why there is no answer.
+struct Trouble {
+    failure: Failure,
+    how: String,
+}
+
+/// A connection to a worker.
+struct Link {
+    lease: Lease,
+    stream: Stream,
+    from: Connections,
+}
+
+/// What comes of an attempt.
+enum Attempted {
+    Done(Next),
+    Again,
+    GiveUp,
+}
+
+impl Talk {
+    /// Has a worker answer.
+    pub(super) async fn attempt(&mut self, request: Request, head: BytesMut) -> Next {
+        let framing = request.framing(self.front.settings.http.max_body);
+        let mut errand = Errand {
+            up: Pipe::new(head, framing, Retain::Short),
+            request,
+            begun: Instant::now(),
+            excluded: Vec::new(),
+            number: 1,
+            connections: Connections::Kept,
+            trouble: None,
+        };
+        self.front.backends.save();
+        loop {
+            let key = self.key(&errand.request);
+            let backends = &self.front.backends;
+            let Some(lease) = backends.pick_or_wait(&key, &errand.excluded).await else {
+                return self.give_up(errand).await;
+            };
+            let attempted = match connect(lease, errand.connections).await {
+                Ok(link) => self.try_at(link, &mut errand).await,
+                Err((lease, error)) => self.refused(lease, &error, &mut errand),
+            };
+            match attempted {
+                Attempted::Done(next) => return next,
+                Attempted::Again => {}
+                Attempted::GiveUp => return self.give_up(errand).await,
+            }
+        }
+    }
+
+    /// A worker took no connection.
+    fn refused(&self, lease: Lease, error: &io::Error, errand: &mut Errand) -> Attempted {
+        let (failure, how) = match error.kind() {
+            io::ErrorKind::TimedOut => {
+                let how = "did not take the connection in time".to_owned();
+                (Failure::TimedOut, how)
+            }
+            _ => {
+                let how = format!("did not take the connection: {error}");
+                (Failure::Refused, how)
+            }
+        };
+        self.failed(lease, failure, how, Received::Nothing, errand)
+    }
+
+    /// An attempt failed: shall there be another one?
+    fn failed(
+        &self,
+        lease: Lease,
+        failure: Failure,
+        how: String,
+        received: Received,
+        errand: &mut Errand,
+    ) -> Attempted {
+        let attempt = Attempt {
+            method: errand.request.method,
+            failure,
+            sent: match errand.up.written {
+                0 => Sent::Nothing,
+                _ => Sent::Something,
+            },
+            received,
+            body: if errand.up.can_rewind() {
+                Body::AtHand
+            } else {
+                Body::PassedOn
+            },
+            number: errand.number,
+        };
+        let how = format!("the worker in slot {} {how}", lease.slot());
+        errand.excluded.push(lease.worker());
+        lease.end(Outcome::Failed(failure));
+        self.decide(&attempt, failure, how, errand)
+    }
+
+    fn decide(
+        &self,
+        attempt: &Attempt,
+        failure: Failure,
+        how: String,
+        errand: &mut Errand,
+    ) -> Attempted {
+        match self.front.backends.decide(attempt) {
+            Decision::Again => {
+                errand.trouble = Some(Trouble { failure, how });
+                errand.number += 1;
+                errand.up.rewind();
+                Attempted::Again
+            }
+            Decision::GiveUp(reason) => {
+                let how = format!("{how}. The request was not repeated: {reason}");
+                errand.trouble = Some(Trouble { failure, how });
+                Attempted::GiveUp
+            }
+        }
+    }
+
+    /// Sends the request by a connection, and the answer back.
+    async fn try_at(&mut self, link: Link, errand: &mut Errand) -> Attempted {
+        let after = self.after(&errand.request);
+        let slot = link.lease.slot();
+        let cookie = self.front.cookie.as_ref();
+        let cookie = cookie.filter(|_| errand.request.cookie != Some(slot));
+        let cookie = cookie.map(|cookie| cookie.header(slot));
+        let circumstances = Circumstances {
+            request: &errand.request,
+            after,
+            cookie: cookie.as_deref(),
+        };
+        let mut exchange = Exchange {
+            client: &mut self.client,
+            ahead: &mut self.ahead,
+            up: &mut errand.up,
+            clock: &mut self.clock,
+            habits: self.front.habits,
+            worker: link.stream,
+            inbox: BytesMut::new(),
+            upload: Upload::GoesOn,
+            begun: errand.begun,
+            received: Received::Nothing,
+        };
+        let mut out = BytesMut::new();
+        match exchange.answer(circumstances, &mut out).await {
+            Ok(answer) if answer.status == 101 => {
+                out.extend_from_slice(&exchange.inbox);
+                let worker = exchange.worker;
+                errand.up.finish(&mut self.ahead);
+                Attempted::Done(Next::Tunnel(Tunnel {
+                    lease: link.lease,
+                    worker,
+                    answer: out.to_vec(),
+                }))
+            }
+            Ok(answer) => Attempted::Done(pass_on(exchange, link.lease, answer, out).await),
+            Err(Failed::ClientGone) => Attempted::Done(Next::Drop),
+            Err(Failed::Request(bad)) => {
+                let refusal = Refusal {
+                    page: errand.request.page,
+                    ..bad.into()
+                };
+                Attempted::Done(self.refuse(&refusal, wanted(&errand.request)).await)
+            }
+            Err(Failed::Worker { failure, how }) => {
+                let received = exchange.received;
+                let is_stale = link.from == Connections::Kept
+                    && received == Received::Nothing
+                    && failure == Failure::Broken;
+                if is_stale {
+                    return self.stale(link.lease, how, errand);
+                }
+                self.failed(link.lease, failure, how, received, errand)
+            }
+        }
+    }
+
+    /// A kept connection ended before it gave an answer: as a rule it had been idle for too long. The
+    /// same worker may have the request by a new one.
+    fn stale(&self, lease: Lease, how: String, errand: &mut Errand) -> Attempted {
+        let excluded = errand.excluded.len();
+        errand.connections = Connections::New;
+        let slot = lease.slot();
+        drop(lease);
+        let attempt = Attempt {
+            method: errand.request.method,
+            failure: Failure::Broken,
+            sent: match errand.up.written {
+                0 => Sent::Nothing,
+                _ => Sent::Something,
+            },
+            received: Received::Nothing,
+            body: if errand.up.can_rewind() {
+                Body::AtHand
+            } else {
+                Body::PassedOn
+            },
+            number: errand.number,
+        };
+        errand.excluded.truncate(excluded);
+        let how = format!("the worker in slot {slot} {how}");
+        self.decide(&attempt, Failure::Broken, how, errand)
+    }
+
+    /// Tells the client that there is no answer, and why.
+    async fn give_up(&mut self, mut errand: Errand) -> Next {
+        let app = &self.front.settings.app;
+        let retry_after = self.front.settings.http.retry_after_seconds;
+        let retry_after = (retry_after > 0).then_some(retry_after);
+        let (status, why) = match errand.trouble.take() {
+            None => (503, format!("{app} has no worker that takes requests now")),
+            Some(Trouble { failure, how }) => match failure {
+                Failure::TimedOut => (504, format!("{app}: {how}")),
+                Failure::Refused | Failure::Broken | Failure::ServerError => {
+                    (502, format!("{app}: {how}"))
+                }
+            },
+        };
+        let refusal = Refusal {
+            status,
+            why,
+            retry_after,
+            page: errand.request.page,
+            location: None,
+        };
+        let after = if errand.up.is_read() {
+            errand.up.finish(&mut self.ahead);
+            self.after(&errand.request)
+        } else {
+            After::Close
+        };
+        self.say(&refusal, wanted(&errand.request), after).await
+    }
+}
+
+async fn connect(lease: Lease, from: Connections) -> Result<Link, (Lease, io::Error)> {
+    if let (Connections::Kept, Some(stream)) = (from, lease.kept()) {
+        let from = Connections::Kept;
+        return Ok(Link {
+            lease,
+            stream,
+            from,
+        });
+    }
+    match lease.connect().await {
+        Ok(stream) => Ok(Link {
+            lease,
+            stream,
+            from: Connections::New,
+        }),
+        Err(error) => Err((lease, error)),
+    }
+}
+
+/// Passes an answer on, to its end.
+async fn pass_on(
+    mut exchange: Exchange<'_, Client>,
+    lease: Lease,
+    answer: Answer,
+    head: BytesMut,
+) -> Next {
+    let mut down = Pipe::new(head, answer.framing, Retain::No);
+    let passed = exchange.body(&mut down).await;
+    match passed {
+        Ok(()) => {}
+        Err(Failed::ClientGone) => return Next::Drop,
+        Err(Failed::Request(_)) => {
+            exchange.client.reset();
+            return Next::Drop;
+        }
+        Err(Failed::Worker { failure, .. }) => {
+            // What came is not all: the client must not take it for that.
+            exchange.client.reset();
+            lease.end(Outcome::Failed(failure));
+            return Next::Drop;
+        }
+    }
+    down.release(&mut exchange.inbox);
+    let after = exchange::after(answer.after, exchange.up, exchange.upload);
+    if exchange.upload == Upload::Over {
+        exchange.up.finish(exchange.ahead);
+        if answer.reusable && exchange.inbox.is_empty() {
+            lease.keep(exchange.worker, answer.keeps_for);
+        }
+    }
+    lease.end(match answer.status {
+        500.. => Outcome::Failed(Failure::ServerError),
+        _ => Outcome::Served,
+    });
+    match after {
+        After::GoOn => Next::Request,
+        After::Close => Next::Close,
+    }
+}

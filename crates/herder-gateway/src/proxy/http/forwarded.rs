@@ -1,0 +1,129 @@
+//! What workers are told of the client.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use bytes::BytesMut;
+
+use crate::proxy::http::field::Field;
+use crate::proxy::http::id::Ids;
+use crate::proxy::settings::HttpSettings;
+use crate::proxy::{Scheme, Trust, Visitor};
+
+/// What is said of one client's connection.
+pub(super) struct Forwarding {
+    trust: Trust,
+    x_forwarded: bool,
+    forwarded: bool,
+    ids: Option<Ids>,
+    scheme: &'static str,
+    client: Option<String>,
+    /// As a node of `Forwarded`.
+    node: String,
+    authority: String,
+}
+
+impl Forwarding {
+    pub(super) fn new(visitor: &Visitor, settings: &HttpSettings, ids: &Ids) -> Forwarding {
+        let client = visitor.client.map(|client| client.ip().to_canonical());
+        let node = match client {
+            Some(IpAddr::V4(address)) => address.to_string(),
+            Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
+            None => "unknown".to_owned(),
+        };
+        let local = visitor.local.map(|local| local.to_string());
+        Forwarding {
+            trust: visitor.trust,
+            x_forwarded: settings.x_forwarded,
+            forwarded: settings.forwarded,
+            ids: settings.request_id.then(|| ids.clone()),
+            scheme: match visitor.scheme {
+                Scheme::Http => "http",
+                Scheme::Https => "https",
+            },
+            client: client.map(|client| client.to_string()),
+            node,
+            authority: local.unwrap_or_else(|| "localhost".to_owned()),
+        }
+    }
+
+    /// What a request of HTTP/1.0 without a host is for.
+    pub(super) fn authority(&self) -> &[u8] {
+        self.authority.as_bytes()
+    }
+
+    /// Whether a request's id is the client's.
+    pub(super) fn keeps_id(&self) -> bool {
+        self.trust == Trust::Yes || self.ids.is_none()
+    }
+
+    /// Whether a line about the client is passed on as it stands.
+    pub(super) fn keeps(&self, field: Field) -> bool {
+        self.trust == Trust::Yes
+            && match field {
+                Field::ForwardedHost | Field::ForwardedProto | Field::ForwardedOther => true,
+                Field::ForwardedFor => !self.x_forwarded,
+                Field::Forwarded => !self.forwarded,
+                _ => false,
+            }
+    }
+
+    /// Adds what is said of the client to what a trusted one said.
+    pub(super) fn write(
+        &self,
+        lines: &[httparse::Header<'_>],
+        fields: &[Field],
+        host: Option<&[u8]>,
+        out: &mut BytesMut,
+    ) {
+        let trusted = |field: Field| {
+            let lines = lines.iter().zip(fields);
+            lines
+                .filter(move |(_, of)| **of == field && self.trust == Trust::Yes)
+                .map(|(line, _)| line.value)
+        };
+        if self.x_forwarded {
+            if let Some(client) = &self.client {
+                out.extend_from_slice(b"X-Forwarded-For: ");
+                list(trusted(Field::ForwardedFor), out);
+                out.extend_from_slice(client.as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+            if trusted(Field::ForwardedProto).next().is_none() {
+                line(out, b"X-Forwarded-Proto: ", self.scheme.as_bytes());
+            }
+            if let (Some(host), None) = (host, trusted(Field::ForwardedHost).next()) {
+                line(out, b"X-Forwarded-Host: ", host);
+            }
+        }
+        if self.forwarded {
+            out.extend_from_slice(b"Forwarded: ");
+            list(trusted(Field::Forwarded), out);
+            let _fits = write!(out, "for={};proto={}", self.node, self.scheme);
+            if let Some(host) = host {
+                out.extend_from_slice(b";host=\"");
+                out.extend_from_slice(host);
+                out.extend_from_slice(b"\"");
+            }
+            out.extend_from_slice(b"\r\n");
+        }
+        if let Some(ids) = &self.ids
+            && trusted(Field::RequestId).next().is_none()
+        {
+            line(out, b"X-Request-Id: ", &ids.next());
+        }
+    }
+}
+
+fn line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn list<'a>(values: impl Iterator<Item = &'a [u8]>, out: &mut BytesMut) {
+    for value in values.filter(|value| !value.is_empty()) {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+    }
+}
