@@ -2,25 +2,22 @@
 //!
 //! Run with `cargo test -p herder-core --features mutation --test mutations`.
 
-#[expect(
-    clippy::duplicate_mod,
-    reason = "both worlds throw the same dice, and share nothing else"
-)]
+#[path = "../frame/mod.rs"]
+mod frame;
 #[path = "../job_simulation/world/mod.rs"]
 mod job_world;
-#[expect(
-    clippy::duplicate_mod,
-    reason = "all worlds throw the same dice, and share nothing else"
-)]
 #[path = "../rotation_simulation/world/mod.rs"]
 mod rotation_world;
+#[path = "../frame/search.rs"]
+mod search;
 #[path = "../simulation/world/mod.rs"]
 mod world;
 
 use std::time::{Duration, Instant};
 
+use frame::{seeds, trace};
 use herder_core::mutation::{self, Mutation};
-use world::{Budget, Climate, Dealing, Ends, Lives, Releases, Tally, run, seeds};
+use world::{Budget, Climate, Dealing, Ends, Lives, Releases, Tally, run};
 
 /// Another base than the simulation's: what is found there is not found by memory.
 const BASE_SEED: u64 = 0x6D75_7461_7465;
@@ -103,9 +100,7 @@ fn turns(seed: u64) -> Result<(), String> {
 )]
 fn is_caught(broken: Mutation, simulation: Simulation) {
     // Thousands of steps are searched: only the find is printed.
-    world::trace::set(world::trace::Trace::Off);
-    job_world::trace::set(job_world::trace::Trace::Off);
-    rotation_world::trace::set(rotation_world::trace::Trace::Off);
+    trace::set(trace::Trace::Off);
     mutation::set(Some(broken));
     let start = Instant::now();
     let caught = seeds(BASE_SEED)
@@ -229,11 +224,7 @@ fn flapping_is_caught() {
 
 #[test]
 fn without_a_mutation_nothing_is_caught_among_turns() {
-    let mut tally = rotation_world::Tally::default();
-    for seed in rotation_world::seeds(BASE_SEED).take(200) {
-        tally += rotation_world::run(seed).expect("nothing is broken");
-    }
-    assert!(!tally.is_tame(), "{tally:?}");
+    search::search(BASE_SEED, 100_000, rotation_world::run);
 }
 
 #[test]
@@ -264,9 +255,5 @@ fn without_a_mutation_nothing_is_caught() {
 
 #[test]
 fn without_a_mutation_nothing_is_caught_among_jobs() {
-    let mut tally = job_world::Tally::default();
-    for seed in job_world::seeds(BASE_SEED).take(200) {
-        tally += job_world::run(seed).expect("nothing is broken");
-    }
-    assert!(!tally.is_tame(), "{tally:?}");
+    search::search(BASE_SEED, 100_000, job_world::run);
 }

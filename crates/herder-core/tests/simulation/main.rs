@@ -1,13 +1,12 @@
 //! The supervisor and the dispatcher in one adversarial world, by the million steps.
-//!
-//! `HERDER_SIM_SEED=n` replays one seed, and with `HERDER_SIM_TRACE=1` prints what happens;
-//! `HERDER_SIM_STEPS=n` sets how long the search is.
 
+#[path = "../frame/mod.rs"]
+mod frame;
+#[path = "../frame/search.rs"]
+mod search;
 mod world;
 
-use std::time::Instant;
-
-use world::{Budget, Climate, Dealing, Ends, Lives, Releases, Tally, run, seeds, trace};
+use world::{Budget, Climate, Dealing, Ends, Lives, Releases, Tally, run};
 
 /// Where the search starts: always the same, so that a red run is red for everybody.
 const BASE_SEED: u64 = 0x6865_7264_6572;
@@ -88,20 +87,8 @@ const REGRESSIONS: &[(u64, Budget, Lives, Releases)] = &[
     ),
 ];
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a replay is asked for from outside"
-)]
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")),
-    )
-}
-
 /// One seed in every kind of world.
-fn run_all(seed: u64) -> Tally {
+fn run_all(seed: u64) -> Result<Tally, String> {
     let mut tally = Tally::default();
     for budget in [Budget::Bounded, Budget::Unbounded] {
         for lives in [Lives::Endless, Lives::Exhaustible] {
@@ -115,55 +102,19 @@ fn run_all(seed: u64) -> Tally {
                             releases,
                             ends,
                         };
-                        match run(seed, climate) {
-                            Ok(more) => tally += more,
-                            Err(failure) => panic!("{failure} ({climate:?})"),
-                        }
+                        let outcome = run(seed, climate);
+                        tally += outcome.map_err(|failure| format!("{failure} ({climate:?})"))?;
                     }
                 }
             }
         }
     }
-    tally
+    Ok(tally)
 }
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the report says how long the search took"
-)]
 fn simulation_million_steps() {
-    if let Some(seed) = number("HERDER_SIM_SEED") {
-        if number("HERDER_SIM_TRACE").is_some_and(|on| on > 0) {
-            trace::set(trace::Trace::On);
-        }
-        println!("{:?}", run_all(seed));
-        return;
-    }
-    let goal = number("HERDER_SIM_STEPS").unwrap_or(1_000_000);
-    println!("base seed {BASE_SEED}; replay one seed with HERDER_SIM_SEED=n");
-    let start = Instant::now();
-    let mut tally = Tally::default();
-    for seed in seeds(BASE_SEED) {
-        tally += run_all(seed);
-        if tally.steps >= goal {
-            break;
-        }
-    }
-    println!("{tally:?} in {:?}", start.elapsed());
-    assert!(
-        tally.taken_back > 0
-            && tally.rejected > 0
-            && tally.poisoned > 0
-            && tally.timed_out > 0
-            && tally.exhausted > 0
-            && tally.reloaded > 0
-            && tally.rolled_back > 0
-            && tally.done > 0
-            && tally.broken > 0
-            && tally.stood_still > 0,
-        "a tame world"
-    );
+    search::search(BASE_SEED, 1_000_000, run_all);
 }
 
 #[test]
@@ -181,20 +132,5 @@ fn regressions() {
                 panic!("{failure} ({climate:?})");
             }
         }
-    }
-}
-
-#[test]
-fn the_same_seed_lives_the_same_life() {
-    let climate = Climate {
-        budget: Budget::Unbounded,
-        lives: Lives::Exhaustible,
-        dealing: Dealing::Verdict,
-        releases: Releases::Many,
-        ends: Ends::Various,
-    };
-    let tally = |seed| format!("{:?}", run(seed, climate).ok());
-    for seed in seeds(BASE_SEED).take(3) {
-        assert_eq!(tally(seed), tally(seed));
     }
 }

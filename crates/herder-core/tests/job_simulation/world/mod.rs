@@ -10,15 +10,10 @@ mod ledger;
 mod master;
 mod plan;
 mod process;
-#[path = "../../simulation/world/rng.rs"]
-mod rng;
 mod run;
 mod seat;
 mod shell;
 mod steps;
-#[path = "../../simulation/world/trace.rs"]
-pub(crate) mod trace;
-#[path = "../../simulation/world/violation.rs"]
-mod violation;
 
-pub(crate) use run::{Tally, run, seeds};
+use crate::frame::{rng, trace, violation};
+pub(crate) use run::run;

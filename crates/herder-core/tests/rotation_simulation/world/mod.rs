@@ -6,13 +6,8 @@
 
 mod audit;
 mod kernel;
-#[path = "../../simulation/world/rng.rs"]
-mod rng;
 mod run;
 mod steps;
-#[path = "../../simulation/world/trace.rs"]
-pub(crate) mod trace;
-#[path = "../../simulation/world/violation.rs"]
-mod violation;
 
-pub(crate) use run::{Tally, run, seeds};
+use crate::frame::{rng, trace, violation};
+pub(crate) use run::run;

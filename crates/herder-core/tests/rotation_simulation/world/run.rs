@@ -1,7 +1,4 @@
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::AddAssign;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use herder_core::rotation::{Balance, Relief, Rotation, RotationSpec, SocketId, Steering};
@@ -9,7 +6,8 @@ use herder_core::{Tick, WorkerId};
 
 use super::kernel::Kernel;
 use super::rng::Rng;
-use super::violation::{Verdict, Violation};
+use super::violation::Verdict;
+use crate::frame::{Failure, contain, tally};
 
 /// How many steps of chaos one seed gets, at most.
 const STEPS_PER_SEED: u64 = 600;
@@ -73,80 +71,34 @@ pub(crate) enum Said {
     Hung,
 }
 
-/// What a run went through, to show that it was worth something.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) seeds: u64,
-    pub(crate) steps: u64,
-    pub(crate) arrived: u64,
-    pub(crate) moved: u64,
-    pub(crate) excluded: u64,
-    pub(crate) readmitted: u64,
-    pub(crate) rescued: u64,
-    pub(crate) hung: u64,
-    pub(crate) withdrawn: u64,
-    pub(crate) died: u64,
-    pub(crate) retired: u64,
-    pub(crate) flushed: u64,
-    pub(crate) inherited: u64,
-    pub(crate) endured: u64,
-}
-
-/// A seed that found a broken invariant.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) seed: u64,
-    pub(crate) step: u64,
-    pub(crate) violation: Violation,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}\n    seed {} breaks it at step {}; replay with HERDER_SIM_SEED={}",
-            self.violation, self.seed, self.step, self.seed
-        )
-    }
-}
-
-/// The seeds that follow from a base seed.
-pub(crate) fn seeds(base: u64) -> impl Iterator<Item = u64> {
-    let mut rng = Rng::new(base);
-    std::iter::once(base).chain(std::iter::from_fn(move || Some(rng.next())))
+tally! {
+    arrived,
+    moved,
+    excluded,
+    readmitted,
+    rescued,
+    hung,
+    withdrawn,
+    died,
+    retired,
+    flushed,
+    inherited,
+    endured,
 }
 
 /// Runs one seed: chaos, then calm in which everybody gets back its turns and everybody who waits is
 /// accepted. A panic of the rotation is a violation like any other.
 pub(crate) fn run(seed: u64) -> Result<Tally, Box<Failure>> {
-    let mut step = 0;
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    contain(seed, |step| {
         let mut world = World::new(seed);
-        world.live_through(&mut step).map(|()| Tally {
+        world.live_through(step).map(|()| Tally {
             seeds: 1,
-            steps: step,
+            steps: *step,
             arrived: world.kernel.arrived,
             moved: world.kernel.moved,
             ..world.tally
         })
-    }));
-    let violation = match outcome {
-        Ok(Ok(tally)) => return Ok(tally),
-        Ok(Err(violation)) => violation,
-        Err(panic) => Violation {
-            rule: "the rotation does not panic",
-            detail: panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_default(),
-        },
-    };
-    Err(Box::new(Failure {
-        seed,
-        step,
-        violation,
-    }))
+    })
 }
 
 impl World {
@@ -196,45 +148,5 @@ impl World {
             self.audit()?;
         }
         self.calm()
-    }
-}
-
-impl AddAssign for Tally {
-    fn add_assign(&mut self, other: Tally) {
-        self.seeds += other.seeds;
-        self.steps += other.steps;
-        self.arrived += other.arrived;
-        self.moved += other.moved;
-        self.excluded += other.excluded;
-        self.readmitted += other.readmitted;
-        self.rescued += other.rescued;
-        self.hung += other.hung;
-        self.withdrawn += other.withdrawn;
-        self.died += other.died;
-        self.retired += other.retired;
-        self.flushed += other.flushed;
-        self.inherited += other.inherited;
-        self.endured += other.endured;
-    }
-}
-
-impl Tally {
-    /// Whether something that should happen never did.
-    pub(crate) fn is_tame(&self) -> bool {
-        [
-            self.arrived,
-            self.moved,
-            self.excluded,
-            self.readmitted,
-            self.rescued,
-            self.hung,
-            self.withdrawn,
-            self.died,
-            self.retired,
-            self.flushed,
-            self.inherited,
-            self.endured,
-        ]
-        .contains(&0)
     }
 }

@@ -19,13 +19,11 @@ mod plan;
 mod process;
 mod releases;
 mod restarts;
-mod rng;
 mod run;
 mod seen;
 mod steps;
-pub(crate) mod trace;
-mod violation;
 
+use crate::frame::{rng, trace, violation};
 pub(crate) use ends::Ends;
 pub(crate) use plan::{Budget, Dealing, Lives, Releases};
-pub(crate) use run::{Climate, Tally, run, seeds};
+pub(crate) use run::{Climate, Tally, run};

@@ -1,6 +1,4 @@
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use herder_core::dispatch::Dispatcher;
 use herder_core::supervisor::Supervisor;
@@ -14,7 +12,8 @@ use super::mail::{Mail, Order};
 use super::plan::{Budget, Dealing, Faults, Lives, Plan, Release, Releases, Taste};
 use super::process::{Process, Vice};
 use super::rng::Rng;
-use super::violation::{Verdict, Violation};
+use super::violation::Verdict;
+use crate::frame::{Failure, contain, tally};
 
 /// How many steps of chaos one seed gets, at most.
 const STEPS_PER_SEED: u64 = 3_000;
@@ -70,71 +69,29 @@ pub(crate) struct Climate {
     pub(crate) ends: Ends,
 }
 
-/// What a run went through, to show that it was worth something.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) seeds: u64,
-    pub(crate) steps: u64,
-    pub(crate) spawned: u64,
-    pub(crate) accepted: u64,
-    pub(crate) received: u64,
-    pub(crate) taken_back: u64,
-    pub(crate) rejected: u64,
-    pub(crate) poisoned: u64,
-    pub(crate) timed_out: u64,
-    pub(crate) exhausted: u64,
-    pub(crate) reloaded: u64,
-    pub(crate) rolled_back: u64,
-    pub(crate) done: u64,
-    pub(crate) broken: u64,
-    pub(crate) stood_still: u64,
-}
-
-/// A seed that found a broken invariant.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) seed: u64,
-    pub(crate) step: u64,
-    pub(crate) violation: Violation,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}\n    seed {} breaks it at step {}; replay with HERDER_SIM_SEED={}",
-            self.violation, self.seed, self.step, self.seed
-        )
-    }
-}
-
-/// The seeds that follow from a base seed.
-pub(crate) fn seeds(base: u64) -> impl Iterator<Item = u64> {
-    let mut rng = Rng::new(base);
-    std::iter::once(base).chain(std::iter::from_fn(move || Some(rng.next())))
+tally! {
+    spawned,
+    accepted,
+    received,
+    taken_back,
+    rejected,
+    poisoned,
+    timed_out,
+    exhausted,
+    reloaded,
+    rolled_back,
+    done,
+    broken,
+    stood_still,
 }
 
 /// Runs one seed: chaos, then calm in which everything must come right, then a stop. A panic of a
 /// machine is a violation like any other.
 pub(crate) fn run(seed: u64, climate: Climate) -> Result<Tally, Box<Failure>> {
-    let mut step = 0;
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    contain(seed, |step| {
         let mut world = World::new(seed, climate);
-        world.live_through(&mut step).map(|()| world.tally(step))
-    }));
-    let violation = match outcome {
-        Ok(Ok(tally)) => return Ok(tally),
-        Ok(Err(violation)) => violation,
-        Err(panic) => Violation {
-            rule: "the machines do not panic",
-            detail: panic_text(&*panic),
-        },
-    };
-    Err(Box::new(Failure {
-        seed,
-        step,
-        violation,
-    }))
+        world.live_through(step).map(|()| world.tally(*step))
+    })
 }
 
 impl World {
@@ -219,31 +176,4 @@ impl World {
             stood_still: self.audit.stood_still(),
         }
     }
-}
-
-impl std::ops::AddAssign for Tally {
-    fn add_assign(&mut self, other: Tally) {
-        self.seeds += other.seeds;
-        self.steps += other.steps;
-        self.spawned += other.spawned;
-        self.accepted += other.accepted;
-        self.received += other.received;
-        self.taken_back += other.taken_back;
-        self.rejected += other.rejected;
-        self.poisoned += other.poisoned;
-        self.timed_out += other.timed_out;
-        self.exhausted += other.exhausted;
-        self.reloaded += other.reloaded;
-        self.rolled_back += other.rolled_back;
-        self.done += other.done;
-        self.broken += other.broken;
-        self.stood_still += other.stood_still;
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no text")
-        .to_owned()
 }

@@ -20,7 +20,7 @@ pub(crate) fn set(trace: Trace) {
     clippy::print_stdout,
     reason = "the trace is for whoever replays a seed"
 )]
-pub(super) fn line(text: impl FnOnce() -> String) {
+pub(crate) fn line(text: impl FnOnce() -> String) {
     if TRACE.get() == Trace::On {
         println!("{}", text());
     }
