@@ -11,6 +11,9 @@
 //! * `poll_timeout()` names the one moment at which the core wants to be called again
 //!   (with a `Timer` event).
 //!
+//! The [`Balancer`](proxy::Balancer), which says who gets a request, is asked so often that it has a
+//! method for each question and each piece of news; else it keeps the same contract.
+//!
 //! The contract, checked by the simulator in `tests/`:
 //!
 //! 1. The same events with the same seed give the same actions.

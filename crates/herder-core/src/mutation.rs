@@ -14,6 +14,12 @@ pub enum Mutation {
     CaughtUpUnnoticed,
     /// A worker gets connections beyond its credit.
     CreditOff,
+    /// A worker that was withdrawn is said to have drained while requests are under way at it.
+    DrainedEarly,
+    /// A worker that is left out for its failures gets requests like any other.
+    EjectedAsked,
+    /// More than half of the workers are left out for their failures.
+    EjectionUnbounded,
     /// A worker that has its turns again loses them the next moment.
     Flapping,
     /// News about a dead incarnation is taken for news about its slot's present one.
@@ -26,12 +32,16 @@ pub enum Mutation {
     JobStrangerTrusted,
     /// Jobs that were taken back from a worker are believed to be with it.
     JobTakeBackOff,
+    /// A worker that joins others has its full share at once.
+    NewcomerUnspared,
     /// A socket is taken from its place while turns still name it.
     PlaceLeftEarly,
     /// After a rollback, nobody lets the old workers have connections again.
     ReadmissionOff,
     /// A worker that gives connections back gets more of them at once.
     RejectionUnnoticed,
+    /// A request that a worker may have acted on is given to another, though it is not idempotent.
+    RepeatedUnasked,
     /// The old workers leave as soon as the last new one is ready.
     SoakOff,
     /// A worker that decides nothing gets more connections.

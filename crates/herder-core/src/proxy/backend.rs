@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::ejection::Health;
+use crate::mutation::{self, Mutation};
 use crate::rotation::Weight;
 use crate::{Slot, Tick};
 
@@ -40,8 +41,8 @@ pub(super) enum Youth {
     Unspared,
 }
 
-/// A full share, in thousandths.
-pub(super) const WHOLE: u64 = 1000;
+/// A full share, in parts that are small enough for fair comparisons.
+pub(super) const WHOLE: u64 = 10_000;
 
 /// The smallest share: it has to get warm by something.
 const SMALLEST: u64 = WHOLE / 10;
@@ -60,9 +61,10 @@ impl Backend {
         self.since.after(slow_start) <= now
     }
 
-    /// Which part of its weight counts, in thousandths.
+    /// Which part of its weight counts: of [`WHOLE`].
     pub(super) fn share(&self, slow_start: Duration, now: Tick) -> u64 {
-        if self.youth == Youth::Unspared || self.is_seasoned(slow_start, now) {
+        let is_spared = self.youth == Youth::Spared && !mutation::is(Mutation::NewcomerUnspared);
+        if !is_spared || self.is_seasoned(slow_start, now) {
             return WHOLE;
         }
         let whole = slow_start.as_micros().max(1);

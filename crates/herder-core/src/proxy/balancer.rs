@@ -4,6 +4,7 @@ use super::backend::{Backend, Standing, Youth};
 use super::ejection::Health;
 use super::message::{News, Outcome};
 use super::spec::BalancerSpec;
+use crate::mutation::{self, Mutation};
 use crate::random::Random;
 use crate::rotation::Weight;
 use crate::{Slot, Tick};
@@ -178,7 +179,8 @@ impl Balancer {
 
     fn note_drained(&mut self, index: usize) {
         let backend = &mut self.backends[index];
-        if backend.standing == Standing::Leaving && backend.open == 0 {
+        let is_idle = backend.open == 0 || mutation::is(Mutation::DrainedEarly);
+        if backend.standing == Standing::Leaving && is_idle {
             backend.standing = Standing::Left;
             let worker = backend.worker;
             self.news.push_back(News::Drained { worker });
@@ -189,7 +191,11 @@ impl Balancer {
         let Some(spec) = &self.spec.ejection else {
             return;
         };
-        let most = self.admitted() / 2;
+        let most = if mutation::is(Mutation::EjectionUnbounded) {
+            self.admitted()
+        } else {
+            self.admitted() / 2
+        };
         let backend = &mut self.backends[index];
         if !backend.is_admitted() || !backend.health.note(outcome, spec, self.now) {
             return;
@@ -231,7 +237,7 @@ impl Balancer {
             "the workers are in order"
         );
         debug_assert!(
-            self.ejected() <= self.admitted() / 2,
+            mutation::is(Mutation::EjectionUnbounded) || self.ejected() <= self.admitted() / 2,
             "at most half of the workers are left out"
         );
         debug_assert!(

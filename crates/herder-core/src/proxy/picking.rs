@@ -3,6 +3,7 @@
 use super::backend::{Backend, WHOLE};
 use super::balancer::Balancer;
 use super::key::Key;
+use crate::mutation::{self, Mutation};
 use crate::spec::PickerKind;
 use crate::{Origin, Slot, Tick};
 
@@ -32,8 +33,9 @@ enum Sparing {
 
 impl Field<'_> {
     fn has(&self, backend: &Backend) -> bool {
+        let is_left_out = backend.is_ejected() && !mutation::is(Mutation::EjectedAsked);
         backend.is_admitted()
-            && (self.reserve == Reserve::Helps || !backend.is_ejected())
+            && (self.reserve == Reserve::Helps || !is_left_out)
             && !self.excluded.contains(&backend.worker)
     }
 }
@@ -86,16 +88,19 @@ impl Balancer {
     /// Each turn, everybody gains its weight; the richest has it, and pays for everybody. So the
     /// turns of each are as evenly spread as its weight allows, and equals come in order.
     fn next_in_turn(&mut self, field: Field<'_>) -> Option<usize> {
-        let mut total = 0;
+        let total: i64 = (0..self.backends.len())
+            .filter(|index| field.has(&self.backends[*index]))
+            .map(|index| self.weight(index, field))
+            .sum();
         let mut richest: Option<(usize, i64)> = None;
         for index in 0..self.backends.len() {
             if !field.has(&self.backends[index]) {
                 continue;
             }
             let weight = self.weight(index, field);
-            total += weight;
             let backend = &mut self.backends[index];
-            backend.credit += weight;
+            // What it saved or owed among others, who have left, is not worth more than one turn.
+            backend.credit = backend.credit.clamp(-total, total) + weight;
             if richest.is_none_or(|(_, most)| backend.credit > most) {
                 richest = Some((index, backend.credit));
             }
@@ -151,7 +156,7 @@ impl Balancer {
         self.last = Some((backend.slot, backend.worker));
     }
 
-    /// In thousandths.
+    /// In parts of the smallest weight: see [`WHOLE`].
     fn weight(&self, index: usize, field: Field<'_>) -> i64 {
         let backend = &self.backends[index];
         let share = match field.sparing {
@@ -159,13 +164,13 @@ impl Balancer {
             Sparing::Pointless => WHOLE,
         };
         let weight = u64::from(backend.weight.get()) * share;
-        i64::try_from(weight).expect("16 times a thousand at most")
+        i64::try_from(weight).expect("16 times ten thousand at most")
     }
 
     /// How busy it would be with one more, compared to its weight.
     fn load(&self, index: usize, field: Field<'_>) -> u64 {
         let open = u64::from(self.backends[index].open) + 1;
         let weight = self.weight(index, field).unsigned_abs();
-        open * WHOLE * WHOLE / weight
+        (open << 31) / weight
     }
 }

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 use super::message::Failure;
+use crate::mutation::{self, Mutation};
 
 /// How often a request is given to another worker.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -159,7 +160,7 @@ fn objection(spec: &RetrySpec, attempt: &Attempt) -> Option<Reason> {
         return Some(Reason::Answered);
     }
     if attempt.sent == Sent::Something {
-        if attempt.method == Method::Other {
+        if attempt.method == Method::Other && !mutation::is(Mutation::RepeatedUnasked) {
             return Some(Reason::NotIdempotent);
         }
         if attempt.failure == Failure::TimedOut {

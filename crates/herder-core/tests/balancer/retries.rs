@@ -112,7 +112,7 @@ fn attempts_are_counted() {
 fn one_of_five_may_be_repeated_and_what_no_worker_saw_costs_nothing() {
     let spec = RetrySpec::default();
     let mut budget = Budget::new(&spec);
-    let mut again =
+    let again =
         |attempt: &Attempt, budget: &mut Budget| decide(&spec, attempt, budget) == Decision::Again;
     // What there is at first.
     let first = (0..100).filter(|_| again(&LOST, &mut budget)).count();

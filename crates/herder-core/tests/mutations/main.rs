@@ -2,6 +2,8 @@
 //!
 //! Run with `cargo test -p herder-core --features mutation --test mutations`.
 
+#[path = "../balancer_simulation/world/mod.rs"]
+mod balancer_world;
 #[path = "../frame/mod.rs"]
 mod frame;
 #[path = "../job_simulation/world/mod.rs"]
@@ -89,6 +91,12 @@ fn jobs(seed: u64) -> Result<(), String> {
 /// The rotation of sockets.
 fn turns(seed: u64) -> Result<(), String> {
     let outcome = rotation_world::run(seed);
+    outcome.map(drop).map_err(|failure| failure.to_string())
+}
+
+/// The balancer, and the decisions about repetitions.
+fn requests(seed: u64) -> Result<(), String> {
+    let outcome = balancer_world::run(seed);
     outcome.map(drop).map_err(|failure| failure.to_string())
 }
 
@@ -220,6 +228,36 @@ fn a_worker_that_never_gets_its_turns_back_is_caught() {
 #[test]
 fn flapping_is_caught() {
     is_caught(Mutation::Flapping, turns);
+}
+
+#[test]
+fn a_worker_that_drains_early_is_caught() {
+    is_caught(Mutation::DrainedEarly, requests);
+}
+
+#[test]
+fn requests_to_who_is_left_out_are_caught() {
+    is_caught(Mutation::EjectedAsked, requests);
+}
+
+#[test]
+fn more_than_half_left_out_are_caught() {
+    is_caught(Mutation::EjectionUnbounded, requests);
+}
+
+#[test]
+fn a_newcomer_that_is_not_spared_is_caught() {
+    is_caught(Mutation::NewcomerUnspared, requests);
+}
+
+#[test]
+fn an_unasked_repetition_is_caught() {
+    is_caught(Mutation::RepeatedUnasked, requests);
+}
+
+#[test]
+fn without_a_mutation_nothing_is_caught_among_requests() {
+    search::search(BASE_SEED, 100_000, balancer_world::run);
 }
 
 #[test]
