@@ -22,7 +22,7 @@ pub(crate) fn spec(policy: PickerKind) -> BalancerSpec {
 
 pub(crate) fn from(address: &str) -> Key {
     Key {
-        client_ip: Some(address.parse::<IpAddr>().unwrap()),
+        client_ip: Some(address.parse::<IpAddr>().expect("an address")),
         cookie: None,
     }
 }
@@ -52,7 +52,7 @@ impl Desk {
     }
 
     pub(crate) fn weigh(&mut self, worker: u64, slot: u16, weight: u8) {
-        let weight = Weight::new(weight).unwrap();
+        let weight = Weight::new(weight).expect("1 to 16");
         self.balancer.admit(worker, Slot(slot), weight, self.now);
     }
 

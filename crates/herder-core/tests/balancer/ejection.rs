@@ -24,7 +24,7 @@ fn ratio() -> EjectionSpec {
         consecutive: None,
         ratio: Some(ErrorRatio {
             percent: 50,
-            at_least: NonZeroU32::new(10).unwrap(),
+            at_least: NonZeroU32::new(10).expect("10 is not zero"),
             interval: Duration::from_secs(10),
         }),
         ..EjectionSpec::default()

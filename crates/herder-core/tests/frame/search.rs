@@ -14,6 +14,7 @@ use crate::frame::{Experience, seeds, trace};
     clippy::disallowed_methods,
     reason = "the report says how long the search took"
 )]
+#[expect(clippy::print_stdout, reason = "the report is for who searches")]
 pub(crate) fn search<T: Experience, E: Display>(
     base: u64,
     steps: u64,
