@@ -52,6 +52,9 @@ pub struct Config {
     /// A gateway that makes a job of each message of a client. Its workers are this executable,
     /// and the dispatch mode is `message`.
     pub messages: Option<Messages>,
+    /// A gateway that forwards to workers which listen by themselves, each where it is told to. It
+    /// listens at `listen`, and the dispatch mode is `proxy`.
+    pub proxy: Option<Proxy>,
     /// The herd's libraries, in the order in which they are named. At most [`MAX_LIBRARIES`], no two
     /// of one name. The workers are started when all of them are ready for the first time.
     pub libraries: Vec<Library>,
@@ -127,6 +130,38 @@ pub struct Messages {
     /// How it works. Its protocols stand parallel to `listen`; how often it beats is the master's
     /// choice.
     pub gateway: GatewayConfig,
+}
+
+/// A gateway that forwards each request, or connection, to a worker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proxy {
+    /// How it works, as JSON that the gateway understands (`herder_gateway::proxy`); at most
+    /// [`MAX_SETTINGS`](herder_wire::proxy::MAX_SETTINGS) bytes.
+    pub settings: String,
+    /// Where the workers are to listen.
+    pub via: Via,
+    /// When a worker is ready.
+    pub ready: ProxyReady,
+}
+
+/// Where the workers behind a proxy listen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Via {
+    /// On a port of 127.0.0.1, which each finds as `PORT`.
+    #[default]
+    Port,
+    /// On a Unix socket, whose path each finds as `HERDER_UNIX`.
+    Unix,
+}
+
+/// When a worker behind a proxy is ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum ProxyReady {
+    /// It listens.
+    #[default]
+    Listens,
+    /// It listens, and has said `READY=1`.
+    ListensAndSaysSo,
 }
 
 /// The most libraries of a herd.

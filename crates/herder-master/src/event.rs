@@ -53,6 +53,11 @@ pub enum HerdEvent {
         exit: Option<Exit>,
         completion: Completion,
     },
+    /// A proxy found that a worker failed too often: it gets nothing for so long.
+    Ejected {
+        worker: WorkerInfo,
+        spell: Duration,
+    },
     /// A worker is gone.
     Exited {
         worker: WorkerInfo,
@@ -123,6 +128,8 @@ pub enum HerdEvent {
     },
     /// A worker takes connections. `guessed`: it did not say so, it merely lived long enough.
     Ready { worker: WorkerInfo, guessed: bool },
+    /// A worker gets requests again that a proxy had left out.
+    Readmitted { worker: WorkerInfo },
     /// A worker reached a limit and will be replaced.
     Recycling {
         worker: WorkerInfo,

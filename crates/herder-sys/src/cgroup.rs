@@ -144,6 +144,16 @@ impl Cgroup {
         kill(&self.path)
     }
 
+    /// The processes of the group, without those of groups below it.
+    ///
+    /// # Errors
+    /// `NotFound` when the group was removed.
+    pub fn pids(&self) -> io::Result<Vec<i32>> {
+        let text = fs::read_to_string(self.path.join("cgroup.procs"))?;
+        let numbers = text.split_ascii_whitespace();
+        Ok(numbers.filter_map(|number| number.parse().ok()).collect())
+    }
+
     /// Whether a process lives in the group or below it. Dead ones that wait to be reaped do
     /// not count.
     ///

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | [`control`] | master and native worker | frames, both ways, over a socket pair |
 //! | [`gateway`] | master to gateway, which answers with [`control`] | frames over a socket pair |
+//! | [`proxy`] | master to a gateway that is a proxy: what [`gateway`] has for it | as there |
 //! | [`link`] | gateway and native worker | frames, both ways, over a socket pair of packets |
 //! | [`record`] | master to native worker | one 16-byte record for each connection |
 //! | [`plan`] | master to a child that is being started | one header, a sealed memory file, descriptors |
@@ -35,6 +36,7 @@ pub mod notify;
 pub mod plan;
 pub mod probe;
 pub mod proxy_protocol;
+pub mod proxy;
 pub mod record;
 pub mod report;
 pub mod rpc;

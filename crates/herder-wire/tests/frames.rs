@@ -367,6 +367,17 @@ fn every_to_master() -> Vec<ToMaster> {
             worker: 7,
         },
         ToMaster::Empty,
+        ToMaster::Load {
+            worker: 3,
+            open: 1,
+            served: u64::MAX,
+            failed: 2,
+        },
+        ToMaster::Ejected {
+            worker: 3,
+            millis: 30_000,
+        },
+        ToMaster::Restored { worker: 3 },
         ToMaster::Exhausted { worker: u64::MAX },
         ToMaster::Unusable {
             worker: 9,

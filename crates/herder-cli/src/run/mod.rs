@@ -247,6 +247,7 @@ fn assemble(
         restart_only: Vec::new(),
         listen: listen.collect::<Result<_, _>>()?,
         messages: None,
+        proxy: None,
         libraries: Vec::new(),
         backlog: app.backlog.unwrap_or(BACKLOG),
         unix_mode: unix_mode.transpose()?.map_or(OWNER_ONLY, |mode| mode.0),

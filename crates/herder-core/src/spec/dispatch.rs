@@ -14,6 +14,8 @@ pub enum DispatchMode {
     Message,
     /// The master accepts and passes the connection to a worker.
     Pass,
+    /// A gateway accepts, and forwards each request or connection to a worker's own port.
+    Proxy,
     /// Each worker accepts from a listener of its own, which the kernel picks by lot.
     Reuseport,
     /// The workers accept from one listener that they share.
@@ -26,7 +28,10 @@ impl DispatchMode {
     pub fn shares_listeners(self) -> bool {
         match self {
             DispatchMode::Reuseport | DispatchMode::Shared => true,
-            DispatchMode::Kernel | DispatchMode::Message | DispatchMode::Pass => false,
+            DispatchMode::Kernel
+            | DispatchMode::Message
+            | DispatchMode::Pass
+            | DispatchMode::Proxy => false,
         }
     }
 
@@ -35,7 +40,10 @@ impl DispatchMode {
     pub fn has_own_listeners(self) -> bool {
         match self {
             DispatchMode::Kernel | DispatchMode::Reuseport => true,
-            DispatchMode::Message | DispatchMode::Pass | DispatchMode::Shared => false,
+            DispatchMode::Message
+            | DispatchMode::Pass
+            | DispatchMode::Proxy
+            | DispatchMode::Shared => false,
         }
     }
 }
@@ -129,6 +137,7 @@ impl fmt::Display for DispatchMode {
             DispatchMode::Kernel => "kernel",
             DispatchMode::Message => "message",
             DispatchMode::Pass => "pass",
+            DispatchMode::Proxy => "proxy",
             DispatchMode::Reuseport => "reuseport",
             DispatchMode::Shared => "shared",
         })

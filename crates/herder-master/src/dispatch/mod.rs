@@ -153,7 +153,7 @@ impl Dispatch {
                 Box::new(move || own.run())
             }
             // A gateway has no such thread, and the rest is refused before it comes to this.
-            (DispatchMode::Message, _)
+            (DispatchMode::Message | DispatchMode::Proxy, _)
             | (_, Trade::Own(_))
             | (DispatchMode::Kernel | DispatchMode::Reuseport, _) => {
                 return Err(io::ErrorKind::InvalidInput.into());

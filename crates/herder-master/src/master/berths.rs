@@ -147,6 +147,7 @@ fn spec(config: &Config) -> GroupSpec {
                 DispatchMode::Kernel => Steering::Program,
                 DispatchMode::Message
                 | DispatchMode::Pass
+                | DispatchMode::Proxy
                 | DispatchMode::Reuseport
                 | DispatchMode::Shared => Steering::Hash,
             },

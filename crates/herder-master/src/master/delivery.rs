@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 
 use herder_core::spec::DispatchMode;
 use herder_core::supervisor::Event;
-use herder_core::{Tick, WorkerId};
+use herder_core::{Generation, Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
 use herder_wire::keeper::{Key, Prefix};
 
 use super::crew::MemberId;
-use super::gateway::Reception;
+use super::gateway::{Lodging, Place, Reception};
 use super::token::Source;
 use super::{Master, Stopping};
 use crate::dispatch::{Command, Dispatch, Line, News, Order, Remains};
@@ -94,7 +94,7 @@ impl Delivery {
     /// When it wants attention.
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
         match self {
-            Delivery::Gateway(reception) => reception.open_by(),
+            Delivery::Gateway(reception) => reception.poll_timeout(),
             Delivery::Thread(..) => None,
         }
     }
@@ -118,11 +118,24 @@ impl Delivery {
 
 impl Master {
     /// A worker was started.
-    pub(super) fn expect_worker(&mut self, id: WorkerId, pid: i32, line: Option<Line>) {
+    pub(super) fn expect_worker(
+        &mut self,
+        id: WorkerId,
+        pid: i32,
+        line: Option<Line>,
+        lodging: Option<(Lodging, Generation)>,
+    ) {
         match &mut self.delivery {
             Delivery::Gateway(reception) => {
-                let orders = reception.roster.expect(id, pid);
+                let place = lodging.as_ref().map(|(lodging, generation)| Place {
+                    generation: generation.0,
+                    address: lodging.address.clone(),
+                });
+                let orders = reception.roster.expect(id, pid, place);
                 self.carry_out(orders);
+                if let Some((lodging, _)) = lodging {
+                    self.await_listener(id, lodging);
+                }
             }
             Delivery::Thread(dispatch, _) => {
                 dispatch.tell(match line {
@@ -174,6 +187,7 @@ impl Master {
 
     /// The worker is dead.
     pub(super) fn forget_worker(&mut self, id: WorkerId) {
+        self.leave_lodging(id);
         match &mut self.delivery {
             Delivery::Gateway(reception) => {
                 let orders = reception.roster.gone(id);

@@ -13,6 +13,7 @@ use herder_wire::gateway::ToGateway;
 use herder_wire::plan::LaunchPlan;
 
 use super::crew::MemberId;
+use super::gateway::Lodging;
 use super::legacy::{Progress, member_prefix};
 use super::member::Exhaustion;
 use super::nursery::Newborn;
@@ -81,8 +82,10 @@ impl Master {
                     stdout,
                     stderr,
                     link,
+                    lodging,
                     ..
                 } = newborn;
+                let lodging = lodging.map(|lodging| (lodging, generation));
                 crew.members.insert(worker, member);
                 failpoint::hit("master.spawn.stored");
                 self.save();
@@ -93,7 +96,7 @@ impl Master {
                     }
                     return self.spawn_failed(id, &error);
                 }
-                self.introduce(id, [stdout, stderr], link);
+                self.introduce(id, [stdout, stderr], link, lodging);
             }
             Err(error) => self.spawn_failed(id, &error),
         }
@@ -118,7 +121,13 @@ impl Master {
         Ok(())
     }
 
-    fn introduce(&mut self, id: MemberId, printed: [OwnedFd; 2], line: Option<Line>) {
+    fn introduce(
+        &mut self,
+        id: MemberId,
+        printed: [OwnedFd; 2],
+        line: Option<Line>,
+        lodging: Option<(Lodging, Generation)>,
+    ) {
         let Some(member) = self.crews.member(id) else {
             return;
         };
@@ -126,7 +135,7 @@ impl Master {
         self.output.attach(member.process(), stdout, stderr);
         let worker = id.worker;
         if id.part == Part::Workers {
-            self.expect_worker(worker, pid, line);
+            self.expect_worker(worker, pid, line, lodging);
             self.say_where_berths_are();
         }
         self.feed(id.part, Event::Spawned { worker });

@@ -65,6 +65,7 @@ impl Master {
         self.sample_memory(now);
         self.watch_silence(now);
         self.resume_throttled(now);
+        self.look_for_listeners(now);
         self.press_lingering(now);
         self.bury_unexplained(now);
         self.press_probe(now);
@@ -249,7 +250,10 @@ impl Master {
             ToMaster::Dispatched { .. }
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
+            | ToMaster::Ejected { .. }
             | ToMaster::Known { .. }
+            | ToMaster::Load { .. }
+            | ToMaster::Restored { .. }
             | ToMaster::Spent
             | ToMaster::Unusable { .. }
             | ToMaster::Withdrawn { .. } => self.on_job_news(id, &frame),
@@ -285,6 +289,9 @@ impl Master {
 
     fn on_heard(&mut self, id: MemberId, heard: Heard) {
         let worker = id.worker;
+        if heard == Heard::Ready && self.is_to_listen(id) {
+            return;
+        }
         let event = match heard {
             Heard::Beat => Event::Beat { worker },
             Heard::Extend(by) => Event::BootExtended { worker, by },

@@ -5,11 +5,12 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
-use herder_core::spec::{AppSpec, DispatchMode, ListenAddress};
+use herder_core::spec::{DispatchMode, ListenAddress};
 use herder_sys::fd;
 use herder_sys::listener::{Address, BoundAddress, ListenError, ListenOptions, Listener};
 use herder_wire::keeper::Key;
 
+use super::gateway;
 use super::nursery::Openings;
 use crate::config::{Config, Program};
 use crate::dispatch::Berths;
@@ -192,12 +193,16 @@ pub(super) fn prepare(
 pub(super) fn openings(
     listeners: &[Listener],
     berths: Option<Berths>,
-    spec: &AppSpec,
-    program: &Program,
+    config: &Config,
 ) -> io::Result<Openings> {
     if let Some(berths) = berths {
         return Ok(Openings::Own(berths));
     }
+    if let Some(proxy) = &config.proxy {
+        let (via, gateway) = (proxy.via, gateway::group());
+        return Ok(Openings::Lodged { via, gateway });
+    }
+    let (spec, program) = (&config.spec, &config.program);
     match (spec.dispatch.mode, program) {
         (DispatchMode::Shared, Program::Command(_) | Program::Itself) => {}
         // By a channel.

@@ -135,6 +135,7 @@ pub(super) fn trade(config: &Config, berths: Option<&Berths>) -> Trade {
                 DispatchMode::Kernel
                 | DispatchMode::Message
                 | DispatchMode::Pass
+                | DispatchMode::Proxy
                 | DispatchMode::Reuseport => Scheduling::Passed,
                 DispatchMode::Shared => Scheduling::Shared,
             },

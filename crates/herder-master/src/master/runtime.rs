@@ -1,19 +1,25 @@
 //! The places that a herd needs for its lifetime: a private directory and a cgroup. The keeper
 //! removes them, however the master ends.
 
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use herder_core::spec::AppName;
+use herder_core::{Slot, WorkerId};
 use herder_sys::cgroup::{Cgroup, CgroupRoot};
 use herder_sys::listener::{BoundAddress, Listener};
+use herder_sys::reserve::ReservedPort;
 use herder_sys::{failpoint, process, user};
 use herder_wire::keeper::{Key, ToKeeper};
+use herder_wire::proxy::WorkerAddress;
 
 use super::crew::MemberId;
+use super::gateway::Lodging;
 use super::hideout;
 use super::legacy::PlacesState;
 use crate::estate::Vault;
@@ -30,6 +36,8 @@ pub(super) struct Runtime {
     lock: Option<OwnedFd>,
     /// What the keeper was asked to remove.
     entrusted: Leftovers,
+    /// Slots whose workers find their port free, and not kept.
+    early: BTreeSet<Slot>,
 }
 
 impl Runtime {
@@ -41,6 +49,7 @@ impl Runtime {
             directory: None,
             lock: None,
             entrusted: Leftovers::default(),
+            early: BTreeSet::new(),
         };
         // Without a cgroup the process groups must do; that is no reason not to run. The keeper hears of it
         // before it is there: a master that dies in between leaves nothing.
@@ -77,6 +86,7 @@ impl Runtime {
             directory,
             lock,
             entrusted,
+            early: BTreeSet::new(),
         }
     }
 
@@ -142,6 +152,66 @@ impl Runtime {
         self.directory
             .as_deref()
             .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// A port for a worker of this slot.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn lodge_at_port(&self, slot: Slot) -> io::Result<Lodging> {
+        let port = ReservedPort::new()?;
+        let address = WorkerAddress::Tcp(port.address());
+        let hold = (!self.early.contains(&slot)).then_some(port);
+        Ok(Lodging { address, hold })
+    }
+
+    /// The next worker of this slot finds its port free: the one before it could not share it.
+    pub(super) fn let_go_early(&mut self, slot: Slot) {
+        self.early.insert(slot);
+    }
+
+    /// A path for a worker's Unix socket, in a directory that is that worker's `user` and may be passed by
+    /// `group` alone.
+    ///
+    /// # Errors
+    /// When there can be no such directory.
+    pub(super) fn lodge_at_path(
+        &mut self,
+        id: WorkerId,
+        user: Option<u32>,
+        group: Option<u32>,
+    ) -> io::Result<Lodging> {
+        const OWNER: u32 = 0o700;
+        const GROUP_PASSES: u32 = 0o710;
+        let visitor = match (user, group) {
+            (None, None) => Visitor::Ourselves,
+            (Some(_), _) | (_, Some(_)) => Visitor::Another,
+        };
+        // Generations may have different users.
+        let name = user.map_or_else(|| "w".to_owned(), |user| format!("w{user}"));
+        let directory = self.directory(visitor)?.join(name);
+        match fs::DirBuilder::new().mode(OWNER).create(&directory) {
+            Ok(()) => {
+                std::os::unix::fs::chown(&directory, user, group)?;
+                if group.is_some() {
+                    let mode = Permissions::from_mode(GROUP_PASSES);
+                    fs::set_permissions(&directory, mode)?;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        let path = directory.join(id.incarnation.to_string());
+        let path = path.as_os_str().as_bytes().to_vec();
+        if path.len() > MAX_SOCKET_PATH {
+            let text = "the path of the herd's directory is too long for a socket";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        let address = WorkerAddress::Unix(path);
+        Ok(Lodging {
+            address,
+            hold: None,
+        })
     }
 
     fn make_directory(&mut self, visitor: Visitor) -> io::Result<PathBuf> {
@@ -230,8 +300,6 @@ fn lets_others_pass(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::DirBuilderExt;
-
     use super::*;
 
     fn bases(paths: &[&str], visitor: Visitor) -> Vec<PathBuf> {

@@ -53,6 +53,9 @@ pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Why messages are dispatched by message, for who gives no reason.
 const EACH_MESSAGE: &str = "each message is a job";
 
+/// Why a proxy forwards, for who gives no reason.
+const OWN_PORTS: &str = "each worker listens by itself";
+
 /// A master that is ready to live.
 pub(super) struct Setup {
     master: Master,
@@ -175,7 +178,7 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     let trade = node::trade(&config, berths.as_ref());
     let watchdog = config.watchdog;
     let version = config.version.clone();
-    let openings = listen::openings(&listeners, berths, &spec, &config.program)?;
+    let openings = listen::openings(&listeners, berths, &config)?;
     let workers = workers(config, &spec, openings);
     let awaited = estate.awaited(&libraries.crews);
     let mut crews = libraries.crews;
@@ -343,9 +346,11 @@ fn announce(output: &Output, listeners: &[Listener], config: &Config) {
     let (mode, given) = (config.spec.dispatch.mode, config.dispatch_reason.as_str());
     let reason = match mode {
         DispatchMode::Message if given.is_empty() => EACH_MESSAGE,
+        DispatchMode::Proxy if given.is_empty() => OWN_PORTS,
         DispatchMode::Kernel
         | DispatchMode::Message
         | DispatchMode::Pass
+        | DispatchMode::Proxy
         | DispatchMode::Reuseport
         | DispatchMode::Shared => given,
     };

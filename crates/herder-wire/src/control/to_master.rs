@@ -80,6 +80,30 @@ pub enum ToMaster {
         /// Incarnations of the workers, ascending.
         workers: Vec<u64>,
     },
+    /// From a proxy: how much a worker has had to do. Sent on change, at most every 100 ms and
+    /// worker.
+    Load {
+        /// Incarnation of the worker.
+        worker: u64,
+        /// Requests, or connections, that it has now.
+        open: u32,
+        /// Those that it has finished since it was admitted.
+        served: u64,
+        /// Those of them that failed.
+        failed: u64,
+    },
+    /// From a proxy: this worker failed too often, and gets nothing for so long.
+    Ejected {
+        /// Incarnation of the worker.
+        worker: u64,
+        /// How long, in milliseconds.
+        millis: u32,
+    },
+    /// From a proxy: this worker gets something again.
+    Restored {
+        /// Incarnation of the worker.
+        worker: u64,
+    },
     /// From a gateway: this worker cannot be given jobs any more. It broke the link's protocol, or
     /// cannot be linked. What it had is lost or with others.
     Unusable {
@@ -138,6 +162,9 @@ mod kind {
     pub(super) const UNUSABLE: u16 = 0x000d;
     pub(super) const STATE: u16 = 0x000e;
     pub(super) const KNOWN: u16 = 0x000f;
+    pub(super) const LOAD: u16 = 0x0010;
+    pub(super) const EJECTED: u16 = 0x0011;
+    pub(super) const RESTORED: u16 = 0x0012;
 }
 
 impl ToMaster {
@@ -169,6 +196,9 @@ impl Message for ToMaster {
             ToMaster::Dispatched { .. } => (kind::DISPATCHED, Necessity::Optional),
             ToMaster::Exhausted { .. } => (kind::EXHAUSTED, Necessity::Mandatory),
             ToMaster::Known { .. } => (kind::KNOWN, Necessity::Mandatory),
+            ToMaster::Load { .. } => (kind::LOAD, Necessity::Optional),
+            ToMaster::Ejected { .. } => (kind::EJECTED, Necessity::Optional),
+            ToMaster::Restored { .. } => (kind::RESTORED, Necessity::Optional),
             ToMaster::Unusable { .. } => (kind::UNUSABLE, Necessity::Mandatory),
             ToMaster::Withdrawn { .. } => (kind::WITHDRAWN, Necessity::Mandatory),
         }
@@ -217,7 +247,24 @@ impl Message for ToMaster {
                 out.extend_from_slice(&job.to_le_bytes());
                 out.extend_from_slice(&worker.to_le_bytes());
             }
-            ToMaster::Exhausted { worker } | ToMaster::Withdrawn { worker } => {
+            ToMaster::Load {
+                worker,
+                open,
+                served,
+                failed,
+            } => {
+                out.extend_from_slice(&worker.to_le_bytes());
+                out.extend_from_slice(&open.to_le_bytes());
+                out.extend_from_slice(&served.to_le_bytes());
+                out.extend_from_slice(&failed.to_le_bytes());
+            }
+            ToMaster::Ejected { worker, millis } => {
+                out.extend_from_slice(&worker.to_le_bytes());
+                out.extend_from_slice(&millis.to_le_bytes());
+            }
+            ToMaster::Exhausted { worker }
+            | ToMaster::Restored { worker }
+            | ToMaster::Withdrawn { worker } => {
                 out.extend_from_slice(&worker.to_le_bytes());
             }
             ToMaster::Unusable { worker, reason } => {
@@ -245,6 +292,9 @@ impl Message for ToMaster {
             kind::EMPTY => Reader::new(body).finish(ToMaster::Empty),
             kind::DISPATCHED => read_dispatched(body),
             kind::EXHAUSTED => read_number(body).map(|worker| ToMaster::Exhausted { worker }),
+            kind::LOAD => read_load(body),
+            kind::EJECTED => read_ejected(body),
+            kind::RESTORED => read_number(body).map(|worker| ToMaster::Restored { worker }),
             kind::UNUSABLE => read_unusable(body),
             kind::WITHDRAWN => read_number(body).map(|worker| ToMaster::Withdrawn { worker }),
             kind::USER_TO_MASTER => Some(ToMaster::User(body.to_vec())),
@@ -276,6 +326,26 @@ fn read_state(body: &[u8]) -> Option<ToMaster> {
         open: fields.u32()?,
         served: fields.u64()?,
         busy: fields.u32()?,
+    };
+    fields.finish(message)
+}
+
+fn read_load(body: &[u8]) -> Option<ToMaster> {
+    let mut fields = Reader::new(body);
+    let message = ToMaster::Load {
+        worker: fields.u64()?,
+        open: fields.u32()?,
+        served: fields.u64()?,
+        failed: fields.u64()?,
+    };
+    fields.finish(message)
+}
+
+fn read_ejected(body: &[u8]) -> Option<ToMaster> {
+    let mut fields = Reader::new(body);
+    let message = ToMaster::Ejected {
+        worker: fields.u64()?,
+        millis: fields.u32()?,
     };
     fields.finish(message)
 }

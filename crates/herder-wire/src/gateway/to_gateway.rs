@@ -4,6 +4,7 @@ use super::config::GatewayConfig;
 use super::{MAX_FRAME, codec};
 use crate::control::{read_greeting, write_greeting};
 use crate::frame::{self, FrameError, Message, Necessity};
+use crate::proxy::{Backend, MAX_SETTINGS};
 use crate::reader::{Reader, read_number};
 
 /// From the master to a gateway.
@@ -18,6 +19,12 @@ pub enum ToGateway {
     },
     /// How to work; sent once, after `Welcome`.
     Configure(Box<GatewayConfig>),
+    /// As [`ToGateway::Configure`], where the gateway is a proxy: its settings as JSON, at most
+    /// [`MAX_SETTINGS`] bytes. Sent again when they have changed.
+    Proxy(Vec<u8>),
+    /// To a proxy: a worker is being started, or is found to listen elsewhere. It gets nothing
+    /// before it is admitted.
+    Backend(Box<Backend>),
     /// A worker is being started.
     Expect {
         /// Incarnation of the worker.
@@ -90,6 +97,8 @@ mod kind {
     pub(super) const CLOSE_LISTENERS: u16 = 0x030a;
     pub(super) const DRAIN: u16 = 0x030b;
     pub(super) const RESYNC: u16 = 0x030c;
+    pub(super) const PROXY: u16 = 0x030d;
+    pub(super) const BACKEND: u16 = 0x030e;
 }
 
 impl ToGateway {
@@ -98,7 +107,8 @@ impl ToGateway {
     /// # Errors
     ///
     /// [`FrameError::BadBody`] for a configuration that fails [`GatewayConfig::check`],
-    /// [`FrameError::TooLong`] for one whose texts do not fit into one frame.
+    /// [`FrameError::TooLong`] for one whose texts do not fit into one frame; as well for settings
+    /// of a proxy that are too long, and an address that is none.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), FrameError> {
         frame::encode(self, out)
     }
@@ -111,6 +121,8 @@ impl Message for ToGateway {
         let kind = match self {
             ToGateway::Welcome { .. } => kind::WELCOME,
             ToGateway::Configure(_) => kind::CONFIGURE,
+            ToGateway::Proxy(_) => kind::PROXY,
+            ToGateway::Backend(_) => kind::BACKEND,
             ToGateway::Expect { .. } => kind::EXPECT,
             ToGateway::Link { .. } => kind::LINK,
             ToGateway::Admit { .. } => kind::ADMIT,
@@ -134,6 +146,17 @@ impl Message for ToGateway {
             ToGateway::Configure(config) => {
                 let kind = kind::CONFIGURE;
                 codec::write(config, out).ok_or(FrameError::BadBody { kind })?;
+            }
+            ToGateway::Proxy(settings) => {
+                let kind = kind::PROXY;
+                if settings.len() > MAX_SETTINGS {
+                    return Err(FrameError::BadBody { kind });
+                }
+                out.extend_from_slice(settings);
+            }
+            ToGateway::Backend(backend) => {
+                let kind = kind::BACKEND;
+                backend.write(out).ok_or(FrameError::BadBody { kind })?;
             }
             ToGateway::Expect { worker, slot, pid } => {
                 out.extend_from_slice(&worker.to_le_bytes());
@@ -168,6 +191,13 @@ impl Message for ToGateway {
             }
             kind::CONFIGURE => {
                 codec::read(body).map(|config| ToGateway::Configure(Box::new(config)))
+            }
+            kind::PROXY => {
+                let fits = body.len() <= MAX_SETTINGS;
+                fits.then(|| ToGateway::Proxy(body.to_vec()))
+            }
+            kind::BACKEND => {
+                Backend::read(body).map(|backend| ToGateway::Backend(Box::new(backend)))
             }
             kind::EXPECT => read_expect(body),
             kind::LINK => read_number(body).map(|worker| ToGateway::Link { worker }),

@@ -3,6 +3,7 @@
 use herder_wire::gateway::{
     GatewayConfig, MAX_TEXT, Origins, Policy, Protocol, Reports, Retry, ToGateway,
 };
+use herder_wire::proxy::{Backend, WorkerAddress};
 
 use super::{MANDATORY, Seed, good, raw, seed};
 
@@ -31,6 +32,14 @@ pub(super) fn all() -> Vec<Seed> {
         seed(target, "configure-many-origins", configure(many_origins())),
         seed(target, "life-of-a-worker", life_of_a_worker()),
         seed(target, "open", good(&ToGateway::Open)),
+        seed(target, "proxy", good(&ToGateway::Proxy(b"{}".to_vec()))),
+        seed(target, "backend-tcp", backend(tcp("127.0.0.1:3000"))),
+        seed(target, "backend-tcp6", backend(tcp("[::1]:3000"))),
+        seed(
+            target,
+            "backend-unix",
+            backend(WorkerAddress::Unix(b"/run/herder/7.sock".to_vec())),
+        ),
         seed(target, "resync", good(&ToGateway::Resync)),
         seed(target, "hold", good(&ToGateway::Hold { worker: u64::MAX })),
         seed(
@@ -50,6 +59,19 @@ pub(super) fn all() -> Vec<Seed> {
     ];
     seeds.extend(bad());
     seeds
+}
+
+fn tcp(text: &str) -> WorkerAddress {
+    WorkerAddress::Tcp(text.parse().expect("an address"))
+}
+
+fn backend(address: WorkerAddress) -> Vec<u8> {
+    good(&ToGateway::Backend(Box::new(Backend {
+        worker: 7,
+        slot: 2,
+        generation: 1,
+        address,
+    })))
 }
 
 fn bad() -> Vec<Seed> {

@@ -196,6 +196,7 @@ impl Cluster {
             messages: checked.messages,
             #[cfg(not(feature = "message"))]
             messages: None,
+            proxy: None,
             #[cfg(feature = "library")]
             libraries: crate::cluster::libraries::for_master(libraries, &self.settings),
             #[cfg(not(feature = "library"))]

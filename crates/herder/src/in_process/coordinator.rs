@@ -270,6 +270,9 @@ impl Coordinator {
             | ToMaster::Known { .. }
             | ToMaster::Spent
             | ToMaster::State { .. }
+            | ToMaster::Load { .. }
+            | ToMaster::Ejected { .. }
+            | ToMaster::Restored { .. }
             | ToMaster::Unusable { .. }
             | ToMaster::User(_)
             | ToMaster::Withdrawn { .. } => {}

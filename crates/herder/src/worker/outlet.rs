@@ -119,6 +119,9 @@ impl Channel {
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
             | ToMaster::Known { .. }
+            | ToMaster::Load { .. }
+            | ToMaster::Ejected { .. }
+            | ToMaster::Restored { .. }
             | ToMaster::Unusable { .. }
             | ToMaster::Withdrawn { .. } => Ok(queue(&mut waiting, packet, Place::Own)),
         }
@@ -173,6 +176,9 @@ fn notification(message: &ToMaster) -> Option<String> {
         | ToMaster::Retire { .. }
         | ToMaster::Spent
         | ToMaster::State { .. }
+        | ToMaster::Load { .. }
+        | ToMaster::Ejected { .. }
+        | ToMaster::Restored { .. }
         | ToMaster::Unusable { .. }
         | ToMaster::User(_)
         | ToMaster::Withdrawn { .. } => None,

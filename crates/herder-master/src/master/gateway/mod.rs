@@ -1,6 +1,8 @@
 //! The master's side of the gateway: what it is told of the workers, and what it tells.
 
+mod lodging;
 mod nobody;
+mod proxy;
 mod roster;
 #[cfg(test)]
 mod roster_tests;
@@ -14,7 +16,8 @@ use herder_core::supervisor::{Event, Outcome};
 use herder_core::{Incarnation, Tick, WorkerId};
 use herder_sys::{fd, socket};
 use herder_wire::control::{ToMaster, ToWorker};
-use herder_wire::gateway::{self, GatewayConfig, ToGateway};
+use herder_wire::gateway::{self, ToGateway};
+use herder_wire::proxy::WorkerAddress;
 
 use super::control::Said;
 use super::crew::MemberId;
@@ -23,15 +26,20 @@ use super::member::Exhaustion;
 use super::{Master, Stopping, millis, now};
 use crate::event::HerdEvent;
 use crate::part::Part;
+use lodging::Vigil;
 use roster::Order;
 
-pub(super) use roster::Roster;
-pub(super) use setup::{MessageError, grace, prepare};
+pub(super) use lodging::{Lodging, shown};
+pub(super) use roster::{Load, Place, Roster};
+pub(super) use setup::{MessageError, grace, group, prepare};
 
 /// What the master knows for the gateway, whichever life it has.
 pub(super) struct Reception {
     pub(super) roster: Roster,
-    config: Box<GatewayConfig>,
+    /// What each gateway is told after the welcome.
+    configuration: ToGateway,
+    /// Of a proxy: who does not listen yet.
+    vigil: Option<Vigil>,
     /// When clients are let in at the latest.
     open_by: Tick,
 }
@@ -56,8 +64,14 @@ impl Reception {
     }
 
     /// When the doors want to be opened, if they are shut.
-    pub(super) fn open_by(&self) -> Option<Tick> {
+    fn open_by(&self) -> Option<Tick> {
         self.roster.is_shut().then_some(self.open_by)
+    }
+
+    /// When something wants to be done.
+    pub(super) fn poll_timeout(&self) -> Option<Tick> {
+        let look = self.vigil.as_ref().and_then(Vigil::due);
+        self.open_by().into_iter().chain(look).min()
     }
 }
 
@@ -70,7 +84,7 @@ impl Master {
         if reception.roster.gateway() == Some(id.worker) {
             return self.misbehaved(id, "it greeted twice".to_owned());
         }
-        let configure = ToGateway::Configure(reception.config.clone());
+        let configure = reception.configuration.clone();
         let orders = reception.roster.gateway_arrived(id.worker);
         self.say(
             id,
@@ -202,6 +216,10 @@ impl Master {
             }
             // The withdrawals that waited for it are answered one by one.
             (Part::Gateway, ToMaster::Empty) => {}
+            (
+                Part::Gateway,
+                ToMaster::Ejected { .. } | ToMaster::Load { .. } | ToMaster::Restored { .. },
+            ) => self.on_traffic_news(frame),
             (Part::Gateway, ToMaster::Known { workers }) => self.gateway_stays(id, workers),
             (Part::Gateway, _) => {
                 self.misbehaved(id, "it sent a message that only a worker sends".to_owned());

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use herder_core::{Incarnation, Slot, WorkerId};
 use herder_wire::gateway::ToGateway;
+use herder_wire::proxy::{Backend, WorkerAddress};
 use serde::{Deserialize, Serialize};
 
 /// The workers, as far as a gateway has to do with them.
@@ -32,6 +33,31 @@ struct Entry {
     pid: i32,
     voice: Voice,
     standing: Standing,
+    /// Where a proxy reaches it.
+    #[serde(default)]
+    lodging: Option<Place>,
+    #[serde(default)]
+    load: Load,
+}
+
+/// Where a proxy reaches a worker.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(in crate::master) struct Place {
+    pub(in crate::master) generation: u32,
+    pub(in crate::master) address: WorkerAddress,
+}
+
+/// What a worker has had to do, as far as a proxy knows.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(in crate::master) struct Load {
+    /// Requests that it has now.
+    pub(in crate::master) open: u32,
+    /// Requests that it has finished.
+    pub(in crate::master) served: u64,
+    /// Those of them that failed.
+    pub(in crate::master) failed: u64,
+    /// What the gateways before this one had counted.
+    before: (u64, u64),
 }
 
 /// Whether a worker can be told something.
@@ -165,6 +191,10 @@ impl Roster {
         self.gateway = Gateway::Absent;
         let mut orders = Vec::new();
         for (life, entry) in &mut self.workers {
+            // The next one counts from 0 on.
+            let load = &mut entry.load;
+            load.open = 0;
+            load.before = (load.served, load.failed);
             if entry.standing == Standing::Withdrawing {
                 entry.standing = Standing::Withdrawn;
                 orders.push(Order::Withdrawn(entry.id(*life)));
@@ -173,13 +203,20 @@ impl Roster {
         orders
     }
 
-    /// A worker was started.
-    pub(in crate::master) fn expect(&mut self, id: WorkerId, pid: i32) -> Vec<Order> {
+    /// A worker was started. `lodging`: where a proxy is to reach it.
+    pub(in crate::master) fn expect(
+        &mut self,
+        id: WorkerId,
+        pid: i32,
+        lodging: Option<Place>,
+    ) -> Vec<Order> {
         let entry = Entry {
             slot: id.slot,
             pid,
             voice: Voice::Silent,
             standing: Standing::Expected,
+            lodging,
+            load: Load::default(),
         };
         let introduction = entry.introduction(id.incarnation);
         self.workers.insert(id.incarnation, entry);
@@ -190,6 +227,61 @@ impl Roster {
                 vec![introduction]
             }
         }
+    }
+
+    /// A worker listens, there.
+    pub(in crate::master) fn listens(&mut self, id: WorkerId, at: WorkerAddress) -> Vec<Order> {
+        let Some(entry) = self.workers.get_mut(&id.incarnation) else {
+            return Vec::new();
+        };
+        let known = match &mut entry.lodging {
+            Some(place) if place.address != at => place,
+            Some(_) | None => return Vec::new(),
+        };
+        known.address = at;
+        let introduction = entry.introduction(id.incarnation);
+        let is_known = self.is_known(id);
+        is_known.then_some(introduction).into_iter().collect()
+    }
+
+    /// Where a proxy reaches a worker.
+    pub(in crate::master) fn address(&self, id: WorkerId) -> Option<&WorkerAddress> {
+        let place = self.workers.get(&id.incarnation)?.lodging.as_ref()?;
+        Some(&place.address)
+    }
+
+    /// What a worker has had to do.
+    pub(in crate::master) fn load(&self, id: WorkerId) -> Option<Load> {
+        self.workers.get(&id.incarnation).map(|entry| entry.load)
+    }
+
+    /// Those who have a place, and are not known to listen there.
+    pub(in crate::master) fn lodgers(&self) -> Vec<(WorkerId, WorkerAddress)> {
+        let mut lodgers = Vec::new();
+        for (life, entry) in &self.workers {
+            if let (Standing::Expected, Some(place)) = (entry.standing, &entry.lodging) {
+                lodgers.push((entry.id(*life), place.address.clone()));
+            }
+        }
+        lodgers
+    }
+
+    /// What the gateway has counted of a worker. Says how many requests it has finished in its life.
+    pub(in crate::master) fn note_load(
+        &mut self,
+        id: WorkerId,
+        open: u32,
+        served: u64,
+        failed: u64,
+    ) -> u64 {
+        let Some(entry) = self.workers.get_mut(&id.incarnation) else {
+            return 0;
+        };
+        let load = &mut entry.load;
+        load.open = open;
+        load.served = load.before.0 + served;
+        load.failed = load.before.1 + failed;
+        load.served
     }
 
     /// A worker has greeted: it can be linked.
@@ -313,6 +405,14 @@ impl Entry {
     }
 
     fn introduction(&self, life: Incarnation) -> Order {
+        if let Some(place) = &self.lodging {
+            return Order::Tell(ToGateway::Backend(Box::new(Backend {
+                worker: life.0,
+                slot: self.slot.0,
+                generation: place.generation,
+                address: place.address.clone(),
+            })));
+        }
         Order::Tell(ToGateway::Expect {
             worker: life.0,
             slot: self.slot.0,

@@ -27,7 +27,7 @@ fn tell(message: ToGateway) -> Order {
 /// A worker that was started, has greeted and is admitted.
 fn settle(roster: &mut Roster, id: WorkerId) {
     let pid = 1000 + i32::try_from(id.incarnation.0).expect("small");
-    roster.expect(id, pid);
+    roster.expect(id, pid, None);
     roster.greeted(id);
     roster.admit(id);
 }
@@ -38,7 +38,7 @@ fn r27_a_gateway_that_outlives_a_master_hears_what_it_may_have_missed() {
     roster.gateway_arrived(GATEWAY);
     settle(&mut roster, worker(0, 1));
     settle(&mut roster, worker(1, 2));
-    roster.expect(worker(2, 3), 1003);
+    roster.expect(worker(2, 3), 1003, None);
     roster.withdraw(worker(0, 1));
     roster.open();
     // It has heard of the first, and of one that is dead by now.
@@ -75,7 +75,7 @@ fn a_gateway_hears_of_a_worker_step_by_step() {
     let (mut roster, first) = (Roster::new(), worker(0, 1));
     assert_eq!(roster.gateway_arrived(GATEWAY), []);
     assert_eq!(roster.gateway(), Some(GATEWAY));
-    assert_eq!(roster.expect(first, 1001), [expect(0, 1)]);
+    assert_eq!(roster.expect(first, 1001, None), [expect(0, 1)]);
     assert_eq!(roster.greeted(first), [Order::Connect(first)]);
     assert_eq!(roster.greeted(first), [], "linked once");
     assert_eq!(roster.admit(first), [tell(ToGateway::Admit { worker: 1 })]);
@@ -100,7 +100,7 @@ fn a_new_gateway_is_told_everything_anew() {
     settle(&mut roster, worker(0, 1));
     settle(&mut roster, worker(2, 3));
     roster.hold(worker(2, 3));
-    roster.expect(worker(3, 4), 1004);
+    roster.expect(worker(3, 4), 1004, None);
     settle(&mut roster, worker(4, 5));
     roster.gone(worker(4, 5));
     roster.open();
@@ -128,7 +128,7 @@ fn a_new_gateway_is_told_everything_anew() {
 #[test]
 fn what_happens_without_a_gateway_is_told_to_the_next_one() {
     let (mut roster, first) = (Roster::new(), worker(0, 1));
-    assert_eq!(roster.expect(first, 1001), []);
+    assert_eq!(roster.expect(first, 1001, None), []);
     assert_eq!(roster.greeted(first), []);
     assert_eq!(roster.admit(first), []);
     assert_eq!(roster.open(), []);

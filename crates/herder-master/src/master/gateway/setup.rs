@@ -12,12 +12,14 @@ use herder_core::spec::{
 use herder_core::supervisor::Supervisor;
 use herder_sys::listener::Listener;
 use herder_sys::{directory, limits, random};
-use herder_wire::gateway::{BadSetting, GatewayConfig};
+use herder_wire::gateway::{BadSetting, GatewayConfig, ToGateway};
 use herder_wire::plan::Identity;
+use herder_wire::proxy::MAX_SETTINGS;
 
 use super::nobody::{self, Rights};
+use super::lodging::{Lodging, Notice, Vigil};
 use super::{Reception, Roster};
-use crate::config::{Config, Messages, Program};
+use crate::config::{Config, Messages, Program, Proxy, ProxyReady};
 use crate::event::HerdEvent;
 use crate::master::crew::Crew;
 use crate::master::legacy::ReceptionState;
@@ -34,7 +36,9 @@ const SLOWEST_BEAT: Duration = Duration::from_secs(1);
 
 /// What a gateway needs that only the settings can give.
 pub(in crate::master) struct Prepared {
-    config: GatewayConfig,
+    configuration: ToGateway,
+    /// Of a proxy: what workers have to say, beside listening.
+    notice: Option<Notice>,
     page: Option<OwnedFd>,
     /// Something that the operator should know.
     warning: Option<String>,
@@ -54,11 +58,23 @@ pub(in crate::master) enum MessageError {
     Mode,
     #[error("messages are for workers that are this program itself")]
     Foreign,
+    #[error("dispatch by proxy and its settings go together: there is only one of them")]
+    ProxyMode,
+    #[error("a proxy is for workers that are programs of their own")]
+    Native,
+    #[error("proxy: its settings are {0} bytes long, and may have {MAX_SETTINGS}")]
+    Settings(usize),
 }
 
 /// Checks the settings, and opens what they name.
 pub(in crate::master) fn prepare(config: &Config) -> Result<Option<Prepared>, MessageError> {
-    let by_message = config.spec.dispatch.mode == DispatchMode::Message;
+    let mode = config.spec.dispatch.mode;
+    match (&config.proxy, mode) {
+        (Some(proxy), DispatchMode::Proxy) => return prepare_proxy(config, proxy).map(Some),
+        (None, DispatchMode::Proxy) | (Some(_), _) => return Err(MessageError::ProxyMode),
+        (None, _) => {}
+    }
+    let by_message = mode == DispatchMode::Message;
     let Some(messages) = &config.messages else {
         return if by_message {
             Err(MessageError::Mode)
@@ -73,22 +89,56 @@ pub(in crate::master) fn prepare(config: &Config) -> Result<Option<Prepared>, Me
         return Err(MessageError::Foreign);
     }
     let gateway = gateway_config(messages, &config.spec)?;
-    let (identity, root) = match nobody::rights() {
-        Rights::Masters => (None, None),
-        Rights::Of(identity) => (Some(identity), None),
-        Rights::Roots => (None, Some(ROOT.to_owned())),
-    };
+    let (identity, root) = identity();
     let page = messages.page.as_deref().map(open_page).transpose()?;
     let hidden = identity
         .is_some()
         .then(|| messages.page.as_deref().and_then(hidden_page))
         .flatten();
     Ok(Some(Prepared {
-        config: gateway,
+        configuration: ToGateway::Configure(Box::new(gateway)),
+        notice: None,
         page,
         warning: root.or(hidden),
         identity,
     }))
+}
+
+fn prepare_proxy(config: &Config, proxy: &Proxy) -> Result<Prepared, MessageError> {
+    if !matches!(config.program, Program::Command(_)) || config.messages.is_some() {
+        return Err(MessageError::Native);
+    }
+    if proxy.settings.len() > MAX_SETTINGS {
+        return Err(MessageError::Settings(proxy.settings.len()));
+    }
+    let (identity, warning) = identity();
+    Ok(Prepared {
+        configuration: ToGateway::Proxy(proxy.settings.clone().into_bytes()),
+        notice: Some(match proxy.ready {
+            ProxyReady::Listens => Notice::Unneeded,
+            ProxyReady::ListensAndSaysSo => Notice::Due,
+        }),
+        page: None,
+        warning,
+        identity,
+    })
+}
+
+/// Whose rights a gateway has, and what is to be said of it.
+fn identity() -> (Option<Identity>, Option<String>) {
+    match nobody::rights() {
+        Rights::Masters => (None, None),
+        Rights::Of(identity) => (Some(identity), None),
+        Rights::Roots => (None, Some(ROOT.to_owned())),
+    }
+}
+
+/// The group of a gateway, if it is not the master's.
+pub(in crate::master) fn group() -> Option<u32> {
+    match nobody::rights() {
+        Rights::Of(identity) => Some(identity.gid),
+        Rights::Masters | Rights::Roots => None,
+    }
 }
 
 impl Prepared {
@@ -111,14 +161,28 @@ impl Prepared {
             identity: self.identity,
             open_files: limits::raise_open_files()?,
         };
-        let supervisor = Supervisor::new(gateway_spec(spec), random::seed());
+        let mut gateway = gateway_spec(spec);
+        if self.notice.is_some() {
+            // A proxy beats, whatever the workers do.
+            gateway.life.hang = LifePolicy::default().hang;
+        }
+        let supervisor = Supervisor::new(gateway, random::seed());
         let (roster, open_by) = match known {
             Some(known) => (known.roster.into_owned(), known.open_by),
             None => (Roster::new(), now().after(spec.life.boot_timeout)),
         };
+        let mut vigil = self.notice.map(Vigil::new);
+        if let Some(vigil) = &mut vigil {
+            for (worker, address) in roster.lodgers() {
+                // Who kept the port free died with the master.
+                let hold = None;
+                vigil.begin(worker, Lodging { address, hold }, now());
+            }
+        }
         let reception = Reception {
             roster,
-            config: Box::new(self.config),
+            configuration: self.configuration,
+            vigil,
             open_by,
         };
         Ok((Crew::new(supervisor, Recipe::Gateway(recipe)), reception))
@@ -203,6 +267,7 @@ mod tests {
             restart_only: Vec::new(),
             listen: Vec::new(),
             messages,
+            proxy: None,
             backlog: 16,
             unix_mode: 0o600,
             program: Program::Itself,

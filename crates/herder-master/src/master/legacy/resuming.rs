@@ -117,7 +117,7 @@ impl Master {
     /// until then is not heard.
     fn end_unborn(&mut self, id: MemberId) {
         let accepts = match self.spec.dispatch.mode {
-            DispatchMode::Message | DispatchMode::Pass => false,
+            DispatchMode::Message | DispatchMode::Pass | DispatchMode::Proxy => false,
             DispatchMode::Kernel | DispatchMode::Reuseport | DispatchMode::Shared => {
                 id.part == Part::Workers
             }

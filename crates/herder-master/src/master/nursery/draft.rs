@@ -10,6 +10,7 @@ use herder_wire::plan::{DescriptorUse, LaunchPlan};
 use crate::dispatch::Line;
 use crate::master::control::Control;
 use crate::master::crew::MemberId;
+use crate::master::gateway::Lodging;
 use crate::master::node::NodeLife;
 use crate::master::notify::NotifySocket;
 
@@ -21,6 +22,8 @@ pub(in crate::master) struct Draft {
     pub(super) control: Option<Control>,
     pub(super) notify: Option<NotifySocket>,
     pub(super) link: Option<Line>,
+    /// Where it is to listen.
+    pub(super) lodging: Option<Lodging>,
     pub(super) node: Option<NodeLife>,
     /// Where its input is written to.
     pub(super) stdin: Option<OwnedFd>,
@@ -34,6 +37,7 @@ impl Draft {
             control: None,
             notify: None,
             link: None,
+            lodging: None,
             node: None,
             stdin: None,
         }

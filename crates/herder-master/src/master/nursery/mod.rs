@@ -17,6 +17,7 @@ use herder_wire::keeper::MemberItem;
 use herder_wire::plan::{LaunchPlan, Role};
 
 use super::crew::MemberId;
+use super::gateway::Lodging;
 use super::legacy::{Progress, member_key};
 use super::member::{Exhaustion, Fate, Member, Origin};
 use super::reload::Edition;
@@ -53,6 +54,8 @@ pub(super) struct Newborn {
     pub(super) stderr: OwnedFd,
     /// How it is reached by who gives it connections.
     pub(super) link: Option<Line>,
+    /// Where it is to listen.
+    pub(super) lodging: Option<Lodging>,
 }
 
 impl Recipe {
@@ -142,6 +145,7 @@ impl Nursery {
             stdout,
             stderr,
             link: draft.link,
+            lodging: draft.lodging,
         };
         newborn.store(runtime.vault());
         Ok(newborn)
@@ -268,6 +272,7 @@ mod tests {
             stdout: null(),
             stderr: null(),
             link: None,
+            lodging: None,
         }
     }
 

@@ -14,9 +14,11 @@ use herder_wire::plan::{
     Program as WireProgram, Role,
 };
 
+use herder_wire::proxy::WorkerAddress;
+
 use super::draft::Draft;
 use super::node::plan_node;
-use crate::config::{Command, NodeProgram, Program, Stdin};
+use crate::config::{Command, NodeProgram, Program, Stdin, Via};
 use crate::dispatch::{Berths, Line, Link};
 use crate::launch;
 use crate::master::crew::MemberId;
@@ -40,6 +42,9 @@ pub(in crate::master) enum Openings {
     None,
     /// Listeners of their own.
     Own(Berths),
+    /// Listeners that they open by themselves, where they are told to. `gateway`: the group of who
+    /// connects, if that is not the master's.
+    Lodged { via: Via, gateway: Option<u32> },
     /// These listeners, with their names.
     Shared(Vec<(String, OwnedFd)>),
 }
@@ -75,6 +80,7 @@ impl WorkerRecipe {
             Program::Command(command) => {
                 let command = edition.command(id.part.number(), command);
                 self.plan_foreign(id.worker, &command, &mut draft, runtime)?;
+                self.lodge(id.worker, &command, &mut draft, runtime)?;
                 if let Some(hang) = kit.policies.life.hang {
                     let micros = hang.as_micros().to_string();
                     environment::set(&mut draft.plan.environment, "WATCHDOG_USEC", micros);
@@ -135,7 +141,7 @@ impl WorkerRecipe {
                 Ok(())
             }
             // What it works on comes by a link to the gateway, once it has said hello.
-            DispatchMode::Message => Ok(()),
+            DispatchMode::Message | DispatchMode::Proxy => Ok(()),
             DispatchMode::Kernel | DispatchMode::Reuseport | DispatchMode::Shared => {
                 self.give_openings(id.worker, draft, |_, local| local.to_string())
             }
@@ -160,7 +166,7 @@ impl WorkerRecipe {
         draft.notify = Some(notify);
         self.give_openings(id, draft, |place, _| format!("listener-{place}"))?;
         let listen_fds = match &self.openings {
-            Openings::None => ListenFds::Absent,
+            Openings::None | Openings::Lodged { .. } => ListenFds::Absent,
             Openings::Shared(listeners) if listeners.is_empty() => ListenFds::Absent,
             Openings::Own(_) | Openings::Shared(_) => ListenFds::Announced,
         };
@@ -170,6 +176,37 @@ impl WorkerRecipe {
 }
 
 impl WorkerRecipe {
+    /// Tells it where to listen, if it listens by itself.
+    fn lodge(
+        &self,
+        id: WorkerId,
+        command: &Command,
+        draft: &mut Draft,
+        runtime: &mut Runtime,
+    ) -> io::Result<()> {
+        let Openings::Lodged { via, gateway } = self.openings else {
+            return Ok(());
+        };
+        let environment = &mut draft.plan.environment;
+        let lodging = match via {
+            Via::Port => runtime.lodge_at_port(id.slot)?,
+            Via::Unix => {
+                let user = command.identity.as_ref().map(|identity| identity.uid);
+                runtime.lodge_at_path(id, user, gateway)?
+            }
+        };
+        match &lodging.address {
+            WorkerAddress::Tcp(address) => {
+                environment::set(environment, "PORT", address.port().to_string());
+            }
+            WorkerAddress::Unix(path) => {
+                environment::set(environment, "HERDER_UNIX", OsStr::from_bytes(path));
+            }
+        }
+        draft.lodging = Some(lodging);
+        Ok(())
+    }
+
     /// What it accepts from by itself. `name`: how a listener of its own is called.
     fn give_openings(
         &self,
@@ -178,7 +215,7 @@ impl WorkerRecipe {
         name: fn(usize, SocketAddr) -> String,
     ) -> io::Result<()> {
         match &self.openings {
-            Openings::None => Ok(()),
+            Openings::None | Openings::Lodged { .. } => Ok(()),
             Openings::Own(berths) => {
                 let listeners = berths.start(id)?.into_iter().enumerate();
                 for (place, (local, listener)) in listeners {

@@ -1,0 +1,170 @@
+//! What is particular to a gateway that is a proxy: workers that listen at places of their own, and
+//! what the proxy tells of them.
+
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use herder_core::supervisor::Event;
+use herder_core::{Incarnation, Tick, WorkerId};
+use herder_sys::cgroup::Cgroup;
+use herder_sys::proc;
+use herder_wire::control::ToMaster;
+use herder_wire::proxy::WorkerAddress;
+
+use super::Lodging;
+use super::lodging::{self, Sight};
+use crate::event::HerdEvent;
+use crate::master::crew::MemberId;
+use crate::master::delivery::Delivery;
+use crate::master::member::Member;
+use crate::master::{Master, now};
+use crate::part::Part;
+
+/// The most processes of a worker that are looked at.
+const MOST: usize = 1024;
+
+impl Master {
+    /// A worker was started that is to listen somewhere.
+    pub(in crate::master) fn await_listener(&mut self, id: WorkerId, lodging: Lodging) {
+        if let Delivery::Gateway(reception) = &mut self.delivery
+            && let Some(vigil) = &mut reception.vigil
+        {
+            vigil.begin(id, lodging, now());
+        }
+    }
+
+    /// It says that it is ready. Whether that is not enough.
+    pub(in crate::master) fn is_to_listen(&mut self, id: MemberId) -> bool {
+        let Delivery::Gateway(reception) = &mut self.delivery else {
+            return false;
+        };
+        match &mut reception.vigil {
+            Some(vigil) if id.part == Part::Workers => {
+                vigil.hear(id.worker, now());
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Looks who listens by now.
+    pub(in crate::master) fn look_for_listeners(&mut self, now: Tick) {
+        let part = Part::Workers;
+        for worker in self.due_to_listen(now) {
+            let id = MemberId { part, worker };
+            let pids = self.crews.member(id).map(pids).unwrap_or_default();
+            let Delivery::Gateway(reception) = &mut self.delivery else {
+                return;
+            };
+            let Some(vigil) = &mut reception.vigil else {
+                return;
+            };
+            match vigil.look(worker, &pids, now) {
+                Sight::Nothing => {}
+                Sight::Listens(address) => {
+                    let _kept_until_now = vigil.end(worker);
+                    let orders = reception.roster.listens(worker, address.clone());
+                    open_to_gateway(&address);
+                    self.carry_out(orders);
+                    self.feed(part, Event::Ready { worker });
+                }
+                Sight::Taken => {
+                    let lost = vigil.end(worker);
+                    let place = lost.map(|it| lodging::shown(&it.address)).unwrap_or_default();
+                    let problem = format!("another process listens at its place, {place}");
+                    self.misbehaved(id, problem);
+                }
+            }
+            self.act();
+        }
+    }
+
+    fn due_to_listen(&self, now: Tick) -> Vec<WorkerId> {
+        match &self.delivery {
+            Delivery::Gateway(reception) => {
+                let vigil = reception.vigil.as_ref();
+                vigil.map(|vigil| vigil.whom(now)).unwrap_or_default()
+            }
+            Delivery::Thread(..) => Vec::new(),
+        }
+    }
+
+    /// A worker is dead. One that never listened may be of those who cannot share a port with its keeper:
+    /// the next one of its slot finds it free.
+    pub(in crate::master) fn leave_lodging(&mut self, id: WorkerId) {
+        let Delivery::Gateway(reception) = &mut self.delivery else {
+            return;
+        };
+        let vigil = reception.vigil.as_mut();
+        if let Some(lodging) = vigil.and_then(|vigil| vigil.end(id))
+            && lodging.hold.is_some()
+        {
+            self.runtime.let_go_early(id.slot);
+        }
+        if let Some(WorkerAddress::Unix(path)) = reception.roster.address(id) {
+            // It goes with the directory at the latest.
+            let _left = fs::remove_file(lodging::unix_path(path));
+        }
+    }
+
+    /// What a proxy tells of a worker.
+    pub(super) fn on_traffic_news(&mut self, frame: &ToMaster) {
+        let part = Part::Workers;
+        match *frame {
+            ToMaster::Load {
+                worker,
+                open,
+                served,
+                failed,
+            } => {
+                let Some(id) = self.crews.find(part, Incarnation(worker)) else {
+                    return;
+                };
+                if let Delivery::Gateway(reception) = &mut self.delivery {
+                    let total = reception.roster.note_load(id.worker, open, served, failed);
+                    let worker = id.worker;
+                    self.feed(part, Event::Served { worker, total });
+                }
+            }
+            ToMaster::Ejected { worker, millis } => {
+                let spell = Duration::from_millis(millis.into());
+                self.tell_of_worker(worker, |worker| HerdEvent::Ejected { worker, spell });
+            }
+            ToMaster::Restored { worker } => {
+                self.tell_of_worker(worker, |worker| HerdEvent::Readmitted { worker });
+            }
+            _ => {}
+        }
+    }
+
+    fn tell_of_worker(
+        &self,
+        life: u64,
+        event: impl FnOnce(crate::event::WorkerInfo) -> HerdEvent,
+    ) {
+        let id = self.crews.find(Part::Workers, Incarnation(life));
+        if let Some(member) = id.and_then(|id| self.crews.member(id)) {
+            self.tell(event(member.info()));
+        }
+    }
+}
+
+/// The gateway may have fewer rights than who has made the socket. The directory lets nobody else in.
+fn open_to_gateway(address: &WorkerAddress) {
+    const ALL: u32 = 0o666;
+    if let WorkerAddress::Unix(path) = address {
+        // Without it the gateway says that it cannot connect.
+        let _as_it_was = fs::set_permissions(lodging::unix_path(path), Permissions::from_mode(ALL));
+    }
+}
+
+/// The processes of a worker.
+fn pids(member: &Member) -> BTreeSet<i32> {
+    let pid = member.child.pid;
+    let grouped = member.cgroup.as_ref().map(Cgroup::pids);
+    let grouped = grouped.and_then(Result::ok).unwrap_or_default();
+    let started = proc::descendants(pid, MOST);
+    [pid].into_iter().chain(grouped).chain(started).collect()
+}
