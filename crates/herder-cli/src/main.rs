@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
-use herder_master::role::{self, Assumed, LibrarySeat, MasterSeat};
+use herder_master::role::{self, Assumed, GatewaySeat, LibrarySeat, MasterSeat};
 use herder_master::status;
 
 use cli::{Cli, Verb};
@@ -31,9 +31,8 @@ fn main() -> ExitCode {
         Ok(Assumed::Entry) => None,
         Ok(Assumed::Master(seat)) => Some(seat),
         Ok(Assumed::Library(seat)) => return library(seat),
-        Ok(Assumed::Gateway(_) | Assumed::Worker(_)) => {
-            return failed("this executable is no worker and no gateway");
-        }
+        Ok(Assumed::Gateway(seat)) => return ExitCode::from(gateway(seat)),
+        Ok(Assumed::Worker(_)) => return failed("this executable is no worker"),
         Err(error) => return failed(&error.to_string()),
     };
     if let Some(text) = refusal() {
@@ -82,6 +81,18 @@ fn follow(origin: Origin, seat: Option<MasterSeat>) -> ExitCode {
 fn misused(error: &RunError) -> ExitCode {
     render::error(&error.to_string());
     ExitCode::from(status::USAGE)
+}
+
+/// What keeps the clients' connections, and forwards them.
+fn gateway(seat: GatewaySeat) -> u8 {
+    let gateway = herder_gateway::Gateway {
+        app: seat.app,
+        incarnation: seat.incarnation,
+        control: seat.control,
+        listeners: seat.listeners,
+        page: seat.page,
+    };
+    gateway.run()
 }
 
 /// The library that is built in: the master started this executable with its own arguments.

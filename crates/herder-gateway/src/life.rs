@@ -16,6 +16,7 @@ use crate::control::{Channel, ControlFault, Inbox, Order};
 use crate::edge::{self, Door, Edge};
 use crate::gateway::{FAILED, Gateway, Signals, fail};
 use crate::hub::shell::{self, Shell};
+use crate::proxy::process;
 
 /// How long clients are waited for when there is no master any more: it, or the next gateway, needs
 /// the address.
@@ -33,7 +34,17 @@ pub(crate) async fn live(gateway: Gateway, signals: Signals) -> u8 {
     };
     let mut inbox = Inbox::new(Rc::clone(&channel));
     let config = match greet(&channel, &mut inbox).await {
-        Ok(config) => config,
+        Ok(Trade::Messages(config)) => config,
+        Ok(Trade::Proxy(settings)) => {
+            let beginning = process::Beginning {
+                app,
+                channel,
+                inbox,
+                listeners: gateway.listeners,
+                settings,
+            };
+            return process::live(beginning, signals).await;
+        }
         Err(fault) => return fail(&app, &master_fault(&fault)),
     };
     let passed = gateway.listeners.len();
@@ -54,8 +65,16 @@ pub(crate) async fn live(gateway: Gateway, signals: Signals) -> u8 {
     house.direct(&app, inbox, signals, doors).await
 }
 
+/// What the gateway is to do.
+enum Trade {
+    /// Each message is a job.
+    Messages(Box<GatewayConfig>),
+    /// Forward, by these settings.
+    Proxy(Vec<u8>),
+}
+
 /// Introduces the gateway, and waits to be told what it is to do.
-async fn greet(channel: &Channel, inbox: &mut Inbox) -> Result<Box<GatewayConfig>, ControlFault> {
+async fn greet(channel: &Channel, inbox: &mut Inbox) -> Result<Trade, ControlFault> {
     channel.say(&ToMaster::Hello {
         version: VERSION,
         capabilities: 0,
@@ -70,7 +89,8 @@ async fn greet(channel: &Channel, inbox: &mut Inbox) -> Result<Box<GatewayConfig
         }
     }
     match inbox.next().await? {
-        Order::Plain(ToGateway::Configure(config)) => Ok(config),
+        Order::Plain(ToGateway::Configure(config)) => Ok(Trade::Messages(config)),
+        Order::Plain(ToGateway::Proxy(settings)) => Ok(Trade::Proxy(settings)),
         other @ (Order::Link { .. } | Order::Plain(_)) => {
             Err(ControlFault::Unexpected(other.name()))
         }
@@ -184,7 +204,11 @@ impl House {
                 let within = millis(grace_millis) * 7 / 8;
                 return Ok(Next::Leave(within.min(self.close_timeout)));
             }
-            ToGateway::Welcome { .. } | ToGateway::Configure(_) | ToGateway::Link { .. } => {
+            ToGateway::Backend(_)
+            | ToGateway::Welcome { .. }
+            | ToGateway::Configure(_)
+            | ToGateway::Link { .. }
+            | ToGateway::Proxy(_) => {
                 return Err(ControlFault::Unexpected(name));
             }
         }

@@ -54,10 +54,7 @@ pub enum HerdEvent {
         completion: Completion,
     },
     /// A proxy found that a worker failed too often: it gets nothing for so long.
-    Ejected {
-        worker: WorkerInfo,
-        spell: Duration,
-    },
+    Ejected { worker: WorkerInfo, spell: Duration },
     /// A worker is gone.
     Exited {
         worker: WorkerInfo,

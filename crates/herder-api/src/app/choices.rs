@@ -80,6 +80,8 @@ pub enum Dispatch {
     Kernel,
     /// The master accepts and passes connections on.
     Pass,
+    /// A gateway accepts, and forwards each request to a worker's own port, which it finds as PORT.
+    Proxy,
     /// Each worker accepts from a listener of its own, which the kernel picks by lot.
     Reuseport,
     /// The workers accept from a shared listener.

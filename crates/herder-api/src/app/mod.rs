@@ -4,6 +4,7 @@
 mod checks;
 mod choices;
 mod logs;
+mod proxy;
 mod words;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use words::{is_default_namespace, one_or_many};
 pub use checks::{Health, Watch};
 pub use choices::{Delay, Dispatch, EnvMode, Max, Ready, Restart, Scalar, Stdin, Workers};
 pub use logs::{LogFiles, LogFormat, Logs, Overflow};
+pub use proxy::{Proxy, ProxyHeader, ProxyKind, ProxyVia};
 pub use words::DEFAULT_NAMESPACE;
 
 /// An app. Either `script` or `command` is given. (What can be and what cannot, `herder-config` checks.)
@@ -109,6 +111,9 @@ pub struct App {
     /// Which worker gets a connection: round-robin, or in pass mode least-connections, two-choices, ip-hash, or in kernel mode least-loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// How the gateway forwards, with `dispatch = "proxy"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Proxy>,
     /// In kernel and reuseport mode a `command` that has accepted nobody for so long, while others keep up, is replaced; 0 = never. Default: 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hang: Option<Period>,
@@ -273,6 +278,7 @@ impl Default for App {
             unix_mode: None,
             dispatch: Dispatch::default(),
             policy: None,
+            proxy: None,
             send_handle: None,
             node_shim: true,
             ready: Ready::default(),

@@ -278,6 +278,8 @@ pub(crate) enum DispatchArg {
     Kernel,
     /// The master accepts and passes connections on.
     Pass,
+    /// A gateway forwards each request to a worker's own port, which it finds as PORT.
+    Proxy,
     /// Each worker accepts from a listener of its own, which the kernel picks by lot.
     Reuseport,
     /// The workers accept from a shared listener.
@@ -336,6 +338,7 @@ impl DispatchArg {
             DispatchArg::Auto => Dispatch::Auto,
             DispatchArg::Kernel => Dispatch::Kernel,
             DispatchArg::Pass => Dispatch::Pass,
+            DispatchArg::Proxy => Dispatch::Proxy,
             DispatchArg::Reuseport => Dispatch::Reuseport,
             DispatchArg::Shared => Dispatch::Shared,
         }

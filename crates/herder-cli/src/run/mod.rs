@@ -10,6 +10,7 @@ mod node;
 mod own;
 mod policies;
 mod program;
+mod proxy;
 pub(crate) mod services;
 mod typescript;
 mod units;
@@ -34,6 +35,7 @@ use library::LibraryError;
 use node::NodeError;
 use own::OwnError;
 use program::ProgramError;
+use proxy::ProxyError;
 use services::ServicesError;
 use words::Setting;
 
@@ -67,6 +69,8 @@ pub(crate) enum RunError {
     Own(#[from] OwnError),
     #[error(transparent)]
     Program(#[from] ProgramError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     #[error(transparent)]
     Services(#[from] ServicesError),
     #[error("{}: a foreign program has no channel on which connections could be passed; use {} (or auto)",
@@ -113,8 +117,12 @@ pub(crate) fn config(description: &Description) -> Result<Config, RunError> {
             identity(description)?
         }
     };
+    if description.app.proxy.is_some() && description.app.dispatch != Dispatch::Proxy {
+        return Err(ProxyError::NoProxy(description.setting("proxy")).into());
+    }
     let mut libraries = library::libraries(description, identity.as_ref())?;
     let config = match &description.app.script {
+        _ if description.app.dispatch == Dispatch::Proxy => proxy::config(description, identity),
         Some(script) => script_config(description, script, identity),
         None if description.tail.is_empty() => Err(RunError::Nothing),
         None => foreign_config(description, identity),

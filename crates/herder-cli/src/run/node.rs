@@ -177,8 +177,8 @@ pub(super) fn dispatch(
         Dispatch::Auto if engine == Engine::Node && policy.is_some_and(|it| it == "none") => {
             Ok((shared, "NODE_CLUSTER_SCHED_POLICY=none"))
         }
-        // Listeners of their own are refused before.
-        Dispatch::Auto | Dispatch::Kernel | Dispatch::Reuseport => {
+        // Listeners of their own are refused before, and behind a proxy there is no cluster.
+        Dispatch::Auto | Dispatch::Kernel | Dispatch::Proxy | Dispatch::Reuseport => {
             Ok((pass, "a program of Node's cluster"))
         }
     }

@@ -79,7 +79,7 @@ pub(super) fn wanted(dispatch: Dispatch) -> Option<(DispatchMode, &'static str)>
     match dispatch {
         Dispatch::Kernel => Some((DispatchMode::Kernel, "kernel")),
         Dispatch::Reuseport => Some((DispatchMode::Reuseport, "reuseport")),
-        Dispatch::Auto | Dispatch::Pass | Dispatch::Shared => None,
+        Dispatch::Auto | Dispatch::Pass | Dispatch::Proxy | Dispatch::Shared => None,
     }
 }
 

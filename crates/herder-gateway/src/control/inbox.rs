@@ -27,6 +27,7 @@ impl Order {
         match self {
             Order::Link { .. } | Order::Plain(ToGateway::Link { .. }) => "Link",
             Order::Plain(ToGateway::Admit { .. }) => "Admit",
+            Order::Plain(ToGateway::Backend(_)) => "Backend",
             Order::Plain(ToGateway::CloseListeners { .. }) => "CloseListeners",
             Order::Plain(ToGateway::Configure(_)) => "Configure",
             Order::Plain(ToGateway::Drain { .. }) => "Drain",
@@ -34,6 +35,7 @@ impl Order {
             Order::Plain(ToGateway::Gone { .. }) => "Gone",
             Order::Plain(ToGateway::Hold { .. }) => "Hold",
             Order::Plain(ToGateway::Open) => "Open",
+            Order::Plain(ToGateway::Proxy(_)) => "Proxy",
             Order::Plain(ToGateway::Resync) => "Resync",
             Order::Plain(ToGateway::Welcome { .. }) => "Welcome",
             Order::Plain(ToGateway::Withdraw { .. }) => "Withdraw",

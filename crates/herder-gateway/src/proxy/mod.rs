@@ -7,10 +7,12 @@
 //! | [`entrance`] | what all clients pass: accepting, [`protocol`] (for whom they come), [`tls`] |
 //! | [`http`] | the front that speaks HTTP/1.1 |
 //! | [`tcp`] | the front for everything else |
+//! | [`process`] | the life of the process, as the master directs it |
 
 pub mod backends;
 pub(crate) mod entrance;
 pub mod http;
+pub(crate) mod process;
 mod protocol;
 pub mod settings;
 pub(crate) mod tcp;

@@ -174,6 +174,7 @@ impl Master {
         match &mut self.delivery {
             Delivery::Gateway(reception) => {
                 let orders = reception.roster.withdraw(id);
+                self.limit_leaving(id);
                 self.carry_out(orders);
             }
             Delivery::Thread(dispatch, Dispatching::Works) => {

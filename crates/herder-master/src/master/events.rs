@@ -66,6 +66,7 @@ impl Master {
         self.watch_silence(now);
         self.resume_throttled(now);
         self.look_for_listeners(now);
+        self.end_leaving(now);
         self.press_lingering(now);
         self.bury_unexplained(now);
         self.press_probe(now);

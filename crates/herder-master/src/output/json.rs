@@ -61,6 +61,7 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::ConnectionsClosed { .. } => "connections_closed",
         Is::DispatchChosen { .. } => "dispatch_chosen",
         Is::Done { .. } => "done",
+        Is::Ejected { .. } => "ejected",
         Is::Exhausted { .. } => "exhausted",
         Is::Exited { .. } => "exited",
         Is::Failed { .. } => "failed",
@@ -92,6 +93,7 @@ fn name(event: &HerdEvent) -> &'static str {
         Is::Reloaded { .. } => "reloaded",
         Is::ReplacementWaits { .. } => "replacement_waits",
         Is::RestartDelayed { .. } => "restart_delayed",
+        Is::Readmitted { .. } => "readmitted",
         Is::Restored { .. } => "restored",
         Is::Retired { .. } => "retired",
         Is::RolledBack { .. } => "rolled_back",
@@ -124,6 +126,7 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
             }
         }
         Is::Failed { worker, reason } => o.worker(worker).text("reason", reason),
+        Is::Ejected { worker, spell } => o.worker(worker).milliseconds("spell_ms", *spell),
         Is::Exhausted { worker } => o.worker(worker),
         Is::Exited { worker, exit, cause } => o.worker(worker).exit(*exit).cause(*cause),
         Is::Finished { outcome, last_lines } => o
@@ -172,7 +175,7 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
             .field("slot", *slot)
             .milliseconds("delay_ms", *delay)
             .field("failures", *failures),
-        Is::Restored { worker } => o.worker(worker),
+        Is::Readmitted { worker } | Is::Restored { worker } => o.worker(worker),
         Is::Retired { worker, reason } => o.worker(worker).text("reason", reason),
         Is::RolledBack { to, verdict, .. } => o.field("to", to.0).verdict(verdict),
         Is::Scaled { from, to } => o.field("from", *from).field("to", *to),

@@ -43,6 +43,7 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         | HerdEvent::Dispatched { .. }
         | HerdEvent::Nudged { .. }
         | HerdEvent::Online { .. }
+        | HerdEvent::Readmitted { .. }
         | HerdEvent::Ready { .. }
         | HerdEvent::Recycling { .. }
         | HerdEvent::Released { .. }
@@ -59,6 +60,7 @@ pub(super) fn level(event: &HerdEvent) -> Level {
         HerdEvent::AcceptPaused { .. }
         | HerdEvent::BootTimedOut { .. }
         | HerdEvent::ConnectionsClosed { .. }
+        | HerdEvent::Ejected { .. }
         | HerdEvent::Exited {
             cause:
                 Cause::BootTimeout | Cause::Crash | Cause::Hang | Cause::Protocol | Cause::Watchdog,
@@ -130,6 +132,14 @@ fn of(part: Part, event: &HerdEvent) -> String {
             cause,
         } => exited(who(worker), *exit, *cause),
         Is::Finished { outcome, .. } => finished(part, *outcome),
+        Is::Ejected { worker, spell } if spell.is_zero() => about(
+            who(worker),
+            "fails too often: it gets no request for a while",
+        ),
+        Is::Ejected { worker, spell } => about(
+            who(worker),
+            &format!("fails too often: it gets no request for {}", Span(*spell)),
+        ),
         Is::Exhausted { worker } => about(who(worker), "has served its jobs"),
         Is::Forked { worker } => about(who(worker), "started"),
         Is::GenerationsCut {
@@ -192,6 +202,7 @@ fn of(part: Part, event: &HerdEvent) -> String {
             delay,
             failures,
         } => delayed(place(slot), *delay, *failures),
+        Is::Readmitted { worker } => about(who(worker), "gets requests again"),
         Is::Restored { worker } => about(who(worker), "answers again"),
         Is::Retired { worker, reason } => because(who(worker), "announces its own end", reason),
         Is::RolledBack {

@@ -121,6 +121,11 @@ fn of_a_worker() -> Vec<HerdEvent> {
             worker: WEB,
             reason: RecycleReason::Lifetime,
         },
+        HerdEvent::Ejected {
+            worker: WEB,
+            spell: Duration::from_secs(30),
+        },
+        HerdEvent::Readmitted { worker: WEB },
         HerdEvent::Restored { worker: WEB },
         HerdEvent::Retired {
             worker: WEB,

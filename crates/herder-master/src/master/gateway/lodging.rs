@@ -227,7 +227,9 @@ mod tests {
             .spawn()
             .expect("it starts");
         let worker = BTreeSet::from([i32::try_from(child.id()).expect("a number")]);
-        let sights: Vec<_> = (0..3).map(|n| vigil.look(WORKER, &worker, tick(n))).collect();
+        let sights: Vec<_> = (0..3)
+            .map(|n| vigil.look(WORKER, &worker, tick(n)))
+            .collect();
         child.kill().expect("ours");
         child.wait().expect("ours");
         assert_eq!(sights, [Sight::Nothing, Sight::Nothing, Sight::Taken]);

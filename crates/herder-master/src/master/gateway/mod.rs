@@ -8,6 +8,7 @@ mod roster;
 mod roster_tests;
 mod setup;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -17,7 +18,6 @@ use herder_core::{Incarnation, Tick, WorkerId};
 use herder_sys::{fd, socket};
 use herder_wire::control::{ToMaster, ToWorker};
 use herder_wire::gateway::{self, ToGateway};
-use herder_wire::proxy::WorkerAddress;
 
 use super::control::Said;
 use super::crew::MemberId;
@@ -29,8 +29,8 @@ use crate::part::Part;
 use lodging::Vigil;
 use roster::Order;
 
-pub(super) use lodging::{Lodging, shown};
-pub(super) use roster::{Load, Place, Roster};
+pub(super) use lodging::Lodging;
+pub(super) use roster::{Place, Roster};
 pub(super) use setup::{MessageError, grace, group, prepare};
 
 /// What the master knows for the gateway, whichever life it has.
@@ -40,6 +40,8 @@ pub(super) struct Reception {
     configuration: ToGateway,
     /// Of a proxy: who does not listen yet.
     vigil: Option<Vigil>,
+    /// Of a proxy: until when the requests of those who leave may take.
+    leaving: BTreeMap<WorkerId, Tick>,
     /// When clients are let in at the latest.
     open_by: Tick,
 }
@@ -71,7 +73,8 @@ impl Reception {
     /// When something wants to be done.
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
         let look = self.vigil.as_ref().and_then(Vigil::due);
-        self.open_by().into_iter().chain(look).min()
+        let leaving = self.leaving.values().copied();
+        self.open_by().into_iter().chain(look).chain(leaving).min()
     }
 }
 

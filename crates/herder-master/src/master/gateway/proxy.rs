@@ -72,7 +72,9 @@ impl Master {
                 }
                 Sight::Taken => {
                     let lost = vigil.end(worker);
-                    let place = lost.map(|it| lodging::shown(&it.address)).unwrap_or_default();
+                    let place = lost
+                        .map(|it| lodging::shown(&it.address))
+                        .unwrap_or_default();
                     let problem = format!("another process listens at its place, {place}");
                     self.misbehaved(id, problem);
                 }
@@ -97,6 +99,7 @@ impl Master {
         let Delivery::Gateway(reception) = &mut self.delivery else {
             return;
         };
+        reception.leaving.remove(&id);
         let vigil = reception.vigil.as_mut();
         if let Some(lodging) = vigil.and_then(|vigil| vigil.end(id))
             && lodging.hold.is_some()
@@ -106,6 +109,35 @@ impl Master {
         if let Some(WorkerAddress::Unix(path)) = reception.roster.address(id) {
             // It goes with the directory at the latest.
             let _left = fs::remove_file(lodging::unix_path(path));
+        }
+    }
+
+    /// A worker leaves behind a proxy: it is told so when its last request is over, but early enough that it
+    /// can end in order.
+    pub(in crate::master) fn limit_leaving(&mut self, id: WorkerId) {
+        let within = self.spec.life.grace / 4 * 3;
+        if let Delivery::Gateway(reception) = &mut self.delivery
+            && reception.vigil.is_some()
+        {
+            reception.leaving.insert(id, now().after(within));
+        }
+    }
+
+    /// Those who leave are told so whose requests take too long.
+    pub(in crate::master) fn end_leaving(&mut self, now: Tick) {
+        let Delivery::Gateway(reception) = &mut self.delivery else {
+            return;
+        };
+        let due = reception.leaving.iter().filter(|(_, at)| **at <= now);
+        let due: Vec<_> = due.map(|(id, _)| *id).collect();
+        let mut orders = Vec::new();
+        for id in due {
+            reception.leaving.remove(&id);
+            orders.extend(reception.roster.withdrawn(id.incarnation));
+        }
+        if !orders.is_empty() {
+            self.carry_out(orders);
+            self.act();
         }
     }
 
@@ -139,11 +171,7 @@ impl Master {
         }
     }
 
-    fn tell_of_worker(
-        &self,
-        life: u64,
-        event: impl FnOnce(crate::event::WorkerInfo) -> HerdEvent,
-    ) {
+    fn tell_of_worker(&self, life: u64, event: impl FnOnce(crate::event::WorkerInfo) -> HerdEvent) {
         let id = self.crews.find(Part::Workers, Incarnation(life));
         if let Some(member) = id.and_then(|id| self.crews.member(id)) {
             self.tell(event(member.info()));

@@ -1,5 +1,6 @@
 //! From the settings of a gateway to a part of the herd.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -16,8 +17,8 @@ use herder_wire::gateway::{BadSetting, GatewayConfig, ToGateway};
 use herder_wire::plan::Identity;
 use herder_wire::proxy::MAX_SETTINGS;
 
-use super::nobody::{self, Rights};
 use super::lodging::{Lodging, Notice, Vigil};
+use super::nobody::{self, Rights};
 use super::{Reception, Roster};
 use crate::config::{Config, Messages, Program, Proxy, ProxyReady};
 use crate::event::HerdEvent;
@@ -183,6 +184,7 @@ impl Prepared {
             roster,
             configuration: self.configuration,
             vigil,
+            leaving: BTreeMap::new(),
             open_by,
         };
         Ok((Crew::new(supervisor, Recipe::Gateway(recipe)), reception))

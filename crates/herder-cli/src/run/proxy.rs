@@ -1,0 +1,270 @@
+//! `proxy` dispatch: workers listen by themselves, each where it is told to, behind one gateway.
+
+use std::ffi::OsString;
+use std::num::NonZeroU64;
+use std::path::Path;
+use std::time::Duration;
+
+use herder_api::app::{Proxy as Wanted, ProxyHeader, ProxyKind, ProxyVia, Ready};
+use herder_api::units::Period;
+use herder_core::spec::{DispatchMode, PickerKind, Readiness};
+use herder_gateway::proxy::settings::{
+    Certificate, Kind, Policy, ProxySettings, ProxyVersion, TlsSettings,
+};
+use herder_master::config::{Command, Config, Program, Proxy, ProxyReady, Via};
+use herder_sys::user::Identity;
+
+use super::program::{self, Found};
+use super::words::Setting;
+use super::{Description, RunError, assemble, entry, name, node, policies, policy};
+
+/// Why there can be no proxy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProxyError {
+    #[error("{}: say with {} where the clients connect", .0.with("proxy"), .0.other("listen"))]
+    NothingOpened(Setting),
+    #[error("{}: only with {}; {}", .0, .0.other("dispatch").with("proxy"), .0.leave_out())]
+    NoProxy(Setting),
+    #[error(
+        "{}: a program behind a proxy listens by itself, and is ready when it does; {}", .0, .0.leave_out()
+    )]
+    Listens(Setting),
+    #[error(
+        "{}: a program behind a proxy is no worker of Node's cluster, and listens on PORT; {}", .0,
+        .0.leave_out()
+    )]
+    NoCluster(Setting),
+    #[error(
+        "{}: it is for kernel dispatch; use round-robin, least-connections, two-choices or ip-hash",
+        .0.with("least-loaded")
+    )]
+    LeastLoaded(Setting),
+    #[error("{0}: the cookie says which worker it is; leave one of the two out")]
+    Cookie(Setting),
+    #[error("{setting}: {problem}")]
+    Wrong { setting: Setting, problem: String },
+}
+
+/// What a herd behind a proxy is to be.
+pub(super) fn config(
+    description: &Description,
+    identity: Option<Identity>,
+) -> Result<Config, RunError> {
+    check(description)?;
+    let app = &description.app;
+    let found = match &app.script {
+        Some(script) => script_command(description, script)?,
+        None if description.tail.is_empty() => return Err(RunError::Nothing),
+        None => program::find(&description.tail, description)?,
+    };
+    let name = name(description, || match &app.script {
+        Some(script) => node::default_name(script),
+        None => program::default_name(&found),
+    })?;
+    let unused = Duration::from_millis(1);
+    let mut spec = policies::spec(description, name, ("ready_after", None, unused))?;
+    spec.dispatch.mode = DispatchMode::Proxy;
+    spec.dispatch.picker = policy(description)?.unwrap_or(PickerKind::RoundRobin);
+    // It is ready when it listens.
+    spec.life.readiness = Readiness::Message;
+    spec.recycle.max_requests = app.max_requests.and_then(NonZeroU64::new);
+    let settings = settings(description, spec.name.as_str(), spec.dispatch.picker)?;
+    let command = Command {
+        path: found.path,
+        sought: Some(found.sought),
+        argv: found.argv,
+        directory: app.cwd.clone(),
+        identity,
+    };
+    let wanted = app.proxy.clone().unwrap_or_default();
+    let proxy = Proxy {
+        settings: serde_json::to_string(&settings).expect("plain settings are JSON"),
+        via: match wanted.via {
+            ProxyVia::Port => Via::Port,
+            ProxyVia::Unix => Via::Unix,
+        },
+        ready: match app.ready {
+            Ready::Alive => ProxyReady::Listens,
+            Ready::Notify => ProxyReady::ListensAndSaysSo,
+        },
+    };
+    let reason = "each worker listens by itself";
+    let config = assemble(description, spec, Program::Command(command), reason)?;
+    Ok(Config {
+        proxy: Some(proxy),
+        ..config
+    })
+}
+
+/// Finds what cannot be with it.
+fn check(description: &Description) -> Result<(), ProxyError> {
+    let (app, setting) = (&description.app, |field| description.setting(field));
+    if app.listen.is_empty() {
+        return Err(ProxyError::NothingOpened(setting("dispatch")));
+    }
+    let not_here = [
+        ("send_handle", app.send_handle.is_some()),
+        ("wait_ready", app.wait_ready),
+        ("shutdown_with_message", app.shutdown_with_message),
+    ];
+    if let Some((field, _)) = not_here.into_iter().find(|(_, given)| *given) {
+        return Err(ProxyError::NoCluster(setting(field)));
+    }
+    let not_needed = [
+        ("ready_after", app.ready_after.is_some()),
+        ("listen_timeout", app.listen_timeout.is_some()),
+        ("hang", app.hang.is_some()),
+    ];
+    if let Some((field, _)) = not_needed.into_iter().find(|(_, given)| *given) {
+        return Err(ProxyError::Listens(setting(field)));
+    }
+    let cookie = app.proxy.as_ref().and_then(|proxy| proxy.cookie.as_ref());
+    if cookie.is_some() && app.policy.is_some() {
+        return Err(ProxyError::Cookie(setting("policy")));
+    }
+    Ok(())
+}
+
+/// A script, with what runs it.
+fn script_command(description: &Description, script: &Path) -> Result<Found, RunError> {
+    let app = &description.app;
+    let by_name = match script.extension().and_then(|it| it.to_str()) {
+        Some("py") => Some(&["python3"][..]),
+        Some("rb") => Some(&["ruby"][..]),
+        Some("jar") => Some(&["java", "-jar"][..]),
+        _ => None,
+    };
+    let runs: Vec<OsString> = match (&app.interpreter, by_name) {
+        (Some(given), _) => vec![given.into()],
+        (None, Some(known)) => known.iter().map(OsString::from).collect(),
+        (None, None) => {
+            let script = entry::resolve(script, description.directory())?;
+            let known = node::interpreter_of(&script, description)?;
+            vec![known.into()]
+        }
+    };
+    let mut argv = runs;
+    if argv[0] == "deno" {
+        argv.extend(["run".into(), "-A".into()]);
+    }
+    let own = app
+        .node_args
+        .iter()
+        .flat_map(|text| text.split_whitespace());
+    argv.extend(own.map(OsString::from));
+    argv.push(script.as_os_str().to_owned());
+    argv.extend(description.tail.iter().cloned());
+    Ok(program::find(&argv, description)?)
+}
+
+/// What the gateway is told.
+fn settings(
+    description: &Description,
+    name: &str,
+    picker: PickerKind,
+) -> Result<ProxySettings, RunError> {
+    let wanted = description.app.proxy.clone().unwrap_or_default();
+    let bare = serde_json::json!({ "app": name });
+    let mut settings: ProxySettings =
+        serde_json::from_value(bare).expect("an app's name is all that is needed");
+    settings.policy = match (&wanted.cookie, picker) {
+        (Some(name), _) => Policy::Cookie { name: name.clone() },
+        (None, PickerKind::RoundRobin) => Policy::RoundRobin,
+        (None, PickerKind::LeastConnections) => Policy::LeastConnections,
+        (None, PickerKind::TwoChoices) => Policy::TwoChoices,
+        (None, PickerKind::IpHash) => Policy::IpHash,
+        (None, PickerKind::LeastLoaded) => {
+            return Err(ProxyError::LeastLoaded(description.setting("policy")).into());
+        }
+    };
+    settings.kind = match wanted.kind {
+        ProxyKind::Http => Kind::Http,
+        ProxyKind::Tcp => Kind::Tcp,
+    };
+    let trusted = wanted.trusted.iter().map(|text| {
+        text.parse().map_err(|error| ProxyError::Wrong {
+            setting: description.words.entry("proxy", "trusted"),
+            problem: format!("{error}"),
+        })
+    });
+    settings.trusted = trusted.collect::<Result<_, _>>()?;
+    settings.proxy_protocol = wanted.proxy_protocol;
+    put(&mut settings.max_waiting, wanted.max_waiting);
+    put(&mut settings.max_clients, wanted.max_clients);
+    put(&mut settings.slow_start_millis, millis(wanted.slow_start));
+    put(
+        &mut settings.connect_timeout_millis,
+        millis(wanted.connect_timeout),
+    );
+    put(
+        &mut settings.wait_timeout_millis,
+        millis(wanted.wait_timeout),
+    );
+    of_http(&wanted, &mut settings);
+    of_tcp(&wanted, &mut settings);
+    settings.tls = tls(description, &wanted)?;
+    Ok(settings)
+}
+
+fn of_http(wanted: &Wanted, settings: &mut ProxySettings) {
+    let http = &mut settings.http;
+    put(
+        &mut http.header_timeout_millis,
+        millis(wanted.header_timeout),
+    );
+    put(&mut http.idle_timeout_millis, millis(wanted.idle_timeout));
+    put(&mut http.body_timeout_millis, millis(wanted.body_timeout));
+    put(
+        &mut http.response_timeout_millis,
+        millis(wanted.response_timeout),
+    );
+    put(
+        &mut http.tunnel_timeout_millis,
+        millis(wanted.tunnel_timeout),
+    );
+    let head = wanted
+        .max_head
+        .map(|size| u32::try_from(size.0).unwrap_or(u32::MAX));
+    put(&mut http.max_head, head);
+    put(&mut http.max_body, wanted.max_body.map(|size| size.0));
+    put(&mut http.keep, wanted.keep);
+    put(&mut http.keep_millis, millis(wanted.keep_time));
+    put(&mut http.retries, wanted.retries);
+    http.x_forwarded = wanted.x_forwarded;
+    http.forwarded = wanted.forwarded;
+    http.request_id = wanted.request_id;
+}
+
+fn of_tcp(wanted: &Wanted, settings: &mut ProxySettings) {
+    let tcp = &mut settings.tcp;
+    put(&mut tcp.idle_timeout_millis, millis(wanted.idle_timeout));
+    tcp.proxy_protocol = wanted.send_proxy.map(|version| match version {
+        ProxyHeader::V1 => ProxyVersion::V1,
+        ProxyHeader::V2 => ProxyVersion::V2,
+    });
+}
+
+fn tls(description: &Description, wanted: &Wanted) -> Result<Option<TlsSettings>, ProxyError> {
+    let missing = |entry: &'static str, other: &'static str| ProxyError::Wrong {
+        setting: description.words.entry("proxy", entry),
+        problem: format!("it needs its {other} beside it"),
+    };
+    let (certificate, key) = match (&wanted.certificate, &wanted.key) {
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(missing("certificate", "key")),
+        (None, Some(_)) => return Err(missing("key", "certificate")),
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+    };
+    let tls = serde_json::json!({ "certificates": [Certificate { certificate, key }] });
+    Ok(serde_json::from_value(tls).ok())
+}
+
+fn put<T>(place: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *place = given;
+    }
+}
+
+fn millis(given: Option<Period>) -> Option<u32> {
+    given.map(|time| u32::try_from(time.0.as_millis()).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,404 @@
+//! A proxy's life, as the master directs it: the fronts on the one side, the control channel on the
+//! other.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use herder_wire::control::{Course, ToMaster, VERSION};
+use herder_wire::gateway::ToGateway;
+use herder_wire::proxy::{Backend as Introduced, WorkerAddress};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::House;
+use super::backends::{Backend, BackendAddress, Backends, News};
+use super::http::{self, Front};
+use super::settings::ProxySettings;
+use crate::control::{Channel, ControlFault, Inbox, Order};
+use crate::gateway::{FAILED, Signals, fail};
+
+/// How often the master hears that this process turns.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long clients are waited for when there is no master any more.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// How long a worker that was ejected is left out, as far as the master is told.
+const SPELL_UNKNOWN: u32 = 0;
+
+/// What a proxy begins with.
+pub(crate) struct Beginning {
+    pub(crate) app: String,
+    pub(crate) channel: Rc<Channel>,
+    pub(crate) inbox: Inbox,
+    /// The listeners with their addresses.
+    pub(crate) listeners: Vec<(String, OwnedFd)>,
+    /// As JSON.
+    pub(crate) settings: Vec<u8>,
+}
+
+/// Lives until the master says otherwise, and returns the exit status.
+pub(crate) async fn live(beginning: Beginning, signals: Signals) -> u8 {
+    let Beginning {
+        app,
+        channel,
+        mut inbox,
+        listeners,
+        settings,
+    } = beginning;
+    let settings = match serde_json::from_slice::<ProxySettings>(&settings) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&app, &format!("its settings make no sense: {error}")),
+    };
+    let mut desk = Desk::new(settings, listeners, voice(channel));
+    let Some(mut news) = desk.front.backends.news() else {
+        return fail(&app, &"somebody else reads the news of the workers");
+    };
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    desk.say(ToMaster::Ready);
+    let mut asked_to_leave = false;
+    loop {
+        let order = tokio::select! {
+            biased;
+            order = inbox.next() => order,
+            () = signals.leave() => {
+                if asked_to_leave {
+                    return FAILED;
+                }
+                asked_to_leave = true;
+                let reason = "received SIGTERM".to_owned();
+                desk.say(ToMaster::Retire { reason });
+                continue;
+            }
+            Some(news) = news.recv() => {
+                desk.report(news);
+                continue;
+            }
+            Some(served) = desk.doors.join_next() => {
+                match served {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return fail(&app, &error),
+                    Err(error) => return fail(&app, &error),
+                }
+                if desk.doors.is_empty() {
+                    desk.say(ToMaster::Empty);
+                }
+                continue;
+            }
+            _ = beat.tick() => {
+                desk.say(ToMaster::Beat);
+                continue;
+            }
+        };
+        match order.and_then(|order| desk.obey(order)) {
+            Ok(Next::Continue) => {}
+            Ok(Next::Leave(within)) => {
+                desk.leave(within).await;
+                return 0;
+            }
+            Err(fault) => {
+                desk.leave(FAREWELL).await;
+                return fail(&app, &format!("it cannot go on with this master: {fault}"));
+            }
+        }
+    }
+}
+
+/// Tells the master in order, and waits for it where it does not read.
+fn voice(channel: Rc<Channel>) -> mpsc::UnboundedSender<ToMaster> {
+    let (say, mut said) = mpsc::unbounded_channel::<ToMaster>();
+    tokio::task::spawn_local(async move {
+        while let Some(message) = said.recv().await {
+            let mut packet = Vec::new();
+            if message.encode(&mut packet).is_err() {
+                continue;
+            }
+            loop {
+                match channel.send(&packet) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => channel.room().await,
+                    // A master that is gone shows where its orders come in.
+                    Ok(()) | Err(_) => break,
+                }
+            }
+        }
+    });
+    say
+}
+
+/// What comes of an order.
+enum Next {
+    Continue,
+    /// Leave, within so long.
+    Leave(Duration),
+}
+
+/// How the master wants a worker to be treated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    Expected,
+    Admitted,
+    /// For now.
+    Held,
+    /// For good; the master waits for the last request to be over.
+    Withdrawing,
+    /// The master knows that it is.
+    Withdrawn,
+}
+
+/// A worker that the master has introduced.
+struct Known {
+    backend: Backend,
+    standing: Standing,
+    /// Nothing of it is open, as far as it was told since it was last withdrawn.
+    drained: Drained,
+    open: u32,
+    served: u64,
+    failed: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Drained {
+    No,
+    Yes,
+}
+
+/// What the control channel directs.
+struct Desk {
+    front: Rc<Front>,
+    listeners: Vec<(String, OwnedFd)>,
+    doors: JoinSet<io::Result<()>>,
+    known: BTreeMap<u64, Known>,
+    voice: mpsc::UnboundedSender<ToMaster>,
+}
+
+impl Desk {
+    fn new(
+        settings: ProxySettings,
+        listeners: Vec<(String, OwnedFd)>,
+        voice: mpsc::UnboundedSender<ToMaster>,
+    ) -> Desk {
+        let backends = Backends::new(&settings);
+        let front = Front {
+            settings: Rc::new(settings),
+            backends,
+            house: House::default(),
+        };
+        Desk {
+            front: Rc::new(front),
+            listeners,
+            doors: JoinSet::new(),
+            known: BTreeMap::new(),
+            voice,
+        }
+    }
+
+    fn say(&self, message: ToMaster) {
+        // Who speaks ends with this process.
+        let _unsaid = self.voice.send(message);
+    }
+
+    fn obey(&mut self, order: Order) -> Result<Next, ControlFault> {
+        let name = order.name();
+        let Order::Plain(order) = order else {
+            return Err(ControlFault::Unexpected(name));
+        };
+        match order {
+            ToGateway::Backend(introduced) => self.introduce(*introduced),
+            ToGateway::Admit { worker } => self.admit(worker),
+            ToGateway::Hold { worker } => self.hold(worker),
+            ToGateway::Withdraw { worker } => self.withdraw(worker),
+            ToGateway::Gone { worker } => {
+                self.front.backends.gone(worker);
+                self.known.remove(&worker);
+            }
+            ToGateway::Resync => self.resync(),
+            ToGateway::Open => self.open(),
+            ToGateway::CloseListeners { .. } => self.close(),
+            ToGateway::Drain { grace_millis } => {
+                // Before it would be killed.
+                let within = Duration::from_millis(grace_millis.into()) * 7 / 8;
+                return Ok(Next::Leave(within));
+            }
+            ToGateway::Configure(_)
+            | ToGateway::Expect { .. }
+            | ToGateway::Link { .. }
+            | ToGateway::Proxy(_)
+            | ToGateway::Welcome { .. } => return Err(ControlFault::Unexpected(name)),
+        }
+        Ok(Next::Continue)
+    }
+
+    fn introduce(&mut self, introduced: Introduced) {
+        let backend = backend(introduced);
+        match self.known.get_mut(&backend.worker) {
+            Some(known) => known.backend = backend,
+            None => {
+                let known = Known {
+                    backend,
+                    standing: Standing::Expected,
+                    drained: Drained::No,
+                    open: 0,
+                    served: 0,
+                    failed: 0,
+                };
+                self.known.insert(known.backend.worker, known);
+            }
+        }
+    }
+
+    fn admit(&mut self, worker: u64) {
+        if let Some(known) = self.known.get_mut(&worker)
+            && known.standing != Standing::Admitted
+        {
+            known.standing = Standing::Admitted;
+            known.drained = Drained::No;
+            self.front.backends.admit(known.backend.clone());
+        }
+    }
+
+    fn hold(&mut self, worker: u64) {
+        if let Some(known) = self.known.get_mut(&worker) {
+            let was_admitted = known.standing == Standing::Admitted;
+            known.standing = Standing::Held;
+            if was_admitted {
+                self.front.backends.withdraw(worker);
+            }
+        }
+    }
+
+    fn withdraw(&mut self, worker: u64) {
+        let Some(known) = self.known.get_mut(&worker) else {
+            return self.say(ToMaster::Withdrawn { worker });
+        };
+        let was = std::mem::replace(&mut known.standing, Standing::Withdrawing);
+        match (was, known.drained) {
+            (Standing::Admitted, _) => self.front.backends.withdraw(worker),
+            (Standing::Held | Standing::Withdrawing, Drained::No) => {}
+            (Standing::Held | Standing::Withdrawing, Drained::Yes)
+            | (Standing::Expected | Standing::Withdrawn, _) => {
+                known.standing = Standing::Withdrawn;
+                self.say(ToMaster::Withdrawn { worker });
+            }
+        }
+    }
+
+    fn open(&mut self) {
+        for (name, listener) in std::mem::take(&mut self.listeners) {
+            let front = Rc::clone(&self.front);
+            self.doors.spawn_local(http::serve(name, listener, front));
+        }
+    }
+
+    /// Lets nobody in any more. `Empty` follows when the last one has gone.
+    fn close(&mut self) {
+        self.listeners.clear();
+        self.front.house.close();
+        if self.doors.is_empty() {
+            self.say(ToMaster::Empty);
+        }
+    }
+
+    /// Another master asks where everything stands.
+    fn resync(&self) {
+        for (worker, known) in &self.known {
+            if known.standing == Standing::Withdrawn {
+                let worker = *worker;
+                self.say(ToMaster::Withdrawn { worker });
+            }
+            self.say(load(*worker, known));
+        }
+        let is_closing = self.front.house.is_closing();
+        if is_closing && self.doors.is_empty() {
+            self.say(ToMaster::Empty);
+        }
+        let open = u32::try_from(self.front.house.present()).unwrap_or(u32::MAX);
+        self.say(ToMaster::State {
+            version: VERSION,
+            course: if is_closing {
+                Course::Draining
+            } else {
+                Course::Ready
+            },
+            open,
+            served: 0,
+            busy: 0,
+        });
+        let workers = self.known.keys().copied().collect();
+        self.say(ToMaster::Known { workers });
+    }
+
+    /// Something happened to a worker.
+    fn report(&mut self, news: News) {
+        match news {
+            News::Drained { worker } => {
+                let Some(known) = self.known.get_mut(&worker) else {
+                    return;
+                };
+                known.drained = Drained::Yes;
+                if known.standing == Standing::Withdrawing {
+                    known.standing = Standing::Withdrawn;
+                    self.say(ToMaster::Withdrawn { worker });
+                }
+            }
+            News::Ejected { worker } => {
+                let millis = SPELL_UNKNOWN;
+                self.say(ToMaster::Ejected { worker, millis });
+            }
+            News::Restored { worker } => self.say(ToMaster::Restored { worker }),
+            News::Failed { worker, .. } => {
+                if let Some(known) = self.known.get_mut(&worker) {
+                    known.failed += 1;
+                }
+            }
+            News::Counts {
+                worker,
+                open,
+                served,
+            } => {
+                if let Some(known) = self.known.get_mut(&worker) {
+                    (known.open, known.served) = (open, served);
+                    let message = load(worker, known);
+                    self.say(message);
+                }
+            }
+        }
+    }
+
+    /// Lets nobody in, and waits until the last one has gone. Who is still here then is cut off.
+    async fn leave(&mut self, within: Duration) {
+        self.close();
+        let empty = async { while self.doors.join_next().await.is_some() {} };
+        let _late = timeout(within, empty).await;
+    }
+}
+
+fn load(worker: u64, known: &Known) -> ToMaster {
+    ToMaster::Load {
+        worker,
+        open: known.open,
+        served: known.served,
+        failed: known.failed,
+    }
+}
+
+fn backend(introduced: Introduced) -> Backend {
+    Backend {
+        worker: introduced.worker,
+        slot: introduced.slot,
+        generation: introduced.generation,
+        address: match introduced.address {
+            WorkerAddress::Tcp(address) => BackendAddress::Tcp(address),
+            WorkerAddress::Unix(path) => {
+                BackendAddress::Unix(Path::new(OsStr::from_bytes(&path)).to_owned())
+            }
+        },
+    }
+}
