@@ -76,7 +76,7 @@ pub fn needs(setting: &str) -> StepKind {
             StepKind::Update
         }
         "workers" => StepKind::Scale,
-        "name" | "listen" | "backlog" | "unix_mode" | "dispatch" | "hang" | "policy"
+        "name" | "listen" | "backlog" | "unix_mode" | "dispatch" | "hang" | "policy" | "proxy"
         | "send_handle" | "master_watchdog" | "libraries" | "state" | "store" | "jobs"
         | "jobs_file" | "bus" | "stdin" | "logs" => StepKind::Restart,
         _ => StepKind::Reload,
@@ -122,7 +122,7 @@ impl Sides<'_> {
         }
         let tables = [self.old, self.new].map(|side| side.and_then(Json::as_object));
         // What is not there has no settings of its own to compare.
-        let is_wanted = matches!(setting, "health" | "watch");
+        let is_wanted = matches!(setting, "health" | "proxy" | "watch");
         let is_table = |side: Option<&Json>| side.map_or(!is_wanted, Json::is_object);
         if depth == 0 || !is_table(self.old) || !is_table(self.new) {
             changes.push(self.change(setting));

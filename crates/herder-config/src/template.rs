@@ -16,7 +16,7 @@ mod tests {
 
     fn load(text: &str) -> crate::Loaded {
         let scene = Scene::new("template");
-        for file in ["app.js", "server.py", "worker.js", "rates.js"] {
+        for file in ["app.js", "server.py", "worker.js", "rates.js", "shop.py"] {
             scene.write(file, "");
         }
         let loaded = load_text(
@@ -44,7 +44,7 @@ mod tests {
         });
         let text: Vec<&str> = text.collect();
         let loaded = load(&text.join("\n"));
-        assert_eq!(loaded.apps.len(), 3);
+        assert_eq!(loaded.apps.len(), 4);
     }
 
     #[test]

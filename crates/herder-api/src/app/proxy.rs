@@ -19,7 +19,7 @@ pub struct Proxy {
     /// Where the workers listen.
     #[serde(skip_serializing_if = "super::is_default")]
     pub via: ProxyVia,
-    /// A client stays with the worker that this cookie names; the gateway sets it. In place of `policy`.
+    /// A client stays with the slot that this cookie names, which the gateway sets; `policy` is for its first request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookie: Option<String>,
     /// For so long a new worker gets less than its share. Default: 0.

@@ -1,7 +1,7 @@
 //! `proxy` dispatch: workers listen by themselves, each where it is told to, behind one gateway.
 
 use std::ffi::OsString;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use herder_api::app::{Proxy as Wanted, ProxyHeader, ProxyKind, ProxyVia, Ready};
 use herder_api::units::Period;
 use herder_core::spec::{DispatchMode, PickerKind, Readiness};
 use herder_gateway::proxy::settings::{
-    Certificate, Kind, Policy, ProxySettings, ProxyVersion, TlsSettings,
+    Certificate, Kind, ProxySettings, ProxyVersion, TlsSettings,
 };
 use herder_master::config::{Command, Config, Program, Proxy, ProxyReady, Via};
 use herder_sys::user::Identity;
@@ -39,8 +39,6 @@ pub(crate) enum ProxyError {
         .0.with("least-loaded")
     )]
     LeastLoaded(Setting),
-    #[error("{0}: the cookie says which worker it is; leave one of the two out")]
-    Cookie(Setting),
     #[error("{setting}: {problem}")]
     Wrong { setting: Setting, problem: String },
 }
@@ -118,10 +116,6 @@ fn check(description: &Description) -> Result<(), ProxyError> {
     if let Some((field, _)) = not_needed.into_iter().find(|(_, given)| *given) {
         return Err(ProxyError::Listens(setting(field)));
     }
-    let cookie = app.proxy.as_ref().and_then(|proxy| proxy.cookie.as_ref());
-    if cookie.is_some() && app.policy.is_some() {
-        return Err(ProxyError::Cookie(setting("policy")));
-    }
     Ok(())
 }
 
@@ -167,16 +161,16 @@ fn settings(
     let bare = serde_json::json!({ "app": name });
     let mut settings: ProxySettings =
         serde_json::from_value(bare).expect("an app's name is all that is needed");
-    settings.policy = match (&wanted.cookie, picker) {
-        (Some(name), _) => Policy::Cookie { name: name.clone() },
-        (None, PickerKind::RoundRobin) => Policy::RoundRobin,
-        (None, PickerKind::LeastConnections) => Policy::LeastConnections,
-        (None, PickerKind::TwoChoices) => Policy::TwoChoices,
-        (None, PickerKind::IpHash) => Policy::IpHash,
-        (None, PickerKind::LeastLoaded) => {
-            return Err(ProxyError::LeastLoaded(description.setting("policy")).into());
-        }
-    };
+    if picker == PickerKind::LeastLoaded {
+        return Err(ProxyError::LeastLoaded(description.setting("policy")).into());
+    }
+    settings.balancer.policy = picker;
+    let slow_start = wanted.slow_start.map(|time| time.0);
+    put(&mut settings.balancer.slow_start, slow_start);
+    if let Some(retries) = wanted.retries {
+        settings.retry.attempts = NonZeroU32::MIN.saturating_add(retries.into());
+    }
+    settings.cookie.clone_from(&wanted.cookie);
     settings.kind = match wanted.kind {
         ProxyKind::Http => Kind::Http,
         ProxyKind::Tcp => Kind::Tcp,
@@ -191,7 +185,6 @@ fn settings(
     settings.proxy_protocol = wanted.proxy_protocol;
     put(&mut settings.max_waiting, wanted.max_waiting);
     put(&mut settings.max_clients, wanted.max_clients);
-    put(&mut settings.slow_start_millis, millis(wanted.slow_start));
     put(
         &mut settings.connect_timeout_millis,
         millis(wanted.connect_timeout),
@@ -229,7 +222,6 @@ fn of_http(wanted: &Wanted, settings: &mut ProxySettings) {
     put(&mut http.max_body, wanted.max_body.map(|size| size.0));
     put(&mut http.keep, wanted.keep);
     put(&mut http.keep_millis, millis(wanted.keep_time));
-    put(&mut http.retries, wanted.retries);
     http.x_forwarded = wanted.x_forwarded;
     http.forwarded = wanted.forwarded;
     http.request_id = wanted.request_id;

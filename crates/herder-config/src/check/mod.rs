@@ -4,6 +4,7 @@ mod files;
 mod looks;
 mod numbers;
 mod program;
+mod proxy;
 mod shared;
 
 use herder_api::App;

@@ -5,7 +5,7 @@ use std::path::Path;
 use herder_api::app::{Dispatch, Ready};
 use herder_core::spec::ListenAddress;
 
-use super::{Found, Wrong};
+use super::{Found, Wrong, proxy};
 
 pub(super) fn check(found: &mut Found<'_>) {
     let app = found.app;
@@ -60,9 +60,11 @@ pub(super) fn check(found: &mut Found<'_>) {
 }
 
 pub(super) fn combinations(found: &mut Found<'_>) {
+    proxy::check(found);
     match (&found.app.script, found.app.command.is_empty()) {
-        (Some(_), true) => of_script(found),
+        (Some(_), true) if found.app.dispatch != Dispatch::Proxy => of_script(found),
         (None, false) => of_command(found),
+        (Some(_), true) => {}
         (Some(_), false) | (None, true) => {}
     }
 }
@@ -227,7 +229,7 @@ fn of_command(found: &mut Found<'_>) {
     let is_own = matches!(app.dispatch, Dispatch::Kernel | Dispatch::Reuseport);
     if is_own {
         of_own_listeners(found);
-    } else {
+    } else if app.dispatch != Dispatch::Proxy {
         uncounted(found);
         found.say_if(Wrong(app.hang.is_some()), "hang", NO_HANG);
     }

@@ -5,7 +5,7 @@ mod names;
 use std::fmt;
 
 use herder_api::App;
-use herder_api::app::{Health, Logs, Watch};
+use herder_api::app::{Health, Logs, Proxy, Watch};
 use serde::Deserialize;
 use serde::de::value::Error as NoValue;
 use serde::de::{self, Deserializer, Visitor};
@@ -43,6 +43,7 @@ pub(crate) fn shape(setting: &str) -> Shape {
         "health" => Shape::Fields(fields_of::<Health>()),
         "watch" => Shape::Fields(fields_of::<Watch>()),
         "logs" => Shape::Fields(fields_of::<Logs>()),
+        "proxy" => Shape::Fields(fields_of::<Proxy>()),
         "env" | "libraries" | "state" | "jobs" => Shape::Map,
         "profiles" => Shape::Maps,
         _ => Shape::Value,

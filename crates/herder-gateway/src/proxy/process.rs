@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -17,10 +17,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::House;
 use super::backends::{Backend, BackendAddress, Backends, News};
-use super::http::{self, Front};
-use super::settings::ProxySettings;
+use super::entrance::Entrance;
+use super::settings::TlsSettings;
+use super::settings::{Kind, ProxySettings};
+use super::tls::{Acceptor, TlsError, Warning};
+use super::{House, http, tcp};
 use crate::control::{Channel, ControlFault, Inbox, Order};
 use crate::gateway::{FAILED, Signals, fail};
 
@@ -29,9 +31,6 @@ const BEAT: Duration = Duration::from_secs(1);
 
 /// How long clients are waited for when there is no master any more.
 const FAREWELL: Duration = Duration::from_millis(500);
-
-/// How long a worker that was ejected is left out, as far as the master is told.
-const SPELL_UNKNOWN: u32 = 0;
 
 /// What a proxy begins with.
 pub(crate) struct Beginning {
@@ -57,8 +56,11 @@ pub(crate) async fn live(beginning: Beginning, signals: Signals) -> u8 {
         Ok(settings) => settings,
         Err(error) => return fail(&app, &format!("its settings make no sense: {error}")),
     };
-    let mut desk = Desk::new(settings, listeners, voice(channel));
-    let Some(mut news) = desk.front.backends.news() else {
+    let mut desk = match Desk::new(&app, settings, listeners, voice(channel)) {
+        Ok(desk) => desk,
+        Err(error) => return fail(&app, &error),
+    };
+    let Some(mut news) = desk.backends.news() else {
         return fail(&app, &"somebody else reads the news of the workers");
     };
     let mut beat = interval(BEAT);
@@ -170,9 +172,17 @@ enum Drained {
     Yes,
 }
 
+/// What is spoken behind the entrance.
+enum Front {
+    Http(Rc<http::Front>),
+    Tcp(Rc<tcp::Front>),
+}
+
 /// What the control channel directs.
 struct Desk {
-    front: Rc<Front>,
+    backends: Backends,
+    entrance: Rc<Entrance>,
+    front: Front,
     listeners: Vec<(String, OwnedFd)>,
     doors: JoinSet<io::Result<()>>,
     known: BTreeMap<u64, Known>,
@@ -181,23 +191,42 @@ struct Desk {
 
 impl Desk {
     fn new(
+        app: &str,
         settings: ProxySettings,
         listeners: Vec<(String, OwnedFd)>,
         voice: mpsc::UnboundedSender<ToMaster>,
-    ) -> Desk {
+    ) -> Result<Desk, TlsError> {
+        let tls = settings.tls.as_ref();
+        let tls = tls.map(|tls| certificates(app, tls, settings.kind));
+        let tls = tls.transpose()?;
         let backends = Backends::new(&settings);
-        let front = Front {
-            settings: Rc::new(settings),
-            backends,
-            house: House::default(),
+        let settings = Rc::new(settings);
+        let house = House::default();
+        let front = match settings.kind {
+            Kind::Http => Front::Http(Rc::new(http::Front {
+                settings: Rc::clone(&settings),
+                backends: backends.clone(),
+                house: house.clone(),
+            })),
+            Kind::Tcp => {
+                let front = tcp::Front::new(Rc::clone(&settings), backends.clone());
+                Front::Tcp(Rc::new(front))
+            }
         };
-        Desk {
-            front: Rc::new(front),
+        let entrance = Entrance {
+            settings,
+            house,
+            tls,
+        };
+        Ok(Desk {
+            backends,
+            entrance: Rc::new(entrance),
+            front,
             listeners,
             doors: JoinSet::new(),
             known: BTreeMap::new(),
             voice,
-        }
+        })
     }
 
     fn say(&self, message: ToMaster) {
@@ -216,7 +245,7 @@ impl Desk {
             ToGateway::Hold { worker } => self.hold(worker),
             ToGateway::Withdraw { worker } => self.withdraw(worker),
             ToGateway::Gone { worker } => {
-                self.front.backends.gone(worker);
+                self.backends.gone(worker);
                 self.known.remove(&worker);
             }
             ToGateway::Resync => self.resync(),
@@ -260,7 +289,7 @@ impl Desk {
         {
             known.standing = Standing::Admitted;
             known.drained = Drained::No;
-            self.front.backends.admit(known.backend.clone());
+            self.backends.admit(known.backend.clone());
         }
     }
 
@@ -269,7 +298,7 @@ impl Desk {
             let was_admitted = known.standing == Standing::Admitted;
             known.standing = Standing::Held;
             if was_admitted {
-                self.front.backends.withdraw(worker);
+                self.backends.withdraw(worker);
             }
         }
     }
@@ -280,7 +309,7 @@ impl Desk {
         };
         let was = std::mem::replace(&mut known.standing, Standing::Withdrawing);
         match (was, known.drained) {
-            (Standing::Admitted, _) => self.front.backends.withdraw(worker),
+            (Standing::Admitted, _) => self.backends.withdraw(worker),
             (Standing::Held | Standing::Withdrawing, Drained::No) => {}
             (Standing::Held | Standing::Withdrawing, Drained::Yes)
             | (Standing::Expected | Standing::Withdrawn, _) => {
@@ -292,15 +321,24 @@ impl Desk {
 
     fn open(&mut self) {
         for (name, listener) in std::mem::take(&mut self.listeners) {
-            let front = Rc::clone(&self.front);
-            self.doors.spawn_local(http::serve(name, listener, front));
+            match &self.front {
+                Front::Http(front) => {
+                    let front = Rc::clone(front);
+                    self.doors.spawn_local(http::serve(name, listener, front));
+                }
+                Front::Tcp(front) => {
+                    let (entrance, front) = (Rc::clone(&self.entrance), Rc::clone(front));
+                    let serve = tcp::serve(name, listener, entrance, front);
+                    self.doors.spawn_local(serve);
+                }
+            }
         }
     }
 
     /// Lets nobody in any more. `Empty` follows when the last one has gone.
     fn close(&mut self) {
         self.listeners.clear();
-        self.front.house.close();
+        self.entrance.house.close();
         if self.doors.is_empty() {
             self.say(ToMaster::Empty);
         }
@@ -315,11 +353,11 @@ impl Desk {
             }
             self.say(load(*worker, known));
         }
-        let is_closing = self.front.house.is_closing();
+        let is_closing = self.entrance.house.is_closing();
         if is_closing && self.doors.is_empty() {
             self.say(ToMaster::Empty);
         }
-        let open = u32::try_from(self.front.house.present()).unwrap_or(u32::MAX);
+        let open = u32::try_from(self.entrance.house.present()).unwrap_or(u32::MAX);
         self.say(ToMaster::State {
             version: VERSION,
             course: if is_closing {
@@ -348,8 +386,8 @@ impl Desk {
                     self.say(ToMaster::Withdrawn { worker });
                 }
             }
-            News::Ejected { worker } => {
-                let millis = SPELL_UNKNOWN;
+            News::Ejected { worker, span } => {
+                let millis = u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
                 self.say(ToMaster::Ejected { worker, millis });
             }
             News::Restored { worker } => self.say(ToMaster::Restored { worker }),
@@ -378,6 +416,31 @@ impl Desk {
         let empty = async { while self.doors.join_next().await.is_some() {} };
         let _late = timeout(within, empty).await;
     }
+}
+
+/// The certificates, which are read again when they change. What should be seen to is said.
+fn certificates(app: &str, settings: &TlsSettings, kind: Kind) -> Result<Acceptor, TlsError> {
+    let (acceptor, warnings) = Acceptor::new(settings, kind)?;
+    for warning in warnings {
+        mention(app, &warning);
+    }
+    let (watched, app) = (acceptor.clone(), app.to_owned());
+    tokio::task::spawn_local(async move {
+        let tell = |read: Result<Vec<Warning>, TlsError>| match read {
+            Ok(warnings) => warnings.iter().for_each(|warning| mention(&app, warning)),
+            Err(error) => mention(
+                &app,
+                &format!("the certificates stay as they were: {error}"),
+            ),
+        };
+        watched.watch(tell).await;
+    });
+    Ok(acceptor)
+}
+
+/// One line for the operator.
+fn mention(app: &str, what: &dyn std::fmt::Display) {
+    let _closed = writeln!(io::stderr(), "herder: gateway of {app}: {what}");
 }
 
 fn load(worker: u64, known: &Known) -> ToMaster {

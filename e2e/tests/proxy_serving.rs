@@ -1,0 +1,440 @@
+//! Programs that know nothing but `PORT`, behind a gateway that forwards each request.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use herder_e2e::binary::Binary;
+use herder_e2e::client::{Ledger, Load};
+use herder_e2e::foreign::{BOOT, Seat, address, pid_of_body, run, told, wait_for};
+use herder_e2e::herd::{Herd, Signal};
+use herder_e2e::process::{self, Process};
+use herder_e2e::scene::Scene;
+use herder_e2e::wait;
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+const WORKERS: usize = 3;
+
+/// How long a reload of three workers may take on a busy machine.
+const RELOAD: std::time::Duration = std::time::Duration::from_secs(120);
+
+const PYTHON: [&str; 2] = ["python3", "server.py"];
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/proxy")
+}
+
+/// Three workers behind a gateway.
+struct Three {
+    herd: Herd,
+    address: SocketAddr,
+    workers: Vec<Seat>,
+}
+
+impl Three {
+    fn of(herd: Herd) -> Three {
+        let workers = wait_for(&herd, 0, WORKERS, "ready", BOOT * 2);
+        let address = address(&herd);
+        wait::until(BOOT, "clients are let in", || {
+            let ledger = Load::http(address, "/").count(1).timeout(BOOT).run();
+            (ledger.complete() == 1).then_some(())
+        });
+        Three {
+            herd,
+            address,
+            workers,
+        }
+    }
+
+    fn new(scene: &Scene, options: &[&str], program: &[&str]) -> Three {
+        let usual = [
+            "-l",
+            "127.0.0.1:0",
+            "-i",
+            "3",
+            "--dispatch",
+            "proxy",
+            "--grace",
+            "10s",
+        ];
+        let options = [&usual[..], options].concat();
+        Three::of(run(scene, &options, program).directory(examples()).start())
+    }
+
+    fn load(&self) -> Load {
+        let load = Load::http(self.address, "/").timeout(BOOT);
+        load.worker_from(pid_of_body)
+    }
+
+    fn pids(&self) -> BTreeSet<i32> {
+        self.workers.iter().map(|seat| seat.pid).collect()
+    }
+
+    fn gateway(&self) -> Process {
+        let found = self.herd.titled("herder: gateway");
+        found.into_iter().next().expect("there is a gateway")
+    }
+}
+
+fn served_by(ledger: &Ledger) -> BTreeSet<i32> {
+    ledger.per_worker().into_keys().collect()
+}
+
+/// All three serve, and each as many of one client's requests as any other.
+fn is_even(three: &Three) {
+    let ledger = three.load().clients(1).keep_alive().count(999).run();
+    ledger.assert_no_failure();
+    let each = ledger.per_worker();
+    assert_eq!(each.len(), WORKERS, "{ledger}");
+    assert!(each.values().all(|count| *count == 333), "{each:?}");
+}
+
+#[test]
+fn one_clients_requests_are_spread_evenly_over_python_programs() {
+    let scene = Scene::new("proxy_python");
+    let three = Three::new(&scene, &[], &PYTHON);
+    assert_eq!(three.pids().len(), WORKERS);
+    is_even(&three);
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn one_clients_requests_are_spread_evenly_over_node_programs() {
+    let scene = Scene::new("proxy_node");
+    let three = Three::new(&scene, &[], &["node", "server.js"]);
+    is_even(&three);
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn one_clients_requests_are_spread_evenly_over_java_programs() {
+    let scene = Scene::new("proxy_java");
+    let three = Three::new(&scene, &[], &["java", "Server.java"]);
+    is_even(&three);
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn a_script_is_run_by_what_its_name_says() {
+    let scene = Scene::new("proxy_script");
+    let options = [
+        "run",
+        "-l",
+        "127.0.0.1:0",
+        "-i",
+        "3",
+        "--dispatch",
+        "proxy",
+        "server.py",
+    ];
+    let herd = scene.herd(Binary::HERDER).args(options);
+    let three = Three::of(herd.directory(examples()).start());
+    is_even(&three);
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn workers_listen_on_unix_sockets_of_the_herd() {
+    let scene = Scene::new("proxy_unix");
+    let file = scene.directory().join("herder.toml");
+    let script = examples().join("server.js");
+    let text = format!(
+        "[apps.web]\ncommand = [\"node\", {script:?}]\nlisten = \"127.0.0.1:0\"\nworkers = 3\n\
+         dispatch = \"proxy\"\n[apps.web.proxy]\nvia = \"unix\"\n"
+    );
+    fs::write(&file, text).unwrap();
+    let herd = scene.herd(Binary::HERDER).arg("run").arg(&file).start();
+    let three = Three::of(herd);
+    is_even(&three);
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn a_gateway_for_tcp_chooses_a_worker_for_each_connection() {
+    let scene = Scene::new("proxy_tcp");
+    let file = scene.directory().join("herder.toml");
+    let script = examples().join("server.py");
+    let text = format!(
+        "[apps.web]\ncommand = [\"python3\", {script:?}]\nlisten = \"127.0.0.1:0\"\nworkers = 3\n\
+         dispatch = \"proxy\"\n[apps.web.proxy]\nkind = \"tcp\"\n"
+    );
+    fs::write(&file, text).unwrap();
+    let herd = scene.herd(Binary::HERDER).arg("run").arg(&file).start();
+    let three = Three::of(herd);
+    let ledger = three.load().clients(1).count(30).run();
+    ledger.assert_no_failure();
+    let each = ledger.per_worker();
+    assert!(each.values().all(|count| *count == 10), "{each:?}");
+    let kept = three.load().clients(1).keep_alive().count(30).run();
+    kept.assert_no_failure();
+    assert_eq!(kept.per_worker().len(), 1, "{kept}");
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn the_gateway_has_no_rights_that_it_does_not_need() {
+    let scene = Scene::new("proxy_rights");
+    let three = Three::new(&scene, &[], &PYTHON);
+    let gateway = three.gateway().pid;
+    let status = fs::read_to_string(format!("/proc/{gateway}/status")).unwrap();
+    let uid = status
+        .lines()
+        .find(|line| line.starts_with("Uid:"))
+        .unwrap();
+    let own = fs::read_to_string("/proc/self/status").unwrap();
+    if own.contains("Uid:\t0\t") {
+        assert!(uid.contains("65534"), "{uid}");
+    }
+    let environment = fs::read(format!("/proc/{gateway}/environ")).unwrap();
+    let names = environment
+        .split(|byte| *byte == 0)
+        .filter(|it| !it.is_empty());
+    for name in names {
+        let name = String::from_utf8_lossy(name);
+        assert!(name.starts_with("HERDER_"), "{name}");
+    }
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn r01_a_worker_that_is_killed_is_replaced_and_its_clients_are_served() {
+    let scene = Scene::new("proxy_kill");
+    let three = Three::new(&scene, &[], &PYTHON);
+    let load = three.load().clients(4).keep_alive().start();
+    load.wait_for_answers(50, BOOT);
+    let (killed, mark) = (three.workers[1].pid, three.herd.mark());
+    three.herd.signal_to(killed, Signal::KILL);
+    let successor = wait_for(&three.herd, mark, 1, "ready", BOOT)[0].pid;
+    load.wait_for_answers(50, BOOT);
+    wait::until(BOOT, "its successor serves", || {
+        let ledger = three.load().count(9).run();
+        served_by(&ledger).contains(&successor).then_some(())
+    });
+    // Requests that only read may be done twice.
+    load.stop_and_finish().assert_no_failure();
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn r26_the_death_of_the_master_is_noticed_by_no_client() {
+    let scene = Scene::new("proxy_master");
+    let three = Three::new(&scene, &[], &PYTHON);
+    let gateway = three.gateway().pid;
+    let load = three.load().clients(4).keep_alive().start();
+    load.wait_for_answers(50, BOOT);
+    let (master, mark) = (three.herd.master().unwrap().pid, three.herd.mark());
+    three.herd.signal_to(master, Signal::KILL);
+    three
+        .herd
+        .wait_for_line_after(mark, "another master", BOOT, |line| {
+            line.contains("took over").then_some(())
+        });
+    load.wait_for_answers(50, BOOT);
+    load.stop_and_finish().assert_no_failure();
+    assert_eq!(three.gateway().pid, gateway);
+    is_even(&three);
+    let ledger = three.load().count(9).run();
+    assert_eq!(served_by(&ledger), three.pids());
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn r31_an_upgrade_is_noticed_by_no_client() {
+    let scene = Scene::new("proxy_upgrade");
+    let three = Three::new(&scene, &[], &PYTHON);
+    let gateway = three.gateway().pid;
+    let load = three.load().clients(4).keep_alive().start();
+    load.wait_for_answers(50, BOOT);
+    let mark = three.herd.mark();
+    let master = three.herd.master().unwrap().pid;
+    three.herd.signal_to(master, Signal::USR2);
+    three
+        .herd
+        .wait_for_line_after(mark, "the upgrade", BOOT * 2, |line| {
+            line.contains("upgraded").then_some(())
+        });
+    load.wait_for_answers(50, BOOT);
+    load.stop_and_finish().assert_no_failure();
+    assert_eq!(three.gateway().pid, gateway);
+    assert_eq!(served_by(&three.load().count(9).run()), three.pids());
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn r26_who_connects_while_there_is_no_gateway_waits_for_the_next() {
+    let scene = Scene::new("proxy_gateway");
+    let three = Three::new(&scene, &[], &PYTHON);
+    let (gateway, mark) = (three.gateway().pid, three.herd.mark());
+    three.herd.signal_to(gateway, Signal::KILL);
+    // Each of these connections is a new one.
+    let ledger = three.load().clients(3).count(60).run();
+    let refused = ledger
+        .failures()
+        .filter(|failed| format!("{:?}", failed.outcome).contains("Refused"));
+    assert_eq!(refused.count(), 0, "{ledger}");
+    three
+        .herd
+        .wait_for_line_after(mark, "its death is told", BOOT, |line| {
+            (line.contains("gateway") && line.contains("died")).then_some(())
+        });
+    assert_ne!(three.gateway().pid, gateway);
+    is_even(&three);
+    let after = three.load().count(9).run();
+    assert_eq!(served_by(&after), three.pids(), "the workers live on");
+    assert!(three.herd.end().success());
+}
+
+/// Waits until a reload is over, and returns who was ready in it.
+fn reload(herd: &Herd) -> BTreeSet<i32> {
+    let mark = herd.mark();
+    herd.signal(Signal::HUP);
+    let mut ready = BTreeSet::new();
+    herd.wait_for_line_after(mark, "the reload", RELOAD, |line| {
+        ready.extend(told(line, "ready").map(|seat| seat.pid));
+        line.contains("reloaded").then_some(())
+    });
+    ready
+}
+
+#[test]
+fn r31_twenty_reloads_under_load_lose_no_request() {
+    let scene = Scene::new("proxy_reload");
+    let three = Three::new(
+        &scene,
+        &["--soak", "0", "--surge", "3"],
+        &["node", "server.js"],
+    );
+    let load = three.load().clients(4).keep_alive().start();
+    let mut before = three.pids();
+    for _ in 0..20 {
+        load.wait_for_answers(20, BOOT);
+        let ready = reload(&three.herd);
+        assert_eq!(ready.len(), WORKERS);
+        assert!(ready.is_disjoint(&before));
+        wait::until(BOOT, "the old ones have left", || {
+            let gone = |pid: &i32| Process::of(*pid).is_none_or(|it| !it.is_alive());
+            before.iter().all(gone).then_some(())
+        });
+        let ledger = three.load().count(9).run();
+        ledger.assert_no_failure();
+        assert_eq!(served_by(&ledger), ready, "only new ones serve");
+        before = ready;
+    }
+    load.stop_and_finish().assert_no_failure();
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn who_has_a_request_when_the_herd_stops_gets_its_answer() {
+    let scene = Scene::new("proxy_stop");
+    let three = Three::new(&scene, &[], &["node", "server.js"]);
+    let slow = Load::http(three.address, "/slow/1500").timeout(BOOT);
+    let slow = slow.clients(3).count(3).start();
+    wait::until(BOOT, "the requests are with workers", || {
+        let busy = |seat: &Seat| {
+            let open = process::descriptors(seat.pid).unwrap_or_default();
+            open.values().filter(|it| it.starts_with("socket:")).count() >= 2
+        };
+        three.workers.iter().all(busy).then_some(())
+    });
+    three.herd.signal(Signal::TERM);
+    slow.finish().assert_no_failure();
+    assert!(three.herd.wait_for_exit(BOOT).success());
+}
+
+#[test]
+fn a_worker_leaves_after_so_many_requests() {
+    let scene = Scene::new("proxy_recycling");
+    let three = Three::new(&scene, &["--max-requests", "50"], &["node", "server.js"]);
+    let (mark, before) = (three.herd.mark(), three.pids());
+    let load = three.load().clients(2).keep_alive().start();
+    let replaced = || {
+        let lines = three.herd.lines_after(mark);
+        let ready = lines.iter().filter_map(|line| told(&line.text, "ready"));
+        (ready.count() >= WORKERS).then_some(())
+    };
+    wait::until(RELOAD, "three were replaced", replaced);
+    load.stop_and_finish().assert_no_failure();
+    wait::until(BOOT, "the first ones have left", || {
+        let gone = |pid: &i32| Process::of(*pid).is_none_or(|it| !it.is_alive());
+        before.iter().all(gone).then_some(())
+    });
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn the_herd_grows_and_shrinks() {
+    let scene = Scene::new("proxy_scale");
+    let three = Three::new(&scene, &[], &["node", "server.js"]);
+    let load = three.load().clients(2).keep_alive().start();
+    let mark = three.herd.mark();
+    three.herd.signal(Signal::TTIN);
+    let fourth = wait_for(&three.herd, mark, 1, "ready", BOOT)[0].pid;
+    let serving = |wanted: usize| {
+        let ledger = three.load().count(24).run();
+        ledger.assert_no_failure();
+        (served_by(&ledger).len() == wanted).then(|| served_by(&ledger))
+    };
+    let four = wait::until(BOOT, "four serve", || serving(4));
+    assert!(four.contains(&fourth));
+    three.herd.signal(Signal::TTOU);
+    wait::until(BOOT, "three serve", || serving(3));
+    load.stop_and_finish().assert_no_failure();
+    assert!(three.herd.end().success());
+}
+
+/// Why `herder run` refuses these options, and with which status.
+fn refusal(scene: &Scene, options: &[&str]) -> String {
+    let setup = scene.herd(Binary::HERDER).arg("run").args(options);
+    let herd = setup.directory(examples()).start();
+    assert_eq!(herd.wait_for_exit(BOOT).code(), Some(2));
+    let lines = herd.lines();
+    lines.iter().map(|line| line.text.clone()).collect()
+}
+
+#[test]
+fn what_does_not_fit_is_refused_by_name() {
+    let scene = Scene::new("proxy_refused");
+    for (options, said) in [
+        (&["--dispatch", "proxy", "server.py"][..], "--listen"),
+        (
+            &[
+                "-l",
+                "0",
+                "--dispatch",
+                "proxy",
+                "--wait-ready",
+                "server.js",
+            ],
+            "--wait-ready",
+        ),
+        (
+            &[
+                "-l",
+                "0",
+                "--dispatch",
+                "proxy",
+                "--policy",
+                "least-loaded",
+                "server.js",
+            ],
+            "least-loaded",
+        ),
+        (
+            &[
+                "-l",
+                "0",
+                "--dispatch",
+                "proxy",
+                "--hang",
+                "3s",
+                "server.js",
+            ],
+            "--hang",
+        ),
+    ] {
+        let text = refusal(&scene, options);
+        assert!(text.contains(said), "{options:?}: {text}");
+    }
+}

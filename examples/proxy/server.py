@@ -1,0 +1,47 @@
+"""A server that knows nothing but PORT: Python's own http.server."""
+
+import os
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path.startswith("/slow/"):
+            time.sleep(int(self.path[6:]) / 1000)
+        self.answer()
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.answer()
+
+    def answer(self):
+        body = f"pid:{os.getpid()} worker:{os.environ.get('HERDER_SLOT')}\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = False
+    request_queue_size = 128
+
+
+def main():
+    import signal
+    import threading
+
+    server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
+    # Ends when what it has begun is done.
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    server.serve_forever()
+    os._exit(0)
+
+
+main()
