@@ -145,6 +145,26 @@ pub struct WorkerStatus {
     /// What it uses, if that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Behind a proxy: where it listens, and what the proxy has counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxied: Option<Proxied>,
+}
+
+/// A worker, as a proxy knows it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Proxied {
+    /// Where it listens.
+    pub address: String,
+    /// Requests, or connections, that it has now.
+    pub open: u32,
+    /// Those that it has finished.
+    pub served: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Whether it gets nothing for now because it failed too often.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ejected: bool,
 }
 
 /// What processes use.

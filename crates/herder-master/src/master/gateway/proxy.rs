@@ -6,6 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use herder_api::status::Proxied;
 use herder_core::supervisor::Event;
 use herder_core::{Incarnation, Tick, WorkerId};
 use herder_sys::cgroup::Cgroup;
@@ -15,6 +16,7 @@ use herder_wire::proxy::WorkerAddress;
 
 use super::Lodging;
 use super::lodging::{self, Sight};
+use super::roster::Ejection;
 use crate::event::HerdEvent;
 use crate::master::crew::MemberId;
 use crate::master::delivery::Delivery;
@@ -161,14 +163,38 @@ impl Master {
                 }
             }
             ToMaster::Ejected { worker, millis } => {
+                self.note_ejection(worker, Ejection::Out);
                 let spell = Duration::from_millis(millis.into());
                 self.tell_of_worker(worker, |worker| HerdEvent::Ejected { worker, spell });
             }
             ToMaster::Restored { worker } => {
+                self.note_ejection(worker, Ejection::In);
                 self.tell_of_worker(worker, |worker| HerdEvent::Readmitted { worker });
             }
             _ => {}
         }
+    }
+
+    fn note_ejection(&mut self, worker: u64, ejection: Ejection) {
+        if let Delivery::Gateway(reception) = &mut self.delivery {
+            let life = Incarnation(worker);
+            reception.roster.note_ejection(life, ejection);
+        }
+    }
+
+    /// What a proxy knows of a worker.
+    pub(in crate::master) fn proxied(&self, life: Incarnation) -> Option<Proxied> {
+        let Delivery::Gateway(reception) = &self.delivery else {
+            return None;
+        };
+        let (address, load) = reception.roster.traffic(life)?;
+        Some(Proxied {
+            address: lodging::shown(address),
+            open: load.open,
+            served: load.served,
+            failed: load.failed,
+            ejected: load.is_ejected(),
+        })
     }
 
     fn tell_of_worker(&self, life: u64, event: impl FnOnce(crate::event::WorkerInfo) -> HerdEvent) {

@@ -58,6 +58,22 @@ pub(in crate::master) struct Load {
     pub(in crate::master) failed: u64,
     /// What the gateways before this one had counted.
     before: (u64, u64),
+    ejection: Ejection,
+}
+
+/// Whether a worker is left out because it failed too often.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(in crate::master) enum Ejection {
+    #[default]
+    In,
+    Out,
+}
+
+impl Load {
+    /// Whether the worker is left out.
+    pub(in crate::master) fn is_ejected(self) -> bool {
+        self.ejection == Ejection::Out
+    }
 }
 
 /// Whether a worker can be told something.
@@ -195,6 +211,7 @@ impl Roster {
             let load = &mut entry.load;
             load.open = 0;
             load.before = (load.served, load.failed);
+            load.ejection = Ejection::In;
             if entry.standing == Standing::Withdrawing {
                 entry.standing = Standing::Withdrawn;
                 orders.push(Order::Withdrawn(entry.id(*life)));
@@ -250,9 +267,17 @@ impl Roster {
         Some(&place.address)
     }
 
-    /// What a worker has had to do.
-    pub(in crate::master) fn load(&self, id: WorkerId) -> Option<Load> {
-        self.workers.get(&id.incarnation).map(|entry| entry.load)
+    /// Where a proxy reaches a worker, and what that has had to do.
+    pub(in crate::master) fn traffic(&self, life: Incarnation) -> Option<(&WorkerAddress, Load)> {
+        let entry = self.workers.get(&life)?;
+        Some((&entry.lodging.as_ref()?.address, entry.load))
+    }
+
+    /// The gateway leaves a worker out, or takes it in again.
+    pub(in crate::master) fn note_ejection(&mut self, life: Incarnation, ejection: Ejection) {
+        if let Some(entry) = self.workers.get_mut(&life) {
+            entry.load.ejection = ejection;
+        }
     }
 
     /// Those who have a place, and are not known to listen there.

@@ -2,7 +2,7 @@
 
 use herder_api::status::{HerdStatus, SlotStatus, Verdict, WorkerStatus};
 use herder_core::supervisor::{Phase, Seat};
-use herder_core::{Slot, Tick, WorkerId};
+use herder_core::{Incarnation, Slot, Tick, WorkerId};
 
 use crate::event::HerdEvent;
 use crate::master::crew::Crew;
@@ -28,7 +28,7 @@ impl Master {
             listening: self.addresses(),
             busy: self.is_busy(),
             wanted: self.spec.workers.count(),
-            slots: workers.map_or_else(Vec::new, |crew| slots(crew, now)),
+            slots: self.with_traffic(workers.map_or_else(Vec::new, |crew| slots(crew, now))),
             others: self.others(now),
             connections: self.accepted(),
             verdict: self.reloads.last_verdict().map(said),
@@ -55,6 +55,14 @@ impl Master {
         } else {
             None
         }
+    }
+
+    /// What a proxy knows of the workers.
+    fn with_traffic(&self, mut slots: Vec<SlotStatus>) -> Vec<SlotStatus> {
+        for worker in slots.iter_mut().flat_map(|slot| &mut slot.workers) {
+            worker.proxied = self.proxied(Incarnation(worker.id));
+        }
+        slots
     }
 
     /// Libraries and the gateway.
@@ -130,6 +138,7 @@ fn living(crew: &Crew, now: Tick, is_wanted: impl Fn(WorkerId) -> bool) -> Vec<W
                 generation: generation.0.into(),
                 age_ms: millis(now.since(born)),
                 usage: None,
+                proxied: None,
             };
             Some((rank, status))
         })
@@ -179,6 +188,11 @@ fn still(status: &HerdStatus) -> HerdStatus {
     let mut still = status.clone();
     still.connections = None;
     for slot in &mut still.slots {
+        for worker in &mut slot.workers {
+            if let Some(proxied) = &mut worker.proxied {
+                (proxied.open, proxied.served, proxied.failed) = (0, 0, 0);
+            }
+        }
         slot.retry_in_ms = slot.retry_in_ms.map(|_| 0);
         slot.workers.iter_mut().for_each(|it| it.age_ms = 0);
     }
