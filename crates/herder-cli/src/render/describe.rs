@@ -77,6 +77,7 @@ pub(crate) fn describe(detail: &AppDetail, now_ms: u64, style: Style) -> String 
     let mut text = facts.text;
     if let Some(herd) = &status.herd {
         text += &slots(herd, style);
+        text += &behind_proxy(herd, style);
         text += &verdict(herd.verdict.as_ref(), style);
     }
     text
@@ -207,6 +208,37 @@ fn slots(herd: &HerdStatus, style: Style) -> String {
     format!("\n{}", draw(&SLOTS, &rows, style))
 }
 
+/// Where workers listen behind a proxy, and what that has counted.
+fn behind_proxy(herd: &HerdStatus, style: Style) -> String {
+    let mut text = String::new();
+    for slot in &herd.slots {
+        for worker in &slot.workers {
+            let Some(proxied) = &worker.proxied else {
+                continue;
+            };
+            let ejected = if proxied.ejected {
+                style.paint(Paint::Red, ", left out for now: it fails too often")
+            } else {
+                String::new()
+            };
+            text += &format!(
+                "  {} #{}  {}  open {}, served {}, failed {}{ejected}\n",
+                slot.slot,
+                worker.id,
+                escape(&proxied.address),
+                proxied.open,
+                proxied.served,
+                proxied.failed,
+            );
+        }
+    }
+    if text.is_empty() {
+        return text;
+    }
+    let title = style.paint(Paint::Bold, "behind the proxy");
+    format!("\n{title}\n{text}")
+}
+
 fn row(slot: String, worker: Option<&WorkerStatus>, state: Cell, restarts: u64) -> Vec<Cell> {
     let of = |told: fn(&WorkerStatus) -> String| Cell::plain(worker.map_or_else(String::new, told));
     let usage = |told: fn(&herder_api::status::Usage) -> String| {
@@ -301,7 +333,7 @@ mod tests {
 
     use herder_api::App;
     use herder_api::app::{Scalar, Workers};
-    use herder_api::status::Usage;
+    use herder_api::status::{Proxied, Usage};
     use herder_api::units::Period;
 
     use super::*;
@@ -321,6 +353,30 @@ mod tests {
             }),
             ..WorkerStatus::default()
         }
+    }
+
+    #[test]
+    fn what_a_proxy_knows_of_its_workers_is_shown() {
+        let mut out = worker(5, "ready");
+        out.proxied = Some(Proxied {
+            address: "127.0.0.1:4040".to_owned(),
+            open: 2,
+            served: 333,
+            failed: 7,
+            ejected: true,
+        });
+        let mut herd = HerdStatus {
+            slots: vec![SlotStatus {
+                workers: vec![worker(1, "draining"), out],
+                ..SlotStatus::default()
+            }],
+            ..HerdStatus::default()
+        };
+        let text = behind_proxy(&herd, Style::Plain);
+        let line = "  0 #5  127.0.0.1:4040  open 2, served 333, failed 7, left out for now: it fails too often";
+        assert_eq!(text, format!("\nbehind the proxy\n{line}\n"));
+        herd.slots[0].workers.truncate(1);
+        assert_eq!(behind_proxy(&herd, Style::Plain), "");
     }
 
     fn detail() -> AppDetail {
