@@ -372,11 +372,11 @@ mod tests {
             }],
             ..HerdStatus::default()
         };
-        let text = behind_proxy(&herd, Style::Plain);
+        let text = behind_proxy(&herd, Style::PLAIN);
         let line = "  0 #5  127.0.0.1:4040  open 2, served 333, failed 7, left out for now: it fails too often";
         assert_eq!(text, format!("\nbehind the proxy\n{line}\n"));
         herd.slots[0].workers.truncate(1);
-        assert_eq!(behind_proxy(&herd, Style::Plain), "");
+        assert_eq!(behind_proxy(&herd, Style::PLAIN), "");
     }
 
     fn detail() -> AppDetail {
