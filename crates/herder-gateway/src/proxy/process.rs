@@ -203,11 +203,10 @@ impl Desk {
         let settings = Rc::new(settings);
         let house = House::default();
         let front = match settings.kind {
-            Kind::Http => Front::Http(Rc::new(http::Front {
-                settings: Rc::clone(&settings),
-                backends: backends.clone(),
-                house: house.clone(),
-            })),
+            Kind::Http => {
+                let front = http::Front::new(Rc::clone(&settings), backends.clone(), house.clone());
+                Front::Http(Rc::new(front))
+            }
             Kind::Tcp => {
                 let front = tcp::Front::new(Rc::clone(&settings), backends.clone());
                 Front::Tcp(Rc::new(front))
@@ -321,14 +320,14 @@ impl Desk {
 
     fn open(&mut self) {
         for (name, listener) in std::mem::take(&mut self.listeners) {
+            let entrance = Rc::clone(&self.entrance);
             match &self.front {
                 Front::Http(front) => {
-                    let front = Rc::clone(front);
-                    self.doors.spawn_local(http::serve(name, listener, front));
+                    let serve = http::serve(name, listener, entrance, Rc::clone(front));
+                    self.doors.spawn_local(serve);
                 }
                 Front::Tcp(front) => {
-                    let (entrance, front) = (Rc::clone(&self.entrance), Rc::clone(front));
-                    let serve = tcp::serve(name, listener, entrance, front);
+                    let serve = tcp::serve(name, listener, entrance, Rc::clone(front));
                     self.doors.spawn_local(serve);
                 }
             }
