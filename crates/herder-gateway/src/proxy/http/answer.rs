@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
+use crate::proxy::House;
 use crate::proxy::http::bad::After;
 use crate::proxy::http::chunks::{Chunks, Frames};
 use crate::proxy::http::field::{Field, number, words};
@@ -30,6 +31,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) request: &'a Request,
     /// Whether the client may have another request on its connection.
     pub(super) after: After,
+    /// May begin to close before the answer comes.
+    pub(super) house: &'a House,
     /// A cookie for a client that is to come to the same worker again.
     pub(super) cookie: Option<&'a str>,
 }
@@ -128,7 +131,7 @@ impl Whole<'_, '_> {
         let ends_by_closing =
             matches!(framing, Framing::Close) || (is_wrapped && request.version == Version::Http10);
         let after = match circumstances.after {
-            After::GoOn if ends_by_closing => After::Close,
+            After::GoOn if ends_by_closing || circumstances.house.is_closing() => After::Close,
             after => after,
         };
         let closes = match self.minor {

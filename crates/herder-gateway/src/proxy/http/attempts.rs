@@ -58,6 +58,27 @@ enum Attempted {
     GiveUp,
 }
 
+impl Errand {
+    /// What is to be judged when an attempt failed.
+    fn failed(&self, failure: Failure, received: Received) -> Attempt {
+        Attempt {
+            method: self.request.method,
+            failure,
+            sent: match self.up.written {
+                0 => Sent::Nothing,
+                _ => Sent::Something,
+            },
+            received,
+            body: if self.up.can_rewind() {
+                Body::AtHand
+            } else {
+                Body::PassedOn
+            },
+            number: self.number,
+        }
+    }
+}
+
 impl Talk {
     /// Has a worker answer.
     pub(super) async fn attempt(&mut self, request: Request, head: BytesMut) -> Next {
@@ -114,21 +135,7 @@ impl Talk {
         received: Received,
         errand: &mut Errand,
     ) -> Attempted {
-        let attempt = Attempt {
-            method: errand.request.method,
-            failure,
-            sent: match errand.up.written {
-                0 => Sent::Nothing,
-                _ => Sent::Something,
-            },
-            received,
-            body: if errand.up.can_rewind() {
-                Body::AtHand
-            } else {
-                Body::PassedOn
-            },
-            number: errand.number,
-        };
+        let attempt = errand.failed(failure, received);
         let how = format!("the worker in slot {} {how}", lease.slot());
         errand.excluded.push(lease.worker());
         lease.end(Outcome::Failed(failure));
@@ -167,6 +174,7 @@ impl Talk {
         let circumstances = Circumstances {
             request: &errand.request,
             after,
+            house: &self.front.house,
             cookie: cookie.as_deref(),
         };
         let mut exchange = Exchange {
@@ -208,7 +216,7 @@ impl Talk {
                     && received == Received::Nothing
                     && failure == Failure::Broken;
                 if is_stale {
-                    return self.stale(link.lease, how, errand);
+                    return self.stale(link.lease, &how, errand);
                 }
                 self.failed(link.lease, failure, how, received, errand)
             }
@@ -216,29 +224,12 @@ impl Talk {
     }
 
     /// A kept connection ended before it gave an answer: as a rule it had been idle for too long. The
-    /// same worker may have the request by a new one.
-    fn stale(&self, lease: Lease, how: String, errand: &mut Errand) -> Attempted {
-        let excluded = errand.excluded.len();
+    /// same worker may have the request by a new one, and it says nothing about its health.
+    fn stale(&self, lease: Lease, how: &str, errand: &mut Errand) -> Attempted {
         errand.connections = Connections::New;
-        let slot = lease.slot();
+        let attempt = errand.failed(Failure::Broken, Received::Nothing);
+        let how = format!("the worker in slot {} {how}", lease.slot());
         drop(lease);
-        let attempt = Attempt {
-            method: errand.request.method,
-            failure: Failure::Broken,
-            sent: match errand.up.written {
-                0 => Sent::Nothing,
-                _ => Sent::Something,
-            },
-            received: Received::Nothing,
-            body: if errand.up.can_rewind() {
-                Body::AtHand
-            } else {
-                Body::PassedOn
-            },
-            number: errand.number,
-        };
-        errand.excluded.truncate(excluded);
-        let how = format!("the worker in slot {slot} {how}");
         self.decide(&attempt, Failure::Broken, how, errand)
     }
 

@@ -1,7 +1,16 @@
 //! The front, between clients and workers that speak by raw sockets.
 
 mod basics;
+mod bodies;
+mod leaving;
+mod limits;
+mod retries;
 mod rig;
+mod strict;
+mod upgrades;
+mod workers;
 
 use rig::{Rig, play, read_request};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::proxy::backends::{Failure, News};

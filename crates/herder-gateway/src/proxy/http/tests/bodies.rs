@@ -1,0 +1,189 @@
+//! Bodies pass by as they come.
+
+use super::*;
+
+#[test]
+fn both_sides_may_speak_at_the_same_time() {
+    play(async {
+        let rig = Rig::new(|_| {});
+        // An echo that answers each piece before it has seen the next one.
+        rig.worker(1, |mut stream, _| async move {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let says = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n";
+            stream.write_all(says).await.unwrap();
+            let mut piece = [0; 3];
+            for _ in 0..10 {
+                stream.read_exact(&mut piece).await.unwrap();
+                stream.write_all(&piece).await.unwrap();
+            }
+        });
+        let mut client = rig.client().await;
+        client
+            .say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 30\r\n\r\n")
+            .await;
+        client.until("\r\n\r\n").await;
+        for number in 100..110 {
+            client.say(&number.to_string()).await;
+            assert_eq!(client.exactly(3).await, number.to_string());
+        }
+        rig.mirror(1);
+        let reply = client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(reply.status, 200);
+    });
+}
+
+#[test]
+fn long_bodies_arrive_whole() {
+    play(async {
+        let rig = Rig::new(|_| {});
+        rig.mirror(1);
+        let body: String = (0..50_000).map(|number| format!("{number:07} ")).collect();
+        let mut client = rig.client().await;
+        for _ in 0..3 {
+            let head = format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            let reply = client.ask(&format!("{head}{body}")).await;
+            assert!(reply.body.ends_with(&body), "{} bytes", reply.body.len());
+            let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let chunks: String = body
+                .as_bytes()
+                .chunks(7777)
+                .map(|it| format!("{:x}\r\n{}\r\n", it.len(), str::from_utf8(it).unwrap()))
+                .collect();
+            let reply = client.ask(&format!("{head}{chunks}0\r\n\r\n")).await;
+            let passed = format!("\r\n\r\n{chunks}0\r\n\r\n");
+            assert!(reply.body.ends_with(&passed), "{} bytes", reply.body.len());
+        }
+    });
+}
+
+#[test]
+fn trailers_pass_both_ways() {
+    play(async {
+        let rig = Rig::new(|_| {});
+        rig.worker(1, |mut stream, _| async move {
+            let mut request = String::new();
+            while !request.ends_with("0\r\nSum: 1\r\n\r\n") {
+                request.push(char::from(stream.read_u8().await.unwrap()));
+            }
+            let says = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Sum\r\n\r\n\
+                        1\r\nx\r\n0\r\nSum: 2\r\nTransfer-Encoding: chunked\r\n\r\n";
+            stream.write_all(says.as_bytes()).await.unwrap();
+            read_request(&mut stream).await;
+        });
+        let mut client = rig.client().await;
+        client
+            .say(
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 1\r\nx\r\n0\r\nX-Forwarded-For: 6.6.6.6\r\nSum: 1\r\n\r\n",
+            )
+            .await;
+        let head = client.until("\r\n\r\n").await;
+        assert!(head.contains("\r\nTrailer: Sum\r\n"), "{head}");
+        let body = client.until("\r\n\r\n").await;
+        assert_eq!(body, "1\r\nx\r\n0\r\nSum: 2\r\n\r\n");
+    });
+}
+
+#[test]
+fn a_client_may_ask_before_it_sends_its_body() {
+    play(async {
+        let rig = Rig::new(|_| {});
+        rig.worker(1, |mut stream, _| async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(request).unwrap();
+            assert!(head.contains("\r\nExpect: 100-continue\r\n"), "{head}");
+            stream
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                .await
+                .unwrap();
+            let mut body = [0; 5];
+            stream.read_exact(&mut body).await.unwrap();
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+                .await
+                .unwrap();
+            stream.write_all(&body).await.unwrap();
+            read_request(&mut stream).await;
+        });
+        let mut client = rig.client().await;
+        let head =
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+        assert_eq!(client.ask(head).await.status, 100);
+        assert_eq!(client.ask("hello").await.body, "hello");
+    });
+}
+
+#[test]
+fn an_answer_may_come_before_the_request_is_whole() {
+    play(async {
+        let rig = Rig::new(|_| {});
+        rig.worker(1, |mut stream, _| async move {
+            let mut head = [0; 64];
+            stream.read_exact(&mut head).await.unwrap();
+            let says = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n";
+            stream.write_all(says).await.unwrap();
+        });
+        // More than there is room for on the way.
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n";
+        let mut client = rig.client().await;
+        client.say(head).await;
+        client.say(&"x".repeat(50_000)).await;
+        assert_eq!(client.reply().await.status, 413);
+        assert_eq!(client.rest().await, "");
+    });
+}
+
+#[test]
+fn a_client_that_goes_takes_its_request_along() {
+    play(async {
+        let (ended, mut end) = tokio::sync::mpsc::unbounded_channel();
+        let rig = Rig::new(|_| {});
+        rig.worker(1, move |mut stream, _| {
+            let ended = ended.clone();
+            async move {
+                read_request(&mut stream).await;
+                ended.send("came").unwrap();
+                read_request(&mut stream).await;
+                ended.send("went").unwrap();
+            }
+        });
+        let mut client = rig.client().await;
+        client.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(end.recv().await, Some("came"));
+        drop(client);
+        assert_eq!(end.recv().await, Some("went"));
+    });
+}
+
+#[test]
+fn half_a_body_is_never_a_whole_one() {
+    play(async {
+        let (read, mut came) = tokio::sync::mpsc::unbounded_channel();
+        let rig = Rig::new(|_| {});
+        rig.worker(1, move |mut stream, _| {
+            let read = read.clone();
+            async move { read.send(read_request(&mut stream).await).unwrap() }
+        });
+        for body in [
+            "Content-Length: 10\r\n\r\nhello",
+            "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+            "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+        ] {
+            let mut client = rig.client().await;
+            client
+                .say(&format!("POST / HTTP/1.1\r\nHost: a\r\n{body}"))
+                .await;
+            drop(client);
+            assert_eq!(came.recv().await, Some(None), "{body:?}");
+        }
+    });
+}
