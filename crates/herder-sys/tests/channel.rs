@@ -128,7 +128,7 @@ fn an_unwanted_connection_that_lingers_does_not_hold_the_receiver() {
     let (received, _none) = take(&theirs, 0);
     assert!(received.descriptors_lost);
     assert!(
-        start.elapsed() < Duration::from_secs(1),
+        start.elapsed() < Duration::from_secs(10),
         "{:?}",
         start.elapsed()
     );
@@ -138,18 +138,18 @@ fn an_unwanted_connection_that_lingers_does_not_hold_the_receiver() {
     discard(slow);
     discard(null().unwrap());
     assert!(
-        start.elapsed() < Duration::from_secs(1),
+        start.elapsed() < Duration::from_secs(10),
         "{:?}",
         start.elapsed()
     );
 }
 
-/// A connection whose `close` waits three seconds for a reader that does not read.
+/// A connection whose `close` waits half a minute for a reader that does not read.
 fn lingering_connection() -> (OwnedFd, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let slow = OwnedFd::from(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
     let (unread, _) = listener.accept().unwrap();
-    let linger = Some(Duration::from_secs(3));
+    let linger = Some(Duration::from_secs(30));
     rustix::net::sockopt::set_socket_linger(&slow, linger).unwrap();
     while send(slow.as_fd(), &[0; 65536], &[]).is_ok() {}
     (slow, unread)

@@ -16,7 +16,7 @@ fn r40_a_second_daemon_names_the_first_and_touches_nothing() {
     let begun = Instant::now();
     let output = place.command().output().unwrap();
     assert!(
-        begun.elapsed() < Duration::from_secs(1),
+        begun.elapsed() < Duration::from_secs(10),
         "{:?}",
         begun.elapsed()
     );

@@ -103,7 +103,8 @@ impl Manager {
                     }
                     self.told.push(text);
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(error) => panic!("{error}"),
             }
         }
@@ -271,7 +272,7 @@ fn nobody_waits_for_names_of_apps() {
         ran.status.success() && ran.stdout.is_empty() && ran.stderr.is_empty(),
         "{ran:?}"
     );
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(15));
     drop(silent);
 }
 

@@ -34,7 +34,7 @@ async fn a_full_window_makes_calls_wait_and_try_call_fail() {
         (error.kind, error.executed),
         (ErrorKind::Overloaded, Executed::No)
     );
-    assert!(error.retry_after.is_some() && began.elapsed() < Duration::from_secs(1));
+    assert!(error.retry_after.is_some() && began.elapsed() < Duration::from_secs(10));
     peer.ok(first, &json!(1)).await;
     let (third, args) = peer.call().await;
     assert_eq!(args, json!([2, 1]));
