@@ -200,10 +200,13 @@ impl Shared {
 fn receive(connection: &mut TcpStream, reader: &mut ResponseReader) -> io::Result<()> {
     let mut buffer = [0; 4096];
     while !reader.is_done() {
-        match connection.read(&mut buffer)? {
-            0 if reader.end() => return Ok(()),
-            0 => return Err(ErrorKind::UnexpectedEof.into()),
-            length => {
+        match connection.read(&mut buffer) {
+            // Who was stopped and goes on, for one, has not failed.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+            Ok(0) if reader.end() => return Ok(()),
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(length) => {
                 let read = reader.push(&buffer[..length]);
                 read.map_err(|_| io::Error::from(ErrorKind::InvalidData))?;
             }
