@@ -93,6 +93,20 @@ impl Scene {
     }
 }
 
+/// Does the same with each of some things at the same time, where most of it is waiting. Each has a scene of
+/// its own.
+///
+/// # Panics
+/// When one does.
+pub fn at_the_same_time<T: Send>(things: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    let test = &test;
+    thread::scope(|scope| {
+        for thing in things {
+            scope.spawn(move || test(thing));
+        }
+    });
+}
+
 impl Drop for Scene {
     fn drop(&mut self) {
         let mut left = Vec::new();

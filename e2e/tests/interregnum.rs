@@ -8,7 +8,7 @@ use herder_e2e::fault::Trap;
 use herder_e2e::foreign::{BOOT, wait_for};
 use herder_e2e::herd::Signal;
 use herder_e2e::interpreter::Node;
-use herder_e2e::scene::Scene;
+use herder_e2e::scene::{Scene, at_the_same_time};
 use herder_e2e::wait;
 use std::fs;
 use std::net::SocketAddr;
@@ -56,7 +56,8 @@ fn stop_while_one_leaves(deployed: &Deployed<'_>) {
 
 #[test]
 fn r30_who_leaves_is_not_killed_for_the_time_without_a_master() {
-    for program in [Program::Native, Program::Node(Node::Version(20))] {
+    let programs = [Program::Native, Program::Node(Node::Version(20))];
+    at_the_same_time(programs, |program| {
         let scene = Scene::new("replaced");
         let options = ["--grace", "5s", "--master-watchdog", "5s"];
         let deployed = Deployed::start(&scene, program, &options);
@@ -75,12 +76,13 @@ fn r30_who_leaves_is_not_killed_for_the_time_without_a_master() {
             .any(|line| line.text.contains("did not leave in time"));
         assert!(!expired, "{}", program.name());
         assert!(deployed.herd.end().success());
-    }
+    });
 }
 
 #[test]
 fn r30_a_master_that_goes_on_after_a_standstill_kills_nobody_for_it() {
-    for program in [Program::Native, Program::Node(Node::Version(20))] {
+    let programs = [Program::Native, Program::Node(Node::Version(20))];
+    at_the_same_time(programs, |program| {
         let scene = Scene::new("stopped");
         let options = ["--grace", "2500ms", "--master-watchdog", "30s"];
         let deployed = Deployed::start(&scene, program, &options);
@@ -97,7 +99,7 @@ fn r30_a_master_that_goes_on_after_a_standstill_kills_nobody_for_it() {
         });
         assert_eq!(deployed.master().pid, master.pid, "{}", program.name());
         assert!(deployed.herd.end().success());
-    }
+    });
 }
 
 /// A herd that can be made to fail.
