@@ -88,7 +88,7 @@ pub fn lot(id: u64, per_mille: u64) -> bool {
 pub(super) type WorkerOf = Arc<dyn Fn(&[u8]) -> Option<i32> + Send + Sync>;
 
 /// What traffic to make. Unless said otherwise: a new connection for each request, one client that waits for
-/// each answer before it asks again, 5 s for each request, one thread, until stopped.
+/// each answer before it asks again, 15 s for each request, one thread, until stopped.
 #[derive(Clone)]
 pub struct Load {
     pub(super) target: Target,
@@ -138,7 +138,7 @@ impl Load {
             detail: Detail::Outcome,
             clients: 1,
             threads: 1,
-            timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(15),
             first: 0,
             rare: None,
             worker_of: None,

@@ -100,13 +100,13 @@ impl Output {
         }
     }
 
-    /// Waits until nobody can write any more, at most until `deadline`.
-    pub(super) fn wait_for_end(&self, deadline: Instant) {
+    /// Waits until nobody can write any more, at most until `deadline`. Returns whether it has come to that.
+    pub(super) fn wait_for_end(&self, deadline: Instant) -> bool {
         let mut state = self.state();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || state.open == 0 {
-                return;
+                return state.open == 0;
             }
             state = self.wait_for_change(state, left);
         }

@@ -320,7 +320,11 @@ impl Herd {
             let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(status) = child.try_wait().expect("the child is ours") {
                 drop(child);
-                self.output.wait_for_end(Instant::now() + READ_ON);
+                let is_read = self.output.wait_for_end(Instant::now() + READ_ON);
+                // With nobody left who could write, all that is to be read is there.
+                if !is_read && self.lineage.alive().is_empty() {
+                    self.output.wait_for_end(Instant::now() + self.patience);
+                }
                 return Some(status);
             }
             if left.is_zero() {
