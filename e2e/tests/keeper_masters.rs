@@ -105,13 +105,13 @@ fn r27_a_process_that_ends_with_its_master_is_not_lost() {
 fn r30_a_master_that_stands_still_or_loops_is_replaced() {
     for hangs in ["stop", "pause=60000"] {
         let scene = Scene::new("hangs");
-        let script = format!("watchdog=300,charge,beat=40,{hangs}");
+        // It beats for 0.8 s. The machine itself may stand still for longer than that.
+        let script = format!("watchdog=2000,charge,beat=40,{hangs}");
         let herd = masters(&scene, &[&script, "charge,signals"]).start();
         let begun = Instant::now();
         said(&herd, "complete 1, 0 stored");
-        // It beat for 0.8 s.
-        assert!(begun.elapsed() > Duration::from_secs(1), "{hangs}");
-        assert_eq!(count(&herd, "was not heard of for 0.3 s"), 1, "{hangs}");
+        assert!(begun.elapsed() > Duration::from_millis(2700), "{hangs}");
+        assert_eq!(count(&herd, "was not heard of for "), 1, "{hangs}");
         assert!(herd.end().success());
     }
 }

@@ -5,6 +5,7 @@ use herder_e2e::foreign::BOOT;
 use herder_e2e::herd::{Herd, Signal};
 use herder_e2e::manager::Manager;
 use herder_e2e::scene::Scene;
+use std::time::Instant;
 
 const TEST_KEEPER: Binary = Binary::new("herder-e2e", "test-keeper");
 
@@ -63,15 +64,17 @@ fn r30_the_manager_hears_that_the_herd_lives_while_its_master_does() {
     let scene = Scene::new("lives");
     let mut manager = Manager::new(&scene);
     // Hardly ever: the herd is up to date with its beats when the watchdog of the master strikes.
-    let script = "watchdog=400,charge,beat=50,notify=X=1,pause=300,beat=10,signals";
+    let script = "watchdog=4000,charge,beat=50,notify=X=1,pause=300,beat=10,signals";
     let setup = manager.service(&scene, TEST_KEEPER.path(), &[script]);
     let herd = setup.env("WATCHDOG_USEC", "200000").start();
     manager.wait_for("WATCHDOG=1", BOOT, &herd);
     manager.forget_told();
+    let begun = Instant::now();
     manager.wait_for("X=1", BOOT, &herd);
     let beats = manager.told.iter().filter(|line| *line == "WATCHDOG=1");
-    let beats = beats.count();
-    // Once in 100 ms, for about a second.
-    assert!((5..=14).contains(&beats), "{beats}");
+    let beats = beats.count() as u128;
+    // Once in 100 ms, for about a second; longer if the machine is slow.
+    let most = begun.elapsed().as_millis() / 100 + 4;
+    assert!((5..=most).contains(&beats), "{beats} of {most}");
     herd.signal(Signal::KILL);
 }

@@ -13,7 +13,7 @@ use herder_e2e::native::herd;
 use herder_e2e::scene::Scene;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Four workers of a program.
 struct Four {
@@ -298,8 +298,6 @@ fn kernel_what_cannot_be_is_refused_by_name() {
         let herd = run(&scene, options, &["true"]).start();
         let status = herd.wait_for_exit(BOOT);
         assert_eq!(status.code(), Some(2), "{options:?}");
-        herd.wait_for_line(named, Duration::from_secs(1), |line| {
-            line.contains(named).then_some(())
-        });
+        herd.wait_for_line(named, BOOT, |line| line.contains(named).then_some(()));
     }
 }

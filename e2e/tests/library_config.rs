@@ -72,8 +72,10 @@ fn rust(scene: &Scene, server: &Server) -> Setup {
 
 fn workers_in_node(scene: &Scene, server: &Server, library: &Path) -> Setup {
     let setup = scene.herd(Binary::HERDER).arg("run");
+    // On a busy machine eight programs of Node need longer to begin than they are waited for.
     setup
-        .args(["-i", &WORKERS.to_string(), "--library"])
+        .args(["-i", &WORKERS.to_string(), "--listen-timeout", "20s"])
+        .arg("--library")
         .arg(format!("config={}", library.display()))
         .arg(node("worker.js"))
         .env("CONFIG_SERVER", server.address.to_string())

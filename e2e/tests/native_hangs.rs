@@ -106,17 +106,22 @@ fn r19_a_worker_that_takes_nothing_holds_nothing_up() {
     let herd = herd(&scene, &["--workers", "2"]).start();
     let address = address(&herd);
     wait_for(&herd, 0, 2, "ready", BOOT);
-    // It reads neither connections nor messages for so long.
-    let blocked = Load::http(address, "/block/3000").count(1).timeout(BOOT);
-    let blocked = blocked.worker_from(pid_of_body).start();
     let load = Load::http(address, "/")
         .clients(8)
         .think(Duration::from_millis(5))
         .worker_from(pid_of_body)
         .start();
-    load.wait_for_answers(1000, BOOT);
-    assert_eq!(blocked.answered(), 0, "others are served meanwhile");
-    blocked.finish().assert_no_failure();
+    // More than could be in the hands of the one. On a very slow machine they may take longer than it.
+    let others_are_served_meanwhile = || {
+        // It reads neither connections nor messages for so long.
+        let blocked = Load::http(address, "/block/3000").count(1).timeout(BOOT);
+        let blocked = blocked.worker_from(pid_of_body).start();
+        load.wait_for_answers(200, BOOT);
+        let is_still_blocked = blocked.answered() == 0;
+        blocked.finish().assert_no_failure();
+        is_still_blocked
+    };
+    assert!((0..5).any(|_| others_are_served_meanwhile()));
     let ledger = load.stop_and_finish();
     println!("{ledger}");
     ledger.assert_no_failure();

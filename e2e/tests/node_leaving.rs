@@ -87,7 +87,7 @@ fn bun_finishes_what_it_has_begun() {
 #[test]
 fn a_program_that_stays_is_told_by_a_signal() {
     let scene = Scene::new("node_timer");
-    let herd = run(&scene, "serve.js", &["-i", "1", "--grace", "20s"])
+    let herd = run(&scene, "serve.js", &["-i", "1", "--grace", "60s"])
         .env("TIMER", "1")
         .start();
     wait_for(&herd, 0, 1, "ready", BOOT);
@@ -95,7 +95,7 @@ fn a_program_that_stays_is_told_by_a_signal() {
     herd.signal(Signal::TERM);
     assert!(herd.wait_for_exit(BOOT).success());
     assert!(
-        start.elapsed() < Duration::from_secs(9),
+        start.elapsed() < Duration::from_secs(30),
         "its channel had ended"
     );
     wait_for(&herd, 0, 1, "ended: signal SIGTERM", BOOT);

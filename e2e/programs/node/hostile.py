@@ -1,6 +1,7 @@
 """Speaks the protocol of Node's cluster by hand, and breaks it when it is asked to."""
 import json
 import os
+import signal
 import socket
 import sys
 
@@ -93,3 +94,6 @@ while True:
     if me == 1 and not misbehaved:
         misbehaved = True
         misbehave()
+        # Whoever is killed for it takes nothing more: that would be cut with it, if the master is slow to read.
+        while HOW not in ("lies", "message"):
+            signal.pause()
