@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use herder_sys::process::{self, Child, Executable};
+use herder_sys::cgroup::Cgroup;
+use herder_sys::process::{self, Birthplace, Child, Executable, Launch};
 use herder_sys::{memory, socket};
 use herder_wire::plan::{LaunchPlan, Role};
 use herder_wire::report::{LaunchFailure, MAX_REPORT};
@@ -94,8 +95,27 @@ impl Launchpad {
     /// Starts a process. Call it on the main thread only, and send the plan afterwards: until then
     /// the process waits, and can be put into a cgroup.
     pub(crate) fn start(&self, role: Role, app: &str, stdio: Stdio) -> io::Result<Launched> {
+        let (launch, plan_socket) = self.prepare(role, app, stdio)?;
+        let child = process::launch(launch)?;
+        Ok(Launched { child, plan_socket })
+    }
+
+    /// As [`start`](Launchpad::start), in a cgroup from the beginning, if that can be.
+    pub(crate) fn start_inside(
+        &self,
+        role: Role,
+        app: &str,
+        stdio: Stdio,
+        group: &Cgroup,
+    ) -> io::Result<(Launched, Birthplace)> {
+        let (launch, plan_socket) = self.prepare(role, app, stdio)?;
+        let (child, place) = process::launch_inside(launch, group)?;
+        Ok((Launched { child, plan_socket }, place))
+    }
+
+    fn prepare(&self, role: Role, app: &str, stdio: Stdio) -> io::Result<(Launch<'_>, PlanSocket)> {
         let (ours, theirs) = socket::stream_pair()?;
-        let child = process::launch(process::Launch {
+        let launch = Launch {
             executable: &self.executable,
             argv0: self.argv0.clone(),
             args: &self.args,
@@ -103,11 +123,8 @@ impl Launchpad {
             stdin: theirs,
             stdout: stdio.stdout,
             stderr: stdio.stderr,
-        })?;
-        Ok(Launched {
-            child,
-            plan_socket: PlanSocket(ours),
-        })
+        };
+        Ok((launch, PlanSocket(ours)))
     }
 }
 

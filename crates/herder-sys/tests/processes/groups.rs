@@ -1,5 +1,7 @@
 //! Whoever a child started goes with it.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -7,9 +9,9 @@ use std::process::{Command, Stdio};
 
 use herder_sys::cgroup::{self, CgroupRoot};
 use herder_sys::pidfd::PidFd;
-use herder_sys::process::{self, Executable};
+use herder_sys::process::{self, Birthplace, Child, Executable, Launch};
 use herder_sys::signal::Signal;
-use herder_sys::{apply, fd};
+use herder_sys::{apply, fd, pipe};
 use rustix::event::PollFlags;
 
 use crate::scene::{TempDir, act, readable, role, shell};
@@ -105,6 +107,68 @@ pub(crate) fn r14_cgroup_catches() {
         .unwrap()
         .expect("it was possible before");
     assert_eq!(again.path(), taken_over.path());
+}
+
+/// What a shell is to be started as, and where its output is read.
+fn told<'a>(shell: &'a Executable, args: &'a [OsString]) -> (Launch<'a>, File) {
+    let (reader, writer) = pipe::pipe().unwrap();
+    let launch = Launch {
+        executable: shell,
+        argv0: "born".into(),
+        args,
+        environment: vec![("HERDER_SYS_ADDED".into(), "yes".into())],
+        stdin: fd::null().unwrap(),
+        stdout: Some(writer),
+        stderr: None,
+    };
+    (launch, reader.into())
+}
+
+pub(crate) fn r14_born_inside() {
+    let name = format!("herder-sys-born-{}", process::current_pid());
+    let Some(root) = CgroupRoot::create(&name).unwrap() else {
+        println!("skipped: no writable version 2 control group here");
+        return;
+    };
+    let root = Cleanup(root);
+    let group = root.0.child("worker").unwrap();
+    // The fifth field of `stat` is the process group.
+    let script = "echo $0 $HERDER_SYS_ADDED ${PATH:+path}; \
+                  [ $(cut -d' ' -f5 /proc/$$/stat) = $$ ] && echo own group; \
+                  ls /proc/$$/fd; grep Sig /proc/$$/status; grep ^0:: /proc/$$/cgroup";
+    let args: [OsString; 2] = ["-c".into(), script.into()];
+    let shell = Executable::open("/bin/sh").unwrap();
+    let before = fd::open_count().unwrap();
+    let said = |child: &Child, output: File| {
+        let text = std::io::read_to_string(output).unwrap();
+        assert_eq!(child.pidfd.wait_until_dead().unwrap().code(), Some(0));
+        text
+    };
+    let (launch, output) = told(&shell, &args);
+    let (child, place) = process::launch_inside(launch, &group).unwrap();
+    let inside = said(&child, output);
+    if place == Birthplace::Outside {
+        println!("skipped: this kernel has no births in groups");
+        return;
+    }
+    let (launch, output) = told(&shell, &args);
+    let outside = said(&process::launch(launch).unwrap(), output);
+    let place = |text: &str| text.lines().last().unwrap().to_owned();
+    assert!(place(&inside).ends_with(&format!("/{name}/worker")));
+    assert!(
+        inside.starts_with("born yes path\nown group\n0\n1\n2\n"),
+        "{inside}"
+    );
+    let rest = |text: &str| text.replace(&place(text), "");
+    assert_eq!(rest(&inside), rest(&outside));
+
+    let passwd = Executable::open("/etc/passwd").unwrap();
+    let (launch, output) = told(&passwd, &args);
+    let error = process::launch_inside(launch, &group).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EACCES));
+    assert_eq!(process::children().unwrap(), []);
+    drop((child, output));
+    assert_eq!(fd::open_count().unwrap(), before + 1, "the passwd's");
 }
 
 pub(crate) fn remove_tree_refuses() {

@@ -76,6 +76,7 @@ const CASES: &[Case] = &[
         "r14_a_cgroup_catches_who_left_the_group",
         groups::r14_cgroup_catches,
     ),
+    ("r14_a_child_is_born_in_its_cgroup", groups::r14_born_inside),
     (
         "remove_tree_refuses_what_is_not_ours",
         groups::remove_tree_refuses,

@@ -11,7 +11,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use herder_core::spec::AppName;
+use herder_sys::cgroup::Cgroup;
 use herder_sys::epoll::Epoll;
+use herder_sys::process::Birthplace;
 use herder_sys::{failpoint, pipe};
 use herder_wire::keeper::MemberItem;
 use herder_wire::plan::{LaunchPlan, Role};
@@ -24,7 +26,7 @@ use super::reload::Edition;
 use super::runtime::Runtime;
 use crate::dispatch::Line;
 use crate::estate::Vault;
-use crate::launch::{self, Launchpad, Stdio};
+use crate::launch::{self, Launched, Launchpad, Stdio};
 
 pub(super) use draft::Draft;
 pub(super) use gateway::GatewayRecipe;
@@ -118,8 +120,12 @@ impl Nursery {
             // They have to do with the master more than with the program.
             Role::Gateway | Role::Launcher | Role::Master | Role::Probe => &self.launchpad,
         };
-        let launched = launchpad.start(draft.plan.role, app, stdio)?;
-        let mut member = Member {
+        let role = draft.plan.role;
+        let (launched, cgroup) = match runtime.member_cgroup(id) {
+            Some(cgroup) => start_inside(launchpad, role, app, stdio, cgroup)?,
+            None => (launchpad.start(role, app, stdio)?, None),
+        };
+        let member = Member {
             id,
             child: launched.child,
             origin: Origin::Child,
@@ -130,14 +136,13 @@ impl Nursery {
             notify: draft.notify,
             node: draft.node,
             stdin: draft.stdin,
-            cgroup: runtime.member_cgroup(id),
+            cgroup,
             retire_reason: None,
             exhaustion: Exhaustion::Not,
             problem: None,
             guessed: false,
         };
         failpoint::hit("master.spawn.launched");
-        enclose(&mut member);
         let newborn = Newborn {
             member,
             plan: draft.plan,
@@ -196,16 +201,29 @@ pub(super) fn watched(mut newborn: Newborn, epoll: &Epoll) -> io::Result<Newborn
     }
 }
 
-/// The process waits for its plan; before it gets one it is put where it can be killed whole.
-fn enclose(member: &mut Member) {
-    let joined = member
-        .cgroup
-        .as_ref()
-        .is_none_or(|cgroup| cgroup.add(member.child.pid).is_ok());
-    if !joined && let Some(cgroup) = member.cgroup.take() {
+/// Starts a process where it can be killed whole, with all that it starts.
+fn start_inside(
+    launchpad: &Launchpad,
+    role: Role,
+    app: &str,
+    stdio: Stdio,
+    cgroup: Cgroup,
+) -> io::Result<(Launched, Option<Cgroup>)> {
+    let started = launchpad.start_inside(role, app, stdio, &cgroup);
+    let is_inside = match &started {
+        Ok((_, Birthplace::Inside)) => true,
+        // It waits for its plan, and has started nothing yet.
+        Ok((launched, Birthplace::Outside)) => cgroup.add(launched.child.pid).is_ok(),
+        Err(_) => false,
+    };
+    let cgroup = if is_inside {
+        Some(cgroup)
+    } else {
         // Then the process group must do, as it does where there are no cgroups.
         let _left = cgroup.remove();
-    }
+        None
+    };
+    started.map(|(launched, _)| (launched, cgroup))
 }
 
 /// Ends a process that nobody is going to hear of, and waits for it: it has hardly begun anything.
