@@ -117,6 +117,45 @@ fn r30_a_master_that_stands_still_or_loops_is_replaced() {
 }
 
 #[test]
+fn r30_a_master_that_rests_is_left_alone_until_it_is_heard_of() {
+    let scene = Scene::new("rests");
+    let script = "watchdog=300,charge,rest,pause=2000,beat=1,pause=60000";
+    let herd = masters(&scene, &[script, "charge,signals"]).start();
+    let begun = Instant::now();
+    said(&herd, "complete 1, 0 stored");
+    assert!(begun.elapsed() > Duration::from_secs(2));
+    assert_eq!(count(&herd, "was not heard of"), 1);
+    assert!(herd.end().success());
+}
+
+#[test]
+fn r30_a_master_that_is_stopped_while_it_rests_is_replaced() {
+    let scene = Scene::new("rests_stopped");
+    let script = "watchdog=300,charge,rest,pause=1000,stop";
+    let herd = masters(&scene, &[script, "charge,signals"]).start();
+    said(&herd, "complete 1, 0 stored");
+    assert_eq!(count(&herd, "was not heard of"), 1);
+    assert!(herd.end().success());
+}
+
+#[test]
+fn r30_a_master_that_was_stopped_for_less_than_its_time_rests_on() {
+    let scene = Scene::new("rests_on");
+    let script = "watchdog=5000,charge,rest,listen=3,pause=12000,exit=5";
+    let herd = masters(&scene, &[script, "charge,signals"]).start();
+    let master = said(&herd, "complete 0, 0 stored");
+    let master = master.parse().expect("a pid");
+    for _ in 0..3 {
+        herd.signal_to(master, Signal::STOP);
+        herd.signal_to(master, Signal::CONT);
+    }
+    said(&herd, "complete 1, 1 stored");
+    assert_eq!(count(&herd, "was not heard of"), 0);
+    assert_eq!(count(&herd, "died: exit status 5"), 1);
+    assert!(herd.end().success());
+}
+
+#[test]
 fn r13_what_is_said_while_nobody_is_in_charge_reaches_the_next_master() {
     let scene = Scene::new("between");
     let scripts = [

@@ -433,6 +433,7 @@ fn every_from_keeper() -> Vec<FromKeeper> {
             pid: 4711,
             status: -1,
         },
+        FromKeeper::LetsRest,
         FromKeeper::Stored {
             key: Key::listener(3),
             pid: 0,
@@ -480,6 +481,7 @@ fn every_to_keeper() -> Vec<ToKeeper> {
         ToKeeper::Obeyed {
             signals: 1 | 1 << 63,
         },
+        ToKeeper::Rest,
         ToKeeper::Store {
             key: Key::member(0, 1, 2, MemberItem::Pidfd),
             pid: i32::MAX,

@@ -12,5 +12,5 @@ mod vault;
 
 pub(crate) use marks::Marks;
 pub(crate) use state_file::{StateError, StateFile};
-pub(crate) use treasury::{Heard, Treasury, hear};
+pub(crate) use treasury::{Heard, Manner, Treasury, hear};
 pub(crate) use vault::Vault;

@@ -25,6 +25,17 @@ pub(crate) struct Treasury {
     treasures: BTreeMap<Key, OwnedFd>,
     exits: Vec<(i32, ExitStatus)>,
     masters_died: u32,
+    keeper: Manner,
+}
+
+/// What a keeper understands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// A master that is silent hangs.
+    #[default]
+    Strict,
+    /// One that has said so rests.
+    LetsRest,
 }
 
 impl Treasury {
@@ -75,6 +86,7 @@ impl Treasury {
                 self.masters_died = masters_died;
                 return Ok(true);
             }
+            (Some(FromKeeper::LetsRest), _) => self.keeper = Manner::LetsRest,
             (None, _) => {}
         }
         Ok(false)
@@ -83,6 +95,11 @@ impl Treasury {
     /// How many masters this keeper has lost.
     pub(crate) fn masters_died(&self) -> u32 {
         self.masters_died
+    }
+
+    /// What this keeper understands.
+    pub(crate) fn keeper(&self) -> Manner {
+        self.keeper
     }
 
     /// The processes whose ends nobody was told of.

@@ -47,6 +47,7 @@ impl Leftovers {
             | ToKeeper::Leaving
             | ToKeeper::Notify { .. }
             | ToKeeper::Obeyed { .. }
+            | ToKeeper::Rest
             | ToKeeper::Store { .. }
             | ToKeeper::Watchdog { .. } => {}
         }

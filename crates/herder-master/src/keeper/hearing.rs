@@ -81,6 +81,7 @@ impl Keeper {
             ToKeeper::Leaving => self.note(Reign::leave),
             ToKeeper::Notify { text } => self.service.pass_on(text),
             ToKeeper::Obeyed { signals } => self.wishes.obeyed(signals),
+            ToKeeper::Rest => self.note(Reign::rest),
             ToKeeper::Store { key, pid } => self.store(key, fd, pid),
             ToKeeper::Watchdog { millis } => self.note(|it| it.set_watchdog(duration(millis))),
         }

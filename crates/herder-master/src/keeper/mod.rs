@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use herder_core::spec::AppSpec;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::signal::{Signal, SignalFd};
-use herder_sys::{failpoint, fd, limits, process, residence, title};
+use herder_sys::{failpoint, fd, limits, proc, process, residence, title};
 
 use crate::launch::Launchpad;
 use crate::operator;
@@ -162,6 +162,12 @@ impl Keeper {
         while let Some(signal) = self.signals.read()? {
             if operator::is_end(signal) && !self.is_new_wish(signal) {
                 continue;
+            }
+            if signal == Signal::Child
+                && let Some(reign) = self.throne.reign_mut()
+            {
+                // It is also the signal of a child that was stopped, or goes on.
+                reign.see(proc::is_stopped(reign.child.pid).then(Instant::now));
             }
             self.wishes.hear(signal);
         }

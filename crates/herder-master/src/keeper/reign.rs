@@ -39,6 +39,8 @@ pub(super) struct Reign {
     pub(super) succession: Succession,
     stage: Stage,
     watchdog: Option<Duration>,
+    /// Since when somebody has it stopped.
+    stopped: Option<Instant>,
 }
 
 /// How far a master is.
@@ -47,13 +49,23 @@ enum Stage {
     /// It hung, and was told to dump its core and die.
     Aborted { at: Instant },
     /// It does its work.
-    InCharge { since: Instant, beat: Instant },
+    InCharge { since: Instant, pulse: Pulse },
     /// It was killed.
     Killed,
     /// The herd has ended.
     Leaving,
     /// It sets itself up.
     Starting { since: Instant },
+}
+
+/// What a master lets hear of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pulse {
+    /// A heartbeat, at this time.
+    Beat(Instant),
+    /// Nothing, until something happens. It cannot hang meanwhile; but somebody may stop it, and then it
+    /// would not hear what happens.
+    Rest,
 }
 
 /// What is to be done about a master that hangs.
@@ -77,6 +89,7 @@ impl Reign {
                 since: Instant::now(),
             },
             watchdog: None,
+            stopped: None,
         }
     }
 
@@ -94,15 +107,38 @@ impl Reign {
         if matches!(self.stage, Stage::Starting { .. }) {
             self.stage = Stage::InCharge {
                 since: now,
-                beat: now,
+                pulse: Pulse::Beat(now),
             };
         }
     }
 
     /// It lives.
     pub(super) fn beat(&mut self, now: Instant) {
-        if let Stage::InCharge { beat, .. } = &mut self.stage {
-            *beat = now;
+        self.pulse(Pulse::Beat(now));
+    }
+
+    /// It sleeps until something happens.
+    pub(super) fn rest(&mut self) {
+        self.pulse(Pulse::Rest);
+    }
+
+    fn pulse(&mut self, news: Pulse) {
+        if let Stage::InCharge { pulse, .. } = &mut self.stage {
+            *pulse = news;
+        }
+    }
+
+    /// Somebody has it stopped since then, or nobody has.
+    pub(super) fn see(&mut self, stopped: Option<Instant>) {
+        self.stopped = stopped.map(|now| self.stopped.unwrap_or(now));
+    }
+
+    /// When it gave a sign of life, if it should give another. One that rests and is stopped could have
+    /// given one until then.
+    fn beaten(&self, pulse: Pulse) -> Option<Instant> {
+        match pulse {
+            Pulse::Beat(at) => Some(at),
+            Pulse::Rest => self.stopped,
         }
     }
 
@@ -139,7 +175,7 @@ impl Reign {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.stage {
             Stage::Aborted { at } => Some(at + ABORT),
-            Stage::InCharge { beat, .. } => self.watchdog.map(|limit| beat + limit),
+            Stage::InCharge { pulse, .. } => Some(self.beaten(pulse)? + self.watchdog?),
             Stage::Killed | Stage::Leaving => None,
             Stage::Starting { since } => Some(since + START),
         }
@@ -149,12 +185,16 @@ impl Reign {
     pub(super) fn judge(&mut self, now: Instant) -> Option<Sentence> {
         let late = now.checked_duration_since(self.deadline()?)?;
         match &mut self.stage {
-            Stage::InCharge { beat, .. } if late >= STALL => {
-                *beat = now;
+            Stage::InCharge { pulse, .. } if late >= STALL => {
+                match pulse {
+                    Pulse::Beat(at) => *at = now,
+                    Pulse::Rest => self.stopped = Some(now),
+                }
                 None
             }
-            Stage::InCharge { beat, .. } => {
-                let silence = now.saturating_duration_since(*beat);
+            Stage::InCharge { pulse, .. } => {
+                let pulse = *pulse;
+                let silence = now.saturating_duration_since(self.beaten(pulse)?);
                 self.stage = Stage::Aborted { at: now };
                 Some(Sentence::Abort(silence))
             }

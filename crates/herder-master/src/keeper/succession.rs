@@ -25,6 +25,8 @@ enum Step {
     Deaf,
     /// It gets the ends that nobody was told of.
     Ends,
+    /// It knows with what kind of keeper it has to do.
+    Introduced,
     /// It gets what is stored from this place on.
     Stored(usize),
 }
@@ -82,13 +84,17 @@ impl Succession {
             Step::Complete => Step::Complete,
             Step::Deaf => return None,
             Step::Ends | Step::Stored(_) => Step::Ends,
+            Step::Introduced => Step::Introduced,
         };
         if let Some((pid, status)) = shelf.untold() {
             return Some((FromKeeper::Exited { pid, status }, after));
         }
         let masters_died = self.masters_died;
-        let is_new = after == Step::Ends;
-        is_new.then_some((FromKeeper::Complete { masters_died }, Step::Complete))
+        match after {
+            Step::Ends => Some((FromKeeper::LetsRest, Step::Introduced)),
+            Step::Introduced => Some((FromKeeper::Complete { masters_died }, Step::Complete)),
+            Step::Complete | Step::Deaf | Step::Stored(_) => None,
+        }
     }
 
     fn post(
@@ -101,7 +107,7 @@ impl Succession {
         frame.encode(&mut self.frame).map_err(io::Error::other)?;
         let fd = match frame {
             FromKeeper::Stored { key, .. } => shelf.get(key),
-            FromKeeper::Complete { .. } | FromKeeper::Exited { .. } => None,
+            FromKeeper::Complete { .. } | FromKeeper::Exited { .. } | FromKeeper::LetsRest => None,
         };
         socket::send(channel, &self.frame, fd.as_slice())
     }
@@ -160,6 +166,7 @@ mod tests {
                 status: 9
             }
         );
+        assert_eq!(heard(&theirs), Some((FromKeeper::LetsRest, 0)));
         let complete = FromKeeper::Complete { masters_died: 2 };
         assert_eq!(heard(&theirs), Some((complete, 0)));
         shelf.note_end(104, 0);
@@ -186,6 +193,6 @@ mod tests {
         let mut succession = Succession::new(&mut shelf, 1);
         succession.advance(ours.as_fd(), &mut shelf);
         let frames = std::iter::from_fn(|| heard(&theirs));
-        assert_eq!(frames.count(), 3 + 2 + 1);
+        assert_eq!(frames.count(), 3 + 2 + 2);
     }
 }

@@ -82,21 +82,25 @@ impl Master {
         }
     }
 
-    /// How long nothing is due.
-    pub(super) fn timeout(&self) -> Option<Duration> {
+    /// When something is due, besides a sign of life.
+    pub(super) fn due(&self) -> Option<Tick> {
         let sample = self.memory.as_ref().map(|watch| watch.due());
         let wishes = [
             self.crews.poll_timeout(),
             self.delivery.poll_timeout(),
             sample,
             self.silence_due(),
-            self.book.beat_at(),
             self.rest_at,
             self.inquiry.as_ref().map(Inquiry::deadline),
             self.socket.as_ref().and_then(HerdSocket::poll_timeout),
         ];
-        let now = now();
-        wishes.into_iter().flatten().min().map(|at| at.since(now))
+        wishes.into_iter().flatten().min()
+    }
+
+    /// How long nothing is to be done, if nothing happens.
+    pub(super) fn timeout(&self, due: Option<Tick>) -> Option<Duration> {
+        let first = due.into_iter().chain(self.book.beat_at()).min();
+        first.map(|at| at.since(now()))
     }
 
     pub(super) fn on_exit(&mut self, part: Part, life: Incarnation) -> io::Result<()> {

@@ -236,9 +236,12 @@ impl Master {
             if let Some(leap) = self.prepare_leap()? {
                 return Ok(End::Leap(Box::new(leap)));
             }
-            let timeout = self.timeout();
+            let due = self.due();
+            self.let_hear(due);
+            let timeout = self.timeout(due);
             self.sleep(timeout);
             self.epoll.wait(&mut events, timeout)?;
+            self.wake();
             self.attend();
             let ready: Vec<_> = events.iter().collect();
             for event in ready {

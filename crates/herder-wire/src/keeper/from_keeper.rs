@@ -19,6 +19,8 @@ pub enum FromKeeper {
         /// Its status, as `wait(2)` has it.
         status: i32,
     },
+    /// The keeper knows what [`Rest`](super::ToKeeper::Rest) means.
+    LetsRest,
     /// The packet's only descriptor is stored under this key.
     Stored {
         /// What it is called.
@@ -32,6 +34,7 @@ mod kind {
     pub(super) const STORED: u16 = 0x0281;
     pub(super) const EXITED: u16 = 0x0282;
     pub(super) const COMPLETE: u16 = 0x0283;
+    pub(super) const LETS_REST: u16 = 0x0284;
 }
 
 impl FromKeeper {
@@ -61,6 +64,7 @@ impl Message for FromKeeper {
         let kind = match self {
             FromKeeper::Complete { .. } => kind::COMPLETE,
             FromKeeper::Exited { .. } => kind::EXITED,
+            FromKeeper::LetsRest => return (kind::LETS_REST, Necessity::Optional),
             FromKeeper::Stored { .. } => kind::STORED,
         };
         (kind, Necessity::Mandatory)
@@ -75,6 +79,7 @@ impl Message for FromKeeper {
                 out.extend_from_slice(&pid.to_le_bytes());
                 out.extend_from_slice(&status.to_le_bytes());
             }
+            FromKeeper::LetsRest => {}
             FromKeeper::Stored { key, pid } => {
                 out.extend_from_slice(&pid.to_le_bytes());
                 out.extend_from_slice(key.as_str().as_bytes());
@@ -89,6 +94,7 @@ impl Message for FromKeeper {
                 read_u32(body).map(|masters_died| FromKeeper::Complete { masters_died })
             }
             kind::EXITED => read_exited(body),
+            kind::LETS_REST => body.is_empty().then_some(FromKeeper::LetsRest),
             kind::STORED => read_stored(body),
             _ => return Ok(None),
         };

@@ -7,7 +7,7 @@
 //! rest it skips.
 //!
 //! At the start of every master the keeper sends each [`FromKeeper::Stored`], then each
-//! [`FromKeeper::Exited`] that nobody was told of, then [`FromKeeper::Complete`].
+//! [`FromKeeper::Exited`] that nobody was told of, then what it understands, then [`FromKeeper::Complete`].
 
 mod from_keeper;
 mod key;

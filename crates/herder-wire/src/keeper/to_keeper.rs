@@ -49,6 +49,10 @@ pub enum ToKeeper {
         /// The lines.
         text: String,
     },
+    /// The master sleeps until something happens, and says [`Beat`](ToKeeper::Beat) first when it wakes: until
+    /// then it has nothing to do that it could hang in. It is for keepers that have said
+    /// [`LetsRest`](super::FromKeeper::LetsRest).
+    Rest,
     /// This socket file is to be removed, if it is still the same file.
     SocketFile {
         /// Where it is.
@@ -88,6 +92,7 @@ mod kind {
     pub(super) const NOTIFY: u16 = 0x020c;
     pub(super) const HAND_OVER: u16 = 0x020d;
     pub(super) const OBEYED: u16 = 0x020e;
+    pub(super) const REST: u16 = 0x020f;
 }
 
 impl ToKeeper {
@@ -127,6 +132,7 @@ impl Message for ToKeeper {
             ToKeeper::Leaving => kind::LEAVING,
             ToKeeper::Notify { .. } => kind::NOTIFY,
             ToKeeper::Obeyed { .. } => return (kind::OBEYED, Necessity::Optional),
+            ToKeeper::Rest => kind::REST,
             ToKeeper::SocketFile { .. } => kind::SOCKET_FILE,
             ToKeeper::Store { .. } => kind::STORE,
             ToKeeper::Watchdog { .. } => kind::WATCHDOG,
@@ -141,7 +147,11 @@ impl Message for ToKeeper {
             Ok(())
         };
         match self {
-            ToKeeper::Beat | ToKeeper::HandOver | ToKeeper::InCharge | ToKeeper::Leaving => {}
+            ToKeeper::Beat
+            | ToKeeper::HandOver
+            | ToKeeper::InCharge
+            | ToKeeper::Leaving
+            | ToKeeper::Rest => {}
             ToKeeper::Cgroup(path) | ToKeeper::Directory(path) => sound(usable(path), out)?,
             ToKeeper::Forget { key } => out.extend_from_slice(key.as_str().as_bytes()),
             ToKeeper::ForgetAll { prefix } => out.extend_from_slice(prefix.as_str().as_bytes()),
@@ -180,6 +190,7 @@ impl Message for ToKeeper {
             kind::LEAVING => nothing(body).map(|()| ToKeeper::Leaving),
             kind::NOTIFY => read_notify(body),
             kind::OBEYED => read_obeyed(body),
+            kind::REST => nothing(body).map(|()| ToKeeper::Rest),
             kind::SOCKET_FILE => read_socket_file(body),
             kind::STORE => read_store(body),
             kind::WATCHDOG => read_u32(body).map(|millis| ToKeeper::Watchdog { millis }),

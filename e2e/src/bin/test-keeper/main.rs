@@ -18,6 +18,7 @@
 //! | `listen=N` | stores a listener as `herd.listener.N` |
 //! | `notify=TEXT` | has the service manager told; `;` is the end of a line |
 //! | `pause=MS` | does nothing |
+//! | `rest` | says that it sleeps until something happens |
 //! | `signals` | prints the signals that come and what it hears, for ever; SIGTERM lets it leave and exit with 0 |
 //! | `store=N` | stores N descriptors as `herd.node.0` to `herd.node.N-1` |
 //! | `store-itself` | stores its own executable as that of the masters to come |

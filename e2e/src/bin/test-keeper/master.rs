@@ -88,6 +88,7 @@ impl Master {
                 self.tell(&ToKeeper::Notify { text }, None)?;
             }
             "pause" => std::thread::sleep(Duration::from_millis(u64::from(millis))),
+            "rest" => self.tell(&ToKeeper::Rest, None)?,
             "signals" => return self.obey_signals().map(Some),
             "stop" => signal_self(Signal::Stop)?,
             "store" => self.store_many(number)?,
@@ -194,7 +195,7 @@ impl Master {
                     return Ok(masters_died);
                 }
                 FromKeeper::Stored { .. } => stored += 1,
-                FromKeeper::Exited { .. } => {}
+                FromKeeper::Exited { .. } | FromKeeper::LetsRest => {}
             }
         }
     }
@@ -213,7 +214,7 @@ impl Master {
             FromKeeper::Stored { key, pid } if key.as_node().is_none() => {
                 say(&format!("stored {key} {pid} {}", fds.len()));
             }
-            FromKeeper::Complete { .. } | FromKeeper::Stored { .. } => {}
+            FromKeeper::Complete { .. } | FromKeeper::LetsRest | FromKeeper::Stored { .. } => {}
         }
         Ok(frame)
     }

@@ -14,6 +14,7 @@ use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::failpoint;
 use herder_wire::keeper::{FromKeeper, Key, ToKeeper};
 
+use super::pulse::Heartbeat;
 use super::state::{MemberState, PartState, PlacesState, ReceptionState, State};
 use crate::estate::{Heard, StateError, StateFile, Vault, hear};
 use crate::event::HerdEvent;
@@ -36,8 +37,7 @@ pub(in crate::master) struct Book {
     written_at: u64,
     /// How processes ended that are no children of this master.
     exits: BTreeMap<i32, ExitStatus>,
-    watchdog: Option<Duration>,
-    beat_at: Tick,
+    pulse: Heartbeat,
     watched: Interest,
 }
 
@@ -53,7 +53,7 @@ impl Book {
         vault: Vault,
         file: StateFile,
         exits: Vec<(i32, ExitStatus)>,
-        watchdog: Option<Duration>,
+        pulse: Heartbeat,
     ) -> Book {
         Book {
             vault,
@@ -62,8 +62,7 @@ impl Book {
             changes: 0,
             written_at: 0,
             exits: exits.into_iter().collect(),
-            watchdog,
-            beat_at: Tick::ZERO,
+            pulse,
             watched: Interest::READABLE,
         }
     }
@@ -76,18 +75,15 @@ impl Book {
 
     /// How long this master may stand still from now on.
     pub(in crate::master) fn set_watchdog(&mut self, watchdog: Option<Duration>) {
-        if self.watchdog == watchdog {
-            return;
+        if self.pulse.set_watchdog(watchdog, now()) {
+            let millis = watchdog.map_or(0, millis);
+            self.vault.say(&ToKeeper::Watchdog { millis });
         }
-        self.watchdog = watchdog;
-        let millis = watchdog.map_or(0, millis);
-        self.vault.say(&ToKeeper::Watchdog { millis });
-        self.beat_at = now();
     }
 
     /// When the keeper wants to hear that this master lives.
     pub(in crate::master) fn beat_at(&self) -> Option<Tick> {
-        self.watchdog.map(|_| self.beat_at)
+        self.pulse.due()
     }
 
     /// How often this master has done something: whoever watches need look only then.
@@ -98,15 +94,6 @@ impl Book {
     /// How this process ended, if the keeper has said so. It is said once.
     pub(in crate::master) fn take_exit(&mut self, pid: i32) -> Option<ExitStatus> {
         self.exits.remove(&pid)
-    }
-
-    fn beat(&mut self, now: Tick) {
-        if let Some(watchdog) = self.watchdog
-            && self.beat_at <= now
-        {
-            self.vault.say(&ToKeeper::Beat);
-            self.beat_at = now.after(watchdog / 3);
-        }
     }
 
     fn send(&mut self, epoll: &Epoll) {
@@ -133,7 +120,7 @@ impl Master {
         }
         failpoint::hit("master.adopt.stored");
         self.save();
-        let watchdog = self.book.watchdog.map_or(0, millis);
+        let watchdog = self.book.pulse.watchdog().map_or(0, millis);
         let vault = &self.book.vault;
         vault.say(&ToKeeper::Watchdog { millis: watchdog });
         // Which signals are obeyed will be said: the keeper keeps them until then.
@@ -157,8 +144,25 @@ impl Master {
         if self.book.page == Page::Stale {
             self.save();
         }
-        self.book.beat(now());
         self.book.send(&self.epoll);
+    }
+
+    /// The loop is about to sleep, and has nothing to do before `due` but to let hear of itself.
+    pub(in crate::master) fn let_hear(&mut self, due: Option<Tick>) {
+        if self.heir == Heir::Master {
+            return;
+        }
+        if let Some(sign) = self.book.pulse.sign(due, now()) {
+            self.book.vault.say(&sign);
+            self.book.send(&self.epoll);
+        }
+    }
+
+    /// The loop goes on.
+    pub(in crate::master) fn wake(&mut self) {
+        if let Some(sign) = self.book.pulse.wake(now()) {
+            self.book.vault.say(&sign);
+        }
     }
 
     /// Something is about to be done that a successor must know of.

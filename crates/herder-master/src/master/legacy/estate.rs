@@ -10,6 +10,7 @@ use herder_sys::page::SharedPage;
 use herder_wire::keeper::{Key, ToKeeper};
 
 use super::book::Book;
+use super::pulse::Heartbeat;
 use super::restored::{LegacyError, Restored};
 use super::state::{FORMAT, ReceptionState};
 use crate::config::Config;
@@ -327,9 +328,10 @@ impl Estate {
         watchdog: Option<Duration>,
     ) -> (Book, Option<Restored>) {
         let exits = self.treasury.take_exits();
+        let pulse = Heartbeat::new(watchdog, self.treasury.keeper());
         self.treasury.end_strays();
         self.treasury.forget_rest(&self.vault);
-        let book = Book::new(self.vault, self.file, exits, watchdog);
+        let book = Book::new(self.vault, self.file, exits, pulse);
         (book, self.restored)
     }
 }

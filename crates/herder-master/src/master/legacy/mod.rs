@@ -10,6 +10,7 @@ mod adoption;
 mod book;
 mod estate;
 mod examination;
+mod pulse;
 mod restored;
 mod resuming;
 mod state;
