@@ -1,6 +1,6 @@
 //! What is measured, and when.
 
-use super::program::{Mark, Program, own_start};
+use super::program::{Mark, Program, forked_start, own_start};
 use super::rival::{Rival, Stage};
 use crate::statistics::Median;
 use herder_e2e::binary::Binary;
@@ -59,7 +59,9 @@ pub struct Record {
 pub struct DaemonContest {
     /// How long the program took by itself before each `start`.
     pub own_start: Vec<f64>,
-    /// And before each replacement.
+    /// How long it took then as a worker of Node's own cluster.
+    pub forked_start: Vec<f64>,
+    /// How long the program took by itself before each replacement.
     pub own_respawn: Vec<f64>,
     /// Of all that took part.
     pub records: BTreeMap<Rival, Record>,
@@ -111,6 +113,8 @@ impl DaemonContest {
             let name = format!("app-{round}");
             let own = own_start(players[0].scene, &format!("own-{round}"));
             self.own_start.push(own);
+            let forked = forked_start(players[0].scene, &format!("forked-{round}"));
+            self.forked_start.push(forked);
             for player in &mut *players {
                 player.start(&name);
             }

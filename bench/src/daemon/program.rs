@@ -79,6 +79,18 @@ impl Mark {
     }
 }
 
+/// How long a worker of Node's own cluster takes from its fork until it listens, in milliseconds: the program
+/// with the channel that herder gives it, too.
+pub(super) fn forked_start(scene: &Scene, name: &str) -> f64 {
+    let program = Program::new(scene, name);
+    let script = Program::script().with_file_name("forking.js");
+    let setup = scene.program(NODE.program()).arg(script);
+    let herd = program.environment(setup).start();
+    let (forked, listening) = (program.wait_for_mark(0), program.wait_for_mark(1));
+    herd.end();
+    listening.at - forked.at
+}
+
 /// How long the program takes by itself until it listens, in milliseconds.
 pub(super) fn own_start(scene: &Scene, name: &str) -> f64 {
     let program = Program::new(scene, name);

@@ -21,7 +21,7 @@ const IDLE: f64 = 0.1;
 type Row = (&'static str, fn(&DaemonContest, Rival) -> Option<String>);
 
 /// What is in the table, from above to below.
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 12] = [
     ("daemon, idle, MB", |all, rival| {
         all.records.get(&rival).map(|it| memory(&it.memory_idle))
     }),
@@ -47,6 +47,10 @@ const ROWS: [Row; 11] = [
     }),
     ("the program by itself, ms", |all, _| {
         Some(format!("{:.0}", Median::of(all.own_start.iter().copied())))
+    }),
+    ("as a worker of Node's cluster, ms", |all, _| {
+        let median = Median::of(all.forked_start.iter().copied());
+        Some(format!("{median:.0}"))
     }),
     ("killed until another listens, ms", |all, rival| {
         Some(format!("{:.0}", all.median(rival, |it| &it.respawn)?))
@@ -138,6 +142,7 @@ mod tests {
         let all = [(Rival::Herder, ours)].into_iter().chain(pm2);
         DaemonContest {
             own_start: vec![50.0, 40.0],
+            forked_start: vec![55.0, 45.0],
             own_respawn: vec![50.0, 40.0],
             records: BTreeMap::from_iter(all),
         }
