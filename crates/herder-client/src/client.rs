@@ -178,6 +178,14 @@ impl Client {
             .await
     }
 
+    /// What has happened since that time (RFC 3339), as far as it was written down, and what happens from now
+    /// on, each once.
+    pub async fn events_since(&self, time: &str) -> Result<Lines<DaemonEvent>, Error> {
+        let mut query = Query::new("/v1/events");
+        query.push("since", time);
+        self.stream(Method::GET, query.path, Bytes::new()).await
+    }
+
     /// Lines of log files.
     pub async fn logs(&self, query: &LogQuery) -> Result<Lines<LogLine>, Error> {
         self.stream(Method::GET, query.path(), Bytes::new()).await

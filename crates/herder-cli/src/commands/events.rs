@@ -2,10 +2,12 @@
 
 use herder_api::Problem;
 use herder_api::problem::ProblemKind;
+use herder_client::Error;
 
 use super::Outcome;
 use super::again::{Again, Sequel};
 use super::context::Context;
+use super::heard::Heard;
 use crate::render::history::event;
 
 /// Show what happens, as it happens, until it is interrupted.
@@ -28,11 +30,13 @@ pub(crate) fn run(args: Args, context: &Context) -> Outcome {
         };
         let mut events = client.events().await?;
         let mut again = Again::new();
+        let mut heard = Heard::new(format!("{:.3}", jiff::Timestamp::now()));
         loop {
             let broken = loop {
                 match events.next().await {
                     None => break None,
                     Some(Err(error)) => break Some(error),
+                    Some(Ok(news)) if !heard.is_new(&news) => {}
                     Some(Ok(news)) if wanted.is_empty() || wanted.contains(&news.app) => {
                         context.answer(&news, || event(&news, context.screen.out))?;
                     }
@@ -42,8 +46,16 @@ pub(crate) fn run(args: Args, context: &Context) -> Outcome {
             if again.wait(broken, context).await? == Sequel::End {
                 return Ok(());
             }
-            events = context.client_as_is().events().await?;
-            context.warn(&[missed()]);
+            let client = context.client_as_is();
+            events = match client.events_since(heard.again()).await {
+                Ok(events) => events,
+                // A build that does not know of it.
+                Err(Error::Problem(problem)) if problem.kind == ProblemKind::Invalid => {
+                    context.warn(&[missed()]);
+                    client.events().await?
+                }
+                Err(error) => return Err(error.into()),
+            };
         }
     })
 }

@@ -14,6 +14,7 @@ mod env;
 mod events;
 mod failure;
 mod flush;
+mod heard;
 mod history;
 mod id;
 mod import;

@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use herder_api::control::Verb;
+use herder_api::status::AppPhase;
 
-use super::kit::{LIMIT, Place, attempt, idle, kill, script};
+use super::kit::{LIMIT, Place, attempt, idle, kill, pids, script};
 
 /// A command that goes on, and its lines.
 struct Follower {
@@ -87,7 +88,7 @@ fn a_log_is_followed_over_the_daemons_death_and_upgrade() {
     for _ in 0..2 {
         let proper = place.proper();
         kill(proper);
-        attempt(|| (place.answers() && place.proper() != proper).then_some(())).unwrap();
+        attempt(|| place.another(proper)).expect("another daemon");
         take(100);
     }
     place.act(Verb::Upgrade, "all");
@@ -100,7 +101,6 @@ fn events_go_on_with_the_next_daemon() {
     place.daemon();
     place.start(&[idle("web")]).done("web");
     let follower = Follower::new(&place, &["events", "web"]);
-    let until = |text: &str| while !follower.next().contains(text) {};
     // It may not listen yet.
     let told = attempt(|| {
         place.act(Verb::Restart, "web").done("web");
@@ -110,20 +110,22 @@ fn events_go_on_with_the_next_daemon() {
         line.ok()
     });
     told.expect("an event");
-    let proper = place.proper();
+    // What happens while there is no daemon is told by the next one.
+    let (proper, worker) = (place.proper(), pids(&place.app("web"))[0]);
     kill(proper);
-    attempt(|| (place.answers() && place.proper() != proper).then_some(())).unwrap();
-    attempt(|| {
-        place.act(Verb::Stop { now: false }, "web").done("web");
-        let found = follower
-            .lines
-            .try_iter()
-            .any(|it| it.contains("was stopped"));
-        place.act(Verb::Start, "web").done("web");
-        found.then_some(())
-    })
-    .expect("it is told by the next daemon");
-    until("ready");
+    kill(worker);
+    attempt(|| place.another(proper)).expect("another daemon");
+    let mut told = Vec::new();
+    while told.iter().all(|line: &String| !line.contains("died")) {
+        told.push(follower.next());
+    }
+    place.until_phase("web", AppPhase::Online);
+    place.act(Verb::Stop { now: false }, "web").done("web");
+    while told.iter().all(|line| !line.contains("was stopped")) {
+        told.push(follower.next());
+    }
+    let deaths = told.iter().filter(|line| line.contains("died"));
+    assert_eq!(deaths.count(), 1, "{told:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use herder_api::App;
 use herder_api::control::{Action, Known, Progress, Start, Verb};
 use herder_api::status::{AppPhase, AppStatus};
 use herder_api::units::Period;
-use herder_client::{Client, Error, Lines};
+use herder_client::{Client, Error, Lines, Warnings};
 use herder_sys::pidfd::PidFd;
 use herder_sys::signal::Signal;
 
@@ -163,9 +163,24 @@ impl Place {
         self.until(name, |status| status.phase == phase)
     }
 
+    /// What everybody is told who asks.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let warnings = Warnings::default();
+        let client = self.client().warning(&warnings);
+        self.wait(async { client.daemon().await }).unwrap();
+        warnings.take()
+    }
+
     /// The daemon proper.
     pub(crate) fn proper(&self) -> i32 {
         self.wait(async { self.client().daemon().await.unwrap().pid })
+    }
+
+    /// The daemon proper that answers now, if it is another one.
+    pub(crate) fn another(&self, before: i32) -> Option<i32> {
+        let status = self.wait(async { self.client().daemon().await });
+        let pid = status.ok().map(|status| status.pid);
+        pid.filter(|pid| *pid != before)
     }
 
     /// The guard, as the lock file says.

@@ -54,6 +54,18 @@ impl Query {
         })
     }
 
+    /// A moment of that name, as events have theirs: in UTC, to milliseconds.
+    pub(super) fn time(&self, name: &str) -> Result<Option<String>, Refusal> {
+        let Some(value) = self.one(name)? else {
+            return Ok(None);
+        };
+        let time: jiff::Timestamp = value.parse().map_err(|_no_time| {
+            let message = format!("{name}={value:?} is no time like 2026-11-21T10:00:00.000Z.");
+            Refusal::invalid(message)
+        })?;
+        Ok(Some(format!("{time:.3}")))
+    }
+
     /// A truth value of that name; it is true when it is named without a value.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
         match self.one(name)? {
@@ -101,8 +113,11 @@ mod tests {
 
     #[test]
     fn parameters_are_read() {
-        let text = Some("target=%2F%5Ea%2F&target=web+1&lines=7&follow");
-        let query = Query::parse(text, &["target", "lines", "follow"]).unwrap();
+        let text = "target=%2F%5Ea%2F&target=web+1&lines=7&follow&since=2026-11-21T10:00:00Z";
+        let query = Query::parse(Some(text), &["target", "lines", "follow", "since"]).unwrap();
+        let since = query.time("since").unwrap();
+        assert_eq!(since.as_deref(), Some("2026-11-21T10:00:00.000Z"));
+        assert_eq!(query.time("until").unwrap(), None);
         assert_eq!(query.all("target"), ["/^a/", "web 1"]);
         assert_eq!(query.number("lines", 15, 100).unwrap(), 7);
         assert!(query.flag("follow").unwrap());
@@ -126,6 +141,8 @@ mod tests {
         for text in ["%", "%4", "%zz", "%ff", "%+1"] {
             assert!(decode(text).is_err(), "{text}");
         }
+        let time = Query::parse(Some("since=noon"), &["since"]).unwrap();
+        assert!(message(time.time("since").unwrap_err()).contains("no time like"));
         let flag = Query::parse(Some("follow=yes"), &["follow"]).unwrap();
         assert!(message(flag.flag("follow").unwrap_err()).contains("neither"));
     }

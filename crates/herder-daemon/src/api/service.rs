@@ -95,7 +95,14 @@ impl House {
             Route::Environment => json(&desk.environment(name).await?),
             Route::Events => {
                 let place = self.follow()?;
-                lines(stream::events(desk.events(), self.open.subscribe(), place))
+                // Heard first, read then: nothing is between the two.
+                let heard = desk.events();
+                let before = match query.time("since")? {
+                    Some(time) => history::since(desk.log_files(&[]).await?, time).await?,
+                    None => Vec::new(),
+                };
+                let open = self.open.subscribe();
+                lines(stream::events(heard, before, open, place))
             }
             Route::History => {
                 let most = query.number("lines", history::DEFAULT, history::MOST)?;
@@ -167,6 +174,7 @@ pub(super) const OPENAPI: &str = include_str!("../../../../docs/openapi.json");
 pub(super) fn parameters(route: Route) -> &'static [&'static str] {
     match route {
         Route::Apps => &["target"],
+        Route::Events => &["since"],
         Route::History => &["lines"],
         Route::Logs => &[
             "target", "lines", "follow", "stream", "slot", "contains", "marks", "from",
@@ -176,7 +184,6 @@ pub(super) fn parameters(route: Route) -> &'static [&'static str] {
         | Route::Apply
         | Route::Daemon
         | Route::Environment
-        | Route::Events
         | Route::Metrics
         | Route::OpenApi
         | Route::Plan

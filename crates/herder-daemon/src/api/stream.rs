@@ -36,15 +36,22 @@ pub(super) fn course(mut from: mpsc::Receiver<Progress>) -> mpsc::Receiver<Bytes
     lines
 }
 
-/// What happens from now on.
+/// What happens from now on, behind what has happened `before`. Whatever stands there and is heard, too, is
+/// told once.
 pub(super) fn events(
     mut from: broadcast::Receiver<DaemonEvent>,
+    mut before: Vec<DaemonEvent>,
     mut open: watch::Receiver<bool>,
     place: Place,
 ) -> mpsc::Receiver<Bytes> {
     let (to, lines) = mpsc::channel(EVENTS);
     tokio::spawn(async move {
         let mut missed = 0_u64;
+        for event in &before {
+            if to.send(line(event)).await.is_err() {
+                return;
+            }
+        }
         loop {
             let event = tokio::select! {
                 event = from.recv() => event,
@@ -52,6 +59,7 @@ pub(super) fn events(
                 _ = open.wait_for(|open| !open) => break,
             };
             let event = match event {
+                Ok(event) if told(&event, &mut before) => continue,
                 Ok(event) => event,
                 Err(RecvError::Lagged(more)) => {
                     missed += more;
@@ -70,6 +78,15 @@ pub(super) fn events(
         drop(place);
     });
     lines
+}
+
+/// Whether it was among those; it is not any more.
+fn told(event: &DaemonEvent, before: &mut Vec<DaemonEvent>) -> bool {
+    let place = before.iter().position(|other| other == event);
+    if let Some(place) = place {
+        before.remove(place);
+    }
+    place.is_some()
 }
 
 /// Says that some events before this one are missing.

@@ -4,6 +4,7 @@
 mod classify;
 mod context;
 mod files;
+mod since;
 
 use std::io;
 
@@ -14,6 +15,7 @@ use herder_api::problem::ProblemKind;
 use crate::AppFiles;
 
 pub(super) use classify::reason;
+pub(super) use since::since;
 
 /// How many incidents are told to who does not say.
 pub(super) const DEFAULT: u32 = 20;

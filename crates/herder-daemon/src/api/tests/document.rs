@@ -127,6 +127,10 @@ fn query(name: &str, route: Route) -> Value {
             "Whether it is said, between the lines, up to where files have been told: in a line whose stream is `marks`.",
             json!({ "type": "boolean", "default": false }),
         ),
+        "since" => (
+            "What has happened since then comes first, as far as it was written down.",
+            json!({ "type": "string", "format": "date-time" }),
+        ),
         "from" => (
             "Where to go on: the last marks of a stream that has broken off. `lines` says nothing then.",
             json!({ "type": "string" }),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use herder_api::control::{Action, Progress, StopDaemon, Verb};
+use herder_api::control::{Action, DaemonEvent, Progress, StopDaemon, Verb};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -128,6 +128,46 @@ async fn who_is_too_slow_for_events_is_told_what_it_missed() {
     }
     assert!(missed > 0);
     assert_eq!(told + missed, 300);
+}
+
+#[tokio::test]
+async fn what_was_missed_comes_first_in_order_and_once() {
+    let stage = Stage::new();
+    let at = |second: u32, app: &str| DaemonEvent {
+        time: format!("2026-11-21T10:00:{second:02}.000Z"),
+        ..event(app, "ready", &[("by", "a test")])
+    };
+    let write = |name: &str, events: &[DaemonEvent]| {
+        let lines = events.iter().map(|event| {
+            let line = serde_json::to_string(event).unwrap();
+            format!("{line}\n")
+        });
+        std::fs::write(stage.directory.join(name), lines.collect::<String>()).unwrap();
+    };
+    write(
+        "web-herder.jsonl",
+        &[at(1, "web"), at(3, "web"), at(3, "web")],
+    );
+    write("daemon.log", &[at(2, ""), at(4, "api")]);
+    let lines = stage.client.events_since("2026-11-21T10:00:02Z").await;
+    let mut lines = lines.unwrap();
+    // What stands in the files is heard, too.
+    for heard in [at(4, "api"), at(5, "web"), at(5, "web")] {
+        stage.events.send(heard).unwrap();
+    }
+    let mut told = Vec::new();
+    while told.len() < 6 {
+        told.push(lines.next().await.unwrap().unwrap());
+    }
+    let expected = [
+        at(2, ""),
+        at(3, "web"),
+        at(3, "web"),
+        at(4, "api"),
+        at(5, "web"),
+        at(5, "web"),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[tokio::test]
