@@ -51,8 +51,7 @@ fn a_list_that_is_removed_is_written_again() {
     place.act(Verb::Stop { now: false }, "off").done("off");
     let (before, proper) = (pids(&place.app("web")), place.proper());
     fs::remove_dir_all(place.home().join("state")).unwrap();
-    let is_next = || place.answers() && place.proper() != proper;
-    attempt(|| is_next().then_some(())).expect("another daemon");
+    attempt(|| place.another(proper)).expect("another daemon");
     assert_eq!(pids(&place.until_phase("web", AppPhase::Online)), before);
     assert_eq!(place.app("off").phase, AppPhase::Stopped);
     place.kill_daemon();
@@ -73,4 +72,26 @@ fn log_files_that_are_removed_are_made_again() {
     let written = || fs::read_to_string(&log).is_ok_and(|text| text.contains("word"));
     attempt(|| written().then_some(())).expect("lines come");
     assert_eq!(pids(&place.app("web")), before);
+}
+
+#[test]
+fn a_lock_that_is_removed_is_told_of_until_it_is_there_again() {
+    let place = Place::new("locks");
+    place.daemon();
+    place.start(&[idle("web"), idle("api")]);
+    let before = pids(&place.app("web"));
+    let told = |text: &str| place.warnings().iter().any(|it| it.contains(text));
+    fs::remove_file(place.home().join("run/web.lock")).unwrap();
+    attempt(|| told("herder restart web").then_some(())).expect("it is noticed");
+    assert_eq!(place.warnings().len(), 1, "{:?}", place.warnings());
+    assert_eq!(pids(&place.app("web")), before, "nobody was touched");
+    place.act(Verb::Restart, "web").done("web");
+    assert_eq!(place.warnings(), [""; 0], "it is there again");
+    // Another daemon finds it.
+    let after = pids(&place.app("web"));
+    place.kill_daemon();
+    place.daemon();
+    assert_eq!(pids(&place.until_phase("web", AppPhase::Online)), after);
+    fs::remove_file(place.home().join("daemon.lock")).unwrap();
+    attempt(|| told("daemon.lock was removed").then_some(())).expect("its own, too");
 }

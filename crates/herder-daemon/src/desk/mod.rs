@@ -11,7 +11,7 @@ use herder_api::problem::ProblemKind;
 use herder_api::status::{AppDetail, AppStatus, DaemonStatus};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-pub(crate) use warnings::Warnings;
+pub(crate) use warnings::{Until, Warnings};
 
 /// Asks the books. Cheap to clone; any thread may have one.
 ///

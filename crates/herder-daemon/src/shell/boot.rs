@@ -9,6 +9,7 @@ use herder_api::problem::ProblemKind;
 
 use super::Shell;
 use crate::books::{Books, Definition, List, Places, Rest, VERSION};
+use crate::desk::Until;
 use crate::home::{self, Durable, Home};
 
 /// The list.
@@ -139,8 +140,9 @@ impl Shell {
             format!(". What could not be read is in state/{name}: remove that, and this is not said again")
         });
         let text = format!("the list of apps could not be read ({why}), and {instead}{kept}");
-        let until_gone = broken.map(|name| self.home.path().join("state").join(name));
-        self.warnings.add(text, until_gone);
+        let until = broken.map(|name| self.home.path().join("state").join(name));
+        self.warnings
+            .add(text, until.map_or(Until::End, Until::Gone));
     }
 
     /// Herds that run, and that the list does not know: it was lost.
@@ -232,6 +234,7 @@ mod tests {
             proven: true,
             since: None,
             note: None,
+            trial: None,
         }
     }
 

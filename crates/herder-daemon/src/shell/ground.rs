@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use herder_api::herd::HerdRequest;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 
 use super::{Shell, boot, keeper};
 use crate::books::{Entry, Rest, Todo};
+use crate::desk::Until;
 use crate::home::Home;
-use crate::lock::Mark;
+use crate::lock::{self, Mark};
 use crate::waited::{Waited, readable};
 
 /// Whoever removes something may not be done with it: it is looked at when nothing more was removed for
@@ -35,6 +37,7 @@ impl Ground {
                 | WatchFlags::MOVED_FROM
                 | WatchFlags::MOVE_SELF;
             inotify::add_watch(&inotify, home, flags)?;
+            inotify::add_watch(&inotify, home.join("run"), flags)?;
             readable(inotify)
         };
         Ground {
@@ -89,7 +92,7 @@ impl Shell {
             return;
         }
         match self.missing() {
-            Missing::Nothing => {}
+            Missing::Nothing => self.warn_of_locks(),
             Missing::Herds => self.give_up_home(),
             Missing::Own => self.repair(),
             Missing::Logs => {
@@ -120,6 +123,37 @@ impl Shell {
             Missing::Logs
         } else {
             Missing::Nothing
+        }
+    }
+
+    /// A lock that was removed is held by whoever held it, and nobody finds it; it cannot be put back. That does
+    /// no harm yet, and somebody has to know.
+    fn warn_of_locks(&self) {
+        let home = self.home.path();
+        let running = self.books.entries().filter(|entry| Entry::has_herd(entry));
+        let herds = running.map(|entry| {
+            let name = entry.name();
+            let place = format!("run/{}", lock::of_herd(name));
+            let text = format!(
+                "{place} was removed: another daemon would not find {name}, and start it once more; \
+                 herder restart {name} makes it again"
+            );
+            (place, text)
+        });
+        let own = (
+            lock::DAEMON.to_owned(),
+            format!(
+                "{} was removed: another daemon could start beside this one; herder kill --leave-apps, \
+                 and any command after it, makes it again",
+                lock::DAEMON
+            ),
+        );
+        for (place, text) in herds.chain([own]) {
+            let path = home.join(place);
+            let is_gone = matches!(rustix::fs::lstat(&path), Err(Errno::NOENT));
+            if is_gone && self.warnings.add(text.clone(), Until::There(path)) {
+                self.journal.note("", "home_removed", "warning", text);
+            }
         }
     }
 
