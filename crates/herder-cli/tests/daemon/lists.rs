@@ -153,7 +153,8 @@ fn apps_that_ended_with_the_daemon_wait_for_a_resurrection() {
     place.daemon();
     let status = place.app("web");
     assert_eq!(status.phase, AppPhase::Stopped);
-    assert_eq!(status.note.as_deref(), Some("it ended with the daemon"));
+    let note = "it ended with the daemon; herder resurrect starts it again";
+    assert_eq!(status.note.as_deref(), Some(note));
     place
         .told(async { place.client().resurrect().await })
         .done("web");

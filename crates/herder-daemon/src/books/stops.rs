@@ -211,7 +211,8 @@ impl Books {
             }
             After::Rest(rest) => {
                 entry.rest = rest;
-                entry.note = (rest == Rest::Ended).then(|| "it ended with the daemon".to_owned());
+                let ended = "it ended with the daemon; herder resurrect starts it again";
+                entry.note = (rest == Rest::Ended).then(|| ended.to_owned());
                 self.note(&name, "app_stopped", "info", format!("{name} was stopped"));
                 self.jot();
                 let text = format!("stopped in {took} ms");
