@@ -26,6 +26,9 @@ impl Books {
         let Some(pending) = entry.requests.remove(&request) else {
             return;
         };
+        if pending.what == HerdRequest::Reload && pending.next.is_some() {
+            entry.trial = None;
+        }
         let result = match answer.and_then(judge) {
             Ok(answer) => Ok(self.grant(id, &pending, &answer)),
             Err(problem) => {
@@ -81,6 +84,7 @@ impl Books {
         if pending.what == HerdRequest::Reload && pending.next.is_some() {
             let order = Box::new(self.order(id));
             self.actions.push_back(Do::WriteOrder { order });
+            self.save();
         }
     }
 }

@@ -100,6 +100,11 @@ impl Books {
             let problem = Problem::new(ProblemKind::Failed, "it ended meanwhile");
             self.answered(id, request, Err(problem), now);
         }
+        if let Some(entry) = self.entries.get_mut(&id)
+            && entry.trial.take().is_some()
+        {
+            self.save();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use herder_api::herd::HerdRequest;
 use herder_api::status::{AppPhase, AppStatus, HerdStatus};
 use herder_api::{App, Problem};
 
-use super::list::{Listed, Rest};
+use super::list::{Listed, Rest, Trial};
 use super::word::{AppId, CourseId, Definition, Now};
 
 /// One app of the list.
@@ -33,6 +33,8 @@ pub(crate) struct Entry {
     pub(crate) herd_at: u64,
     /// What is done with it.
     pub(crate) task: Option<Task>,
+    /// What it is to be when the reload is done that goes on: a daemon that dies meanwhile leaves it so.
+    pub(crate) trial: Option<Box<Trial>>,
     /// What its herd was asked for.
     pub(crate) requests: BTreeMap<u64, Pending>,
     /// Why it is as it is.
@@ -180,6 +182,7 @@ impl Entry {
             herd: None,
             herd_at: 0,
             task: None,
+            trial: None,
             requests: BTreeMap::new(),
             note: None,
             verdict: None,
@@ -201,6 +204,7 @@ impl Entry {
         entry.proven = listed.proven;
         entry.since = listed.since;
         entry.note = listed.note;
+        entry.trial = listed.trial;
         entry
     }
 
@@ -212,7 +216,13 @@ impl Entry {
             proven: self.proven,
             since: self.since,
             note: self.note.clone().filter(|_| self.rest != Rest::None),
+            trial: self.trial.clone(),
         }
+    }
+
+    /// Whether its herd does something beside which it can do nothing else of the kind.
+    pub(crate) fn is_occupied(&self) -> bool {
+        self.trial.is_some() || self.requests.values().any(Pending::is_alone)
     }
 
     /// From now on it is something else.

@@ -20,6 +20,15 @@ pub(crate) struct List {
     pub(crate) apps: Vec<Listed>,
 }
 
+/// What an app is to be when a reload is done that goes on.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Trial {
+    /// What it is to be.
+    pub(crate) next: Definition,
+    /// When the herd's last verdict before it was given.
+    pub(crate) verdict_before: Option<String>,
+}
+
 /// An app of the list.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Listed {
@@ -39,6 +48,9 @@ pub(crate) struct Listed {
     /// Why it rests, if that needs saying.
     #[serde(default)]
     pub(crate) note: Option<String>,
+    /// What it is to be when the reload is done that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trial: Option<Box<Trial>>,
 }
 
 /// Why an app does not run.

@@ -21,6 +21,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod todos;
+mod trials;
 mod waits;
 mod word;
 
@@ -129,7 +130,11 @@ impl Books {
         };
         entry.phase = Phase::Adopting;
         entry.life += 1;
-        let (life, order) = (entry.life, Box::new(self.order(id)));
+        let life = entry.life;
+        // It may not have read yet what it is to be.
+        let held = entry.trial.as_ref().map(|trial| trial.next.clone());
+        let held = held.unwrap_or_else(|| entry.definition.clone());
+        let order = Box::new(self.order_of(&held));
         self.actions.push_back(Do::Adopt { id, life, order });
     }
 

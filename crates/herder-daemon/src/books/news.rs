@@ -103,6 +103,7 @@ impl Books {
             self.check_online(id, now);
         }
         self.settle_inherited(id, now);
+        self.settle_trial(id);
     }
 
     /// The socket is lost. A master that follows on a dead one will greet again.

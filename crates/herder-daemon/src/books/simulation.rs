@@ -5,8 +5,9 @@ mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use herder_api::App;
 use herder_api::control::Progress;
-use herder_api::herd::{HerdAnswer, HerdOrder, HerdRequest};
+use herder_api::herd::{HerdOrder, HerdRequest};
 use herder_api::status::Verdict;
 
 use super::entry::{Pace, Phase};
@@ -33,8 +34,13 @@ struct Herd {
     life: u64,
     /// What it was started from.
     order: Box<HerdOrder>,
+    /// What its workers were started from.
+    serves: App,
+    verdict: Option<Verdict>,
     /// Whether the daemon that lives now is connected with it.
     connected: bool,
+    /// Whether the daemon has heard of this connection: what it says before, it says into the one before.
+    greeted: bool,
     is_ready: bool,
     is_told_to_end: bool,
     workers: u16,
@@ -134,8 +140,11 @@ impl World {
                     id,
                     Herd {
                         life,
+                        serves: order.app.clone(),
                         order,
+                        verdict: None,
                         connected: false,
+                        greeted: false,
                         is_ready: false,
                         is_told_to_end: false,
                         workers: 2,
@@ -148,6 +157,7 @@ impl World {
                     self.orders.insert(order.app.name.clone(), *order);
                     herd.life = life;
                     herd.connected = false;
+                    herd.greeted = false;
                     herd.asked.clear();
                 }
                 None => self.post(id, life, News::Absent),
@@ -158,7 +168,9 @@ impl World {
                 request,
                 what,
             } => {
-                if let Some(herd) = self.herds.get_mut(&id).filter(|it| it.life == life) {
+                // What is said into a connection that is broken, nobody hears.
+                let hears = |it: &&mut Herd| it.life == life && it.connected && it.greeted;
+                if let Some(herd) = self.herds.get_mut(&id).filter(hears) {
                     if matches!(what, HerdRequest::Stop { .. }) {
                         herd.is_told_to_end = true;
                     } else {
@@ -286,6 +298,12 @@ impl World {
         let id = self.mail[place].0;
         let first = self.mail.iter().position(|(other, ..)| *other == id);
         let (id, life, news) = self.mail.remove(first.expect("it is one of them"));
+        let breaks = |news: &News| matches!(news, News::Connected(_) | News::Lost);
+        let mut rest = self.mail.iter();
+        let is_last = !rest.any(|(other, _, news)| *other == id && breaks(news));
+        if let (News::Connected(_), Some(herd), true) = (&news, self.herds.get_mut(&id), is_last) {
+            herd.greeted = herd.connected;
+        }
         if self.dice.one_in(4) {
             // It may have been an earlier herd's: whatever it says, nobody minds.
             let before = format!("{:?}", self.books.entry(id));
@@ -335,17 +353,18 @@ impl World {
         }
         if !herd.connected {
             herd.connected = true;
-            let status = status(herd.workers, herd.is_ready);
+            let mut status = status(herd.workers, herd.is_ready);
+            status.verdict.clone_from(&herd.verdict);
             return self.post(id, life, News::Connected(status));
         }
         if breaks {
-            herd.connected = false;
-            herd.asked.clear();
+            self.lose(id);
             return self.post(id, life, News::Lost);
         }
         if !herd.is_ready {
             herd.is_ready = true;
-            let status = status(herd.workers, true);
+            let mut status = status(herd.workers, true);
+            status.verdict.clone_from(&herd.verdict);
             return self.post(id, life, News::Status(status));
         }
         if let Some((request, what)) = herd.asked.pop() {
@@ -356,33 +375,6 @@ impl World {
         }
     }
 
-    fn answer(&mut self, id: AppId, life: u64, request: u64, what: &HerdRequest) {
-        self.verdicts += 1;
-        let outcome = if self.dice.one_in(2) {
-            "done"
-        } else {
-            "rolled_back"
-        };
-        let has_verdict = matches!(what, HerdRequest::Reload | HerdRequest::Upgrade);
-        let answer = if has_verdict {
-            HerdAnswer::Verdict {
-                verdict: Verdict {
-                    operation: "reload".to_owned(),
-                    outcome: outcome.to_owned(),
-                    generation: 2,
-                    reason: String::new(),
-                    last_lines: Vec::new(),
-                    at: self.verdicts.to_string(),
-                    took_ms: 1,
-                },
-            }
-        } else {
-            HerdAnswer::Done { count: 1 }
-        };
-        let answer = Ok(answer);
-        self.post(id, life, News::Answer { request, answer });
-    }
-
     /// The daemon is killed. The next one finds what was written down, and the herds.
     fn new_daemon(&mut self) {
         let mut books = empty();
@@ -390,9 +382,8 @@ impl World {
         books.next_course = self.books.next_course;
         self.closed.extend(self.courses.keys());
         self.mail.clear();
-        for herd in self.herds.values_mut() {
-            herd.connected = false;
-            herd.asked.clear();
+        for id in self.herds.keys().copied().collect::<Vec<_>>() {
+            self.lose(id);
         }
         books.restore(self.written.clone(), self.now);
         self.books = books;
@@ -471,6 +462,11 @@ impl World {
             );
             let is_settled = matches!(entry.phase, Phase::Rests | Phase::Online | Phase::Waits);
             assert!(is_settled, "{entry:?}");
+            if let Some(herd) = self.herds.get(&entry.id) {
+                // What a reload changes: their number changes without one.
+                let expected = &entry.definition.app.args;
+                assert_eq!(herd.serves.args, *expected, "{entry:?}");
+            }
         }
         for (course, (.., over)) in &self.courses {
             let is_over = *over || self.closed.contains(course);

@@ -7,7 +7,7 @@ use herder_api::problem::ProblemKind;
 
 use super::Books;
 use super::entry::{After, Kind, Pace, Pending, Phase, Wish, is_alone};
-use super::list::Rest;
+use super::list::{Rest, Trial};
 use super::word::{AppId, CourseId, Definition, Do, Now, Todo};
 
 impl Books {
@@ -76,7 +76,7 @@ impl Books {
         let Some(entry) = self.entries.get(&id) else {
             return;
         };
-        if entry.task.is_some() || entry.requests.values().any(Pending::is_alone) {
+        if entry.task.is_some() || entry.is_occupied() {
             return self.refuse(course, id, now);
         }
         match entry.phase {
@@ -122,7 +122,7 @@ impl Books {
                 let text = format!("it will have {}", of_workers(workers));
                 self.finish(course, id, Ok(text), now);
             }
-            (Phase::Online, None) if !entry.requests.values().any(Pending::is_alone) => {
+            (Phase::Online, None) if !entry.is_occupied() => {
                 let what = HerdRequest::Scale { workers };
                 self.pend(course, id, (what, Some(next)), now);
             }
@@ -138,8 +138,7 @@ impl Books {
             entry.carried = (0, 0);
         }
         if entry.has_herd() {
-            let alone = is_alone(&what) && entry.requests.values().any(Pending::is_alone);
-            if alone {
+            if is_alone(&what) && entry.is_occupied() {
                 return self.refuse(course, id, now);
             }
             return self.pend(course, id, (what, None), now);
@@ -184,6 +183,19 @@ impl Books {
             return;
         };
         let verdict = entry.herd.as_ref().and_then(|herd| herd.verdict.as_ref());
+        let verdict_before = verdict.map(|verdict| verdict.at.clone());
+        let trial = next.as_deref().filter(|_| what == HerdRequest::Reload);
+        let trial = trial.map(|next| {
+            let (next, verdict_before) = (next.clone(), verdict_before.clone());
+            Box::new(Trial {
+                next,
+                verdict_before,
+            })
+        });
+        let has_trial = trial.is_some();
+        if has_trial {
+            entry.trial = trial;
+        }
         let pending = Pending {
             course,
             what,
@@ -191,9 +203,12 @@ impl Books {
             sent: false,
             inherited: false,
             since: now.mono,
-            verdict_before: verdict.map(|verdict| verdict.at.clone()),
+            verdict_before,
         };
         entry.requests.insert(request, pending);
+        if has_trial {
+            self.save();
+        }
         self.send_requests(id);
     }
 

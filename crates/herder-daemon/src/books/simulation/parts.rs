@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use herder_api::App;
-use herder_api::status::{HerdStatus, SlotStatus, WorkerStatus};
+use herder_api::herd::{HerdAnswer, HerdRequest};
+use herder_api::status::{HerdStatus, SlotStatus, Verdict, WorkerStatus};
 
 use super::World;
-use crate::books::word::{AppId, Definition, Todo};
+use crate::books::word::{AppId, Definition, News, Todo};
 use crate::books::{Books, Places};
 
 pub(super) struct Random(pub(super) u64);
@@ -81,5 +82,60 @@ impl World {
         });
         let stage = stage.collect();
         self.books.begin(vec![stage], self.now);
+    }
+
+    /// Nobody is connected with a herd any more. It may have done what it was asked for last.
+    pub(super) fn lose(&mut self, id: AppId) {
+        let Some(herd) = self.herds.get_mut(&id) else {
+            return;
+        };
+        herd.connected = false;
+        herd.greeted = false;
+        let asked = std::mem::take(&mut herd.asked);
+        let is_ready = herd.is_ready;
+        for (_, what) in asked {
+            if what == HerdRequest::Reload && is_ready && self.dice.one_in(2) {
+                self.judge(id, "reload");
+            }
+        }
+    }
+
+    /// A reload or an upgrade of a herd is over.
+    fn judge(&mut self, id: AppId, operation: &str) -> Verdict {
+        self.verdicts += 1;
+        let outcome = if self.dice.one_in(2) {
+            "done"
+        } else {
+            "rolled_back"
+        };
+        let verdict = Verdict {
+            operation: operation.to_owned(),
+            outcome: outcome.to_owned(),
+            generation: 2,
+            reason: String::new(),
+            last_lines: Vec::new(),
+            at: self.verdicts.to_string(),
+            took_ms: 1,
+        };
+        let herd = self.herds.get_mut(&id).expect("it lives");
+        herd.verdict = Some(verdict.clone());
+        if (operation, outcome) == ("reload", "done") {
+            herd.serves = self.orders[&herd.order.app.name].app.clone();
+        }
+        verdict
+    }
+
+    pub(super) fn answer(&mut self, id: AppId, life: u64, request: u64, what: &HerdRequest) {
+        let answer = match what {
+            HerdRequest::Reload => HerdAnswer::Verdict {
+                verdict: self.judge(id, "reload"),
+            },
+            HerdRequest::Upgrade => HerdAnswer::Verdict {
+                verdict: self.judge(id, "upgrade"),
+            },
+            _ => HerdAnswer::Done { count: 1 },
+        };
+        let answer = Ok(answer);
+        self.post(id, life, News::Answer { request, answer });
     }
 }
