@@ -122,6 +122,8 @@ impl Talk {
             millis(http.idle_timeout_millis)
         };
         self.clock.allow(first);
+        // Empty lines ahead of a request are no reason to wait for longer.
+        let mut has_begun = self.served == 0 || !self.ahead.is_empty();
         let (mut scan, mut lingers) = (Scan::default(), false);
         let front = Rc::clone(&self.front);
         let mut closing = pin!(front.house.closing());
@@ -132,9 +134,11 @@ impl Talk {
                     Ok(None) => {}
                     Err(bad) => return Poll::Ready(Came::Bad(bad)),
                 }
-                let was_idle = self.ahead.is_empty();
                 match self.poll_read(context) {
-                    Poll::Ready(Some(())) if was_idle => self.clock.allow(header_timeout),
+                    Poll::Ready(Some(())) if !has_begun => {
+                        has_begun = true;
+                        self.clock.allow(header_timeout);
+                    }
                     Poll::Ready(Some(())) => {}
                     Poll::Ready(None) => return Poll::Ready(Came::End),
                     Poll::Pending => break,

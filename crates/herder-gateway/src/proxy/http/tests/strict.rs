@@ -81,6 +81,19 @@ fn ambiguous_requests_are_refused() {
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
             "400",
         ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5.0\r\n\r\nhello",
+            "400",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n 5\r\n\r\nhello",
+            "400",
+        ),
+        // 5 more than 64 bits can tell.
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551621\r\n\r\nhello",
+            "400",
+        ),
         // Codings that one reads and another does not.
         (
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -130,6 +143,22 @@ fn ambiguous_requests_are_refused() {
             "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             "400",
         ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n",
+            "501",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
+            "501",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n",
+            "400",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nX: y\r\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "400",
+        ),
         // Names and lines.
         ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: a\r\n: empty\r\n\r\n", "400"),
@@ -154,6 +183,10 @@ fn ambiguous_requests_are_refused() {
         ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
         ("GET /#x HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
         ("GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
+        ("GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
+        ("GET http://a:81/ HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
+        ("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\\b\r\n\r\n", "400"),
         // The first line.
         ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "400 or 505"),
         ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", "400 or 505"),
@@ -166,6 +199,11 @@ fn ambiguous_requests_are_refused() {
         ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", "400 or 505"),
         ("GET / HTTP/1.10\r\nHost: a\r\n\r\n", "400 or 505"),
         ("G@T / HTTP/1.1\r\nHost: a\r\n\r\n", "400 or 505"),
+        ("GET HTTP/1.1\r\nHost: a\r\n\r\n", "400 or 505"),
+        ("/ HTTP/1.1\r\nHost: a\r\n\r\n", "400 or 505"),
+        ("GET / ICAP/1.0\r\nHost: a\r\n\r\n", "400 or 505"),
+        ("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", "400 or 505"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400 or 505"),
         ("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", "501"),
         ("\x16\x03\x01\x02\0", "400 or 505"),
         // What would hide lines from others.
@@ -179,6 +217,10 @@ fn ambiguous_requests_are_refused() {
         ),
         (
             "POST / HTTP/1.1\r\nHost: a\r\nConnection: Content-Length\r\nContent-Length: 5\r\n\r\nhello",
+            "400",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nConnection: transfer-encoding\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             "400",
         ),
         (
@@ -213,6 +255,18 @@ fn chunks_that_others_might_read_otherwise_are_refused() {
             "5;a\nb\r\nhello\r\n0\r\n\r\n",
             "fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
             "-5\r\nhello\r\n0\r\n\r\n",
+            "+5\r\nhello\r\n0\r\n\r\n",
+            " 5\r\nhello\r\n0\r\n\r\n",
+            "5\rhello\r\n0\r\n\r\n",
+            "5;a\rb\r\nhello\r\n0\r\n\r\n",
+            // 5 more than 64 bits can tell.
+            "10000000000000005\r\nhello\r\n0\r\n\r\n",
+            "3\r\nhello\r\n0\r\n\r\n",
+            "6\r\nhello\r\n0\r\n\r\n",
+            "5\r\nhello\r\n0\n\n",
+            "0\r\nX: y\r\n z\r\n\r\n",
+            "0\r\nX\r\n\r\n",
+            "0\r\nX: y\n\r\n",
             "\r\nhello\r\n0\r\n\r\n",
         ] {
             let request =
