@@ -22,3 +22,6 @@ pub use gateway::Gateway;
 #[cfg(feature = "loopback")]
 #[doc(hidden)]
 pub use echo::serve_echo;
+#[cfg(feature = "loopback")]
+#[doc(hidden)]
+pub use proxy::loopback::serve_proxy;

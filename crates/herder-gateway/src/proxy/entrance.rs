@@ -1,6 +1,8 @@
 //! How clients come in, for both fronts: they are accepted, say by the PROXY protocol for whom they come
 //! if they may, and speak TLS where that is spoken.
 
+use std::cell::Cell;
+use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSlice, Write};
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
@@ -64,7 +66,8 @@ where
 {
     let listener = Listener::new(listener)?;
     let serve = Rc::new(serve);
-    let mut said: Option<Instant> = None;
+    let trouble = Voice::new(name.clone());
+    let strangers = Rc::new(Voice::new(name));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -74,8 +77,11 @@ where
         match accepted {
             Ok((stream, visitor, presence)) => {
                 let (entrance, serve) = (Rc::clone(&entrance), Rc::clone(&serve));
+                let strangers = Rc::clone(&strangers);
                 spawn_local(async move {
-                    if let Some((client, visitor)) = entrance.pass(stream, visitor).await {
+                    if let Some((client, visitor)) =
+                        entrance.pass(stream, visitor, &strangers).await
+                    {
                         serve(client, visitor).await;
                     }
                     drop(presence);
@@ -84,10 +90,7 @@ where
             Err(error) => match accept_error(&error) {
                 AcceptError::None | AcceptError::Transient => {}
                 AcceptError::OutOfDescriptors | AcceptError::Broken => {
-                    if said.is_none_or(|said| said.elapsed() >= SILENCE) {
-                        said = Some(Instant::now());
-                        say(&name, &error);
-                    }
+                    trouble.say(format_args!("cannot accept for now: {error}"));
                     sleep(PAUSE).await;
                 }
             },
@@ -157,14 +160,28 @@ async fn next(listener: &Listener, entrance: &Entrance) -> io::Result<(Stream, V
 impl Entrance {
     /// Has a client say what is said ahead of everything else. `None` = it did not say it well, and has
     /// been closed.
-    async fn pass(&self, stream: Stream, mut visitor: Visitor) -> Option<(Client, Visitor)> {
+    async fn pass(
+        &self,
+        stream: Stream,
+        mut visitor: Visitor,
+        voice: &Voice,
+    ) -> Option<(Client, Visitor)> {
         if self.settings.proxy_protocol && visitor.trust == Trust::Yes {
             let header = tokio::select! {
                 biased;
-                header = protocol::read(&stream) => header.ok()?,
+                header = protocol::read(&stream) => header,
                 () = self.house.closing() => return None,
             };
-            self.believe(&header, &mut visitor);
+            match header {
+                Ok(header) => self.believe(&header, &mut visitor),
+                Err(why) => {
+                    let from = visitor
+                        .client
+                        .map_or("nowhere".to_owned(), |it| it.to_string());
+                    voice.say(format_args!("a connection from {from} was closed: {why}"));
+                    return None;
+                }
+            }
         }
         let Some(acceptor) = &self.tls else {
             return Some((Client::Plain(stream), visitor));
@@ -294,11 +311,26 @@ impl AsyncWrite for Client {
     }
 }
 
-fn say(name: &str, error: &io::Error) {
-    let _closed = writeln!(
-        io::stderr(),
-        "herder: {name}: cannot accept for now: {error}"
-    );
+/// Says what goes wrong, but not over and over.
+struct Voice {
+    name: String,
+    said: Cell<Option<Instant>>,
+}
+
+impl Voice {
+    fn new(name: String) -> Voice {
+        Voice {
+            name,
+            said: Cell::new(None),
+        }
+    }
+
+    fn say(&self, what: fmt::Arguments<'_>) {
+        if self.said.get().is_none_or(|said| said.elapsed() >= SILENCE) {
+            self.said.set(Some(Instant::now()));
+            let _closed = writeln!(io::stderr(), "herder: {}: {what}", self.name);
+        }
+    }
 }
 
 /// A client that says nothing is asked by the kernel after so long whether it is there.

@@ -12,6 +12,8 @@
 pub mod backends;
 pub(crate) mod entrance;
 pub mod http;
+#[cfg(feature = "loopback")]
+pub(crate) mod loopback;
 pub(crate) mod process;
 mod protocol;
 pub mod settings;
