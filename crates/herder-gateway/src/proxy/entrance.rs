@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::edge::closing::Presence;
 use crate::edge::stream::Stream;
-use crate::proxy::settings::ProxySettings;
+use crate::proxy::settings::{Kind, ProxySettings};
 use crate::proxy::tls::Acceptor;
 use crate::proxy::{House, Scheme, Trust, Visitor, protocol};
 
@@ -186,11 +186,16 @@ impl Entrance {
         let Some(acceptor) = &self.tls else {
             return Some((Client::Plain(stream), visitor));
         };
+        // Who speaks HTTP in clear text is served nothing, but told where to go.
+        if self.settings.http.https_port.is_some()
+            && self.settings.kind == Kind::Http
+            && acceptor.is_http(&stream).await
+        {
+            return Some((Client::Plain(stream), visitor));
+        }
         visitor.scheme = Scheme::Https;
-        acceptor
-            .accept(stream)
-            .await
-            .map(|client| (client, visitor))
+        let client = acceptor.accept(stream).await;
+        client.map(|client| (client, visitor))
     }
 
     /// Takes a trusted proxy at its word. Whom it speaks for is trusted for itself only: what comes

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -192,13 +193,17 @@ struct Desk {
 impl Desk {
     fn new(
         app: &str,
-        settings: ProxySettings,
+        mut settings: ProxySettings,
         listeners: Vec<(String, OwnedFd)>,
         voice: mpsc::UnboundedSender<ToMaster>,
     ) -> Result<Desk, TlsError> {
         let tls = settings.tls.as_ref();
         let tls = tls.map(|tls| certificates(app, tls, settings.kind));
         let tls = tls.transpose()?;
+        if tls.is_some() {
+            let names = listeners.iter().map(|(name, _)| name.as_str());
+            settings.http.https_port = settings.http.https_port.or_else(|| https_port(names));
+        }
         let backends = Backends::new(&settings);
         let settings = Rc::new(settings);
         let house = House::default();
@@ -435,6 +440,16 @@ fn certificates(app: &str, settings: &TlsSettings, kind: Kind) -> Result<Accepto
         watched.watch(tell).await;
     });
     Ok(acceptor)
+}
+
+/// Where clients are sent that speak HTTP without TLS: to the usual port, if it is one of the listeners',
+/// else to that of the first.
+fn https_port<'a>(listeners: impl Iterator<Item = &'a str>) -> Option<u16> {
+    const USUAL: u16 = 443;
+    let ports = listeners.filter_map(|name| Some(name.parse::<SocketAddr>().ok()?.port()));
+    let ports: Vec<u16> = ports.collect();
+    let usual = ports.iter().find(|port| **port == USUAL);
+    usual.or(ports.first()).copied()
 }
 
 /// One line for the operator.

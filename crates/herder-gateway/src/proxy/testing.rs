@@ -15,9 +15,9 @@ use super::backends::{Backend, BackendAddress, Backends};
 use super::entrance::Entrance;
 use super::settings::{Kind, ProxySettings};
 use super::tls::Acceptor;
-use super::{House, tcp};
+use super::{House, http, tcp};
 
-/// A front for TCP that serves.
+/// A front that serves.
 pub(super) struct Site {
     pub(super) address: SocketAddr,
     pub(super) backends: Backends,
@@ -65,12 +65,20 @@ impl Site {
             house: house.clone(),
             tls,
         });
-        let front = Rc::new(tcp::Front::new(settings, backends.clone()));
+        let (name, listener) = ("test".to_owned(), OwnedFd::from(listener));
+        let (workers, doors) = (backends.clone(), house.clone());
         let served = spawn_local(async move {
-            let listener = OwnedFd::from(listener);
-            tcp::serve("test".to_owned(), listener, entrance, front)
-                .await
-                .unwrap();
+            let served = match settings.kind {
+                Kind::Http => {
+                    let front = Rc::new(http::Front::new(settings, workers, doors));
+                    http::serve(name, listener, entrance, front).await
+                }
+                Kind::Tcp => {
+                    let front = Rc::new(tcp::Front::new(settings, workers));
+                    tcp::serve(name, listener, entrance, front).await
+                }
+            };
+            served.unwrap();
         });
         Site {
             address,

@@ -36,6 +36,14 @@ pub(crate) async fn read(stream: &Stream) -> Result<Header, NoHeader> {
         .unwrap_or_else(late)
 }
 
+/// Waits for the first byte, and leaves it where it is.
+#[cfg(feature = "tls")]
+pub(crate) async fn first_byte(stream: &Stream) -> io::Result<u8> {
+    let mut seen = Vec::new();
+    look(stream, &mut seen).await?;
+    Ok(seen[0])
+}
+
 async fn read_whole(stream: &Stream) -> Result<Header, NoHeader> {
     let mut bytes = Vec::new();
     loop {

@@ -37,6 +37,11 @@ impl Acceptor {
     }
 
     #[expect(clippy::unused_async, reason = "the other one waits")]
+    pub(crate) async fn is_http(&self, _: &Stream) -> bool {
+        match self.0 {}
+    }
+
+    #[expect(clippy::unused_async, reason = "the other one waits")]
     pub(crate) async fn accept(&self, _: Stream) -> Option<Client> {
         match self.0 {}
     }

@@ -16,6 +16,7 @@ use super::names::Names;
 use super::{TlsError, Warning};
 use crate::edge::stream::Stream;
 use crate::proxy::entrance::Client;
+use crate::proxy::protocol::first_byte;
 use crate::proxy::settings::{Kind, TlsSettings};
 
 /// A client's connection within TLS.
@@ -128,6 +129,13 @@ impl Acceptor {
         }
         shared.failed.set(shared.failed.get() + 1);
         None
+    }
+
+    /// Whether a client that was just accepted speaks HTTP without TLS.
+    pub(crate) async fn is_http(&self, stream: &Stream) -> bool {
+        let first = timeout(self.shared.handshake_timeout, first_byte(stream)).await;
+        // A method's name; a handshake begins with the number of its kind of records, 22.
+        matches!(first, Ok(Ok(byte)) if byte.is_ascii_alphabetic())
     }
 
     fn stamps(&self) -> Vec<Option<Stamp>> {

@@ -188,6 +188,50 @@ fn who_speaks_no_tls_is_closed_and_others_are_served() {
 }
 
 #[test]
+fn who_speaks_http_without_tls_is_sent_to_https() {
+    run(async {
+        let files = Files::new();
+        let tls = with(vec![files.pair("one", ONE)]);
+        let (tls, _) = Acceptor::new(&tls, Kind::Http).unwrap();
+        let mut settings = settings();
+        settings.kind = Kind::Http;
+        settings.http.https_port = Some(8443);
+        let site = Site::open(settings, Some(tls));
+        let listener = site.worker(1).await;
+        let request = b"GET /a?b HTTP/1.1\r\nHost: one.example:80\r\nConnection: close\r\n\r\n";
+
+        let mut plain = site.client().await;
+        plain.write_all(request).await.unwrap();
+        let answer = String::from_utf8(all_of(&mut plain).await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
+        let location = "\r\nlocation: https://one.example:8443/a?b\r\n";
+        assert!(answer.to_ascii_lowercase().contains(location), "{answer}");
+
+        let mut secure = client(&site, "one.example", &[ONE.0], &[]).await.unwrap();
+        secure.write_all(request).await.unwrap();
+        let (mut worker, _) = listener.accept().await.unwrap();
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"\r\n\r\n") {
+            assert_ne!(worker.read_buf(&mut heard).await.unwrap(), 0);
+        }
+        let heard = String::from_utf8(heard).unwrap().to_ascii_lowercase();
+        assert!(
+            heard.contains("\r\nx-forwarded-proto: https\r\n"),
+            "{heard}"
+        );
+        worker
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            .await
+            .unwrap();
+        let answer = String::from_utf8(all_of(&mut secure).await).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok"),
+            "{answer}"
+        );
+    });
+}
+
+#[test]
 fn new_files_serve_who_comes_next_and_bad_ones_change_nothing() {
     run(async {
         let files = Files::new();
