@@ -252,7 +252,7 @@ fn r31_an_upgrade_is_noticed_by_no_client() {
     three
         .herd
         .wait_for_line_after(mark, "the upgrade", BOOT * 2, |line| {
-            line.contains("upgraded").then_some(())
+            line.contains("the master goes on as").then_some(())
         });
     load.wait_for_answers(50, BOOT);
     load.stop_and_finish().assert_no_failure();
@@ -292,7 +292,7 @@ fn reload(herd: &Herd) -> BTreeSet<i32> {
     let mut ready = BTreeSet::new();
     herd.wait_for_line_after(mark, "the reload", RELOAD, |line| {
         ready.extend(told(line, "ready").map(|seat| seat.pid));
-        line.contains("reloaded").then_some(())
+        line.contains("is in service").then_some(())
     });
     ready
 }

@@ -28,7 +28,10 @@ pub fn resolve(app: &mut App, directory: &Path) {
     }
     let libraries = app.libraries.values_mut();
     let files = [&mut app.logs.out, &mut app.logs.error, &mut app.jobs_file];
-    for path in files.into_iter().flatten().chain(libraries) {
+    let proxy = app.proxy.iter_mut();
+    let certificates = proxy.flat_map(|proxy| [&mut proxy.certificate, &mut proxy.key]);
+    let files = files.into_iter().chain(certificates).flatten();
+    for path in files.chain(libraries) {
         *path = absolute(&cwd, path);
     }
     for place in app.state.values_mut() {

@@ -142,6 +142,9 @@ pub struct Proxy {
     pub via: Via,
     /// When a worker is ready.
     pub ready: ProxyReady,
+    /// The files that the gateway reads: certificates and keys. It has the groups of those that only a group
+    /// may read.
+    pub reads: Vec<PathBuf>,
 }
 
 /// Where the workers behind a proxy listen.

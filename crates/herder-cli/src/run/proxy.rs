@@ -85,6 +85,10 @@ pub(super) fn config(
             Ready::Alive => ProxyReady::Listens,
             Ready::Notify => ProxyReady::ListensAndSaysSo,
         },
+        reads: [wanted.certificate, wanted.key]
+            .into_iter()
+            .flatten()
+            .collect(),
     };
     let reason = "each worker listens by itself";
     let config = assemble(description, spec, Program::Command(command), reason)?;

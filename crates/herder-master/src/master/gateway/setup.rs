@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -63,6 +63,13 @@ pub(in crate::master) enum MessageError {
     ProxyMode,
     #[error("a proxy is for workers that are programs of their own")]
     Native,
+    #[error("proxy: the gateway cannot read {path}: {source}")]
+    NoFile { path: PathBuf, source: io::Error },
+    #[error(
+        "proxy: the gateway, which is nobody and not root, may not read {0}: give it to a group other than \
+         root's that may (chgrp ssl-cert, chmod 640)"
+    )]
+    Unreadable(PathBuf),
     #[error("proxy: its settings are {0} bytes long, and may have {MAX_SETTINGS}")]
     Settings(usize),
 }
@@ -112,7 +119,10 @@ fn prepare_proxy(config: &Config, proxy: &Proxy) -> Result<Prepared, MessageErro
     if proxy.settings.len() > MAX_SETTINGS {
         return Err(MessageError::Settings(proxy.settings.len()));
     }
-    let (identity, warning) = identity();
+    let (mut identity, warning) = identity();
+    if let Some(identity) = &mut identity {
+        identity.groups = groups_to_read(&proxy.reads)?;
+    }
     Ok(Prepared {
         configuration: ToGateway::Proxy(proxy.settings.clone().into_bytes()),
         notice: Some(match proxy.ready {
@@ -123,6 +133,30 @@ fn prepare_proxy(config: &Config, proxy: &Proxy) -> Result<Prepared, MessageErro
         warning,
         identity,
     })
+}
+
+/// The groups without which nobody may read these files. (Of the directories above, the gateway says so.)
+fn groups_to_read(files: &[PathBuf]) -> Result<Vec<u32>, MessageError> {
+    const GROUP_READS: u32 = 0o040;
+    const ALL_READ: u32 = 0o004;
+    let mut groups = Vec::new();
+    for path in files {
+        let found = std::fs::metadata(path).map_err(|source| MessageError::NoFile {
+            path: path.clone(),
+            source,
+        })?;
+        let (mode, group) = (found.permissions().mode(), found.gid());
+        if mode & ALL_READ != 0 {
+            continue;
+        }
+        if mode & GROUP_READS == 0 || group == 0 {
+            return Err(MessageError::Unreadable(path.clone()));
+        }
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    Ok(groups)
 }
 
 /// Whose rights a gateway has, and what is to be said of it.

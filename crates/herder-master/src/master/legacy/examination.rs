@@ -74,7 +74,8 @@ fn parts_of(config: &Config) -> BTreeMap<u8, String> {
         let name = library.name;
         Part::Library(LibraryInfo { place, name })
     });
-    let gateway = config.messages.as_ref().map(|_| Part::Gateway);
+    let has_gateway = config.messages.is_some() || config.proxy.is_some();
+    let gateway = has_gateway.then_some(Part::Gateway);
     let parts = libraries.chain(gateway).chain([Part::Workers]);
     parts
         .map(|part| (part.number().0, part.to_string()))
