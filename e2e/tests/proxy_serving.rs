@@ -316,9 +316,9 @@ fn r31_twenty_reloads_under_load_lose_no_request() {
             let gone = |pid: &i32| Process::of(*pid).is_none_or(|it| !it.is_alive());
             before.iter().all(gone).then_some(())
         });
-        let ledger = three.load().count(9).run();
+        let ledger = three.load().count(12).run();
         ledger.assert_no_failure();
-        assert_eq!(served_by(&ledger), ready, "only new ones serve");
+        assert!(served_by(&ledger).is_subset(&ready), "only new ones serve");
         before = ready;
     }
     load.stop_and_finish().assert_no_failure();

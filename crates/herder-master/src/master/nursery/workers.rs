@@ -156,7 +156,14 @@ impl WorkerRecipe {
         draft: &mut Draft,
         runtime: &mut Runtime,
     ) -> io::Result<()> {
-        let visitor = visitor(command);
+        let visitor = match self.openings {
+            // It comes to the worker's socket.
+            Openings::Lodged {
+                via: Via::Unix,
+                gateway: Some(_),
+            } => Visitor::Another,
+            _ => visitor(command),
+        };
         let path = runtime
             .directory(visitor)?
             .join(format!("notify-{}", id.incarnation));
