@@ -2,6 +2,7 @@
 
 mod basics;
 mod bodies;
+mod heads;
 mod leaving;
 mod limits;
 mod meaning;
