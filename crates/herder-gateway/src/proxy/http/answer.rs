@@ -132,7 +132,7 @@ impl Whole<'_, '_> {
             matches!(framing, Framing::Close) || (is_wrapped && request.version == Version::Http10);
         let after = match circumstances.after {
             After::GoOn if ends_by_closing || circumstances.house.is_closing() => After::Close,
-            after => after,
+            after @ (After::GoOn | After::Close) => after,
         };
         let closes = match self.minor {
             0 => !sum.keep_alive,
@@ -187,7 +187,20 @@ impl Whole<'_, '_> {
                 }
             }
             Field::KeepAlive => sum.keeps_for = words(value).find_map(keeps_for),
-            _ => {}
+            Field::Plain
+            | Field::Accept
+            | Field::Cookie
+            | Field::Dropped
+            | Field::Expect
+            | Field::Forwarded
+            | Field::ForwardedFor
+            | Field::ForwardedHost
+            | Field::ForwardedProto
+            | Field::ForwardedOther
+            | Field::Host
+            | Field::RequestId
+            | Field::Te
+            | Field::Upgrade => {}
         }
         Ok(())
     }

@@ -44,6 +44,14 @@ struct Trouble {
     how: String,
 }
 
+impl Trouble {
+    /// With the worker's name.
+    fn at(mut self, lease: &Lease) -> Trouble {
+        self.how = format!("the worker in slot {} {}", lease.slot(), self.how);
+        self
+    }
+}
+
 /// A connection to a worker.
 struct Link {
     lease: Lease,
@@ -113,52 +121,47 @@ impl Talk {
 
     /// A worker took no connection.
     fn refused(&self, lease: Lease, error: &io::Error, errand: &mut Errand) -> Attempted {
-        let (failure, how) = match error.kind() {
-            io::ErrorKind::TimedOut => {
-                let how = "did not take the connection in time".to_owned();
-                (Failure::TimedOut, how)
+        let trouble = if error.kind() == io::ErrorKind::TimedOut {
+            Trouble {
+                failure: Failure::TimedOut,
+                how: "did not take the connection in time".to_owned(),
             }
-            _ => {
-                let how = format!("did not take the connection: {error}");
-                (Failure::Refused, how)
+        } else {
+            Trouble {
+                failure: Failure::Refused,
+                how: format!("did not take the connection: {error}"),
             }
         };
-        self.failed(lease, failure, how, Received::Nothing, errand)
+        self.failed(lease, trouble, Received::Nothing, errand)
     }
 
     /// An attempt failed: shall there be another one?
     fn failed(
         &self,
         lease: Lease,
-        failure: Failure,
-        how: String,
+        trouble: Trouble,
         received: Received,
         errand: &mut Errand,
     ) -> Attempted {
-        let attempt = errand.failed(failure, received);
-        let how = format!("the worker in slot {} {how}", lease.slot());
+        let attempt = errand.failed(trouble.failure, received);
+        let trouble = trouble.at(&lease);
         errand.excluded.push(lease.worker());
-        lease.end(Outcome::Failed(failure));
-        self.decide(&attempt, failure, how, errand)
+        lease.end(Outcome::Failed(trouble.failure));
+        self.decide(&attempt, trouble, errand)
     }
 
-    fn decide(
-        &self,
-        attempt: &Attempt,
-        failure: Failure,
-        how: String,
-        errand: &mut Errand,
-    ) -> Attempted {
+    fn decide(&self, attempt: &Attempt, mut trouble: Trouble, errand: &mut Errand) -> Attempted {
         match self.front.backends.decide(attempt) {
             Decision::Again => {
-                errand.trouble = Some(Trouble { failure, how });
+                errand.trouble = Some(trouble);
                 errand.number += 1;
                 errand.up.rewind();
                 Attempted::Again
             }
             Decision::GiveUp(reason) => {
-                let how = format!("{how}. The request was not repeated: {reason}");
-                errand.trouble = Some(Trouble { failure, how });
+                let why = format!(". The request was not repeated: {reason}");
+                trouble.how.push_str(&why);
+                errand.trouble = Some(trouble);
                 Attempted::GiveUp
             }
         }
@@ -215,22 +218,23 @@ impl Talk {
                 let is_stale = link.from == Connections::Kept
                     && received == Received::Nothing
                     && failure == Failure::Broken;
+                let trouble = Trouble { failure, how };
                 if is_stale {
-                    return self.stale(link.lease, &how, errand);
+                    return self.stale(link.lease, trouble, errand);
                 }
-                self.failed(link.lease, failure, how, received, errand)
+                self.failed(link.lease, trouble, received, errand)
             }
         }
     }
 
     /// A kept connection ended before it gave an answer: as a rule it had been idle for too long. The
     /// same worker may have the request by a new one, and it says nothing about its health.
-    fn stale(&self, lease: Lease, how: &str, errand: &mut Errand) -> Attempted {
+    fn stale(&self, lease: Lease, trouble: Trouble, errand: &mut Errand) -> Attempted {
         errand.connections = Connections::New;
-        let attempt = errand.failed(Failure::Broken, Received::Nothing);
-        let how = format!("the worker in slot {} {how}", lease.slot());
+        let attempt = errand.failed(trouble.failure, Received::Nothing);
+        let trouble = trouble.at(&lease);
         drop(lease);
-        self.decide(&attempt, Failure::Broken, how, errand)
+        self.decide(&attempt, trouble, errand)
     }
 
     /// Tells the client that there is no answer, and why.

@@ -42,9 +42,10 @@ impl Field {
         for (to, from) in with_hyphens.iter_mut().zip(name) {
             *to = if *from == b'_' { b'-' } else { *from };
         }
-        match of_plain(with_hyphens) {
-            Field::Plain => Field::Plain,
-            _matters => Field::Dropped,
+        if of_plain(with_hyphens) == Field::Plain {
+            Field::Plain
+        } else {
+            Field::Dropped
         }
     }
 

@@ -52,20 +52,25 @@ impl Forwarding {
         self.authority.as_bytes()
     }
 
-    /// Whether a request's id is the client's.
-    pub(super) fn keeps_id(&self) -> bool {
-        self.trust == Trust::Yes || self.ids.is_none()
-    }
-
-    /// Whether a line about the client is passed on as it stands.
-    pub(super) fn keeps(&self, field: Field) -> bool {
-        self.trust == Trust::Yes
-            && match field {
-                Field::ForwardedHost | Field::ForwardedProto | Field::ForwardedOther => true,
-                Field::ForwardedFor => !self.x_forwarded,
-                Field::Forwarded => !self.forwarded,
-                _ => false,
-            }
+    /// Whether a line is passed on as it stands.
+    pub(super) fn passes(&self, field: Field) -> bool {
+        let trusted = self.trust == Trust::Yes;
+        match field {
+            Field::Plain | Field::Accept | Field::Cookie | Field::ContentLength => true,
+            Field::RequestId => trusted || self.ids.is_none(),
+            Field::ForwardedHost | Field::ForwardedProto | Field::ForwardedOther => trusted,
+            Field::ForwardedFor => trusted && !self.x_forwarded,
+            Field::Forwarded => trusted && !self.forwarded,
+            // Written anew, if at all.
+            Field::Connection
+            | Field::Dropped
+            | Field::Expect
+            | Field::Host
+            | Field::KeepAlive
+            | Field::Te
+            | Field::TransferEncoding
+            | Field::Upgrade => false,
+        }
     }
 
     /// Adds what is said of the client to what a trusted one said.

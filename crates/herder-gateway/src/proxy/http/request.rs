@@ -318,11 +318,7 @@ impl<'a> Whole<'a, '_> {
         out.extend_from_slice(host.unwrap_or(forwarding.authority()));
         out.extend_from_slice(b"\r\n");
         copy_lines(self.head, self.lines, out, |index| {
-            match self.fields[index] {
-                Field::Plain | Field::Accept | Field::Cookie | Field::ContentLength => true,
-                Field::RequestId => forwarding.keeps_id(),
-                field => forwarding.keeps(field),
-            }
+            forwarding.passes(self.fields[index])
         });
         forwarding.write(self.lines, self.fields, host, out);
     }

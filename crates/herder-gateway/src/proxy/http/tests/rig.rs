@@ -1,7 +1,7 @@
 //! A front with workers whose every byte a test decides.
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -145,9 +145,10 @@ impl Rig {
 
     /// Waits for something that the master would hear.
     pub(super) async fn hear(&self, is_it: impl Fn(&News) -> bool) -> News {
-        #[expect(clippy::await_holding_refcell_ref, reason = "there is one who listens")]
         loop {
-            let news = self.news.borrow_mut().recv().await.unwrap();
+            let news = poll_fn(|context| self.news.borrow_mut().poll_recv(context))
+                .await
+                .unwrap();
             if is_it(&news) {
                 return news;
             }
