@@ -155,10 +155,12 @@ async fn connect(visitor: &Visitor, front: &Front) -> Option<(Lease, Client)> {
             Ok(stream) => return Some((lease, Client::Plain(stream))),
             Err(error) => {
                 refused.push(lease.worker());
-                lease.end(Outcome::Failed(match error.kind() {
-                    io::ErrorKind::TimedOut => Failure::TimedOut,
-                    _ => Failure::Refused,
-                }));
+                let failure = if error.kind() == io::ErrorKind::TimedOut {
+                    Failure::TimedOut
+                } else {
+                    Failure::Refused
+                };
+                lease.end(Outcome::Failed(failure));
             }
         }
     }
