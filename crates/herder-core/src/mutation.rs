@@ -52,6 +52,8 @@ pub enum Mutation {
     StopLadderSwapped,
     /// What a worker had not received is not taken back.
     TakeBackOff,
+    /// That somebody was accepted is seen by a shorter queue alone.
+    TurnsUncounted,
     /// A worker has turns before it is ready.
     TurnsUnready,
     /// Nobody listens to who found a worker broken.

@@ -1,17 +1,23 @@
 //! Who keeps up, by the lengths of the queues.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::message::{Action, Relief, Sample};
 use super::spec::{Balance, Steering};
 use super::state::Rotation;
+use super::turns::shares;
 use super::watch::Sight;
 use super::worker::{Pace, Socket, Standing, Worker};
 use crate::mutation::{self, Mutation};
-use crate::{Tick, WorkerId};
+use crate::{Slot, Tick, WorkerId};
 
-/// A queue that stood at so many looks after the first one stands.
+/// A queue that grew at so many looks after the first one stands.
 const STANDS: u32 = 2;
+
+/// A queue to which nobody came, and from which nobody was accepted, stands after so many: as long as
+/// nobody comes, nobody new waits there, and a machine that is busy lets any worker stand for a moment.
+const STANDS_UNASKED: u32 = 10;
 
 /// Who was seen with an empty queue so often in a row has nothing to do.
 const IDLE: u8 = 2;
@@ -51,10 +57,17 @@ struct Field {
 impl Rotation {
     pub(super) fn sampled(&mut self, sample: &Sample) {
         let now = self.now;
+        let taken = self.watch.taken(sample.turns);
+        let shares = taken.map(|taken| shares(&self.turns, taken));
         let mut has_changed = self.watch.saw_turns(sample.turns);
         for (id, waiting) in &sample.queues {
             if let Some(socket) = self.socket_mut(*id) {
-                has_changed |= socket.saw(*waiting, now);
+                let share = |shares: &BTreeMap<Slot, u64>| match socket.is_entered {
+                    true => shares.get(&id.slot).copied().unwrap_or(0),
+                    false => 0,
+                };
+                let came = shares.as_ref().map(share);
+                has_changed |= socket.saw(*waiting, came, now);
             }
         }
         self.begin_trials();
@@ -218,7 +231,7 @@ impl Rotation {
         if let Some(socket) = self.socket_mut(socket)
             && socket.still_since.is_some()
         {
-            socket.still_since = Some(now);
+            socket.restart(now);
         }
     }
 
@@ -230,7 +243,8 @@ impl Rotation {
             return false;
         }
         let patience = match self.spec.balance {
-            Balance::RoundRobin => self.spec.tick * STANDS,
+            Balance::RoundRobin if socket.has_grown() => self.spec.tick * STANDS,
+            Balance::RoundRobin => self.spec.tick * STANDS_UNASKED,
             Balance::LeastLoaded => Duration::ZERO,
         };
         let stands = self.has_stood(socket, patience) && field.is_anyone_idle;

@@ -38,6 +38,7 @@ impl Rotation {
         let turns = spread(&slots);
         if !turns.is_empty() && turns != self.turns {
             self.turns.clone_from(&turns);
+            self.watch.rewritten();
             self.actions.push_back(Action::Rotate { turns });
         }
         // Only now, when nobody has its turn there any more.
@@ -120,6 +121,7 @@ impl Rotation {
         for socket in self.sockets.iter_mut().filter(|it| it.id.slot == id.slot) {
             socket.is_entered = socket.id == id;
         }
+        self.watch.rewritten();
         self.actions.push_back(Action::Enter { socket: id });
     }
 
@@ -225,7 +227,9 @@ impl Rotation {
         socket.is_barred = is_barred;
         // What was seen before does not count: somebody may have come meanwhile.
         socket.seen_empty = 0;
-        socket.still_since = socket.still_since.map(|_| now);
+        if socket.still_since.is_some() {
+            socket.restart(now);
+        }
         self.actions.push_back(if is_barred {
             Action::Bar { socket: id }
         } else {

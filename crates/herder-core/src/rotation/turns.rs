@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use super::message::Weight;
 use crate::Slot;
 
@@ -45,6 +48,20 @@ fn shrunk(slots: &[(Slot, Weight)]) -> Vec<i64> {
     weights
 }
 
+/// How many of these turns were each slot's.
+pub(super) fn shares(turns: &[Slot], taken: Range<u64>) -> BTreeMap<Slot, u64> {
+    let length = turns.len() as u64;
+    let count = taken.end.saturating_sub(taken.start);
+    let mut shares = BTreeMap::new();
+    for (place, slot) in (0..).zip(turns) {
+        // The first of them is so many places before this one.
+        let first = (place + length - taken.start % length) % length;
+        let share = count.saturating_sub(first).div_ceil(length);
+        *shares.entry(*slot).or_default() += share;
+    }
+    shares
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +89,22 @@ mod tests {
     fn weights_are_turns_evenly_spread() {
         assert_eq!(turns(&[2, 1]), [0, 1, 0]);
         assert_eq!(turns(&[5, 1, 1]), [0, 0, 1, 0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn shares_are_what_the_kernel_counts() {
+        let rotation = [0, 1, 0, 2].map(Slot);
+        for start in 0..9_u64 {
+            for end in start..20 {
+                let mut expected = BTreeMap::from([(Slot(0), 0), (Slot(1), 0), (Slot(2), 0)]);
+                for turn in start..end {
+                    let slot = rotation[usize::try_from(turn % 4).expect("small")];
+                    *expected.entry(slot).or_default() += 1_u64;
+                }
+                assert_eq!(shares(&rotation, start..end), expected, "{start}..{end}");
+            }
+        }
+        assert!(shares(&[], 3..9).is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! When the queues are looked at.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ pub(super) struct Watch {
     state: State,
     /// How many turns had been taken at the last look.
     turns: Option<u64>,
+    /// Whether they were all taken by the same rotation.
+    since: Since,
     /// When something was different from the look before.
     changed_at: Tick,
 }
@@ -30,6 +33,14 @@ enum State {
     Looking { next: Tick },
     /// The answer is awaited.
     Asked,
+}
+
+/// What became of the rotation since the last look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+enum Since {
+    #[default]
+    Rewritten,
+    Same,
 }
 
 /// How much there is to see.
@@ -65,8 +76,21 @@ impl Watch {
         }
     }
 
+    /// Other turns are written, or another socket stands at a place: whose were taken until now is not
+    /// known.
+    pub(super) fn rewritten(&mut self) {
+        self.since = Since::Rewritten;
+    }
+
+    /// Which turns of the rotation as it is were taken since the last look, if that is known.
+    pub(super) fn taken(&self, turns: Option<u64>) -> Option<Range<u64>> {
+        let taken = self.turns?..turns?;
+        (self.since == Since::Same && taken.start <= taken.end).then_some(taken)
+    }
+
     /// Returns whether anybody took a turn since the last look.
     pub(super) fn saw_turns(&mut self, turns: Option<u64>) -> bool {
+        self.since = Since::Same;
         std::mem::replace(&mut self.turns, turns) != turns
     }
 

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::message::{Load, Relief, SocketId, Weight};
+use crate::mutation::{self, Mutation};
 use crate::{Tick, WorkerId};
 
 /// A worker as the rotation sees it.
@@ -100,8 +101,12 @@ pub(super) struct Socket {
     pub(super) waiting: u32,
     /// How often in a row it was seen empty.
     pub(super) seen_empty: u8,
-    /// Since when somebody waits there and nobody was seen to be accepted.
+    /// Since when somebody waits there and nobody was accepted, as far as can be told.
     pub(super) still_since: Option<Tick>,
+    /// How many waited there then.
+    pub(super) waited: u32,
+    /// How many turns it had since, as far as they are known.
+    pub(super) came: u64,
 }
 
 impl Socket {
@@ -114,22 +119,47 @@ impl Socket {
             waiting: 0,
             seen_empty: 0,
             still_since: None,
+            waited: 0,
+            came: 0,
         }
     }
 
-    /// What a look at the queue shows. Returns whether it has changed.
-    pub(super) fn saw(&mut self, waiting: u32, now: Tick) -> bool {
+    /// What a look at the queue shows; `came`: how many turns it had since the last one, if that is
+    /// known. Returns whether it has changed.
+    pub(super) fn saw(&mut self, waiting: u32, came: Option<u64>, now: Tick) -> bool {
         let was = std::mem::replace(&mut self.waiting, waiting);
         if waiting == 0 {
             self.seen_empty = self.seen_empty.saturating_add(1);
             self.still_since = None;
-        } else {
-            self.seen_empty = 0;
-            // Fewer than before: somebody was accepted.
-            if waiting < was || self.still_since.is_none() {
-                self.still_since = Some(now);
-            }
+            return was != waiting;
+        }
+        self.seen_empty = 0;
+        match came {
+            Some(came) => self.came += came,
+            // It cannot be told what its length is to be compared with.
+            None => (self.waited, self.came) = (waiting, 0),
+        }
+        if self.still_since.is_none() || waiting < was || self.has_accepted() {
+            self.restart(now);
         }
         was != waiting
+    }
+
+    /// What was seen before does not count.
+    pub(super) fn restart(&mut self, now: Tick) {
+        self.still_since = Some(now);
+        (self.waited, self.came) = (self.waiting, 0);
+    }
+
+    /// Whether anybody was seen to come since the queue stands.
+    pub(super) fn has_grown(&self) -> bool {
+        self.came > 0 || self.waiting > self.waited
+    }
+
+    /// Whether the queue has grown so much less than by its turns that somebody was accepted, even if
+    /// one or the other who had its turn has not come yet.
+    fn has_accepted(&self) -> bool {
+        let grown = u64::from(self.waiting.saturating_sub(self.waited));
+        2 * grown < self.came && !mutation::is(Mutation::TurnsUncounted)
     }
 }

@@ -216,6 +216,11 @@ fn a_place_left_early_is_caught() {
 }
 
 #[test]
+fn turns_that_are_not_counted_are_caught() {
+    is_caught(Mutation::TurnsUncounted, turns);
+}
+
+#[test]
 fn turns_of_the_unready_are_caught() {
     is_caught(Mutation::TurnsUnready, turns);
 }

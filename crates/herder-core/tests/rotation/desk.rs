@@ -13,6 +13,8 @@ pub(crate) struct Desk {
     pub(crate) now: Tick,
     /// What the queues will show.
     pub(crate) queues: BTreeMap<SocketId, u32>,
+    /// The sockets at the slots' indexes.
+    pub(crate) places: BTreeMap<Slot, SocketId>,
     /// How many turns have been taken.
     pub(crate) turns: u64,
     pub(crate) is_armed: bool,
@@ -62,6 +64,7 @@ impl Desk {
             rotation: Rotation::new(spec),
             now: Tick::from_micros(1_000_000),
             queues: BTreeMap::new(),
+            places: BTreeMap::new(),
             turns: 0,
             is_armed: false,
         }
@@ -98,15 +101,23 @@ impl Desk {
                 }
                 Action::Retire { socket } => {
                     self.queues.remove(&socket);
+                    self.places.retain(|_, at| *at != socket);
                     actions.push(action);
                 }
                 Action::Flush { socket } => {
                     self.queues.insert(socket, 0);
+                    self.places.retain(|_, at| *at != socket);
                     actions.push(action);
                 }
-                Action::Enter { .. }
-                | Action::Rotate { .. }
-                | Action::Leave { .. }
+                Action::Enter { socket } => {
+                    self.places.insert(socket.slot, socket);
+                    actions.push(action);
+                }
+                Action::Leave { slot } => {
+                    self.places.remove(&slot);
+                    actions.push(action);
+                }
+                Action::Rotate { .. }
                 | Action::Bar { .. }
                 | Action::Unbar { .. }
                 | Action::Rescue { .. }
@@ -156,17 +167,44 @@ impl Desk {
         assert!(self.queues.insert(socket, length).is_some(), "no {socket}");
     }
 
-    /// Time passes, with every look that is due; somebody takes turns all the time.
+    /// Time passes, with every look that is due; somebody takes turns all the time, and waits where
+    /// others wait.
     pub(crate) fn pass(&mut self, time: Duration) -> Vec<Action> {
+        self.pass_with(time, |desk| {
+            for _ in 0..desk.rotation.turns().len() {
+                if let Some(queue) = desk.next_turn().filter(|queue| **queue > 0) {
+                    *queue += 1;
+                }
+            }
+        })
+    }
+
+    /// As `pass`; this happens before each look.
+    pub(crate) fn pass_with(
+        &mut self,
+        time: Duration,
+        mut before: impl FnMut(&mut Desk),
+    ) -> Vec<Action> {
         let end = self.now.after(time);
         let mut actions = self.tell(Event::Waiting);
         while let Some(at) = self.rotation.poll_timeout().filter(|at| *at <= end) {
             self.now = self.now.max(at);
-            self.turns += 1;
+            before(self);
             actions.extend(self.tell(Event::Timer));
         }
         self.now = end;
         actions
+    }
+
+    /// Somebody takes the next turn, without waiting yet. The queue where it is.
+    pub(crate) fn next_turn(&mut self) -> Option<&mut u32> {
+        let turns = self.rotation.turns();
+        let length = u64::try_from(turns.len()).expect("small");
+        let place = usize::try_from(self.turns.checked_rem(length)?).expect("small");
+        let slot = turns[place];
+        self.turns += 1;
+        let socket = self.places.get(&slot)?;
+        self.queues.get_mut(socket)
     }
 
     pub(crate) fn turns(&self) -> Vec<u16> {

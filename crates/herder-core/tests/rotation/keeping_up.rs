@@ -20,7 +20,7 @@ fn a_queue_that_stands_while_others_are_empty_is_left_out() {
     desk.pass(ms(20));
     desk.queue(socket(1, 2), 4);
     let actions = desk.pass(ms(20));
-    assert_eq!(actions, [excluded(1, 4), rotate(&[0, 2])]);
+    assert_eq!(actions, [excluded(1, 7), rotate(&[0, 2])]);
     desk.queue(socket(1, 2), 2);
     assert_eq!(desk.pass(ms(40)), []);
     desk.queue(socket(1, 2), 0);
@@ -39,6 +39,43 @@ fn a_queue_that_moves_is_not_left_out() {
 }
 
 #[test]
+fn who_accepts_between_the_looks_is_not_left_out() {
+    // Many come one after the other, and each look sees the one that came last.
+    let mut desk = Desk::with(&by_program(), 3, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 1);
+    let many = |desk: &mut Desk| (0..300).for_each(|_| drop(desk.next_turn()));
+    assert_eq!(desk.pass_with(ms(1000), many), []);
+    // From now on nobody is accepted any more.
+    let actions = desk.pass(ms(20));
+    assert_eq!(actions, [excluded(1, 3), rotate(&[0, 2])]);
+}
+
+#[test]
+fn who_accepts_a_few_of_many_is_left_out() {
+    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 1);
+    let many = |desk: &mut Desk| {
+        (0..10).for_each(|_| drop(desk.next_turn()));
+        *desk.queues.entry(socket(1, 2)).or_default() += 3;
+    };
+    let actions = desk.pass_with(ms(20), many);
+    assert_eq!(actions, [excluded(1, 10), rotate(&[0])]);
+}
+
+#[test]
+fn a_queue_to_which_nobody_comes_is_left_out_later() {
+    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 1);
+    let nobody = |_: &mut Desk| {};
+    assert_eq!(desk.pass_with(ms(45), nobody), []);
+    let actions = desk.pass_with(ms(20), nobody);
+    assert_eq!(actions, [excluded(1, 1), rotate(&[0])]);
+}
+
+#[test]
 fn nobody_is_left_out_when_all_are_busy() {
     let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
     desk.queue(socket(0, 1), 3);
@@ -51,7 +88,7 @@ fn the_last_one_is_never_left_out() {
     let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
     desk.pass(ms(20));
     desk.queue(socket(0, 1), 3);
-    assert_eq!(desk.pass(ms(20)), [excluded(0, 3), rotate(&[1])]);
+    assert_eq!(desk.pass(ms(20)), [excluded(0, 6), rotate(&[1])]);
     desk.queue(socket(1, 2), 3);
     assert_eq!(desk.pass(ms(100)), []);
     // And when the last one dies, the slow one is better than nobody.
@@ -78,7 +115,7 @@ fn least_loaded_leaves_out_at_once() {
     desk.pass(ms(20));
     desk.queue(socket(1, 2), 1);
     let actions = desk.pass(ms(5));
-    assert_eq!(actions, [excluded(1, 1), rotate(&[0])]);
+    assert_eq!(actions, [excluded(1, 2), rotate(&[0])]);
     desk.queue(socket(1, 2), 0);
     assert_eq!(desk.pass(ms(5)), [readmitted(1), rotate(&[0, 1])]);
 }

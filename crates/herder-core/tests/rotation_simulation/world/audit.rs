@@ -1,10 +1,12 @@
 //! What is asked for, held against the truth.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use herder_core::WorkerId;
-use herder_core::rotation::{Action, Event, Relief, Sample, SocketId, Steering};
+use herder_core::rotation::{Action, Balance, Event, Relief, Sample, SocketId, Steering};
 
+use super::kernel::Traffic;
 use super::run::{Life, Said, Told, World};
 use super::trace;
 use super::violation::{Verdict, ensure};
@@ -66,6 +68,7 @@ impl World {
                 if !self.kernel.queues.contains_key(&socket) || is_elsewhere {
                     return broken("a socket that listens enters, once", socket);
                 }
+                self.looks.clear();
                 self.kernel.places.insert(socket.slot, socket);
             }
             Action::Rotate { turns } => {
@@ -74,6 +77,7 @@ impl World {
                     return broken("each turn is that of a socket", turns);
                 }
                 self.kernel.turns = turns;
+                self.looks.clear();
             }
             Action::Leave { slot } => {
                 if self.kernel.turns.contains(&slot) {
@@ -113,6 +117,7 @@ impl World {
 
     /// Answered at once: the actions that follow are about it.
     fn sample(&mut self) {
+        self.looks.push((self.now, self.kernel.traffic.clone()));
         let queues = self.kernel.queues.iter().map(|(id, queue)| (*id, *queue));
         let sample = Sample {
             turns: match self.spec.steering {
@@ -213,7 +218,30 @@ impl World {
             return broken("who is back stays for a while", worker);
         }
         it.said = Said::Behind;
+        if self.spec.balance == Balance::RoundRobin && self.has_kept_up(worker) {
+            return broken("who accepts most of its share is not left out", worker);
+        }
         Ok(())
+    }
+
+    /// Whether it has accepted more than half of those who came, no matter from which look on that was
+    /// one of those by which it was judged.
+    fn has_kept_up(&self, worker: WorkerId) -> bool {
+        let Some(socket) = self.rotation.socket_of(worker) else {
+            return false;
+        };
+        let at = |traffic: &BTreeMap<SocketId, Traffic>| {
+            traffic.get(&socket).copied().unwrap_or_default()
+        };
+        let now = at(&self.kernel.traffic);
+        let mut judged = self
+            .looks
+            .iter()
+            .filter(|(when, _)| self.now.since(*when) >= self.spec.tick * 2)
+            .map(|(_, traffic)| at(traffic))
+            .peekable();
+        judged.peek().is_some()
+            && judged.all(|then| 2 * (now.accepted - then.accepted) > now.came - then.came)
     }
 
     /// What holds whenever nothing is left to be done.
@@ -257,6 +285,7 @@ impl World {
 
     /// Nobody comes any more, everybody is well, and time passes.
     pub(super) fn calm(&mut self) -> Verdict {
+        self.brisk = 0;
         self.get_well()?;
         // Longer than the longest time without turns after rescues in vain.
         for _ in 0..50 {

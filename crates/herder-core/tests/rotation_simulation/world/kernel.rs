@@ -14,6 +14,8 @@ pub(crate) struct Kernel {
     /// How many wait at each socket that listens.
     pub(crate) queues: BTreeMap<SocketId, u32>,
     pub(crate) places: BTreeMap<Slot, SocketId>,
+    /// How many came to each socket, and how many were accepted there, since it was made.
+    pub(crate) traffic: BTreeMap<SocketId, Traffic>,
     /// Where no new connection begins.
     pub(crate) barred: BTreeSet<SocketId>,
     pub(crate) turns: Vec<Slot>,
@@ -27,12 +29,20 @@ pub(crate) struct Kernel {
     pub(crate) lost: u64,
 }
 
+/// What passed through a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) came: u64,
+    pub(crate) accepted: u64,
+}
+
 impl Kernel {
     pub(crate) fn new(steering: Steering) -> Kernel {
         Kernel {
             steering,
             queues: BTreeMap::new(),
             places: BTreeMap::new(),
+            traffic: BTreeMap::new(),
             barred: BTreeSet::new(),
             turns: Vec::new(),
             taken: 0,
@@ -47,7 +57,7 @@ impl Kernel {
     pub(crate) fn arrive(&mut self, rng: &mut Rng) {
         self.arrived += 1;
         match self.choose(rng) {
-            Some(socket) => *self.queues.entry(socket).or_default() += 1,
+            Some(socket) => self.wait_at(socket),
             None => self.refused += 1,
         }
     }
@@ -60,7 +70,13 @@ impl Kernel {
         let taken = most.min(*queue);
         *queue -= taken;
         self.accepted += u64::from(taken);
+        self.traffic.entry(socket).or_default().accepted += u64::from(taken);
         taken
+    }
+
+    fn wait_at(&mut self, socket: SocketId) {
+        *self.queues.entry(socket).or_default() += 1;
+        self.traffic.entry(socket).or_default().came += 1;
     }
 
     /// It leaves its place, and who waits goes to others.
@@ -76,7 +92,7 @@ impl Kernel {
             match other {
                 Some(other) => {
                     self.moved += 1;
-                    *self.queues.entry(other).or_default() += 1;
+                    self.wait_at(other);
                 }
                 None => self.lost += 1,
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use herder_core::rotation::{Balance, Relief, Rotation, RotationSpec, SocketId, Steering};
 use herder_core::{Tick, WorkerId};
 
-use super::kernel::Kernel;
+use super::kernel::{Kernel, Traffic};
 use super::rng::Rng;
 use super::violation::Verdict;
 use crate::frame::{Failure, contain, tally};
@@ -28,6 +28,10 @@ pub(crate) struct World {
     pub(super) rescues: Vec<(WorkerId, Tick)>,
     /// Since when no new connection begins at a socket.
     pub(super) barred_at: BTreeMap<SocketId, Tick>,
+    /// How many come, one after the other, before each moment.
+    pub(super) brisk: u64,
+    /// What had passed through the sockets at each look since the turns were written, and when.
+    pub(super) looks: Vec<(Tick, BTreeMap<SocketId, Traffic>)>,
     pub(super) tally: Tally,
 }
 
@@ -133,6 +137,8 @@ impl World {
             armed: false,
             rescues: Vec::new(),
             barred_at: BTreeMap::new(),
+            brisk: 0,
+            looks: Vec::new(),
             tally: Tally::default(),
             rng,
         }

@@ -36,7 +36,10 @@ impl World {
             90..92 => one.map_or(Ok(()), |one| self.bury(one)),
             92..95 => one.map_or(Ok(()), |one| self.live(one, Life::Hung)),
             95..98 => one.map_or(Ok(()), |one| self.live(one, Life::Accepting)),
-            98 => one.map_or(Ok(()), |one| self.report(one)),
+            98 => {
+                self.brisk = self.rng.pick(&[0, 0, 3, 20]).unwrap_or(0);
+                one.map_or(Ok(()), |one| self.report(one))
+            }
             _ => self.gossip(),
         }
     }
@@ -179,6 +182,7 @@ impl World {
             let until = self.next_moment().map_or(end, |at| at.min(end));
             self.now = self.now.max(until);
             self.accept();
+            self.come_one_by_one();
             self.waiting()?;
             self.end_rescues()?;
             if self
@@ -192,6 +196,19 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Each comes when the one before was accepted: whoever looks sees the last.
+    fn come_one_by_one(&mut self) {
+        for _ in 0..self.brisk {
+            self.accept();
+            self.kernel.arrive(&mut self.rng);
+        }
+        // Not always the same number, so that the last is not always at the same socket.
+        if self.brisk > 0 && self.rng.chance(500) {
+            self.accept();
+            self.kernel.arrive(&mut self.rng);
+        }
     }
 
     fn next_moment(&self) -> Option<Tick> {
