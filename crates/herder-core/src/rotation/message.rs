@@ -126,6 +126,19 @@ pub enum Action {
     Readmitted { worker: WorkerId },
 }
 
+impl Load {
+    /// With so many connections open, and so many served. (How busy the loop was, as workers say it,
+    /// is no number of requests.)
+    #[must_use]
+    pub fn of(open: u32, served: u64) -> Load {
+        Load {
+            open,
+            served,
+            busy: 0,
+        }
+    }
+}
+
 impl Weight {
     /// One turn in each round.
     pub const ONE: Weight = Weight(1);

@@ -22,16 +22,11 @@ const STANDS_UNASKED: u32 = 10;
 /// Who was seen with an empty queue so often in a row has nothing to do.
 const IDLE: u8 = 2;
 
-/// A withdrawn worker's queue that was seen empty so often in a row is empty: who was shaking hands
-/// when it was withdrawn has come.
-const DRAINED: u8 = 2;
-
 /// A worker that was rescued once and shows nothing is rescued again after so many ticks.
 const SECOND_RESCUE: u32 = 4;
 
-/// How long a worker that was rescued has no turns, doubled with each trial in vain …
-const FIRST_TRIAL: Duration = Duration::from_secs(1);
-/// … up to this power of two.
+/// How often the time in which a worker that was rescued has no turns is doubled, with each trial in
+/// vain.
 const LAST_DOUBLING: u32 = 5;
 
 /// Who has turns again after a rescue and does not fall behind for this long is well.
@@ -90,6 +85,7 @@ impl Rotation {
 
     pub(super) fn rescued(&mut self, id: WorkerId, count: u32) {
         let (now, steering) = (self.now, self.spec.steering);
+        let first_trial = self.spec.first_trial();
         let Some(worker) = self.worker_mut(id).filter(|it| it.pace == Pace::Rescuing) else {
             return;
         };
@@ -98,7 +94,7 @@ impl Rotation {
             // It took them itself in this moment.
             Steering::Program if count == 0 => Pace::Behind,
             Steering::Program if worker.is_admitted() => Pace::Silent {
-                until: now.after(FIRST_TRIAL * (1 << doubling)),
+                until: now.after(first_trial * (1 << doubling)),
             },
             Steering::Program | Steering::Hash => Pace::Keeping,
         };
@@ -210,13 +206,13 @@ impl Rotation {
 
     /// Who waits at the worker goes to others at once, and its turns for a while.
     fn move_queue(&mut self, id: WorkerId) {
-        let now = self.now;
+        let (now, first_trial) = (self.now, self.spec.first_trial());
         let Some(worker) = self.worker_mut(id) else {
             return;
         };
         let doubling = worker.failed_trials.min(LAST_DOUBLING);
         worker.pace = Pace::Silent {
-            until: now.after(FIRST_TRIAL * (1 << doubling)),
+            until: now.after(first_trial * (1 << doubling)),
         };
         worker.failed_trials = worker.failed_trials.saturating_add(1);
         let socket = worker.socket;
@@ -245,7 +241,7 @@ impl Rotation {
         let patience = match self.spec.balance {
             Balance::RoundRobin if socket.has_grown() => self.spec.tick * STANDS,
             Balance::RoundRobin => self.spec.tick * STANDS_UNASKED,
-            Balance::LeastLoaded => Duration::ZERO,
+            Balance::LeastLoaded => self.spec.tick,
         };
         let stands = self.has_stood(socket, patience) && field.is_anyone_idle;
         let is_loaded = match self.spec.balance {
@@ -288,7 +284,10 @@ impl Rotation {
     }
 
     fn rescue_after(&self, worker: &Worker) -> Duration {
-        if worker.failed_trials > 0 {
+        if self.spec.balance == Balance::LeastLoaded && worker.relief == Relief::Move {
+            // It costs next to nothing, and the worker says itself when it accepts again.
+            self.spec.tick
+        } else if worker.failed_trials > 0 {
             self.spec.rescue_after.min(self.spec.tick * SECOND_RESCUE)
         } else {
             self.spec.rescue_after
@@ -327,7 +326,7 @@ impl Rotation {
         let next = match worker.standing {
             Standing::Withdrawing { until, seen_empty } => {
                 let seen_empty = if waiting == 0 { seen_empty + 1 } else { 0 };
-                if seen_empty >= DRAINED || until <= now {
+                if seen_empty >= self.spec.drained() || until <= now {
                     self.actions.push_back(Action::Withdrawn { worker: id });
                     Standing::Left
                 } else {

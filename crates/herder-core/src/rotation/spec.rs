@@ -51,19 +51,40 @@ impl RotationSpec {
     /// With the times that suit the balance.
     #[must_use]
     pub fn new(balance: Balance, steering: Steering) -> RotationSpec {
-        let hysteresis = match balance {
-            Balance::RoundRobin => Duration::from_millis(50),
-            Balance::LeastLoaded => Duration::from_millis(10),
+        // By load, each look is paid for by those who would wait meanwhile at a worker that is busy.
+        let (tick, hysteresis) = match balance {
+            Balance::RoundRobin => (Duration::from_millis(5), Duration::from_millis(50)),
+            Balance::LeastLoaded => (Duration::from_millis(1), Duration::from_millis(2)),
         };
         RotationSpec {
             balance,
             steering,
-            tick: Duration::from_millis(5),
+            tick,
             idle_after: Duration::from_secs(1),
             hysteresis,
             rescue_after: Duration::from_millis(500),
             hang: Some(Duration::from_secs(10)),
             drain: Duration::from_millis(500),
+        }
+    }
+}
+
+impl RotationSpec {
+    /// How long a worker that was rescued has no turns, the first time.
+    pub(super) fn first_trial(&self) -> Duration {
+        match self.balance {
+            Balance::RoundRobin => Duration::from_secs(1),
+            // It was perhaps busy for a moment. If it has a voice, it is believed before.
+            Balance::LeastLoaded => Duration::from_millis(50),
+        }
+    }
+
+    /// A withdrawn worker's queue that was seen empty so often in a row is empty: who was shaking hands
+    /// when it was withdrawn has come.
+    pub(super) fn drained(&self) -> u8 {
+        match self.balance {
+            Balance::RoundRobin => 2,
+            Balance::LeastLoaded => 10,
         }
     }
 }

@@ -168,6 +168,7 @@ impl Rotation {
     }
 
     fn loaded(&mut self, worker: WorkerId, load: Load) {
+        let back_until = self.now.after(self.spec.hysteresis);
         let Some(worker) = self.worker_mut(worker) else {
             return;
         };
@@ -177,6 +178,7 @@ impl Rotation {
         if has_served && matches!(worker.pace, Pace::Silent { .. }) {
             worker.pace = Pace::Keeping;
             worker.failed_trials = 0;
+            worker.may_fall_behind_at = back_until;
             let worker = worker.id;
             self.actions.push_back(Action::Readmitted { worker });
         }

@@ -2,7 +2,7 @@
 
 use herder_core::rotation::{Action, Event, Load, Relief};
 
-use crate::desk::{Desk, by_load, by_program, ms, rotate, socket, worker};
+use crate::desk::{Desk, by_load, by_program, enter, ms, rotate, socket, worker};
 
 fn excluded(slot: u16, waiting: u32) -> Action {
     let worker = worker(slot, u64::from(slot) + 1);
@@ -110,14 +110,53 @@ fn who_is_back_stays_for_a_while() {
 }
 
 #[test]
-fn least_loaded_leaves_out_at_once() {
+fn least_loaded_leaves_out_at_once_or_at_the_second_look() {
     let mut desk = Desk::with(&by_load(), 2, Relief::Kill);
     desk.pass(ms(20));
     desk.queue(socket(1, 2), 1);
-    let actions = desk.pass(ms(5));
+    let nobody = |_: &mut Desk| {};
+    assert_eq!(desk.pass_with(ms(1), nobody), []);
+    let actions = desk.pass_with(ms(1), nobody);
+    assert_eq!(actions, [excluded(1, 1), rotate(&[0])]);
+    desk.queue(socket(1, 2), 0);
+    let back = [readmitted(1), rotate(&[0, 1])];
+    assert_eq!(desk.pass_with(ms(1), nobody), back);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 2);
+    let actions = desk.pass_with(ms(1), nobody);
     assert_eq!(actions, [excluded(1, 2), rotate(&[0])]);
     desk.queue(socket(1, 2), 0);
-    assert_eq!(desk.pass(ms(5)), [readmitted(1), rotate(&[0, 1])]);
+    assert_eq!(desk.pass(ms(1)), [readmitted(1), rotate(&[0, 1])]);
+}
+
+#[test]
+fn least_loaded_moves_who_waits_at_once_and_believes_who_is_back() {
+    let mut desk = Desk::with(&by_load(), 2, Relief::Move);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 1);
+    let flush = Action::Flush {
+        socket: socket(1, 2),
+    };
+    let actions = desk.pass(ms(3));
+    assert_eq!(actions, [excluded(1, 2), rotate(&[0]), flush]);
+    assert_eq!(desk.pass(ms(20)), []);
+    let worker = worker(1, 2);
+    let load = Load {
+        served: 1,
+        ..Load::default()
+    };
+    let back = desk.tell(Event::Load { worker, load });
+    assert_eq!(back, [readmitted(1), enter(1, 2), rotate(&[0, 1])]);
+}
+
+#[test]
+fn least_loaded_tries_who_says_nothing_soon() {
+    let mut desk = Desk::with(&by_load(), 2, Relief::Move);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 1);
+    assert_eq!(desk.pass(ms(3)).len(), 3);
+    assert_eq!(desk.pass(ms(45)), []);
+    assert_eq!(desk.pass(ms(10)), [enter(1, 2), rotate(&[0, 1])]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use herder_core::rotation::{Event, Load, Relief, Weight};
+use herder_core::rotation::{Event, Relief, Weight};
 use herder_core::{Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::{clock, fd};
@@ -269,13 +269,7 @@ fn event_of(command: &Command) -> Option<(WorkerId, Event)> {
         Command::Admit(worker) => (worker, Event::Admit { worker }),
         Command::Gone(worker) => (worker, Event::Gone { worker }),
         Command::Hold(worker) => (worker, Event::Hold { worker }),
-        Command::Load(worker, open) => {
-            let load = Load {
-                open,
-                ..Load::default()
-            };
-            (worker, Event::Load { worker, load })
-        }
+        Command::Load(worker, load) => (worker, Event::Load { worker, load }),
         Command::Withdraw(worker) => (worker, Event::Withdraw { worker }),
         #[cfg(test)]
         Command::Die => return None,

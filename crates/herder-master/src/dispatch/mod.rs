@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use counters::Count;
 use herder_core::WorkerId;
+use herder_core::rotation::Load;
 use herder_core::spec::{DispatchMode, DispatchSpec};
 use herder_sys::wake::Wake;
 
@@ -60,7 +61,7 @@ pub(crate) enum Command {
     /// No new connection for the worker, for now.
     Hold(WorkerId),
     /// How many connections the worker holds open.
-    Load(WorkerId, u32),
+    Load(WorkerId, Load),
     /// To or about a worker that is a Node program.
     Node(WorkerId, Order),
     /// End the thread.

@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use herder_core::dispatch::{Action, Batch, CloseReason, Dispatcher, Event, MAX_BATCH};
+use herder_core::rotation::Load;
 use herder_core::spec::DispatchSpec;
 use herder_core::{ConnId, Incarnation, Origin, Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Events, Interest};
@@ -205,7 +206,7 @@ impl Pass {
                 Command::Die => crate::dispatch::die(),
                 Command::Gone(worker) => self.gone(worker, now),
                 Command::Hold(worker) => self.dispatcher.handle(Event::Hold { worker }, now),
-                Command::Load(worker, open) => {
+                Command::Load(worker, Load { open, .. }) => {
                     self.dispatcher.handle(Event::Load { worker, open }, now);
                 }
                 Command::Node(..) => {}

@@ -5,7 +5,7 @@ use std::io;
 
 use herder_core::WorkerId;
 use herder_core::rotation::{Balance, Relief, RotationSpec, Steering};
-use herder_core::spec::{DispatchMode, ListenAddress, PickerKind};
+use herder_core::spec::{DispatchMode, DispatchSpec, ListenAddress, PickerKind};
 use herder_sys::bpf::{self, Refusal};
 use herder_sys::fd::Blocking;
 use herder_sys::listener::{self, Families, ListenError};
@@ -132,37 +132,41 @@ fn pieces(treasury: &mut Treasury) -> BTreeMap<u64, Pieces> {
 }
 
 fn spec(config: &Config) -> GroupSpec {
-    let dispatch = &config.spec.dispatch;
-    let usual = RotationSpec::default();
     GroupSpec {
-        rotation: RotationSpec {
-            balance: match dispatch.picker {
-                PickerKind::LeastLoaded => Balance::LeastLoaded,
-                PickerKind::IpHash
-                | PickerKind::LeastConnections
-                | PickerKind::RoundRobin
-                | PickerKind::TwoChoices => Balance::RoundRobin,
-            },
-            steering: match dispatch.mode {
-                DispatchMode::Kernel => Steering::Program,
-                DispatchMode::Message
-                | DispatchMode::Pass
-                | DispatchMode::Proxy
-                | DispatchMode::Reuseport
-                | DispatchMode::Shared => Steering::Hash,
-            },
-            rescue_after: dispatch
-                .hang
-                .map_or(usual.rescue_after, |hang| hang.min(usual.rescue_after)),
-            hang: dispatch.hang,
-            ..usual
-        },
+        rotation: rotation(&config.spec.dispatch),
         families: Families::Both,
         backlog: config.backlog,
         blocking: match config.program {
             Program::Command(_) => Blocking::Yes,
             Program::Itself | Program::Node(_) => Blocking::No,
         },
+    }
+}
+
+fn rotation(dispatch: &DispatchSpec) -> RotationSpec {
+    let balance = match dispatch.picker {
+        PickerKind::LeastLoaded => Balance::LeastLoaded,
+        PickerKind::IpHash
+        | PickerKind::LeastConnections
+        | PickerKind::RoundRobin
+        | PickerKind::TwoChoices => Balance::RoundRobin,
+    };
+    let steering = match dispatch.mode {
+        DispatchMode::Kernel => Steering::Program,
+        DispatchMode::Message
+        | DispatchMode::Pass
+        | DispatchMode::Proxy
+        | DispatchMode::Reuseport
+        | DispatchMode::Shared => Steering::Hash,
+    };
+    // The times are those of the balance.
+    let usual = RotationSpec::new(balance, steering);
+    RotationSpec {
+        rescue_after: dispatch
+            .hang
+            .map_or(usual.rescue_after, |hang| hang.min(usual.rescue_after)),
+        hang: dispatch.hang,
+        ..usual
     }
 }
 
@@ -179,6 +183,31 @@ impl Master {
     pub(super) fn say_where_berths_are(&mut self) {
         for local in self.delivery.berths() {
             self.say_where(local.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_balance_has_its_own_times() {
+        for (picker, balance) in [
+            (PickerKind::LeastLoaded, Balance::LeastLoaded),
+            (PickerKind::RoundRobin, Balance::RoundRobin),
+        ] {
+            let dispatch = DispatchSpec {
+                mode: DispatchMode::Kernel,
+                picker,
+                hang: None,
+                ..DispatchSpec::default()
+            };
+            let expected = RotationSpec {
+                hang: None,
+                ..RotationSpec::new(balance, Steering::Program)
+            };
+            assert_eq!(rotation(&dispatch), expected);
         }
     }
 }

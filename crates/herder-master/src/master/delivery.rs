@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use herder_core::rotation::Load;
 use herder_core::spec::DispatchMode;
 use herder_core::supervisor::Event;
 use herder_core::{Generation, Tick, WorkerId};
@@ -220,13 +221,13 @@ impl Master {
         }
     }
 
-    /// How many connections the worker holds open.
-    pub(super) fn note_load(&self, id: WorkerId, open: u32) {
+    /// What the worker says of its load.
+    pub(super) fn note_load(&self, id: WorkerId, load: Load) {
         // Not every policy asks for it, and each command wakes the dispatch thread.
         if self.spec.dispatch.picker.compares_loads()
             && let Delivery::Thread(dispatch, _) = &self.delivery
         {
-            dispatch.tell(Command::Load(id, open));
+            dispatch.tell(Command::Load(id, load));
         }
     }
 

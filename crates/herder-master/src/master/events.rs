@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use herder_core::rotation::Load;
 use herder_core::supervisor::Event;
 use herder_core::{Exit, Incarnation, Tick};
 use herder_sys::{epoll, failpoint, process, residence};
@@ -219,7 +220,7 @@ impl Master {
             ToMaster::Counters { open, served, .. } => {
                 // A gateway counts clients, which are none of the supervisor's business.
                 if part == Part::Workers {
-                    self.note_load(worker, open);
+                    self.note_load(worker, Load::of(open, served));
                     let total = served;
                     self.feed(part, Event::Served { worker, total });
                 }

@@ -41,6 +41,8 @@ pub(crate) struct Worker {
     pub(super) relief: Relief,
     /// How many it accepts in a step.
     pub(super) speed: u32,
+    /// How many it says that it has served.
+    pub(super) served: u64,
     pub(super) life: Life,
     pub(super) told: Told,
     pub(super) said: Said,

@@ -65,6 +65,7 @@ impl World {
             Worker {
                 relief,
                 speed: u32::try_from(speed).expect("small"),
+                served: 0,
                 life: Life::Booting,
                 told: Told::Started,
                 said: Said::Keeps,
@@ -151,9 +152,13 @@ impl World {
     }
 
     fn report(&mut self, worker: WorkerId) -> Verdict {
+        let it = self.workers.get_mut(&worker).expect("it is known");
+        if it.life == Life::Accepting {
+            it.served += self.rng.below(3);
+        }
         let load = Load {
             open: u32::try_from(self.rng.below(20)).expect("small"),
-            served: 0,
+            served: it.served,
             busy: 0,
         };
         self.tell(Event::Load { worker, load })

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use herder_core::Exit;
+use herder_core::rotation::Load;
 use herder_core::spec::DispatchMode;
 use herder_core::supervisor::{Action, DrainReason, Event, Phase};
 use herder_sys::failpoint;
@@ -226,7 +227,7 @@ impl Master {
             member.progress = member.progress.max(Progress::Greeted);
         }
         if part == Part::Workers {
-            self.note_load(worker, said.open);
+            self.note_load(worker, Load::of(said.open, said.served));
             let total = said.served;
             self.feed(part, Event::Served { worker, total });
         }
