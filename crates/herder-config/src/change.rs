@@ -77,8 +77,8 @@ pub fn needs(setting: &str) -> StepKind {
         }
         "workers" => StepKind::Scale,
         "name" | "listen" | "backlog" | "unix_mode" | "dispatch" | "hang" | "policy" | "proxy"
-        | "send_handle" | "master_watchdog" | "libraries" | "state" | "store" | "jobs"
-        | "jobs_file" | "bus" | "stdin" | "logs" => StepKind::Restart,
+        | "weights" | "send_handle" | "master_watchdog" | "libraries" | "state" | "store"
+        | "jobs" | "jobs_file" | "bus" | "stdin" | "logs" => StepKind::Restart,
         _ => StepKind::Reload,
     }
 }
@@ -310,10 +310,10 @@ mod tests {
         let restarts = settings::all()
             .iter()
             .filter(|name| needs(name) == StepKind::Restart);
-        assert_eq!(restarts.count(), 17);
+        assert_eq!(restarts.count(), 18);
         assert_eq!(
             settings::all().len(),
-            63,
+            64,
             "say in needs() what the new setting takes"
         );
     }

@@ -114,6 +114,9 @@ pub struct App {
     /// How the gateway forwards, with `dispatch = "proxy"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
+    /// In kernel mode: how often each worker gets a connection compared to the others, in the order of their slots: 1 to 16. Default: 1 each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<u8>,
     /// In kernel and reuseport mode a `command` that has accepted nobody for so long, while others keep up, is replaced; 0 = never. Default: 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hang: Option<Period>,
@@ -279,6 +282,7 @@ impl Default for App {
             dispatch: Dispatch::default(),
             policy: None,
             proxy: None,
+            weights: Vec::new(),
             send_handle: None,
             node_shim: true,
             ready: Ready::default(),

@@ -154,6 +154,7 @@ fn script_config(
     if app.hang.is_some() {
         return Err(OwnError::NoHang(description.setting("hang")).into());
     }
+    own::weights(description).map(drop)?;
     if let Some(wanted) = own::wanted(app.dispatch) {
         own::check(description, wanted)?;
     }
@@ -195,6 +196,7 @@ fn foreign_config(
         return Err(RunError::NoChannel(description.setting("dispatch")));
     }
     let own = own::wanted(app.dispatch);
+    let weights = own::weights(description)?;
     match own {
         Some(wanted) => own::check(description, wanted)?,
         None => check_shared(description)?,
@@ -208,6 +210,7 @@ fn foreign_config(
         spec.dispatch.mode = mode;
         spec.dispatch.picker = policy(description)?.unwrap_or(PickerKind::RoundRobin);
         spec.dispatch.hang = own::hang(app);
+        spec.dispatch.weights = weights;
         reason = "as asked";
     } else if app.hang.is_some() {
         return Err(OwnError::NoHang(description.setting("hang")).into());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use herder_api::App;
 use herder_api::app::Dispatch;
+use herder_core::rotation::Weight;
 use herder_core::spec::{DispatchMode, ListenAddress, PickerKind};
 
 use super::words::Setting;
@@ -54,6 +55,13 @@ pub(crate) enum OwnError {
         .0.with("least-loaded"), .0.other("dispatch").with("kernel"), .0.leave_out()
     )]
     NoLoads(Setting),
+    #[error(
+        "{}: only a program in the kernel gives turns by weight, with {}; {}", .0,
+        .0.other("dispatch").with("kernel"), .0.leave_out()
+    )]
+    NoTurns(Setting),
+    #[error("{0}: {1}")]
+    Weight(Setting, String),
 }
 
 /// How long a program may accept nobody when nothing else is said.
@@ -63,6 +71,17 @@ const HANG: Duration = Duration::from_secs(10);
 pub(super) fn hang(app: &App) -> Option<Duration> {
     let time = app.hang.map_or(HANG, |time| time.0);
     Some(time).filter(|time| !time.is_zero())
+}
+
+/// How often the turn of each slot comes.
+pub(super) fn weights(description: &Description) -> Result<Vec<Weight>, RunError> {
+    let (app, setting) = (&description.app, || description.setting("weights"));
+    if !app.weights.is_empty() && app.dispatch != Dispatch::Kernel {
+        return Err(OwnError::NoTurns(setting()).into());
+    }
+    let weight = |it: &u8| Weight::try_from(*it).map_err(|why| OwnError::Weight(setting(), why));
+    let weights: Result<Vec<Weight>, OwnError> = app.weights.iter().map(weight).collect();
+    Ok(weights?)
 }
 
 fn why(mode: &str) -> &'static str {

@@ -39,6 +39,7 @@ pub(super) fn check(found: &mut Found<'_>) {
         let wrong = Wrong(texts.iter().any(|text| text.contains('\0')));
         found.say_if(wrong, setting, "an argument cannot have a NUL in it");
     }
+    weights(found);
     if let Err(error) = app.policy.as_deref().map_or(Ok(()), |policy| {
         policy.parse::<herder_core::spec::PickerKind>().map(|_| ())
     }) {
@@ -250,6 +251,19 @@ fn of_command(found: &mut Found<'_>) {
         "ready_after",
         "with ready = \"notify\" the worker says so itself; leave it out",
     );
+}
+
+/// Whose turn comes how often.
+fn weights(found: &mut Found<'_>) {
+    let app = found.app;
+    let wrong = Wrong(!app.weights.is_empty() && app.dispatch != Dispatch::Kernel);
+    let message = "only a program in the kernel gives turns by weight, with dispatch = \"kernel\"; leave it out";
+    found.say_if(wrong, "weights", message);
+    for weight in &app.weights {
+        if let Err(error) = herder_core::rotation::Weight::try_from(*weight) {
+            found.say("weights", error);
+        }
+    }
 }
 
 const NO_HANG: &str = "only a command's own listener can be looked at, with dispatch = \"kernel\" or \"reuseport\"; leave it out";

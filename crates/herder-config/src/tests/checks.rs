@@ -117,6 +117,16 @@ fn what_contradicts_itself_is_named() {
             "round-robin",
         ),
         (
+            r#""command": ["a"], "listen": "80", "weights": [3, 1]"#,
+            "weights",
+            "kernel",
+        ),
+        (
+            r#""command": ["a"], "listen": "80", "dispatch": "kernel", "weights": [0]"#,
+            "weights",
+            "1 to 16",
+        ),
+        (
             r#""script": "app.js", "policy": "fair""#,
             "policy",
             "no policy",

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rotation::Weight;
+
 /// Who accepts a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum DispatchMode {
@@ -112,6 +114,10 @@ pub struct DispatchSpec {
     /// long, while connections wait at its listener and others keep up; `None` = never.
     #[serde(default)]
     pub hang: Option<Duration>,
+    /// In `kernel` mode: how often each slot's turn comes, in the order of the slots. Whose is missing
+    /// has one turn in each round.
+    #[serde(default)]
+    pub weights: Vec<Weight>,
 }
 
 impl PickerKind {
@@ -188,6 +194,7 @@ impl Default for DispatchSpec {
             poison_deaths: NonZeroU32::new(3).expect("3 is not zero"),
             pending_timeout: Duration::from_secs(10),
             hang: None,
+            weights: Vec::new(),
         }
     }
 }

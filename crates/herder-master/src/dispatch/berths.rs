@@ -28,6 +28,8 @@ pub(crate) struct Berths(Arc<Mutex<Harbour>>);
 struct Harbour {
     spec: GroupSpec,
     vault: Vault,
+    /// How often each slot's turn comes, as far as it is not once in each round.
+    weights: Vec<Weight>,
     /// How a worker is helped that accepts nobody.
     relief: Relief,
     /// By the number under which they are stored.
@@ -54,10 +56,16 @@ struct Held {
 
 impl Berths {
     /// None yet. Whatever is opened is put into this store.
-    pub(crate) fn new(spec: GroupSpec, relief: Relief, vault: &Vault) -> Berths {
+    pub(crate) fn new(
+        spec: GroupSpec,
+        weights: &[Weight],
+        relief: Relief,
+        vault: &Vault,
+    ) -> Berths {
         Berths(Arc::new(Mutex::new(Harbour {
             spec,
             vault: vault.clone(),
+            weights: weights.to_vec(),
             relief,
             groups: BTreeMap::new(),
             withdrawing: BTreeMap::new(),
@@ -93,7 +101,7 @@ impl Berths {
         harbour.serving.extend(workers);
         let workers: Vec<_> = workers
             .iter()
-            .map(|worker| (*worker, Weight::ONE, relief))
+            .map(|worker| (*worker, harbour.weight_of(*worker), relief))
             .collect();
         let group = Group::adopt(&harbour.spec, pieces, &workers, now())?;
         Ok(harbour.take_in(number, group))
@@ -112,11 +120,12 @@ impl Berths {
     pub(crate) fn start(&self, worker: WorkerId) -> io::Result<Vec<(SocketAddr, OwnedFd)>> {
         let mut harbour = self.harbour();
         let (relief, now) = (harbour.relief, now());
+        let weight = harbour.weight_of(worker);
         harbour.serving.insert(worker);
         let mut listeners = Vec::with_capacity(harbour.groups.len());
         for held in harbour.groups.values_mut() {
             let local = held.group.local();
-            let socket = held.group.start(worker, Weight::ONE, relief, now)?;
+            let socket = held.group.start(worker, weight, relief, now)?;
             listeners.push((local, fd::duplicate(socket)?));
         }
         harbour.tidy();
@@ -197,6 +206,11 @@ impl Berths {
 }
 
 impl Harbour {
+    fn weight_of(&self, worker: WorkerId) -> Weight {
+        let weight = self.weights.get(usize::from(worker.slot.0));
+        weight.copied().unwrap_or(Weight::ONE)
+    }
+
     fn take_in(&mut self, number: u64, group: Group) -> SocketAddr {
         let local = group.local();
         let held = Held {

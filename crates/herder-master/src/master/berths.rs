@@ -88,7 +88,8 @@ pub(super) fn open(
     if !mode.has_own_listeners() {
         return Ok(None);
     }
-    let berths = Berths::new(spec(config), relief(config), vault);
+    let weights = &config.spec.dispatch.weights;
+    let berths = Berths::new(spec(config), weights, relief(config), vault);
     let mut left = pieces(treasury);
     if let (Before::Nobody, DispatchMode::Kernel) = (before, mode) {
         bpf::probe()?;

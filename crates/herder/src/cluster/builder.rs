@@ -114,6 +114,13 @@ impl Cluster {
         self
     }
 
+    /// How often each worker gets a connection compared to the others, with [`Dispatch::Kernel`]: 1 to
+    /// 16, in the order of their slots. Those that are not named have 1.
+    pub fn weights(mut self, weights: &[u8]) -> Cluster {
+        self.settings.weights = weights.to_vec();
+        self
+    }
+
     /// How long a worker may take to finish what it has before it is killed. Default: 30 s.
     pub fn grace(mut self, time: Duration) -> Cluster {
         self.settings.life.grace = time;

@@ -24,3 +24,4 @@ mod run;
 #[cfg(feature = "services")]
 pub(crate) mod services;
 pub(crate) mod settings;
+mod weights;

@@ -12,6 +12,7 @@ use herder_master::config::{Format, Titles, WATCHDOG};
 use herder_sys::listener::ListenOptions;
 
 use crate::cluster::error::ClusterError;
+use crate::cluster::weights;
 #[cfg(feature = "tokio")]
 use crate::worker::farewell::CLOSE_RATE;
 use crate::worker::link::Timing;
@@ -84,6 +85,7 @@ pub(crate) struct Settings {
     pub(crate) workers: Option<usize>,
     pub(crate) dispatch: Dispatch,
     pub(crate) policy: Policy,
+    pub(crate) weights: Vec<u8>,
     pub(crate) life: LifePolicy,
     pub(crate) restart: RestartPolicy,
     pub(crate) max_requests: u64,
@@ -126,6 +128,7 @@ impl Default for Settings {
             workers: None,
             dispatch: Dispatch::default(),
             policy: Policy::default(),
+            weights: Vec::new(),
             life: LifePolicy::default(),
             restart: RestartPolicy::default(),
             max_requests: 0,
@@ -200,6 +203,7 @@ impl Settings {
             Policy::RoundRobin => PickerKind::RoundRobin,
             Policy::TwoChoices => PickerKind::TwoChoices,
         };
+        spec.dispatch.weights = weights::checked(&self.weights, self.dispatch)?;
         Ok(Checked {
             spec,
             listen: self.addresses()?,

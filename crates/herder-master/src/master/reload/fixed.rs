@@ -19,6 +19,7 @@ impl Fixed {
             ("dispatch", spec.dispatch.mode.to_string()),
             ("policy", spec.dispatch.picker.to_string()),
             ("hang", format!("{:?}", spec.dispatch.hang)),
+            ("weights", format!("{:?}", spec.dispatch.weights)),
             ("script", kind(&config.program).to_owned()),
             ("send_handle", node.and_then(handle).unwrap_or_default()),
             ("libraries", libraries(config)),
@@ -175,12 +176,15 @@ mod tests {
     #[test]
     fn r38_what_only_a_restart_changes_is_named() {
         let from = config(script());
-        let changes: [Changed; 8] = [
+        let changes: [Changed; 9] = [
             ("name", |it| it.spec.name = "other".parse().expect("a name")),
             ("listen", |it| {
                 it.listen = vec!["80".parse().expect("a port")];
             }),
             ("policy", |it| it.spec.dispatch.picker = PickerKind::IpHash),
+            ("weights", |it| {
+                it.spec.dispatch.weights = vec![herder_core::rotation::Weight::MAX];
+            }),
             ("script", |it| {
                 it.program = Program::Command(command(&["node", "app.js"]));
             }),
