@@ -310,10 +310,10 @@ mod tests {
         let restarts = settings::all()
             .iter()
             .filter(|name| needs(name) == StepKind::Restart);
-        assert_eq!(restarts.count(), 18);
+        assert_eq!(restarts.count(), 19);
         assert_eq!(
             settings::all().len(),
-            64,
+            65,
             "say in needs() what the new setting takes"
         );
     }

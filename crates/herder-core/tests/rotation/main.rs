@@ -6,3 +6,4 @@ mod keeping_up;
 mod looking;
 mod places;
 mod restored;
+mod skew;
