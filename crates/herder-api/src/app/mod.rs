@@ -108,7 +108,7 @@ pub struct App {
     /// Who accepts connections.
     #[serde(skip_serializing_if = "is_default")]
     pub dispatch: Dispatch,
-    /// Which worker gets a connection: round-robin, or in pass mode least-connections, two-choices, ip-hash, or in kernel mode least-loaded.
+    /// Which worker gets a connection: round-robin, or in pass and proxy mode least-connections, two-choices, ip-hash, or in kernel mode least-loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     /// How the gateway forwards, with `dispatch = "proxy"`.

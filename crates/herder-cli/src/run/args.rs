@@ -22,7 +22,8 @@ A SCRIPT is run as by Node's cluster: the master is its primary. NODE_CLUSTER_SC
 none) is obeyed where --dispatch says nothing else.
 
 Any other program finds its listeners by LISTEN_FDS, from descriptor 3 on, and may say READY=1 and
-WATCHDOG=1 on NOTIFY_SOCKET, as under systemd. All find HERDER_APP, HERDER_SLOT (0 to N-1)
+WATCHDOG=1 on NOTIFY_SOCKET, as under systemd. With --dispatch proxy it finds PORT instead, listens
+there, and is ready when it does. All find HERDER_APP, HERDER_SLOT (0 to N-1)
 and HERDER_WORKER_ID (1, 2, 3 ..., never reused).
 
 Signals: TERM, INT and QUIT stop the herd in order, a second one at once; HUP replaces the workers
@@ -57,7 +58,7 @@ pub(crate) struct RunArgs {
     pub(crate) dispatch: Option<DispatchArg>,
 
     /// Which worker gets a connection: round-robin, or least-connections, two-choices or ip-hash (in pass
-    /// mode), or least-loaded (in kernel mode).
+    /// and proxy mode), or least-loaded (in kernel mode).
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<PickerKind>,
 

@@ -346,3 +346,45 @@ fn what_is_right_is_right() {
         assert_eq!(wrong(&scene, settings), Vec::<String>::new(), "{settings}");
     }
 }
+
+#[test]
+fn what_goes_together_with_a_proxy() {
+    let scene = Scene::new("proxied");
+    let with = |settings: &str| {
+        let base = r#""command": "x y", "dispatch": "proxy", "listen": "80""#;
+        wrong(&scene, &format!("{{{base}{settings}}}"))
+    };
+    assert_eq!(with(""), [""; 0]);
+    let good = r#", "policy": "ip-hash", "max_requests": 9, "ready": "notify",
+        "proxy": {"kind": "tcp", "send_proxy": "v2", "trusted": "10.0.0.0/8", "proxy_protocol": true}"#;
+    assert_eq!(with(good), [""; 0]);
+    for (settings, setting) in [
+        (r#", "hang": "3s""#, "hang: "),
+        (r#", "ready_after": "3s""#, "ready_after: "),
+        (r#", "policy": "least-loaded""#, "policy: "),
+        (
+            r#", "proxy": {"certificate": "/c.pem"}"#,
+            "proxy.certificate: ",
+        ),
+        (
+            r#", "proxy": {"proxy_protocol": true}"#,
+            "proxy.proxy_protocol: ",
+        ),
+        (r#", "proxy": {"send_proxy": "v1"}"#, "proxy.send_proxy: "),
+        (
+            r#", "proxy": {"kind": "tcp", "cookie": "a"}"#,
+            "proxy.cookie: ",
+        ),
+        (r#", "proxy": {"max_clients": 0}"#, "proxy.max_clients: "),
+    ] {
+        let found = with(settings);
+        assert!(
+            found.len() == 1 && found[0].starts_with(setting),
+            "{settings}: {found:?}"
+        );
+    }
+    let found = wrong(&scene, r#"{"command": "x y", "dispatch": "proxy"}"#);
+    assert!(found[0].contains("say with listen"), "{found:?}");
+    let found = wrong(&scene, r#"{"command": "x y", "proxy": {}}"#);
+    assert!(found[0].contains("only with dispatch"), "{found:?}");
+}
