@@ -220,6 +220,17 @@ fn the_arguments_of_a_script_go_behind_the_dashes() {
 }
 
 #[test]
+fn what_follows_an_unknown_option_may_be_its_value() {
+    for text in [
+        "app.js -i 2 --latch 1s",
+        "--latch 1s app.js",
+        "app.js -Z 1s --grace 1s",
+    ] {
+        assert_eq!(refusal_of(text), None, "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_launcher_is_not_refused() {
     for text in [
         "app.js",

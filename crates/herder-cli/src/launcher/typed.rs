@@ -15,6 +15,9 @@ pub(super) struct Typed {
     pub(super) beside: usize,
     /// Where it runs.
     pub(super) directory: PathBuf,
+    /// An option is not ours: a slip of the pen, and what is behind it may be its value. clap knows more
+    /// about it.
+    has_unknown: bool,
 }
 
 /// Where what is to run stands.
@@ -41,6 +44,7 @@ impl Typed {
             place: Place::Script,
             beside: 0,
             directory: PathBuf::from("."),
+            has_unknown: false,
         };
         let rest = typed.take_options(rest, run);
         match rest {
@@ -50,6 +54,9 @@ impl Typed {
                 typed.words = program.to_vec();
             }
             script => typed.take_words(script, run),
+        }
+        if typed.has_unknown {
+            typed.beside = 0;
         }
         Some(typed)
     }
@@ -62,6 +69,7 @@ impl Typed {
                 return rest;
             }
             let value = behind.first().filter(|_| wants_next(word, run));
+            self.has_unknown |= option(word, run).is_none();
             self.options.push(word.clone());
             self.options.extend(value.cloned());
             let directory = match word.split_once('=') {
