@@ -204,7 +204,16 @@ impl Talk {
                     answer: out.to_vec(),
                 }))
             }
-            Ok(answer) => Attempted::Done(pass_on(exchange, link.lease, answer, out).await),
+            Ok(answer) => {
+                let next = pass_on(exchange, link.lease, answer, out).await;
+                // Who wanted to go has nothing more to say that a close could meet.
+                let leaves = !errand.request.persists
+                    && errand.up.is_over()
+                    && self.ahead.is_empty()
+                    && self.client.plain().is_some();
+                let is_over = leaves && matches!(next, Next::Close);
+                Attempted::Done(if is_over { Next::Drop } else { next })
+            }
             Err(Failed::ClientGone) => Attempted::Done(Next::Drop),
             Err(Failed::Request(bad)) => {
                 let refusal = Refusal {

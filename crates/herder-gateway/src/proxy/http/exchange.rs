@@ -95,6 +95,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         for _ in 0..MOST_INTERIM {
             out.clear();
             let length = self.head().await?;
+            let mut circumstances = circumstances;
+            if self.upload == Upload::Refused {
+                // Where the next request begins nobody will know.
+                circumstances.after = After::Close;
+            }
             let answer = Answer::read(&self.inbox[..length], circumstances, out);
             let answer = answer.map_err(|fault| malformed(&fault))?;
             self.inbox.advance(length);

@@ -122,6 +122,10 @@ impl Talk {
             millis(http.idle_timeout_millis)
         };
         self.clock.allow(first);
+        if self.ahead.is_empty() {
+            // An idle client costs no buffer.
+            self.ahead = BytesMut::new();
+        }
         // Empty lines ahead of a request are no reason to wait for longer.
         let mut has_begun = self.served == 0 || !self.ahead.is_empty();
         let (mut scan, mut lingers) = (Scan::default(), false);
@@ -179,7 +183,7 @@ impl Talk {
         Ok(scan.look(&self.ahead, self.front.limits)?)
     }
 
-    /// Reads what there is; `None` at the end. A client that is idle costs no buffer.
+    /// Reads what there is; `None` at the end.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Option<()>> {
         if !self.ahead.is_empty() {
             let read = pin!(self.client.read_buf(&mut self.ahead)).poll(context);
