@@ -19,6 +19,7 @@
 //! - [`reloads`]: what a reload costs the clients, another one;
 //! - [`logs`]: how fast lines come into log files, another one;
 //! - [`daemon`]: what a daemon costs, another one;
+//! - [`proxy`]: what a proxy costs, another one;
 //! - [`measure`]: one measurement of one variant;
 //! - [`memory`]: what an idle herd needs;
 //! - [`contest`]: all of them, interleaved, and [`statistics`] of them;
@@ -40,6 +41,7 @@ pub mod measure;
 pub mod memory;
 pub mod messages;
 pub mod part;
+pub mod proxy;
 pub mod reloads;
 pub mod report;
 pub mod statistics;

@@ -1,5 +1,5 @@
-//! `cargo run --release -p herder-bench`: what a connection, a message, a call, a line of a log and a
-//! daemon cost.
+//! `cargo run --release -p herder-bench`: what a connection, a message, a call, a line of a log, a
+//! daemon and a proxy cost.
 
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ use herder_bench::contest::{Contest, Field};
 use herder_bench::daemon::{self, DaemonContest};
 use herder_bench::logs::{self, LogContest};
 use herder_bench::part::Part;
+use herder_bench::proxy::{self, ProxyContest};
 use herder_bench::reloads::{ReloadContest, Rival};
 use herder_bench::report::guide::{self, Circumstances};
 use herder_bench::variant::{League, Variant};
@@ -39,7 +40,7 @@ struct Options {
     #[arg(long, default_value_t = 2, value_name = "S", value_parser = clap::value_parser!(u16).range(1..))]
     seconds: u16,
     /// Measure only connections, and only with who stands in a goal or shows what it is about
-    #[arg(long, conflicts_with_all = ["only", "calls", "reloads", "logs", "daemon"])]
+    #[arg(long, conflicts_with_all = ["only", "calls", "reloads", "logs", "daemon", "proxy"])]
     short: bool,
     /// Measure only these, and not the memory (more than one: --only A --only B)
     #[arg(long, value_name = "VARIANT")]
@@ -59,6 +60,9 @@ struct Options {
     /// Measure only the daemon, and how fast lines come into log files
     #[arg(long, conflicts_with_all = ["only", "calls", "reloads", "logs"])]
     daemon: bool,
+    /// Measure only proxies
+    #[arg(long, conflicts_with_all = ["only", "part", "calls", "reloads", "logs", "daemon"])]
+    proxy: bool,
     /// With --reloads: only these (more than one: --rival A --rival B)
     #[arg(long, value_name = "RIVAL", requires = "reloads")]
     rival: Vec<Rival>,
@@ -94,6 +98,7 @@ enum Subject {
     Daemon,
     Logs,
     Memory,
+    Proxy,
     Reloads,
 }
 
@@ -105,6 +110,7 @@ impl Options {
             (self.reloads, &[Subject::Reloads]),
             (self.logs, &[Subject::Logs]),
             (self.daemon, &[Subject::Daemon, Subject::Logs]),
+            (self.proxy, &[Subject::Proxy]),
             (connections, &[Subject::Connections]),
         ];
         let asked = alone.iter().find(|(is_asked, _)| *is_asked);
@@ -159,6 +165,10 @@ fn run(options: &Options, arguments: &[String]) -> io::Result<ExitCode> {
         logs = LogContest::hold(rounds, time);
         writeln!(io::stdout(), "{}", logs::report::table(&logs))?;
     }
+    let mut proxies = Vec::new();
+    if options.want(Subject::Proxy) {
+        proxies = hold_proxies(rounds, time)?;
+    }
     let mut memory = Vec::new();
     if options.want(Subject::Memory) {
         memory = memory::of_idle_herd(IDLE_WORKERS);
@@ -168,13 +178,14 @@ fn run(options: &Options, arguments: &[String]) -> io::Result<ExitCode> {
         let left_out: Vec<_> = field.left_out().collect();
         let all = serde_json::json!({
             "contests": contests, "left_out": left_out, "calls": calls, "reloads": reloads,
-            "daemon": daemons, "logs": logs, "idle_memory": memory,
+            "daemon": daemons, "logs": logs, "proxy": proxies, "idle_memory": memory,
         });
         fs::write(path, serde_json::to_vec_pretty(&all)?)?;
     }
     let clean = contests.iter().all(Contest::is_ours_clean)
         && calls.iter().all(CallContest::is_clean)
-        && reloads.is_clean();
+        && reloads.is_clean()
+        && proxies.iter().all(ProxyContest::is_clean);
     Ok(if clean {
         ExitCode::SUCCESS
     } else {
@@ -214,6 +225,16 @@ fn hold_call_contests(rounds: usize, time: Duration) -> io::Result<Vec<CallConte
     for shape in SHAPES {
         let contest = CallContest::hold(shape, rounds, time);
         writeln!(io::stdout(), "{}", calls::report::table(&contest))?;
+        contests.push(contest);
+    }
+    Ok(contests)
+}
+
+fn hold_proxies(rounds: usize, time: Duration) -> io::Result<Vec<ProxyContest>> {
+    let mut contests = Vec::new();
+    for part in proxy::Part::ALL {
+        let contest = ProxyContest::hold(part, &proxy::Rival::ALL, rounds, time);
+        writeln!(io::stdout(), "{}", proxy::report::table(&contest))?;
         contests.push(contest);
     }
     Ok(contests)

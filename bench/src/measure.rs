@@ -88,7 +88,7 @@ pub fn rehearse(variant: Variant) -> Result<(), LeftOut> {
 }
 
 /// What `work` returns; a panic of what drives processes is a reason like another, and has ended them.
-fn guarded<T>(work: impl FnOnce() -> Result<T, LeftOut>) -> Result<T, LeftOut> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, LeftOut>) -> Result<T, LeftOut> {
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<String>()

@@ -2,6 +2,7 @@
 //!
 //! `pass`: a master accepts and sends each connection to one of its workers. `shared`: workers race on one listener.
 //! `echo`: one process that sends every WebSocket message back.
+//! `proxied`: who answers behind a proxy.
 //! All these print `listening ADDRESS` and live until SIGTERM; their workers end with them.
 
 mod echo;
@@ -12,7 +13,7 @@ mod shared;
 
 pub use serve::answer;
 
-use crate::calls;
+use crate::{calls, proxy};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 
@@ -29,6 +30,8 @@ pub enum Role {
     Master,
     /// Serves what it is passed over its standard input.
     Passed,
+    /// Answers behind a proxy, at `PORT`.
+    Proxied,
     /// Starts workers that share a listener.
     Shared,
     /// Serves what it accepts from its standard input, until its standard output is gone.
@@ -46,6 +49,7 @@ impl Role {
             Role::Library,
             Role::Master,
             Role::Passed,
+            Role::Proxied,
             Role::Shared,
             Role::Sharing,
             Role::TypedCaller,
@@ -62,6 +66,7 @@ impl Role {
             Role::Library => "library",
             Role::Master => "bare-master",
             Role::Passed => "bare-passed",
+            Role::Proxied => "proxied",
             Role::Shared => "bare-shared",
             Role::Sharing => "bare-sharing",
             Role::TypedCaller => "typed-caller",
@@ -80,6 +85,7 @@ impl Role {
             Role::Echo => echo::run(),
             Role::Master => master::run(),
             Role::Passed => passed::run(),
+            Role::Proxied => proxy::worker::run(),
             Role::Shared => shared::run_parent(),
             Role::Sharing => shared::run_worker(),
         }

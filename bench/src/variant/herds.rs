@@ -82,7 +82,7 @@ fn bare(scene: &Scene, role: Role) -> Herd {
 }
 
 /// This program, also when a test asks.
-fn own_program() -> PathBuf {
+pub(crate) fn own_program() -> PathBuf {
     let own = env::current_exe().expect("/proc is mounted");
     if own.file_name().is_some_and(|name| name == OWN.name()) {
         own

@@ -8,8 +8,11 @@ mod herds;
 mod peers;
 mod server;
 
+pub(crate) use herds::own_program;
 pub use herds::start_herd;
 pub use peers::versions;
+pub(crate) use peers::{BACKLOG, installed, serve as serve_at};
+pub(crate) use server::announcement;
 pub use server::{LeftOut, Server};
 
 use crate::bare::Role;

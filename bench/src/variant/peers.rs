@@ -20,7 +20,7 @@ pub(super) const NODE_WORKER: &str = "serve.js";
 /// By what PM2 runs.
 const PM2_NODE: Node = Node::Version(20);
 /// How many connections the kernel queues: what herder has unless told otherwise.
-const BACKLOG: &str = "4096";
+pub(crate) const BACKLOG: &str = "4096";
 /// What to do where somebody is missing.
 const REMEDY: &str = "is not installed: run scripts/setup bench";
 
@@ -159,7 +159,7 @@ fn at(setup: Setup, address: SocketAddr) -> Setup {
 }
 
 /// A program that was told where to listen.
-fn serve(herd: Herd, address: SocketAddr) -> Result<Server, LeftOut> {
+pub(crate) fn serve(herd: Herd, address: SocketAddr) -> Result<Server, LeftOut> {
     // Who has ended does not answer either; what it said is in the reason.
     let is_there = || herd.descendants().iter().any(|one| one.pid == herd.pid());
     wait::attempt(START, || {
@@ -185,7 +185,7 @@ fn pm2() -> Result<PathBuf, LeftOut> {
 }
 
 /// Where a program of the machine is. (nginx's place is in the path of an administrator only.)
-fn installed(name: &str) -> Result<PathBuf, LeftOut> {
+pub(crate) fn installed(name: &str) -> Result<PathBuf, LeftOut> {
     let path = env::var_os("PATH").unwrap_or_default();
     let administrators = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
     env::split_paths(&path)

@@ -51,6 +51,17 @@ impl Server {
         })
     }
 
+    /// One that nobody asks what it costs.
+    pub(crate) fn alone(herd: Herd, address: SocketAddr) -> Server {
+        Server {
+            address,
+            herd,
+            before: Vec::new(),
+            front: Vec::new(),
+            workers: Vec::new(),
+        }
+    }
+
     /// As [`Server::of`], once `herd` has said where it listens.
     pub(super) fn announced(herd: Herd) -> Result<Server, LeftOut> {
         match address_of(&herd) {
@@ -125,7 +136,7 @@ fn address_of(herd: &Herd) -> Option<SocketAddr> {
 
 /// The address of a line that says where somebody listens: a bare loop says `listening ADDRESS`, a herd's log
 /// `…: listening on ADDRESS`.
-pub(super) fn announcement(line: &str) -> Option<SocketAddr> {
+pub(crate) fn announcement(line: &str) -> Option<SocketAddr> {
     let (_, address) = line.split_once("listening ")?;
     let address = address.strip_prefix("on ").unwrap_or(address);
     address.parse().ok()
