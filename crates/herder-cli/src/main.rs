@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     }
     let cli = match parse() {
         Ok(cli) => cli,
-        Err(error) => return unparsed(&error),
+        Err(error) => return unparsed(error),
     };
     match cli.verb {
         Verb::OfDaemon(verb) => ExitCode::from(verb.run()),
@@ -111,13 +111,20 @@ fn library(seat: LibrarySeat) -> ExitCode {
 }
 
 /// Help and version are no errors; a verb or an option of PM2 that herder has not, has its answer.
-fn unparsed(error: &clap::Error) -> ExitCode {
+fn unparsed(mut error: clap::Error) -> ExitCode {
     if error.kind() == ErrorKind::InvalidSubcommand
         && let Some(ContextValue::String(verb)) = error.get(ContextKind::InvalidSubcommand)
         && let Some(instead) = commands::instead_of(verb)
     {
         render::error(&format!("there is no {verb}: {instead}"));
         return ExitCode::from(status::USAGE);
+    }
+    // Of verbs that look alike, only the last, which does most, is a hint.
+    if let Some(ContextValue::Strings(alike)) = error.get(ContextKind::SuggestedSubcommand)
+        && let Some(most) = alike.last().cloned()
+    {
+        let most = ContextValue::Strings(vec![most]);
+        error.insert(ContextKind::SuggestedSubcommand, most);
     }
     if error.kind() == ErrorKind::UnknownArgument
         && let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg)

@@ -156,6 +156,8 @@ fn of_file(path: &Path, can_run: bool) -> Result<Found, Problem> {
 
 fn nothing(program: &Program, path: &Path) -> Problem {
     let name = &program.program;
+    // Without `.` in it.
+    let path: PathBuf = path.components().collect();
     let message = match name.contains('/') || name.contains('.') {
         true => format!("There is no {}.", path.display()),
         false => format!(
