@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use herder_sys::cgroup::CgroupRoot;
 use herder_sys::pidfd::PidFd;
 use rustix::fs::Access;
 
@@ -67,16 +68,14 @@ pub(crate) fn build(version: &str, pid: i32) -> Build {
     }
 }
 
+/// Where a herd would make its groups: version 2 may stand beside version 1.
 fn cgroup() -> Cgroup {
-    let list = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = list.lines().find_map(|line| line.strip_prefix("0::/"));
-    let root = Path::new("/sys/fs/cgroup");
-    let Some(own) = own.filter(|_| root.join("cgroup.controllers").exists()) else {
+    let place = CgroupRoot::place_of("herder-doctor").ok().flatten();
+    let Some(directory) = place.as_deref().and_then(Path::parent) else {
         return Cgroup::Absent;
     };
-    let directory = root.join(own);
     let may = |path: &Path| rustix::fs::access(path, Access::WRITE_OK).is_ok();
-    if may(&directory) && may(&directory.join("cgroup.procs")) {
+    if may(directory) && may(&directory.join("cgroup.procs")) {
         Cgroup::Open
     } else {
         Cgroup::Closed
@@ -195,6 +194,16 @@ mod tests {
         assert!(facts.ours.file.is_some() && facts.clock.0 > 1_700_000_000);
         assert_eq!(facts.home.found, None);
         assert!(!place.exists(), "looking changes nothing");
+    }
+
+    #[test]
+    fn groups_are_found_where_a_herd_makes_them() {
+        let name = format!("herder-looked-{}", std::process::id());
+        let made = CgroupRoot::create(&name).unwrap();
+        assert_eq!(cgroup() == Cgroup::Open, made.is_some());
+        if let Some(made) = made {
+            made.remove_all().unwrap();
+        }
     }
 
     #[test]
