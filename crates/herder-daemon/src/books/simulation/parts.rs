@@ -126,14 +126,16 @@ impl World {
     }
 
     pub(super) fn answer(&mut self, id: AppId, life: u64, request: u64, what: &HerdRequest) {
-        let answer = match what {
-            HerdRequest::Reload => HerdAnswer::Verdict {
-                verdict: self.judge(id, "reload"),
+        let operation = [
+            (HerdRequest::Reload, "reload"),
+            (HerdRequest::Upgrade, "upgrade"),
+        ];
+        let judged = operation.iter().find(|(request, _)| request == what);
+        let answer = match judged {
+            Some((_, operation)) => HerdAnswer::Verdict {
+                verdict: self.judge(id, operation),
             },
-            HerdRequest::Upgrade => HerdAnswer::Verdict {
-                verdict: self.judge(id, "upgrade"),
-            },
-            _ => HerdAnswer::Done { count: 1 },
+            None => HerdAnswer::Done { count: 1 },
         };
         let answer = Ok(answer);
         self.post(id, life, News::Answer { request, answer });
