@@ -384,6 +384,33 @@ fn the_herd_grows_and_shrinks() {
     assert!(three.herd.end().success());
 }
 
+/// A server that does not set `SO_REUSEADDR`, and so cannot share its port with who keeps it for it.
+const SELFISH: &str = r#"
+import os, socket
+listener = socket.socket()
+listener.bind(("127.0.0.1", int(os.environ["PORT"])))
+listener.listen(64)
+body = f"pid:{os.getpid()} worker:{os.environ['HERDER_SLOT']}\n"
+answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+while True:
+    client, _ = listener.accept()
+    client.recv(65536)
+    client.sendall(answer)
+    client.close()
+"#;
+
+#[test]
+fn a_program_that_cannot_share_its_port_gets_another_one() {
+    let scene = Scene::new("proxy_selfish");
+    let script = scene.directory().join("selfish.py");
+    fs::write(&script, SELFISH).unwrap();
+    let three = Three::new(&scene, &[], &["python3", script.to_str().unwrap()]);
+    let ledger = three.load().count(30).run();
+    ledger.assert_no_failure();
+    assert_eq!(served_by(&ledger), three.pids());
+    assert!(three.herd.end().success());
+}
+
 /// Why `herder run` refuses these options, and with which status.
 fn refusal(scene: &Scene, options: &[&str]) -> String {
     let setup = scene.herd(Binary::HERDER).arg("run").args(options);

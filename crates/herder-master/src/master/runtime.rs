@@ -1,7 +1,6 @@
 //! The places that a herd needs for its lifetime: a private directory and a cgroup. The keeper
 //! removes them, however the master ends.
 
-use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,14 +8,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use herder_core::WorkerId;
 use herder_core::spec::AppName;
-use herder_core::{Slot, WorkerId};
 use herder_sys::cgroup::{Cgroup, CgroupRoot};
 use herder_sys::listener::{BoundAddress, Listener};
 use herder_sys::reserve::ReservedPort;
 use herder_sys::{failpoint, process, user};
 use herder_wire::keeper::{Key, ToKeeper};
 use herder_wire::proxy::WorkerAddress;
+use serde::{Deserialize, Serialize};
 
 use super::crew::MemberId;
 use super::gateway::Lodging;
@@ -36,8 +36,8 @@ pub(super) struct Runtime {
     lock: Option<OwnedFd>,
     /// What the keeper was asked to remove.
     entrusted: Leftovers,
-    /// Slots whose workers find their port free, and not kept.
-    early: BTreeSet<Slot>,
+    /// What becomes of a port that was found for a worker.
+    ports: Ports,
 }
 
 impl Runtime {
@@ -49,7 +49,7 @@ impl Runtime {
             directory: None,
             lock: None,
             entrusted: Leftovers::default(),
-            early: BTreeSet::new(),
+            ports: Ports::default(),
         };
         // Without a cgroup the process groups must do; that is no reason not to run. The keeper hears of it
         // before it is there: a master that dies in between leaves nothing.
@@ -86,7 +86,7 @@ impl Runtime {
             directory,
             lock,
             entrusted,
-            early: BTreeSet::new(),
+            ports: places.ports,
         }
     }
 
@@ -154,20 +154,25 @@ impl Runtime {
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// A port for a worker of this slot.
+    /// A port for a worker.
     ///
     /// # Errors
     /// When there is none.
-    pub(super) fn lodge_at_port(&self, slot: Slot) -> io::Result<Lodging> {
+    pub(super) fn lodge_at_port(&self) -> io::Result<Lodging> {
         let port = ReservedPort::new()?;
         let address = WorkerAddress::Tcp(port.address());
-        let hold = (!self.early.contains(&slot)).then_some(port);
+        let hold = (self.ports == Ports::Kept).then_some(port);
         Ok(Lodging { address, hold })
     }
 
-    /// The next worker of this slot finds its port free: the one before it could not share it.
-    pub(super) fn let_go_early(&mut self, slot: Slot) {
-        self.early.insert(slot);
+    /// From now on workers find their ports free: one of them may not have been able to share its own.
+    pub(super) fn let_go_early(&mut self) {
+        self.ports = Ports::LetGo;
+    }
+
+    /// What becomes of a port that was found for a worker.
+    pub(super) fn ports(&self) -> Ports {
+        self.ports
     }
 
     /// A path for a worker's Unix socket, in a directory that is that worker's `user` and may be passed by
@@ -240,6 +245,16 @@ impl Runtime {
         self.lock = Some(lock);
         or_without_keeper(stored)
     }
+}
+
+/// What becomes of a port that was found for a worker.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Ports {
+    /// It is kept until the worker listens.
+    #[default]
+    Kept,
+    /// It is let go before the worker is started, which may not be able to share it.
+    LetGo,
 }
 
 /// Who comes to the private directory.

@@ -96,7 +96,7 @@ impl Master {
     }
 
     /// A worker is dead. One that never listened may be of those who cannot share a port with its keeper:
-    /// the next one of its slot finds it free.
+    /// the next ones find theirs free.
     pub(in crate::master) fn leave_lodging(&mut self, id: WorkerId) {
         let Delivery::Gateway(reception) = &mut self.delivery else {
             return;
@@ -106,7 +106,7 @@ impl Master {
         if let Some(lodging) = vigil.and_then(|vigil| vigil.end(id))
             && lodging.hold.is_some()
         {
-            self.runtime.let_go_early(id.slot);
+            self.runtime.let_go_early();
         }
         if let Some(WorkerAddress::Unix(path)) = reception.roster.address(id) {
             // It goes with the directory at the latest.

@@ -204,6 +204,7 @@ impl Master {
             places: PlacesState {
                 cgroup: self.runtime.cgroup_path().map(Into::into),
                 directory: self.runtime.directory_path().map(Into::into),
+                ports: self.runtime.ports(),
             },
             libraries: Cow::Borrowed(&self.found_by),
             cautions: Cow::Borrowed(&self.cautions),

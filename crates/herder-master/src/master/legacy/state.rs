@@ -17,6 +17,7 @@ use crate::master::gateway::Roster;
 use crate::master::member::Exhaustion;
 use crate::master::node::NodeLife;
 use crate::master::reload::{Record, Reloads};
+use crate::master::runtime::Ports;
 use crate::master::socket::SocketState;
 
 /// Version of everything below. Who reads it knows this one and the one before: a new field has a default.
@@ -138,6 +139,8 @@ pub(in crate::master) struct ReceptionState<'a> {
 pub(in crate::master) struct PlacesState<'a> {
     pub(in crate::master) cgroup: Option<PathState<'a>>,
     pub(in crate::master) directory: Option<PathState<'a>>,
+    #[serde(default)]
+    pub(in crate::master) ports: Ports,
 }
 
 /// A path, which need not be text.

@@ -196,7 +196,7 @@ impl WorkerRecipe {
         };
         let environment = &mut draft.plan.environment;
         let lodging = match via {
-            Via::Port => runtime.lodge_at_port(id.slot)?,
+            Via::Port => runtime.lodge_at_port()?,
             Via::Unix => {
                 let user = command.identity.as_ref().map(|identity| identity.uid);
                 runtime.lodge_at_path(id, user, gateway)?
