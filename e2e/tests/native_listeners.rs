@@ -16,9 +16,8 @@ use std::path::Path;
 /// Both workers answer there.
 fn serves(target: impl Into<Target>) {
     let load = Load::http(target, "/").count(10).timeout(BOOT);
-    let ledger = load.worker_from(pid_of_body).run();
-    ledger.assert_no_failure();
-    assert_eq!(ledger.per_worker().len(), 2);
+    let load = load.worker_from(pid_of_body);
+    load.run_until("both answer", |it| it.per_worker().len() == 2);
 }
 
 fn addresses(herd: &Herd) -> Vec<SocketAddr> {
@@ -51,9 +50,8 @@ fn a_unix_listener_serves_and_its_file_goes_with_the_herd() {
         let load = Load::http(Target::Unix(path.clone()), "/slow/20")
             .clients(8)
             .count(32);
-        let ledger = load.timeout(BOOT).worker_from(pid_of_body).run();
-        ledger.assert_no_failure();
-        assert_eq!(ledger.per_worker().len(), 2, "{mode}: {ledger}");
+        let load = load.timeout(BOOT).worker_from(pid_of_body);
+        load.run_until(mode, |it| it.per_worker().len() == 2);
         assert!(herd.end().success());
         assert!(!path.exists(), "{mode}");
     }

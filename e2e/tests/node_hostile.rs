@@ -117,15 +117,11 @@ fn lies_change_nothing() {
             .count(count)
     };
     // Each lies at its first connection. While thousands of lines are read the other one may have a turn more.
-    let during = load(4).run();
-    during.assert_no_failure();
-    assert_eq!(during.per_worker().len(), 2);
-    let ledger = load(40).run();
-    ledger.assert_no_failure();
-    assert_eq!(
-        ledger.per_worker().into_values().collect::<Vec<_>>(),
-        [20, 20]
-    );
+    load(4).run_until("each has lied", |it| it.per_worker().len() == 2);
+    load(40).run_until("twenty each", |ledger| {
+        let each: Vec<usize> = ledger.per_worker().into_values().collect();
+        each == [20, 20]
+    });
     assert!(herd.end().success());
 }
 

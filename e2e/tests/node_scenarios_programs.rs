@@ -33,20 +33,21 @@ fn start(setup: Setup) -> Herd {
     herd
 }
 
+/// Of twenty, one after the other, each of both workers answers ten where they take turns.
+fn is_even(load: &Load, case: Case) {
+    let load = load.clone().count(20).timeout(BOOT);
+    load.run_until(&format!("ten each, {case:?}"), |ledger| {
+        let each: Vec<usize> = ledger.per_worker().into_values().collect();
+        case.scheduling != Scheduling::RoundRobin || each == [10, 10]
+    });
+}
+
 /// Both are workers of the cluster, and answer like this.
 fn assert_serves(herd: &Herd, case: Case, end: &str) {
     let address = address(herd);
     let answer = get(address, "/").expect("an answer");
     assert!(answer.ends_with(end), "{answer}, {case:?}");
-    let ledger = Load::http(address, "/")
-        .worker_from(pid_of_body)
-        .count(20)
-        .run();
-    ledger.assert_no_failure();
-    if case.scheduling == Scheduling::RoundRobin {
-        let each: Vec<usize> = ledger.per_worker().into_values().collect();
-        assert_eq!(each, [10, 10], "{case:?}");
-    }
+    is_even(&Load::http(address, "/").worker_from(pid_of_body), case);
 }
 
 fn scenario_32(cases: &[Case]) {
@@ -228,13 +229,7 @@ fn serves_in_pieces(herd: Herd, case: Case, tap: &Path) {
     for id in [1, 2] {
         assert!(!Wire::of(tap, id).said().iter().any(lost), "{case:?}");
     }
-    let one_by_one = Load::http(address, "/").count(20).timeout(BOOT);
-    let ledger = one_by_one.worker_from(worker).run();
-    ledger.assert_no_failure();
-    if case.scheduling == Scheduling::RoundRobin {
-        let each: Vec<usize> = ledger.per_worker().into_values().collect();
-        assert_eq!(each, [10, 10], "{case:?}");
-    }
+    is_even(&Load::http(address, "/").worker_from(worker), case);
     assert!(herd.end().success());
 }
 

@@ -51,12 +51,11 @@ fn scenario_01(cases: &[Case]) {
             cluster.wait_listening(3);
             let load = Load::http(cluster.address(), "/").worker_from(pid_of_body);
             let load = load.timeout(BOOT);
-            let ledger = load.clone().count(60).run();
-            ledger.assert_no_failure();
-            let each: Vec<usize> = ledger.per_worker().into_values().collect();
-            if case.scheduling == Scheduling::RoundRobin {
-                assert_eq!(each, [20, 20, 20], "{primary:?}, {case:?}");
-            }
+            let what = format!("twenty each, {primary:?}, {case:?}");
+            load.clone().count(60).run_until(&what, |ledger| {
+                let each: Vec<usize> = ledger.per_worker().into_values().collect();
+                case.scheduling != Scheduling::RoundRobin || each == [20, 20, 20]
+            });
             let ledger = load.keep_alive().count(5).run();
             ledger.assert_no_failure();
             assert_eq!(ledger.per_worker().len(), 1, "{primary:?}, {case:?}");

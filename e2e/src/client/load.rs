@@ -257,6 +257,22 @@ impl Load {
         self.start().finish()
     }
 
+    /// Runs it until its account is like this, again and again for a minute at most. No run may have a failure.
+    ///
+    /// For who served how often: a worker that the machine did not run for some milliseconds has lost its turn to
+    /// another, as it should.
+    ///
+    /// # Panics
+    /// When no account was.
+    #[track_caller]
+    pub fn run_until(&self, what: &str, is_so: impl Fn(&Ledger) -> bool) -> Ledger {
+        wait::until(Duration::from_secs(60), what, || {
+            let ledger = self.clone().run();
+            ledger.assert_no_failure();
+            is_so(&ledger).then_some(ledger)
+        })
+    }
+
     /// Starts to make the traffic on threads of its own.
     ///
     /// # Panics
