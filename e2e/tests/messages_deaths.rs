@@ -84,7 +84,7 @@ fn r08_timed_a_worker_that_hangs_costs_its_own_client_a_notice_and_nobody_else_t
         account.assert_all_answered();
         let hung = workers.iter().find(|seat| seat.id == 1);
         let hung = *hung.expect("the first worker");
-        assert!(Process::of(hung.pid).is_some_and(|it| it.is_alive()));
+        let hangs_still = Process::of(hung.pid).is_some_and(|it| it.is_alive());
         let death = "died: signal SIGABRT (it hung)";
         assert_eq!(wait_for(&herd, mark, 1, death, BOOT), [hung]);
         assert_eq!(
@@ -95,7 +95,12 @@ fn r08_timed_a_worker_that_hangs_costs_its_own_client_a_notice_and_nobody_else_t
         assert_eq!(unlucky.hear_reply().id, "y");
         drop(unlucky);
         assert!(herd.end().success());
-        account.latency(1000)
+        // On a very slow machine it was over before the others had theirs: that measures nothing.
+        if hangs_still {
+            account.latency(1000)
+        } else {
+            Duration::MAX
+        }
     });
 }
 
