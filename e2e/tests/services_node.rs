@@ -51,7 +51,7 @@ fn wait_for<T>(scene: &Scene, what: &str, pick: impl Fn(&[Vec<String>]) -> Optio
 }
 
 fn clean(scene: &Scene) {
-    for name in ["log", "s.redb", "jobs.redb"] {
+    for name in ["held", "log", "s.redb", "jobs.redb"] {
         let _not_made = fs::remove_file(scene.directory().join(name));
     }
 }
@@ -313,7 +313,7 @@ fn a_job_runs_on_one_worker_at_a_time_and_survives_it() {
                 "kept.jobs = await herder.jobs();
                  kept.on = kept.jobs.on('tick', async ({ tick, attempt, signal }) => {
                    log('begin', tick.getTime(), process.pid, attempt);
-                   await new Promise((resolve) => setTimeout(resolve, 50));
+                   do await new Promise((resolve) => setTimeout(resolve, 50)); while (held(tick));
                    if (!signal.aborted) log('end', tick.getTime(), process.pid);
                  });
                  await kept.on.opened;",
@@ -324,16 +324,17 @@ fn a_job_runs_on_one_worker_at_a_time_and_survives_it() {
         });
         check_order(&log(&scene));
         // A run goes down with its worker, and the job goes on.
-        let runs = log(&scene).len();
-        let (tick, pid) = wait_for(&scene, "one begins", |lines| {
-            let last = lines
-                .last()
-                .filter(|line| lines.len() > runs && line[0] == "begin")?;
-            Some((last[1].clone(), last[2].clone()))
+        let hold = scene.directory().join("hold");
+        fs::write(&hold, "").expect("ours");
+        let (tick, pid) = wait::until(BOOT, "one is under way", || {
+            let held = fs::read_to_string(scene.directory().join("held")).ok()?;
+            let (tick, pid) = held.split_once(' ')?;
+            Some((tick.to_owned(), pid.to_owned()))
         });
         cluster
             .herd()
             .signal_to(pid.parse().expect("a pid"), Signal::KILL);
+        fs::remove_file(hold).expect("ours");
         wait_for(&scene, "the next runs", |lines| {
             let later = |line: &&Vec<String>| line[0] == "end" && line[1] > tick && line[2] != pid;
             (lines.iter().filter(later).count() >= 3).then_some(())

@@ -12,6 +12,13 @@ const kept = {};
 // What happens in several processes is told in one file, in its order.
 const log = (...words) => fs.appendFileSync('log', `${words.join(' ')}\n`);
 
+// While there is a file `hold`, a run does not end, and says so.
+const held = (tick) => {
+  if (!fs.existsSync('hold')) return false;
+  fs.writeFileSync('held', `${tick.getTime()} ${process.pid}`);
+  return true;
+};
+
 // Waits until what is asked for is there.
 const until = async (ask) => {
   for (;;) {
@@ -22,5 +29,5 @@ const until = async (ask) => {
 };
 
 http.createServer((request, response) => response.end(String(id))).listen(0, '127.0.0.1', () => {
-  require('./act.js')(id, { herder, id, kept, log, messenger, until });
+  require('./act.js')(id, { held, herder, id, kept, log, messenger, until });
 });
