@@ -13,6 +13,7 @@ use herder_e2e::herd::{Herd, Stream};
 use herder_e2e::library::{self, Life, agent, wait_for};
 use herder_e2e::process::{descriptors, resident_bytes};
 use herder_e2e::scene::Scene;
+use herder_e2e::wait;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -86,9 +87,12 @@ fn acceptance_01_workers_wait_for_a_library_whose_objects_come_late() {
     assert!(begun.elapsed() >= Duration::from_secs(3));
     wait_for_workers(&herd, 0, 4, "ready", BOOT);
     let expected = format!("] library {}", library.pid);
-    let said = herd.texts(Stream::Stdout);
-    let said = said.iter().filter(|line| line.ends_with(&expected));
-    assert_eq!(said.count(), 4, "{:#?}", herd.lines());
+    // What they say and what is said of them are two streams.
+    wait::until(BOOT, "all have asked the one library", || {
+        let said = herd.texts(Stream::Stdout);
+        let said = said.iter().filter(|line| line.ends_with(&expected));
+        (said.count() == 4).then_some(())
+    });
     assert!(herd.end().success());
 }
 

@@ -1,11 +1,12 @@
 //! Messages under load, while their workers come and go.
 
 use herder_e2e::dice::Dice;
-use herder_e2e::foreign::Seat;
+use herder_e2e::foreign::{BOOT, Seat};
 use herder_e2e::herd::Herd;
 use herder_e2e::jobs::{dispatches, kill_one_of, started};
 use herder_e2e::message::{Account, Crowd, Door, Fate, Message, Running};
 use herder_e2e::scene::Scene;
+use herder_e2e::wait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -34,7 +35,10 @@ fn every_message_is_answered_while_workers_retire_after_two_jobs() {
     // Nearly everybody has had two: what a worker was slow to begin with may have gone to another.
     let fewest = CLIENTS * EACH / 2;
     assert!(lives.len() < fewest + fewest / 10 + SLOTS, "{account}");
-    assert!(dispatches(&herd).values().sum::<usize>() >= CLIENTS * EACH);
+    wait::until(BOOT, "each dispatch is told", || {
+        let told = dispatches(&herd).values().sum::<usize>();
+        (told >= CLIENTS * EACH).then_some(())
+    });
     assert!(herd.end().success());
 }
 

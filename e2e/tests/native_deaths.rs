@@ -207,9 +207,11 @@ fn a_panic_is_a_suicide_that_costs_nothing() {
     let ledger = busy(address, "/panic", 4).count(12).run();
     println!("{ledger}");
     ledger.assert_no_failure();
-    let lines = herd.lines().split_off(mark);
-    let order = successions(&lines);
-    assert!(!order.is_empty());
+    let order = wait::until(BOOT, "who panicked has a successor", || {
+        let order = successions(&herd.lines().split_off(mark));
+        let is_told = !order.is_empty() && order.values().all(|words| words.len() == 2);
+        is_told.then_some(order)
+    });
     for (slot, words) in order {
         assert_eq!(words, ["announces", "started"], "slot {slot}");
     }

@@ -16,7 +16,7 @@ import socket
 import sys
 
 FIRST_LISTENER = 3  # after stdin, stdout and stderr
-LINGER = 1.0  # seconds in which a request that was on its way is still served
+LINGER = 2.5  # seconds in which a request that was on its way is still served
 IDLE = 30.0
 
 with open(os.environ["VERSION_FILE"]) as file:
