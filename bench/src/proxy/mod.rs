@@ -18,5 +18,5 @@ mod rival;
 pub mod worker;
 
 pub use contest::{ProxyContest, Toll};
-pub use part::Part;
+pub use part::{Kind, Part};
 pub use rival::Rival;

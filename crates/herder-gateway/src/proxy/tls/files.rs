@@ -24,26 +24,17 @@ pub(super) fn load(
     let chain = chain(&files.certificate)?;
     let (key, line) = key(&files.key, warnings)?;
     let fault = |error: rustls::Error| {
-        let (file, line, what) = match error {
-            rustls::Error::InconsistentKeys(_) => (
-                &files.key,
-                Some(line),
-                format!(
-                    "this is not the key of {}; the two belong together",
-                    files.certificate.display()
-                ),
-            ),
-            rustls::Error::InvalidCertificate(why) => (
-                &files.certificate,
-                None,
-                format!("the first certificate cannot be used: {why:?}"),
-            ),
-            _ => (
-                &files.key,
-                Some(line),
-                "a key of this kind cannot be used; RSA from 2048 bits, ECDSA (P-256, P-384) and Ed25519 can"
-                    .to_owned(),
-            ),
+        let (file, line, what) = if let rustls::Error::InconsistentKeys(_) = error {
+            let certificate = files.certificate.display();
+            let what = format!("this is not the key of {certificate}; the two belong together");
+            (&files.key, Some(line), what)
+        } else if let rustls::Error::InvalidCertificate(why) = error {
+            let what = format!("the first certificate cannot be used: {why:?}");
+            (&files.certificate, None, what)
+        } else {
+            let what = "a key of this kind cannot be used; RSA from 2048 bits, ECDSA (P-256, P-384) \
+                        and Ed25519 can";
+            (&files.key, Some(line), what.to_owned())
         };
         TlsError::File(Fault {
             file: file.clone(),

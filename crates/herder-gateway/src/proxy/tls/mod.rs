@@ -18,7 +18,8 @@ mod files;
 mod names;
 #[cfg(feature = "tls")]
 mod pem;
-#[cfg(all(test, feature = "tls"))]
+#[cfg(feature = "tls")]
+#[cfg(test)]
 mod tests;
 
 #[cfg(not(feature = "tls"))]
