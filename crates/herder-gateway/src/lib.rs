@@ -5,6 +5,8 @@
 //! It has two halves, which meet in `hub::seat`: the *edge* knows sockets, HTTP, WebSocket and
 //! lines, and nothing of workers; the *hub* knows jobs, workers and the master, and nothing of
 //! sockets. Both run on one thread.
+//!
+//! For programs that only know a port there is the [`proxy`] instead.
 
 mod control;
 #[cfg(feature = "loopback")]
@@ -13,7 +15,6 @@ mod edge;
 mod gateway;
 mod hub;
 mod life;
-#[allow(dead_code, reason = "its parts are being joined")]
 pub mod proxy;
 mod reactor;
 

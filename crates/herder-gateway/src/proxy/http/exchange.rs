@@ -186,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 self.allow(Waiting::Worker);
             }
             // Whoever refuses a body may have said why.
-            Poll::Ready(Err(Stop::Write(_))) => self.upload = Upload::Refused,
+            Poll::Ready(Err(Stop::Write)) => self.upload = Upload::Refused,
             Poll::Ready(Err(Stop::Read(_) | Stop::Early)) => return Err(Failed::ClientGone),
             Poll::Ready(Err(Stop::Fault(ChunkFault::TooLarge(most)))) => {
                 return Err(Failed::Request(Bad::TooLarge(most)));
@@ -301,7 +301,7 @@ pub(super) fn after(wanted: After, up: &Pipe, upload: Upload) -> After {
 
 fn stopped(stop: &Stop) -> Failed {
     match stop {
-        Stop::Write(_) => Failed::ClientGone,
+        Stop::Write => Failed::ClientGone,
         Stop::Early => broken("closed the connection in the middle of its answer".to_owned()),
         Stop::Read(error) => broken(format!(
             "broke the connection in the middle of its answer: {error}"

@@ -48,18 +48,6 @@ impl Field {
             Field::Dropped
         }
     }
-
-    /// Whether it says who the client is: only trusted peers may.
-    pub(super) fn is_forwarded(self) -> bool {
-        matches!(
-            self,
-            Field::Forwarded
-                | Field::ForwardedFor
-                | Field::ForwardedHost
-                | Field::ForwardedProto
-                | Field::ForwardedOther
-        )
-    }
 }
 
 /// Longer names than this mean nothing to a proxy, with one exception that has no underscore.

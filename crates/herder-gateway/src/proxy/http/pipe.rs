@@ -59,7 +59,7 @@ pub(super) enum Stop {
     /// It is not what it should be.
     Fault(ChunkFault),
     /// It cannot be written.
-    Write(io::Error),
+    Write,
 }
 
 /// One direction. What was read lies in an inbox, of which the first bytes were written, the next
@@ -166,16 +166,18 @@ impl Pipe {
             if inbox.len() > self.ready && self.sent == self.ready && !self.is_read() {
                 self.frame(inbox).map_err(Stop::Fault)?;
             }
-            ready!(self.poll_write(context, inbox, to)).map_err(Stop::Write)?;
+            ready!(self.poll_write(context, inbox, to)).map_err(|_gone| Stop::Write)?;
             if self.is_read() {
-                return Pin::new(to).poll_flush(context).map_err(Stop::Write);
+                return Pin::new(to)
+                    .poll_flush(context)
+                    .map_err(|_gone| Stop::Write);
             }
             let read = match self.poll_read(context, inbox, from) {
                 Poll::Ready(read) => read.map_err(Stop::Read)?,
                 Poll::Pending => {
                     let flushed = Pin::new(to).poll_flush(context);
-                    if let Poll::Ready(Err(error)) = flushed {
-                        return Poll::Ready(Err(Stop::Write(error)));
+                    if let Poll::Ready(Err(_)) = flushed {
+                        return Poll::Ready(Err(Stop::Write));
                     }
                     return Poll::Pending;
                 }

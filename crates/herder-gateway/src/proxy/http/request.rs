@@ -66,8 +66,6 @@ pub(super) enum Page {
     Json,
 }
 
-type Lines<'a> = [(Field, httparse::Header<'a>)];
-
 impl Request {
     /// Reads a whole head, and writes the one for the worker to `out`. `slot` finds the one that a
     /// cookie names.
