@@ -17,7 +17,7 @@ use crate::event::{HerdEvent, LibraryInfo, WorkerInfo};
 use crate::part::{Part, Process};
 
 /// How many kinds of event there are. A new one has to be added below.
-const KINDS: usize = 47;
+const KINDS: usize = 49;
 
 const STAMP: Stamp = Stamp {
     wall_ms: 1_795_227_049_123,
