@@ -4,10 +4,10 @@
 //! |---|---|
 //! | [`settings`] | what the master says once |
 //! | [`backends`] | the workers: who is next, connections that are kept, news for the master |
-//! | [`entrance`] | what all clients pass: accepting, [`protocol`] (for whom they come), [`tls`] |
+//! | `entrance` | what all clients pass: accepting, `protocol` (for whom they come), [`tls`] |
 //! | [`http`] | the front that speaks HTTP/1.1 |
-//! | [`tcp`] | the front for everything else |
-//! | [`process`] | the life of the process, as the master directs it |
+//! | `tcp` | the front for everything else |
+//! | `process` | the life of the process, as the master directs it |
 
 pub mod backends;
 pub(crate) mod entrance;

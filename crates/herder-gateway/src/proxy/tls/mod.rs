@@ -3,7 +3,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`pem`] | sections of a file, with their lines |
+//! | `pem` | sections of a file, with their lines |
 //! | `files` | a certificate and its key, and what is wrong with them |
 //! | `names` | which certificate a client gets |
 //! | `acceptor` | the handshake; reading the files again |
