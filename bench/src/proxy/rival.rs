@@ -92,7 +92,7 @@ impl Rival {
             (_, Some(program)) => {
                 let option = match self {
                     Rival::HaproxySplice => "option splice-auto",
-                    _ => "",
+                    Rival::Direct | Rival::Haproxy | Rival::Herder | Rival::Nginx => "",
                 };
                 start_haproxy(scene, program, kind, option, addresses)?
             }
