@@ -146,32 +146,28 @@ impl Master {
     /// What a proxy tells of a worker.
     pub(super) fn on_traffic_news(&mut self, frame: &ToMaster) {
         let part = Part::Workers;
-        match *frame {
-            ToMaster::Load {
-                worker,
-                open,
-                served,
-                failed,
-            } => {
-                let Some(id) = self.crews.find(part, Incarnation(worker)) else {
-                    return;
-                };
-                if let Delivery::Gateway(reception) = &mut self.delivery {
-                    let total = reception.roster.note_load(id.worker, open, served, failed);
-                    let worker = id.worker;
-                    self.feed(part, Event::Served { worker, total });
-                }
+        if let ToMaster::Load {
+            worker,
+            open,
+            served,
+            failed,
+        } = *frame
+        {
+            let Some(id) = self.crews.find(part, Incarnation(worker)) else {
+                return;
+            };
+            if let Delivery::Gateway(reception) = &mut self.delivery {
+                let total = reception.roster.note_load(id.worker, open, served, failed);
+                let worker = id.worker;
+                self.feed(part, Event::Served { worker, total });
             }
-            ToMaster::Ejected { worker, millis } => {
-                self.note_ejection(worker, Ejection::Out);
-                let spell = Duration::from_millis(millis.into());
-                self.tell_of_worker(worker, |worker| HerdEvent::Ejected { worker, spell });
-            }
-            ToMaster::Restored { worker } => {
-                self.note_ejection(worker, Ejection::In);
-                self.tell_of_worker(worker, |worker| HerdEvent::Readmitted { worker });
-            }
-            _ => {}
+        } else if let ToMaster::Ejected { worker, millis } = *frame {
+            self.note_ejection(worker, Ejection::Out);
+            let spell = Duration::from_millis(millis.into());
+            self.tell_of_worker(worker, |worker| HerdEvent::Ejected { worker, spell });
+        } else if let ToMaster::Restored { worker } = *frame {
+            self.note_ejection(worker, Ejection::In);
+            self.tell_of_worker(worker, |worker| HerdEvent::Readmitted { worker });
         }
     }
 

@@ -156,13 +156,15 @@ impl WorkerRecipe {
         draft: &mut Draft,
         runtime: &mut Runtime,
     ) -> io::Result<()> {
-        let visitor = match self.openings {
+        let visitor = if let Openings::Lodged {
+            via: Via::Unix,
+            gateway: Some(_),
+        } = self.openings
+        {
             // It comes to the worker's socket.
-            Openings::Lodged {
-                via: Via::Unix,
-                gateway: Some(_),
-            } => Visitor::Another,
-            _ => visitor(command),
+            Visitor::Another
+        } else {
+            visitor(command)
         };
         let path = runtime
             .directory(visitor)?
