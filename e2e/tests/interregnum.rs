@@ -84,7 +84,7 @@ fn r30_a_master_that_goes_on_after_a_standstill_kills_nobody_for_it() {
     let programs = [Program::Native, Program::Node(Node::Version(20))];
     at_the_same_time(programs, |program| {
         let scene = Scene::new("stopped");
-        let options = ["--grace", "2500ms", "--master-watchdog", "30s"];
+        let options = ["--grace", "3500ms", "--master-watchdog", "30s"];
         let deployed = Deployed::start(&scene, program, &options);
         let master = deployed.master();
         thread::scope(|scope| {
