@@ -50,3 +50,10 @@ fn kernel_and_reuseport_books_balance_through_recycling() {
         balances("load_own_native", Program::NativeOwn(own));
     }
 }
+
+#[test]
+fn kernel_and_reuseport_books_balance_through_recycling_by_node() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        balances("load_own_node", Program::NodeOwn(Node::Version(24), own));
+    }
+}

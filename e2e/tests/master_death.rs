@@ -94,6 +94,17 @@ fn r26_r27_kernel_and_reuseport_a_killed_master_costs_nobody_anything() {
 }
 
 #[test]
+fn r26_r27_kernel_and_reuseport_a_killed_master_costs_nobody_anything_by_node() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        let program = Program::NodeOwn(Node::Version(24), own);
+        println!("{}", program.name());
+        for takeover in outlived("killed_own", program, Signal::KILL, 3) {
+            assert_eq!(takeover.cut, 0);
+        }
+    }
+}
+
+#[test]
 #[ignore = "twenty deaths of each"]
 fn timed_r26_r27_twenty_killed_masters_are_followed_within_a_second() {
     for (name, program) in ALL {
@@ -154,6 +165,17 @@ fn r27_every_connection_that_a_killed_master_held_is_counted() {
     for (name, program) in ALL {
         println!("{name}");
         counted(program, FEW);
+    }
+}
+
+#[test]
+fn r26_r27_kernel_and_reuseport_a_killed_master_costs_nobody_anything_by_node() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        let program = Program::NodeOwn(Node::Version(24), own);
+        println!("{}", program.name());
+        for takeover in outlived("killed_own", program, Signal::KILL, 3) {
+            assert_eq!(takeover.cut, 0);
+        }
     }
 }
 

@@ -98,6 +98,49 @@ fn tcp_is_served(scene: &str, versions: &[Node]) {
     }
 }
 
+/// A worker that the machine did not run for some milliseconds loses its turns to the other, rightly so: one run of
+/// some in which that did not happen is enough.
+fn assert_even_once(load: &Load) {
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        let load = load.clone().worker_from(pid_behind("worker-"));
+        let ledger = load.count(40).run();
+        ledger.assert_no_failure();
+        let each: Vec<usize> = ledger.per_worker().into_values().collect();
+        if each == [20, 20] {
+            return;
+        }
+        seen.push(each);
+    }
+    panic!("{seen:?}");
+}
+
+/// The examples in kernel mode: in turns, and nobody who had connected is lost at the end.
+fn is_served_by_kernel(scene: &str, script: &str, versions: &[Node], request: &[u8]) {
+    let scene = Scene::new(scene);
+    for node in versions {
+        let herd = start(run(&scene, *node, script, &["--dispatch", "kernel"]));
+        let address = address(&herd);
+        assert_even_once(&if request.is_empty() {
+            Load::plain(address, b"")
+        } else {
+            Load::http(address, "/")
+        });
+        assert_loses_nothing_when_stopped(&herd, address, request);
+    }
+}
+
+#[test]
+fn kernel_s4_the_classic_cluster_program() {
+    is_served_by_kernel("example_knet", "net-cluster.js", &USUAL, b"");
+}
+
+#[test]
+fn kernel_plain_http_and_express() {
+    is_served_by_kernel("example_khttp", "http.js", &USUAL, SLOW);
+    is_served_by_kernel("example_kexpress", "app-express.js", &USUAL, SLOW);
+}
+
 #[test]
 fn plain_http() {
     http_is_served("example_http", "http.js", &USUAL);

@@ -113,6 +113,14 @@ fn six_rounds_of_recycling_of_workers_that_accept_lose_nothing() {
 }
 
 #[test]
+fn kernel_scenario_34_six_rounds_of_recycling_lose_nothing() {
+    for node in [20, 24].map(Node::Version) {
+        let options = ["--dispatch", "kernel", "--max-lifetime", "1s"];
+        loses_nothing("node_sixkernel", node, &options);
+    }
+}
+
+#[test]
 #[ignore = "three more versions of Node"]
 fn six_rounds_of_recycling_lose_nothing_by_other_versions() {
     for node in [18, 22, 26].map(Node::Version) {

@@ -41,8 +41,8 @@ fn code(value: &Value) -> &str {
 #[track_caller]
 fn found_of_tcp(scene: &Scene, case: Case, play: impl FnMut(&Cluster) -> Value) -> Value {
     match case.scheduling {
-        Scheduling::None => found(scene, Primary::Herder, case, 2, play),
-        Scheduling::RoundRobin => compare(scene, case, 2, play),
+        Scheduling::Kernel | Scheduling::None => found(scene, Primary::Herder, case, 2, play),
+        Scheduling::Auto | Scheduling::RoundRobin => compare(scene, case, 2, play),
     }
 }
 
@@ -100,8 +100,8 @@ fn scenario_05(cases: &[Case]) {
         let mode = |actor: &mut Actor| actor.run(&format!("{MODE} return mode({path:?}) & 0o666"));
         // Node heeds the wish for rights only where it listens for the workers.
         let mut modes = vec![match (cluster.primary(), case.scheduling) {
-            (Primary::Node, Scheduling::None) => json!(0o666),
-            (Primary::Herder, _) | (Primary::Node, Scheduling::RoundRobin) => mode(&mut one),
+            (Primary::Node, scheduling) if !scheduling.is_passed() => json!(0o666),
+            (Primary::Herder | Primary::Node, _) => mode(&mut one),
         }];
         close(&mut one, "a");
         assert_eq!(answers(&path, 2), ["worker:2", "worker:2"]);
@@ -390,6 +390,50 @@ fn scenario_12_all_addresses_and_one_of_them() {
 #[test]
 fn scenario_14_closed_before_it_listens() {
     scenario_14(&Case::USUAL);
+}
+
+#[test]
+fn kernel_scenario_07_ports_that_the_kernel_chooses() {
+    scenario_07(&Case::KERNEL);
+}
+
+#[test]
+fn kernel_scenario_08_the_same_port_twice() {
+    scenario_08(&Case::KERNEL);
+}
+
+#[test]
+fn kernel_scenario_09_a_port_that_is_taken_and_then_free() {
+    scenario_09(&Case::KERNEL);
+}
+
+#[test]
+fn kernel_scenario_12_and_14_addresses_in_each_others_way() {
+    scenario_12(&Case::KERNEL);
+    scenario_14(&Case::KERNEL);
+}
+
+/// What there is one socket of is passed.
+#[test]
+fn kernel_scenario_05_unix_paths() {
+    scenario_05(&Case::KERNEL);
+}
+
+#[test]
+fn unprivileged_scenarios_07_to_09_by_what_is_left() {
+    scenario_07(&Case::UNPRIVILEGED);
+    scenario_08(&Case::UNPRIVILEGED);
+    scenario_09(&Case::UNPRIVILEGED);
+}
+
+#[test]
+#[ignore = "three more versions of Node"]
+fn kernel_scenarios_07_to_14_by_other_versions() {
+    scenario_07(&Case::KERNEL_OTHERS);
+    scenario_08(&Case::KERNEL_OTHERS);
+    scenario_09(&Case::KERNEL_OTHERS);
+    scenario_12(&Case::KERNEL_OTHERS);
+    scenario_14(&Case::KERNEL_OTHERS);
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn scenario_20(cases: &[Case]) {
         // Who accepts makes no difference to those who say nothing.
         let (ways, primaries) = match case.scheduling {
             Scheduling::None => (&ways[..2], vec![PRIMARIES[0], PRIMARIES[2]]),
-            Scheduling::RoundRobin => (&ways[..], PRIMARIES.to_vec()),
+            Scheduling::Kernel => (&ways[..], vec![PRIMARIES[0], PRIMARIES[2]]),
+            Scheduling::Auto | Scheduling::RoundRobin => (&ways[..], PRIMARIES.to_vec()),
         };
         let play = |(primary, options): (Primary, &[&str])| {
             let tap = tempdir(&scene, &format!("{primary:?}{}", options.len()), *case);
@@ -315,6 +316,46 @@ fn scenario_24_a_question_of_one_that_leaves() {
 #[test]
 fn scenario_25_the_primary_is_killed() {
     scenario_25(&Case::USUAL);
+}
+
+#[test]
+fn kernel_scenario_20_workers_that_end_by_themselves() {
+    scenario_20(&Case::KERNEL);
+}
+
+#[test]
+fn kernel_scenario_21_told_to_leave_with_a_request_in_flight() {
+    scenario_21(&Case::KERNEL);
+}
+
+#[test]
+fn timed_kernel_scenario_22_told_to_leave_with_an_idle_connection() {
+    scenario_22(&Case::KERNEL);
+}
+
+#[test]
+fn kernel_scenario_23_told_to_leave_with_a_timer() {
+    scenario_23(&Case::KERNEL);
+}
+
+#[test]
+fn unprivileged_scenarios_20_to_23_by_what_is_left() {
+    scenario_20(&Case::UNPRIVILEGED);
+    scenario_21(&Case::UNPRIVILEGED);
+    scenario_23(&Case::UNPRIVILEGED);
+}
+
+#[test]
+fn timed_unprivileged_scenario_22_by_what_is_left() {
+    scenario_22(&Case::UNPRIVILEGED);
+}
+
+#[test]
+#[ignore = "three more versions of Node"]
+fn kernel_scenarios_20_to_23_by_other_versions() {
+    scenario_20(&Case::KERNEL_OTHERS);
+    scenario_21(&Case::KERNEL_OTHERS);
+    scenario_23(&Case::KERNEL_OTHERS);
 }
 
 #[test]

@@ -12,10 +12,7 @@ use std::fs;
 use std::path::Path;
 
 fn dispatch(case: Case) -> &'static str {
-    match case.scheduling {
-        Scheduling::None => "shared",
-        Scheduling::RoundRobin => "pass",
-    }
+    case.scheduling.dispatch()
 }
 
 /// Two workers of a script of this kit.

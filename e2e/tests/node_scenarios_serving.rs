@@ -43,6 +43,15 @@ fn met(address: SocketAddr) -> Vec<String> {
     (0..4).map(answer).collect()
 }
 
+/// Whether nobody has connections given in turns.
+fn is_by_lot(primary: Primary, scheduling: Scheduling) -> bool {
+    match scheduling {
+        Scheduling::Auto | Scheduling::RoundRobin => false,
+        Scheduling::Kernel => primary == Primary::Node,
+        Scheduling::None => true,
+    }
+}
+
 fn scenario_01(cases: &[Case]) {
     let scene = Scene::new("scenario_01");
     for case in cases {
@@ -54,7 +63,7 @@ fn scenario_01(cases: &[Case]) {
             let what = format!("twenty each, {primary:?}, {case:?}");
             load.clone().count(60).run_until(&what, |ledger| {
                 let each: Vec<usize> = ledger.per_worker().into_values().collect();
-                case.scheduling != Scheduling::RoundRobin || each == [20, 20, 20]
+                is_by_lot(primary, case.scheduling) || each == [20, 20, 20]
             });
             let ledger = load.keep_alive().count(5).run();
             ledger.assert_no_failure();
@@ -136,7 +145,7 @@ fn scenario_02(cases: &[Case]) {
         }
         for shares in &served {
             assert_eq!(shares.values().sum::<usize>(), 4);
-            if case.scheduling == Scheduling::RoundRobin {
+            if case.scheduling.is_passed() {
                 assert_eq!(shares.values().collect::<Vec<_>>(), [&2, &2], "{case:?}");
             }
         }
@@ -191,8 +200,8 @@ fn scenario_03(cases: &[Case]) {
         let sockets = [talk("websocket"), talk("websocket")];
         // Where the kernel chooses, it may be lucky.
         let polling = match case.scheduling {
-            Scheduling::None => Value::Null,
-            Scheduling::RoundRobin => talk("polling"),
+            Scheduling::Kernel | Scheduling::None => Value::Null,
+            Scheduling::Auto | Scheduling::RoundRobin => talk("polling"),
         };
         json!([sockets, polling])
     };
@@ -218,7 +227,7 @@ fn scenario_13(cases: &[Case]) {
             open(actor, "a");
         }
         let all = shares(met(address));
-        if case.scheduling == Scheduling::RoundRobin {
+        if case.scheduling.is_passed() {
             assert_eq!(all.values().collect::<Vec<_>>(), [&2, &2]);
         }
         let [one, two] = &mut actors;
@@ -386,6 +395,36 @@ fn scenario_17_a_third_waits_without_spinning() {
 #[test]
 fn scenario_17_a_third_is_turned_away_where_workers_accept() {
     scenario_17_shared(&Case::USUAL);
+}
+
+#[test]
+fn kernel_scenario_01_and_16_short_and_kept_connections() {
+    scenario_01(&Case::KERNEL);
+}
+
+#[test]
+fn kernel_scenario_02_libraries() {
+    scenario_02(&Case::KERNEL);
+}
+
+#[test]
+fn kernel_scenario_13_closed_in_one_worker_and_in_the_last() {
+    scenario_13(&Case::KERNEL);
+}
+
+#[test]
+fn unprivileged_scenarios_01_to_16_by_what_is_left() {
+    scenario_01(&Case::UNPRIVILEGED);
+    scenario_02(&Case::UNPRIVILEGED);
+    scenario_13(&Case::UNPRIVILEGED);
+}
+
+#[test]
+#[ignore = "three more versions of Node"]
+fn kernel_scenarios_01_to_16_by_other_versions() {
+    scenario_01(&Case::KERNEL_OTHERS);
+    scenario_02(&Case::KERNEL_OTHERS);
+    scenario_13(&Case::KERNEL_OTHERS);
 }
 
 #[test]

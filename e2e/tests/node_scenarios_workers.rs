@@ -194,6 +194,23 @@ fn scenario_18_messages() {
 }
 
 #[test]
+fn kernel_scenario_04_and_15_worker_info_and_udp() {
+    scenario_04(&Case::KERNEL);
+    scenario_15(&Case::KERNEL);
+}
+
+#[test]
+fn unprivileged_scenario_04_by_what_is_left() {
+    scenario_04(&Case::UNPRIVILEGED);
+}
+
+#[test]
+#[ignore = "three more versions of Node"]
+fn kernel_scenario_04_by_other_versions() {
+    scenario_04(&Case::KERNEL_OTHERS);
+}
+
+#[test]
 #[ignore = "three more versions of Node"]
 fn scenarios_04_to_18_by_other_versions() {
     scenario_04(&Case::OTHERS);

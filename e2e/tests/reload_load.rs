@@ -112,6 +112,13 @@ fn reuseport_reloads_lose_nothing() {
 }
 
 #[test]
+fn kernel_and_reuseport_reloads_lose_nothing_by_node() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        loses_nothing("own_node", Program::NodeOwn(Node::Version(24), own), 5);
+    }
+}
+
+#[test]
 #[ignore = "twenty reloads of each program"]
 fn twenty_reloads_lose_nothing() {
     for (name, program) in [
@@ -168,6 +175,14 @@ fn r38_kernel_and_reuseport_a_version_that_dies_is_rolled_back_under_load() {
     for own in [Own::Kernel, Own::Reuseport] {
         survives_bad_versions("own_rollback", Program::NativeOwn(own), 1);
         survives_bad_versions("own_rollback_python", Program::PythonOwn(own), 1);
+    }
+}
+
+#[test]
+fn r38_kernel_and_reuseport_a_version_that_dies_is_rolled_back_under_load_by_node() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        let program = Program::NodeOwn(Node::Version(24), own);
+        survives_bad_versions("own_rollback_node", program, 1);
     }
 }
 

@@ -138,6 +138,15 @@ fn r31_kernel_and_reuseport_an_upgrade_keeps_workers_and_every_request() {
 }
 
 #[test]
+fn r31_kernel_and_reuseport_an_upgrade_keeps_workers_and_every_request_by_node() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        let program = Program::NodeOwn(Node::Version(24), own);
+        println!("{}", program.name());
+        upgraded("upgraded_own", program, FEW);
+    }
+}
+
+#[test]
 #[ignore = "twenty upgrades of each"]
 fn timed_r31_twenty_upgrades_lose_nothing() {
     for (name, program) in ALL {

@@ -22,9 +22,11 @@ pub(crate) const HOME: &str = "HERDER_HOME";
 
 /// What the daemon keeps of the environment of whoever started it: it may be anybody's who happens to be
 /// the first, and apps have their own.
-const KEPT: [&str; 12] = [
+const KEPT: [&str; 13] = [
     "HOME",
     HOME,
+    // It is about the machine, and so about the daemon's herds.
+    "HERDER_NO_KERNEL_DISPATCH",
     "INVOCATION_ID",
     "LANG",
     "LOGNAME",

@@ -74,6 +74,8 @@ pub struct Config {
     pub observer: Option<Observer>,
     /// How processes are called in `ps`.
     pub titles: Titles,
+    /// Whose choice the dispatch mode is.
+    pub choice: Choice,
     /// Why the dispatch mode is what it is, for the line at the start.
     pub dispatch_reason: String,
     /// What the operator should know of these settings. Each is told as a warning at the start.
@@ -96,6 +98,17 @@ pub struct Config {
     /// The file for the herd's events, one JSON object a line, whatever `format` says. (Reports of
     /// single jobs and messages of programs are not written there.)
     pub event_log: Option<PathBuf>,
+}
+
+/// Whose choice the dispatch mode is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Choice {
+    /// It was asked for, or nothing else can be.
+    #[default]
+    Said,
+    /// `kernel`, if the kernel takes a program from the first master of the herd, else what the spec says; the
+    /// reason is the master's then. Who follows keeps to it.
+    KernelFirst,
 }
 
 /// What workers that are a program of their own find as their stdin.

@@ -26,6 +26,12 @@ use commission::Commission;
 use config::{Config, Source};
 use role::{MasterSeat, Post};
 
+/// Why a herd whose dispatch mode is left to herder would not have `kernel` here; `None`: it would.
+#[must_use]
+pub fn no_kernel_dispatch() -> Option<String> {
+    master::no_kernel_dispatch()
+}
+
 /// Runs a herd until it ends, and returns the exit status of this process (see [`status`]).
 ///
 /// Without a seat, this process becomes the keeper: it starts the master, forwards signals to it,

@@ -39,6 +39,8 @@ pub enum Program {
     NativeShared,
     /// A Node program.
     Node(Node),
+    /// A Node program whose workers have listeners of their own.
+    NodeOwn(Node, Own),
     /// A Node program that ends by itself when it gets SIGINT, as other process managers want it.
     NodeWithHandler(Node),
     /// A Python program over `LISTEN_FDS`, with `READY=1`.
@@ -53,6 +55,7 @@ impl Program {
         match self {
             Program::Native | Program::NativeOwn(_) | Program::NativeShared => true,
             Program::Node(_)
+            | Program::NodeOwn(..)
             | Program::NodeWithHandler(_)
             | Program::Python
             | Program::PythonOwn(_) => false,
@@ -64,6 +67,7 @@ impl Program {
         match self {
             Program::NativeOwn(_)
             | Program::NativeShared
+            | Program::NodeOwn(..)
             | Program::Python
             | Program::PythonOwn(_) => true,
             Program::Native | Program::Node(_) | Program::NodeWithHandler(_) => false,
@@ -73,7 +77,9 @@ impl Program {
     /// Who accepts, where it is not the usual.
     fn mode(self) -> Vec<&'static str> {
         match self {
-            Program::NativeOwn(own) | Program::PythonOwn(own) => vec!["--dispatch", own.name()],
+            Program::NativeOwn(own) | Program::NodeOwn(_, own) | Program::PythonOwn(own) => {
+                vec!["--dispatch", own.name()]
+            }
             Program::NativeShared => vec!["--dispatch", "shared"],
             Program::Native | Program::Node(_) | Program::NodeWithHandler(_) | Program::Python => {
                 Vec::new()
@@ -89,6 +95,8 @@ impl Program {
             Program::NativeOwn(Own::Reuseport) => "native, reuseport",
             Program::NativeShared => "native, shared",
             Program::Node(_) => "node",
+            Program::NodeOwn(_, Own::Kernel) => "node, kernel",
+            Program::NodeOwn(_, Own::Reuseport) => "node, reuseport",
             Program::NodeWithHandler(_) => "node, SIGINT",
             Program::Python => "python",
             Program::PythonOwn(Own::Kernel) => "python, kernel",
@@ -109,13 +117,16 @@ impl Program {
                 let setup = setup.arg("--ledger").arg(&ledger);
                 setup.args(self.mode())
             }
-            Program::Node(node) | Program::NodeWithHandler(node) => scene
-                .herd(Binary::HERDER)
-                .arg("run")
-                .arg(script("serve.js"))
-                .args(["-i", "2", "--interpreter"])
-                .arg(node.program())
-                .args(options),
+            Program::Node(node) | Program::NodeOwn(node, _) | Program::NodeWithHandler(node) => {
+                scene
+                    .herd(Binary::HERDER)
+                    .arg("run")
+                    .arg(script("serve.js"))
+                    .args(["-i", "2", "--interpreter"])
+                    .arg(node.program())
+                    .args(self.mode())
+                    .args(options)
+            }
             Program::Python | Program::PythonOwn(_) => scene
                 .herd(Binary::HERDER)
                 .args(["run", "-i", "2", "-l", "127.0.0.1:0", "--ready", "notify"])

@@ -7,4 +7,4 @@ mod setup;
 pub use output::{Line, Stream};
 pub use run::Herd;
 pub use rustix::process::Signal;
-pub use setup::Setup;
+pub use setup::{NO_KERNEL_DISPATCH, Setup};

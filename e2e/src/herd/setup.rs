@@ -25,6 +25,9 @@ const STRANGERS: [&str; 11] = [
     "WATCHDOG_USEC",
 ];
 
+/// Who sets it has `auto` leave the kernel out; empty, it says nothing.
+pub const NO_KERNEL_DISPATCH: &str = "HERDER_NO_KERNEL_DISPATCH";
+
 /// A program about to be started in a scene: its own process group, no input, captured output,
 /// and `TMPDIR`, `XDG_RUNTIME_DIR`, `HERDER_HOME` inside the scene's directory.
 #[derive(Debug)]
@@ -46,6 +49,8 @@ impl Setup {
             .env("HERDER_HOME", scene.directory().join("home"))
             .env("TMPDIR", scene.directory())
             .env("XDG_RUNTIME_DIR", scene.directory())
+            // What names no dispatch mode is the same whoever runs the tests.
+            .env(NO_KERNEL_DISPATCH, "1")
             .current_dir(scene.directory())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -2,7 +2,7 @@
 
 use crate::binary::Binary;
 use crate::foreign::BOOT;
-use crate::herd::{Herd, Setup, Signal};
+use crate::herd::{Herd, NO_KERNEL_DISPATCH, Setup, Signal};
 use crate::interpreter::Node;
 use crate::node::actor::{Actor, Control};
 use crate::node::event::{End, Event};
@@ -26,6 +26,12 @@ pub enum Primary {
 /// Who accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheduling {
+    /// Whoever herder's `auto` chooses without the right to load programs into the kernel: the primary, for the
+    /// workers in turn. Node's `rr`.
+    Auto,
+    /// The workers, each from a socket of its own that the kernel picks in turn: herder's `kernel`. For a worker
+    /// that is as Node's `none`.
+    Kernel,
     /// The workers, from one socket: Node's `none`, herder's `shared`.
     None,
     /// The primary, for the workers in turn: Node's `rr`, herder's `pass`.
@@ -46,6 +52,32 @@ impl Primary {
     pub const BOTH: [Primary; 2] = [Primary::Node, Primary::Herder];
 }
 
+impl Scheduling {
+    /// What herder calls it.
+    pub fn dispatch(self) -> &'static str {
+        match self {
+            Scheduling::Auto => "auto",
+            Scheduling::Kernel => "kernel",
+            Scheduling::None => "shared",
+            Scheduling::RoundRobin => "pass",
+        }
+    }
+
+    /// Whether the primary accepts, and gives each connection to the next worker.
+    pub fn is_passed(self) -> bool {
+        matches!(self, Scheduling::Auto | Scheduling::RoundRobin)
+    }
+}
+
+/// Prepares a herder that may not load programs into the kernel.
+fn without_rights(scene: &Scene) -> Setup {
+    const NONE: &str = "-bpf,-sys_admin";
+    let setup = scene.program("setpriv");
+    let setup = setup.arg(format!("--bounding-set={NONE}"));
+    let setup = setup.arg(format!("--inh-caps={NONE}"));
+    setup.arg(Binary::HERDER.path()).env(NO_KERNEL_DISPATCH, "")
+}
+
 impl Case {
     /// What `make test` runs.
     pub const USUAL: [Case; 4] = [
@@ -63,6 +95,25 @@ impl Case {
         Case::new(22, Scheduling::None),
         Case::new(26, Scheduling::RoundRobin),
         Case::new(26, Scheduling::None),
+    ];
+
+    /// What `make test` runs where the kernel takes programs, which these need.
+    pub const KERNEL: [Case; 2] = [
+        Case::new(20, Scheduling::Kernel),
+        Case::new(24, Scheduling::Kernel),
+    ];
+
+    /// What `make test-all` runs beside it.
+    pub const KERNEL_OTHERS: [Case; 3] = [
+        Case::new(18, Scheduling::Kernel),
+        Case::new(22, Scheduling::Kernel),
+        Case::new(26, Scheduling::Kernel),
+    ];
+
+    /// The same without the right to load programs.
+    pub const UNPRIVILEGED: [Case; 2] = [
+        Case::new(20, Scheduling::Auto),
+        Case::new(24, Scheduling::Auto),
     ];
 
     const fn new(major: u8, scheduling: Scheduling) -> Case {
@@ -85,6 +136,7 @@ impl Case {
 #[derive(Debug)]
 pub struct ClusterSetup {
     primary: Primary,
+    scheduling: Scheduling,
     interpreter: PathBuf,
     control: Control,
     setup: Setup,
@@ -114,18 +166,21 @@ impl ClusterSetup {
         let count = count.to_string();
         let setup = match primary {
             Primary::Herder => {
-                let dispatch = match case.scheduling {
-                    Scheduling::None => "shared",
-                    Scheduling::RoundRobin => "pass",
+                let dispatch = case.scheduling.dispatch();
+                let setup = match case.scheduling {
+                    Scheduling::Auto => without_rights(scene),
+                    Scheduling::Kernel | Scheduling::None | Scheduling::RoundRobin => {
+                        scene.herd(Binary::HERDER)
+                    }
                 };
-                let setup = scene.herd(Binary::HERDER).arg("run").arg(program);
+                let setup = setup.arg("run").arg(program);
                 let setup = setup.args(["--json", "--grace", "12s", "--dispatch", dispatch]);
                 setup.args(["-i", &count])
             }
             Primary::Node => {
                 let policy = match case.scheduling {
-                    Scheduling::None => "none",
-                    Scheduling::RoundRobin => "rr",
+                    Scheduling::Kernel | Scheduling::None => "none",
+                    Scheduling::Auto | Scheduling::RoundRobin => "rr",
                 };
                 let setup = scene.program(case.node.program());
                 let setup = setup.arg(programs().join("primary.js")).arg(count);
@@ -136,6 +191,7 @@ impl ClusterSetup {
         let socket = scene.directory().join(format!("control-{number}"));
         ClusterSetup {
             primary,
+            scheduling: case.scheduling,
             interpreter: case.node.program(),
             control: Control::at(&socket),
             setup: setup.env("CONTROL", socket),
@@ -185,15 +241,42 @@ impl ClusterSetup {
             Primary::Herder => self.setup.arg("--interpreter").arg(self.interpreter),
             Primary::Node => self.setup.env("WORKERS_BY", self.interpreter),
         };
-        Cluster {
+        let cluster = Cluster {
             primary: self.primary,
             control: self.control,
             herd: setup.start(),
+        };
+        if self.primary == Primary::Herder {
+            cluster.assert_dispatch(self.scheduling);
         }
+        cluster
     }
 }
 
 impl Cluster {
+    /// The start names the mode; and why it is not the kernel's, if it was left to herder.
+    #[track_caller]
+    fn assert_dispatch(&self, scheduling: Scheduling) {
+        let [mode, reason] = self.wait_for("the mode", |event| {
+            if let Event::Other(value) = event
+                && value["event"] == "dispatch_chosen"
+            {
+                let text = |name: &str| value[name].as_str().map(str::to_owned);
+                return Some([text("mode")?, text("reason")?]);
+            }
+            None
+        });
+        match scheduling {
+            Scheduling::Auto => {
+                assert_eq!(mode, "pass", "{reason}");
+                assert!(reason.contains("kernel needs CAP_BPF"), "{reason}");
+            }
+            Scheduling::Kernel | Scheduling::None | Scheduling::RoundRobin => {
+                assert_eq!(mode, scheduling.dispatch(), "{reason}");
+            }
+        }
+    }
+
     /// Who its primary is.
     pub fn primary(&self) -> Primary {
         self.primary

@@ -31,7 +31,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
         kernel(facts),
         pidfd(facts),
         cgroup(facts.cgroup),
-        bpf(facts),
+        dispatch(facts),
         ports(facts),
         somaxconn(facts.somaxconn),
         open_files(facts.open_files),
@@ -106,15 +106,13 @@ fn cgroup(found: Cgroup) -> Finding {
     }
 }
 
-/// Whoever does not ask for it does not need it.
-fn bpf(facts: &Facts) -> Finding {
-    match &facts.no_kernel_dispatch {
-        None => Finding::ok("bpf", "the kernel takes the program of --dispatch kernel"),
-        Some(reason) => Finding::ok(
-            "bpf",
-            format!("without --dispatch kernel: {}", escape(reason)),
-        ),
-    }
+/// Whoever does not ask for the kernel's gets another one.
+fn dispatch(facts: &Facts) -> Finding {
+    let text = match &facts.no_kernel_dispatch {
+        None => "kernel (it takes herder's program)".to_owned(),
+        Some(reason) => format!("pass, or shared for commands ({})", escape(reason)),
+    };
+    Finding::ok("dispatch", text)
 }
 
 fn ports(facts: &Facts) -> Finding {

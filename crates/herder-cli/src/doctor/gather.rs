@@ -27,7 +27,7 @@ pub(crate) fn gather(home: &Path, daemon: Option<Answered>) -> Facts {
         has_pidfd: PidFd::open(own).is_ok(),
         cgroup: cgroup(),
         capabilities: capabilities(),
-        no_kernel_dispatch: herder_sys::bpf::probe().err().map(|it| it.to_string()),
+        no_kernel_dispatch: herder_master::no_kernel_dispatch(),
         first_free_port: number("/proc/sys/net/ipv4/ip_unprivileged_port_start"),
         somaxconn: number("/proc/sys/net/core/somaxconn"),
         open_files: herder_sys::limits::open_files(),

@@ -7,6 +7,7 @@ mod entry;
 pub(crate) mod herd;
 mod library;
 mod node;
+mod node_dispatch;
 mod own;
 mod policies;
 mod program;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use herder_api::Problem;
 use herder_api::app::{Dispatch, Ready, Stdin as AppStdin, Workers};
 use herder_core::spec::{AppName, AppSpec, DispatchMode, ListenAddress, PickerKind};
-use herder_master::config::{Command, Config, Numbering, Program, Stdin, Titles, WATCHDOG};
+use herder_master::config::{Choice, Command, Config, Numbering, Program, Stdin, Titles, WATCHDOG};
 use herder_sys::user::{self, Identity};
 
 use crate::launcher;
@@ -148,19 +149,20 @@ fn script_config(
     let app = &description.app;
     let policy = policy(description)?;
     node::check(description, policy)?;
-    if policy == Some(PickerKind::LeastLoaded) {
-        return Err(OwnError::NoLoads(description.setting("policy")).into());
-    }
     if app.hang.is_some() {
-        return Err(OwnError::NoHang(description.setting("hang")).into());
+        return Err(OwnError::NodeHang(description.setting("hang")).into());
     }
-    own::weights(description).map(drop)?;
-    if let Some(wanted) = own::wanted(app.dispatch) {
-        own::check(description, wanted)?;
+    let weights = own::weights(description)?;
+    match own::wanted(app.dispatch, policy) {
+        Some(wanted) => own::check(description, wanted)?,
+        None if policy == Some(PickerKind::LeastLoaded) => {
+            return Err(OwnError::NoLoads(description.setting("policy")).into());
+        }
+        None => {}
     }
     let script = &entry::resolve(script, description.directory())?;
     let program = node::program(description, script, identity)?;
-    let (mode, reason) = node::dispatch(description, &program)?;
+    let (mode, reason) = node_dispatch::mode(description, &program)?;
     if mode == DispatchMode::Shared {
         check_shared(description)?;
     }
@@ -169,13 +171,16 @@ fn script_config(
     let mut spec = policies::spec(description, name, listening)?;
     spec.dispatch.mode = mode;
     spec.dispatch.picker = policy.unwrap_or(PickerKind::RoundRobin);
+    spec.dispatch.weights = weights;
     spec.recycle.max_requests = app.max_requests.and_then(NonZeroU64::new);
     let hint = if description.is_recalled() {
         None
     } else {
         typescript::hint(script, &program.command)
     };
+    let choice = node_dispatch::choice(description, &program, mode);
     let mut config = assemble(description, spec, Program::Node(program), reason)?;
+    config.choice = choice;
     config.hints.extend(hint);
     Ok(config)
 }
@@ -195,7 +200,7 @@ fn foreign_config(
     if app.dispatch == Dispatch::Pass {
         return Err(RunError::NoChannel(description.setting("dispatch")));
     }
-    let own = own::wanted(app.dispatch);
+    let own = own::wanted(app.dispatch, policy(description)?);
     let weights = own::weights(description)?;
     match own {
         Some(wanted) => own::check(description, wanted)?,
@@ -205,7 +210,10 @@ fn foreign_config(
     let hint = hint(description);
     let name = name(description, || program::default_name(&found))?;
     let mut spec = policies::spec(description, name, ("ready_after", app.ready_after, ALIVE))?;
-    let mut reason = "a foreign program accepts for itself";
+    let (choice, mut reason) = own::choice(description)?;
+    if choice == Choice::KernelFirst {
+        spec.dispatch.hang = own::hang(app);
+    }
     if let Some((mode, _)) = own {
         spec.dispatch.mode = mode;
         spec.dispatch.picker = policy(description)?.unwrap_or(PickerKind::RoundRobin);
@@ -223,6 +231,7 @@ fn foreign_config(
         identity,
     };
     let mut config = assemble(description, spec, Program::Command(command), reason)?;
+    config.choice = choice;
     config.hints.extend(hint);
     Ok(config)
 }
@@ -268,6 +277,7 @@ fn assemble(
         format: description.format,
         observer: None,
         titles: Titles::default(),
+        choice: Choice::Said,
         dispatch_reason: reason.to_owned(),
         hints: Vec::new(),
         watchdog: match app.master_watchdog {

@@ -5,8 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use herder_api::app::Dispatch;
-use herder_core::spec::{AppName, DispatchMode, PickerKind};
+use herder_core::spec::{AppName, PickerKind};
 use herder_master::config::{Command, Farewell, NodeProgram, NodeReady, Shim};
 use herder_sys::user::Identity;
 
@@ -78,11 +77,11 @@ pub(crate) enum NodeError {
     NoCount(Setting),
     #[error(
         "bun listens for itself, and the kernel chooses the worker; leave {} and {} out",
-        .0.with("pass"), .0.other("policy")
+        .0.with(.1), .0.other("policy")
     )]
-    BunListens(Setting),
-    #[error("{}: deno takes the listener and never serves; {}", .0.with("shared"), .0.leave_out())]
-    DenoDoesNotShare(Setting),
+    BunListens(Setting, &'static str),
+    #[error("{}: deno takes the listener and never serves; {}", .0.with(.1), .0.leave_out())]
+    DenoDoesNotShare(Setting, &'static str),
     #[error(transparent)]
     Interpreter(#[from] ProgramError),
 }
@@ -144,44 +143,6 @@ pub(super) fn check(
         return Err(NodeError::NoCount(setting("policy")));
     }
     Ok(())
-}
-
-/// Who accepts, and why.
-pub(super) fn dispatch(
-    description: &Description,
-    program: &NodeProgram,
-) -> Result<(DispatchMode, &'static str), NodeError> {
-    let app = &description.app;
-    let (pass, shared) = (DispatchMode::Pass, DispatchMode::Shared);
-    let policy = description.variable("NODE_CLUSTER_SCHED_POLICY");
-    let engine = engine_of(program.command.path.as_os_str());
-    if engine == Engine::Bun {
-        if app.dispatch == Dispatch::Pass || app.policy.is_some() {
-            return Err(NodeError::BunListens(description.setting("dispatch")));
-        }
-        return Ok((shared, "bun listens for itself, and the kernel chooses"));
-    }
-    if app.send_handle.is_some() {
-        return Ok((shared, "each worker is sent the listener"));
-    }
-    let said = |option, field| match description.words {
-        Words::Fields => field,
-        Words::Options => option,
-    };
-    match app.dispatch {
-        Dispatch::Pass => Ok((pass, said("--dispatch pass", "dispatch = \"pass\""))),
-        Dispatch::Shared if engine == Engine::Deno => {
-            Err(NodeError::DenoDoesNotShare(description.setting("dispatch")))
-        }
-        Dispatch::Shared => Ok((shared, said("--dispatch shared", "dispatch = \"shared\""))),
-        Dispatch::Auto if engine == Engine::Node && policy.is_some_and(|it| it == "none") => {
-            Ok((shared, "NODE_CLUSTER_SCHED_POLICY=none"))
-        }
-        // Listeners of their own are refused before, and behind a proxy there is no cluster.
-        Dispatch::Auto | Dispatch::Kernel | Dispatch::Proxy | Dispatch::Reuseport => {
-            Ok((pass, "a program of Node's cluster"))
-        }
-    }
 }
 
 /// The herd's name when none is given: the script's.

@@ -6,6 +6,7 @@ use herder_api::App;
 use herder_api::app::Dispatch;
 use herder_core::rotation::Weight;
 use herder_core::spec::{DispatchMode, ListenAddress, PickerKind};
+use herder_master::config::Choice;
 
 use super::words::Setting;
 use super::{Description, RunError};
@@ -14,10 +15,10 @@ use super::{Description, RunError};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OwnError {
     #[error(
-        "{}: a Node program opens its listeners itself, and cannot have one for each worker yet; use {} or \
-         {}", .0.with(.1), .0.with("pass"), .0.with("shared")
+        "{}: with {} the one listener is sent to every worker, and there is none for each; use {}",
+        .0.with(.1), .0.other("send_handle"), .0.with("shared")
     )]
-    Node(Setting, &'static str),
+    Sent(Setting, &'static str),
     #[error(
         "{}: each worker gets a listener of its own for what {} names; add it, or use {}",
         .0.with(.1), .0.other("listen"), .0.with("shared")
@@ -50,6 +51,11 @@ pub(crate) enum OwnError {
         .0.other("dispatch").with("kernel"), .0.other("dispatch").with("reuseport"), .0.leave_out()
     )]
     NoHang(Setting),
+    #[error(
+        "{}: who waits at a Node program that accepts nobody is given to the others, and nobody is killed \
+         for it; {}", .0, .0.leave_out()
+    )]
+    NodeHang(Setting),
     #[error(
         "{}: only the kernel looks for the worker that has least to do, with {}; {}",
         .0.with("least-loaded"), .0.other("dispatch").with("kernel"), .0.leave_out()
@@ -93,13 +99,46 @@ fn why(mode: &str) -> &'static str {
     }
 }
 
-/// The mode that was asked for, if it is one of these.
-pub(super) fn wanted(dispatch: Dispatch) -> Option<(DispatchMode, &'static str)> {
+/// The mode that was asked for, if it is one of these. There is one for that policy.
+pub(super) fn wanted(
+    dispatch: Dispatch,
+    policy: Option<PickerKind>,
+) -> Option<(DispatchMode, &'static str)> {
     match dispatch {
+        Dispatch::Auto if policy == Some(PickerKind::LeastLoaded) => {
+            Some((DispatchMode::Kernel, "kernel"))
+        }
         Dispatch::Kernel => Some((DispatchMode::Kernel, "kernel")),
         Dispatch::Reuseport => Some((DispatchMode::Reuseport, "reuseport")),
         Dispatch::Auto | Dispatch::Pass | Dispatch::Proxy | Dispatch::Shared => None,
     }
+}
+
+/// Whether connections are to be given in turns, as far as anything was said.
+pub(super) fn is_in_turns(description: &Description) -> bool {
+    matches!(
+        super::policy(description),
+        Ok(None | Some(PickerKind::RoundRobin))
+    )
+}
+
+/// Whether the kernel is to dispatch to a command's workers if it takes a program, and why they share otherwise.
+///
+/// # Errors
+/// When it is not known where the herd is to listen.
+pub(super) fn choice(description: &Description) -> Result<(Choice, &'static str), RunError> {
+    let app = &description.app;
+    let by_itself = "a foreign program accepts for itself";
+    if app.dispatch != Dispatch::Auto || app.listen.is_empty() {
+        return Ok((Choice::Said, by_itself));
+    }
+    for text in &app.listen {
+        // One path has one listener, and the herd one mode.
+        if let ListenAddress::Unix(_) = description.parsed("listen", text)? {
+            return Ok((Choice::Said, "a Unix socket has one listener"));
+        }
+    }
+    Ok((Choice::KernelFirst, by_itself))
 }
 
 /// Whether this policy means anything in this mode.
@@ -118,10 +157,11 @@ pub(super) fn check(
 ) -> Result<(), RunError> {
     let app = &description.app;
     let setting = description.setting("dispatch");
-    if app.script.is_some() {
-        return Err(OwnError::Node(setting, name).into());
+    if app.send_handle.is_some() {
+        return Err(OwnError::Sent(setting, name).into());
     }
-    if app.listen.is_empty() {
+    // A script listens where it likes.
+    if app.listen.is_empty() && app.script.is_none() {
         return Err(OwnError::NothingOpened(setting, name).into());
     }
     for text in &app.listen {

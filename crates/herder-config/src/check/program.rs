@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use herder_api::App;
 use herder_api::app::{Dispatch, Ready};
 use herder_core::spec::ListenAddress;
 
@@ -108,16 +109,15 @@ fn of_script(found: &mut Found<'_>) {
         "watchdog",
         "a Node program sends no heartbeat; use health, or max_silence",
     );
-    let is_own = matches!(app.dispatch, Dispatch::Kernel | Dispatch::Reuseport);
-    found.say_if(
-        Wrong(is_own),
-        "dispatch",
-        "a Node program opens its listeners itself, and cannot have one for each worker yet; use \"pass\" or \"shared\"",
-    );
-    let wrong = Wrong(app.policy.as_deref() == Some("least-loaded"));
-    let message = "only the kernel looks for the worker that has least to do, and a Node program cannot have kernel dispatch yet";
-    found.say_if(wrong, "policy", message);
-    found.say_if(Wrong(app.hang.is_some()), "hang", NO_HANG);
+    if has_own_listeners(app) {
+        script_of_own_listeners(found);
+    } else {
+        let wrong = Wrong(app.policy.as_deref() == Some("least-loaded"));
+        let message = "only the kernel looks for the worker that has least to do, with dispatch = \"kernel\"; use another, or leave it out";
+        found.say_if(wrong, "policy", message);
+    }
+    let message = "who waits at a Node program that accepts nobody is given to the others, and nobody is killed for it; leave it out";
+    found.say_if(Wrong(app.hang.is_some()), "hang", message);
     let wrong = Wrong(app.policy.as_deref() == Some("least-connections"));
     let message = "nobody counts the connections that a Node program holds open; use round-robin, two-choices or ip-hash";
     found.say_if(wrong, "policy", message);
@@ -136,8 +136,9 @@ fn of_engine(found: &mut Found<'_>) {
     let name = Path::new(interpreter).file_name().unwrap_or_default();
     let name = name.to_string_lossy();
     let is_shared = app.dispatch == Dispatch::Shared;
+    let is_own = matches!(app.dispatch, Dispatch::Kernel | Dispatch::Reuseport);
     if name.starts_with("bun") {
-        let wrong = Wrong(app.dispatch == Dispatch::Pass);
+        let wrong = Wrong(is_own || app.dispatch == Dispatch::Pass);
         found.say_if(
             wrong,
             "dispatch",
@@ -151,7 +152,7 @@ fn of_engine(found: &mut Found<'_>) {
         );
     } else if name.starts_with("deno") {
         found.say_if(
-            Wrong(is_shared),
+            Wrong(is_shared || is_own),
             "dispatch",
             "deno takes the listener and never serves; leave it out",
         );
@@ -227,8 +228,7 @@ fn of_command(found: &mut Found<'_>) {
     let wrong = Wrong(app.dispatch == Dispatch::Pass);
     let message = "a command has no channel on which connections could be passed; use \"shared\", or leave it out";
     found.say_if(wrong, "dispatch", message);
-    let is_own = matches!(app.dispatch, Dispatch::Kernel | Dispatch::Reuseport);
-    if is_own {
+    if has_own_listeners(app) {
         of_own_listeners(found);
     } else if app.dispatch != Dispatch::Proxy {
         uncounted(found);
@@ -268,6 +268,15 @@ fn weights(found: &mut Found<'_>) {
 
 const NO_HANG: &str = "only a command's own listener can be looked at, with dispatch = \"kernel\" or \"reuseport\"; leave it out";
 
+/// Whether each worker is to have a listener of its own: it was said, or follows from the policy.
+fn has_own_listeners(app: &App) -> bool {
+    match app.dispatch {
+        Dispatch::Auto => app.policy.as_deref() == Some("least-loaded"),
+        Dispatch::Kernel | Dispatch::Reuseport => true,
+        Dispatch::Pass | Dispatch::Proxy | Dispatch::Shared => false,
+    }
+}
+
 /// Each worker has a listener of its own.
 fn of_own_listeners(found: &mut Found<'_>) {
     let app = found.app;
@@ -282,9 +291,24 @@ fn of_own_listeners(found: &mut Found<'_>) {
         "dispatch",
         "a Unix socket has one listener, and not one for each worker; use \"shared\"",
     );
+    chosen_by_kernel(found);
+}
+
+/// Each worker gets a listener of its own when it asks for one.
+fn script_of_own_listeners(found: &mut Found<'_>) {
+    let message = "with send_handle the one listener is sent to every worker, and there is none for each; use \"shared\"";
+    found.say_if(Wrong(found.app.send_handle.is_some()), "dispatch", message);
+    chosen_by_kernel(found);
+}
+
+/// What the kernel cannot do when it chooses the worker.
+fn chosen_by_kernel(found: &mut Found<'_>) {
+    let app = found.app;
     let is_right = match (app.dispatch, app.policy.as_deref()) {
         (_, None) => true,
-        (Dispatch::Kernel, Some(policy)) => matches!(policy, "round-robin" | "rr" | "least-loaded"),
+        (Dispatch::Auto | Dispatch::Kernel, Some(policy)) => {
+            matches!(policy, "round-robin" | "rr" | "least-loaded")
+        }
         (_, Some(_)) => false,
     };
     let message =

@@ -147,6 +147,46 @@ fn what_contradicts_itself_is_named() {
             "max_lifetime",
         ),
         (
+            r#""script": "app.js", "interpreter": "deno", "dispatch": "kernel""#,
+            "dispatch",
+            "deno",
+        ),
+        (
+            r#""script": "app.js", "interpreter": "bun", "dispatch": "reuseport""#,
+            "dispatch",
+            "bun",
+        ),
+        (
+            r#""script": "app.js", "listen": "80", "send_handle": "s", "dispatch": "kernel""#,
+            "dispatch",
+            "shared",
+        ),
+        (
+            r#""script": "app.js", "dispatch": "kernel", "max_requests": 5"#,
+            "max_requests",
+            "max_lifetime",
+        ),
+        (
+            r#""script": "app.js", "policy": "least-loaded", "max_requests": 5"#,
+            "max_requests",
+            "max_lifetime",
+        ),
+        (
+            r#""script": "app.js", "dispatch": "kernel", "policy": "ip-hash""#,
+            "policy",
+            "in turns",
+        ),
+        (
+            r#""script": "app.js", "dispatch": "pass", "policy": "least-loaded""#,
+            "policy",
+            "kernel",
+        ),
+        (
+            r#""script": "app.js", "hang": "5s""#,
+            "hang",
+            "given to the others",
+        ),
+        (
             r#""script": "app.js", "node_args": ["-e"]"#,
             "node_args",
             "never run",

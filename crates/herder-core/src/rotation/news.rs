@@ -17,8 +17,11 @@ impl Rotation {
                 slot: id.slot,
                 number: id.incarnation.0,
             };
-            self.add_socket(socket);
-            self.actions.push_back(Action::Make { socket });
+            // A worker that listens once more may find its first socket with its successor: they share it.
+            if self.socket(socket).is_none() {
+                self.add_socket(socket);
+                self.actions.push_back(Action::Make { socket });
+            }
             socket
         });
         if let Some(socket) = self.socket_mut(socket) {

@@ -142,6 +142,26 @@ fn who_accepts_nobody_any_more_gives_its_queue_to_others() {
     assert_eq!(desk.gone(worker), []);
 }
 
+/// As of a program that closes its listener and opens it again.
+#[test]
+fn who_listens_once_more_shares_its_first_socket_with_who_has_it_now() {
+    let mut desk = Desk::with(&by_program(), 1, Relief::HandOver);
+    let (old, new) = (worker(0, 1), worker(0, 2));
+    desk.tell(Event::Retire { worker: old });
+    assert_eq!(desk.gone(old), []);
+    assert_eq!(desk.start(new), []);
+    assert_eq!(desk.rotation.socket_of(new), Some(socket(0, 1)));
+    assert_eq!(desk.start(old), []);
+    assert_eq!(desk.rotation.socket_of(old), Some(socket(0, 1)));
+    desk.admit(new);
+    desk.admit(old);
+    assert_eq!(desk.turns(), [0]);
+    // One of them closes it again: the other one still accepts there.
+    desk.tell(Event::Retire { worker: old });
+    assert_eq!(desk.gone(old), []);
+    assert_eq!(desk.turns(), [0]);
+}
+
 #[test]
 fn weights_are_turns() {
     let mut desk = Desk::new(&by_program());

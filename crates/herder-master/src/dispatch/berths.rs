@@ -15,9 +15,9 @@ use herder_core::rotation::{Event, Relief, Weight};
 use herder_core::{Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::{clock, fd};
-use herder_wire::keeper::{Key, Prefix};
+use herder_wire::keeper::Prefix;
 
-use super::group::{Group, GroupSpec, Notice, Piece, Pieces};
+use super::group::{Deposit, Group, GroupSpec, Notice, Pieces};
 use super::{Command, News};
 use crate::estate::Vault;
 
@@ -49,9 +49,7 @@ const DOOR: Duration = Duration::from_secs(1);
 
 struct Held {
     group: Group,
-    /// What lies in the store, and of which edition it is.
-    stored: BTreeSet<Piece>,
-    edition: Option<u64>,
+    deposit: Deposit,
 }
 
 impl Berths {
@@ -215,8 +213,7 @@ impl Harbour {
         let local = group.local();
         let held = Held {
             group,
-            stored: BTreeSet::new(),
-            edition: None,
+            deposit: Deposit::new(number),
         };
         self.groups.insert(number, held);
         self.tidy();
@@ -245,8 +242,8 @@ impl Harbour {
     /// Hears what came of it, and stores what is new.
     fn tidy(&mut self) {
         let mut notices = Vec::new();
-        for (number, held) in &mut self.groups {
-            held.store(*number, &self.vault);
+        for held in self.groups.values_mut() {
+            held.deposit.keep_up(&held.group, &self.vault);
             notices.extend(held.group.notices());
         }
         for notice in notices {
@@ -293,27 +290,6 @@ fn event_of(command: &Command) -> Option<(WorkerId, Event)> {
         | Command::Stop
         | Command::Surrender => return None,
     })
-}
-
-impl Held {
-    /// What cannot be stored is lost with this master alone.
-    fn store(&mut self, number: u64, vault: &Vault) {
-        let edition = self.group.edition();
-        if self.edition == Some(edition) {
-            return;
-        }
-        let pieces = self.group.pieces();
-        let kept: BTreeSet<Piece> = pieces.iter().map(|(piece, _)| *piece).collect();
-        for (piece, fd) in pieces {
-            if !self.stored.contains(&piece) {
-                let _unstored = vault.store(&Key::group(number, piece), fd, 0);
-            }
-        }
-        for gone in self.stored.difference(&kept) {
-            vault.forget(&Key::group(number, *gone));
-        }
-        (self.stored, self.edition) = (kept, Some(edition));
-    }
 }
 
 fn now() -> Tick {

@@ -1,11 +1,12 @@
 //! What one dispatch thread leaves to the next: after the death of a master, or in an upgrade.
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 use herder_core::WorkerId;
 use herder_sys::listener::Listener;
 
-use super::Link;
+use super::{Link, Pieces};
 
 /// What a dispatch thread begins with.
 ///
@@ -62,6 +63,8 @@ pub(crate) struct Board {
     pub(crate) memory: OwnedFd,
     /// The listeners that it has opened, by their keys (`herd.node.KEY`).
     pub(crate) listeners: Vec<(u64, OwnedFd)>,
+    /// The groups of sockets that it has opened, by the keys of their listeners (`herd.group.KEY.ITEM`).
+    pub(crate) groups: BTreeMap<u64, Pieces>,
 }
 
 impl Inheritance {

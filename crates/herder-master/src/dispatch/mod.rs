@@ -156,10 +156,10 @@ impl Dispatch {
             // A gateway has no such thread, and the rest is refused before it comes to this.
             (DispatchMode::Message | DispatchMode::Proxy, _)
             | (_, Trade::Own(_))
-            | (DispatchMode::Kernel | DispatchMode::Reuseport, _) => {
+            | (DispatchMode::Kernel | DispatchMode::Reuseport, Trade::Sockets(_)) => {
                 return Err(io::ErrorKind::InvalidInput.into());
             }
-            (DispatchMode::Pass | DispatchMode::Shared, Trade::Node(trade)) => {
+            (_, Trade::Node(trade)) => {
                 let board = node::Switchboard::new(spec, inheritance, trade, vault, desk)?;
                 Box::new(move || board.run())
             }

@@ -9,6 +9,7 @@ use herder_sys::fd;
 use herder_sys::socket::{self, Wait};
 use herder_wire::keeper::{Key, MAX_FRAME, ToKeeper};
 
+use super::Pieces;
 use crate::estate::Vault;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,6 +51,19 @@ impl Safe {
         stored.iter().filter_map(listener).collect()
     }
 
+    /// All groups of sockets.
+    pub(super) fn groups(&self) -> BTreeMap<u64, Pieces> {
+        let stored = self.0.lock().expect("whole");
+        let mut groups: BTreeMap<u64, Pieces> = BTreeMap::new();
+        for (key, found) in stored.iter() {
+            if let Some((group, piece)) = key.as_group() {
+                let copy = fd::duplicate(found.as_fd()).expect("a descriptor");
+                groups.entry(group).or_default().push((piece, copy));
+            }
+        }
+        groups
+    }
+
     /// Waits until nothing lies under this key.
     pub(super) fn await_end_of(&self, key: Key) {
         let deadline = Instant::now() + PATIENCE;
@@ -73,6 +87,8 @@ fn keep(socket: &OwnedFd, stored: &Mutex<BTreeMap<Key, OwnedFd>>) {
             stored.insert(key, fds.pop().expect("a descriptor"));
         } else if let Some(ToKeeper::Forget { key }) = frame {
             stored.remove(&key);
+        } else if let Some(ToKeeper::ForgetAll { prefix }) = frame {
+            stored.retain(|key, _| !key.as_str().starts_with(prefix.as_str()));
         }
     }
 }

@@ -13,7 +13,7 @@ use herder_wire::keeper::Prefix;
 
 use super::Master;
 use super::listen::Doors;
-use crate::config::{Config, Program};
+use crate::config::{Config, NodeReady, Program};
 use crate::dispatch::{Berths, GroupSpec, Pieces};
 use crate::estate::{Treasury, Vault};
 
@@ -21,10 +21,9 @@ use crate::estate::{Treasury, Vault};
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BerthsError {
     #[error(
-        "dispatch {0}: a Node program opens its listeners itself, and cannot have one for each worker yet; \
-         use pass or shared"
+        "dispatch {0}: the one listener is sent to every worker, and there is none for each; use shared"
     )]
-    Node(DispatchMode),
+    Sent(DispatchMode),
     #[error(
         "dispatch {mode}: {address} is a Unix socket, which has one listener and not one for each worker; use \
          pass or shared"
@@ -52,8 +51,12 @@ pub(super) fn check(config: &Config) -> Result<(), BerthsError> {
     if !mode.has_own_listeners() {
         return Ok(());
     }
-    if let Program::Node(_) = config.program {
-        return Err(BerthsError::Node(mode));
+    if let Program::Node(program) = &config.program {
+        return match program.ready {
+            NodeReady::Handle(_) => Err(BerthsError::Sent(mode)),
+            // It listens by itself: where, is not known yet.
+            NodeReady::Listening | NodeReady::Message => Ok(()),
+        };
     }
     let mut addresses = config.listen.iter();
     match addresses.find(|address| matches!(address, ListenAddress::Unix(_))) {
@@ -88,12 +91,16 @@ pub(super) fn open(
     if !mode.has_own_listeners() {
         return Ok(None);
     }
-    let weights = &config.spec.dispatch.weights;
-    let berths = Berths::new(spec(config), weights, relief(config), vault);
-    let mut left = pieces(treasury);
     if let (Before::Nobody, DispatchMode::Kernel) = (before, mode) {
         bpf::probe()?;
     }
+    // Its switchboard opens them, and takes them over.
+    if let Program::Node(_) = config.program {
+        return Ok(None);
+    }
+    let weights = &config.spec.dispatch.weights;
+    let berths = Berths::new(spec(config), weights, relief(config), vault);
+    let mut left = pieces(treasury);
     let addresses = (0..).zip(&config.listen);
     for (number, address) in addresses.filter(|_| doors == Doors::Open) {
         match (left.remove(&number), before) {
@@ -119,7 +126,8 @@ fn bind(berths: &Berths, number: u64, address: &ListenAddress) -> Result<(), Lis
     })
 }
 
-fn pieces(treasury: &mut Treasury) -> BTreeMap<u64, Pieces> {
+/// What an earlier master has left of groups of sockets, by their numbers.
+pub(super) fn pieces(treasury: &mut Treasury) -> BTreeMap<u64, Pieces> {
     let keys: Vec<_> = treasury.keys().copied().collect();
     let mut left: BTreeMap<u64, Pieces> = BTreeMap::new();
     for key in keys {
@@ -132,7 +140,8 @@ fn pieces(treasury: &mut Treasury) -> BTreeMap<u64, Pieces> {
     left
 }
 
-fn spec(config: &Config) -> GroupSpec {
+/// How sockets are made of which each worker has its own.
+pub(super) fn spec(config: &Config) -> GroupSpec {
     GroupSpec {
         rotation: rotation(&config.spec.dispatch),
         families: Families::Both,

@@ -3,6 +3,7 @@
 
 mod allowance;
 mod attendance;
+mod auto;
 mod berths;
 mod control;
 mod crew;
@@ -137,11 +138,19 @@ pub(crate) fn definition_in(testimony: &[u8]) -> Result<Option<String>, String> 
     legacy::definition_in(testimony).map_err(|error| error.to_string())
 }
 
+/// Why the kernel would not dispatch here if that was left to herder.
+pub(crate) fn no_kernel_dispatch() -> Option<String> {
+    auto::missing()
+}
+
 /// Whether a herd of these settings could go on with what the living master has written down.
 ///
 /// # Errors
 /// When not, for this reason.
-pub(crate) fn examine(testimony: &[u8], config: &Config) -> Result<(), String> {
+pub(crate) fn examine(testimony: &[u8], mut config: Config) -> Result<(), String> {
+    let mode = legacy::mode_in(testimony).map_err(|error| error.to_string())?;
+    auto::resolve(&mut config, Some(mode));
+    let config = &config;
     setup::check(config).map_err(|error| error.to_string())?;
     legacy::examine(testimony, config).map_err(|error| error.to_string())
 }

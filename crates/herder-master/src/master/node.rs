@@ -131,14 +131,11 @@ pub(super) fn trade(config: &Config, berths: Option<&Berths>) -> Trade {
         Program::Command(_) => Trade::Sockets(Watch::NudgeByConnection),
         Program::Node(program) => Trade::Node(NodeTrade {
             scheduling: match config.spec.dispatch.mode {
-                // A Node program with listeners of its own is refused.
-                DispatchMode::Kernel
-                | DispatchMode::Message
-                | DispatchMode::Pass
-                | DispatchMode::Proxy
-                | DispatchMode::Reuseport => Scheduling::Passed,
+                DispatchMode::Kernel | DispatchMode::Reuseport => Scheduling::Own,
+                DispatchMode::Message | DispatchMode::Pass | DispatchMode::Proxy => Scheduling::Passed,
                 DispatchMode::Shared => Scheduling::Shared,
             },
+            group: super::berths::spec(config),
             gift: match &program.ready {
                 NodeReady::Handle(name) => Some(UserValue::from_text(name)),
                 NodeReady::Listening | NodeReady::Message => None,

@@ -15,6 +15,7 @@ use herder_sys::{limits, random, title, user};
 use herder_wire::control::MAX_FRAME;
 
 use super::attendance::Attendance;
+use super::auto;
 use super::berths::{self, BerthsError};
 use super::crew::{Crew, Crews};
 use super::delivery::Delivery;
@@ -150,6 +151,7 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     let mut estate = Estate::open(charge)?;
     let accepted = commission.accept(estate.definition());
     let (mut config, source) = accepted.map_err(SetupError::Source)?;
+    auto::resolve(&mut config, estate.mode());
     estate.check(&config)?;
     name_process(&config);
     check(&config)?;

@@ -36,5 +36,5 @@ fn look(commission: Commission, probe: &Probe) -> Result<(String, Result<(), Str
     let definition = master::definition_in(&state)?;
     let (config, _) = commission.accept(definition.as_deref())?;
     let version = config.version.clone();
-    Ok((version, master::examine(&state, &config)))
+    Ok((version, master::examine(&state, config)))
 }

@@ -12,6 +12,7 @@
 //! | `run` | the roles: keeper and master, worker, all in one process |
 
 pub(crate) mod builder;
+mod dispatch_settings;
 pub(crate) mod error;
 #[cfg(feature = "library")]
 pub(crate) mod libraries;

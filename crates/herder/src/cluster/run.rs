@@ -209,6 +209,7 @@ impl Cluster {
             format: self.settings.format,
             observer: observer(self.hooks),
             titles: self.settings.titles,
+            choice: checked.choice,
             dispatch_reason: checked.dispatch_reason,
             hints: Vec::new(),
             watchdog: self.settings.watchdog,

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herder_core::spec::{
-    AppName, AppSpec, DispatchMode, LifePolicy, ListenAddress, PickerKind, ReloadPolicy,
-    RestartPolicy, WorkerCount,
+    AppName, AppSpec, LifePolicy, ListenAddress, PickerKind, ReloadPolicy, RestartPolicy,
+    WorkerCount,
 };
-use herder_master::config::{Format, Titles, WATCHDOG};
+use herder_master::config::{Choice, Format, Titles, WATCHDOG};
 use herder_sys::listener::ListenOptions;
 
 use crate::cluster::error::ClusterError;
@@ -24,7 +24,8 @@ const SHORTEST_HANG: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Dispatch {
-    /// What suits the workers best: [`Pass`](Dispatch::Pass).
+    /// [`Kernel`](Dispatch::Kernel) where the kernel permits it when the herd starts, connections go in turns
+    /// and all listeners are TCP; else [`Pass`](Dispatch::Pass). The line at the start says which, and why.
     #[default]
     Auto,
     /// Each worker accepts from a listener of its own, and a program in the kernel gives every
@@ -113,6 +114,7 @@ pub(crate) struct Checked {
     pub(crate) spec: AppSpec,
     pub(crate) listen: Vec<ListenAddress>,
     pub(crate) timing: Timing,
+    pub(crate) choice: Choice,
     pub(crate) dispatch_reason: String,
     #[cfg(feature = "tokio")]
     pub(crate) threads: crate::asynchronous::run::Threads,
@@ -206,6 +208,7 @@ impl Settings {
         spec.dispatch.weights = weights::checked(&self.weights, self.dispatch)?;
         Ok(Checked {
             spec,
+            choice: self.choice(mode),
             listen: self.addresses()?,
             timing: Timing {
                 #[cfg(feature = "tokio")]
@@ -224,23 +227,6 @@ impl Settings {
             #[cfg(feature = "message")]
             messages: self.checked_messages()?,
         })
-    }
-
-    fn mode(&self) -> (DispatchMode, &'static str) {
-        #[cfg(feature = "message")]
-        if self.has_messages() {
-            return (DispatchMode::Message, "each message is a job");
-        }
-        match self.dispatch {
-            Dispatch::Auto => (
-                DispatchMode::Pass,
-                "the workers take connections by channel",
-            ),
-            Dispatch::Kernel => (DispatchMode::Kernel, "as asked"),
-            Dispatch::Pass => (DispatchMode::Pass, "as asked"),
-            Dispatch::Reuseport => (DispatchMode::Reuseport, "as asked"),
-            Dispatch::Shared => (DispatchMode::Shared, "as asked"),
-        }
     }
 
     fn check_times(&self) -> Result<(), ClusterError> {
@@ -262,45 +248,6 @@ impl Settings {
                 format!("{hang:?} is too short to show a sign of life in; 10ms is the least"),
             )),
             _ => Ok(()),
-        }
-    }
-
-    fn check_dispatch(&self) -> Result<(), ClusterError> {
-        let (dispatch, policy) = (self.dispatch, self.policy);
-        match (dispatch, policy) {
-            (Dispatch::Kernel, Policy::LeastLoaded | Policy::RoundRobin)
-            | (Dispatch::Reuseport, Policy::RoundRobin) => self.check_own_listeners(),
-            (Dispatch::Shared, Policy::RoundRobin) => Ok(()),
-            (_, Policy::LeastLoaded) => Err(wrong(
-                "policy",
-                "LeastLoaded is found by looking at each worker's own listener; it needs Dispatch::Kernel",
-            )),
-            (Dispatch::Auto | Dispatch::Pass, _) => Ok(()),
-            (Dispatch::Kernel | Dispatch::Reuseport | Dispatch::Shared, _) => Err(wrong(
-                "policy",
-                format!(
-                    "with Dispatch::{dispatch:?} the workers accept by themselves and nobody picks one; \
-                     {policy:?} needs Dispatch::Pass"
-                ),
-            )),
-        }
-    }
-
-    /// A Unix socket has one listener.
-    fn check_own_listeners(&self) -> Result<(), ClusterError> {
-        let addresses = self.addresses()?;
-        match addresses
-            .iter()
-            .find(|it| matches!(it, ListenAddress::Unix(_)))
-        {
-            None => Ok(()),
-            Some(address) => Err(wrong(
-                "dispatch",
-                format!(
-                    "{address} is a Unix socket, which has one listener and not one for each worker; use \
-                     Dispatch::Pass or Dispatch::Shared"
-                ),
-            )),
         }
     }
 
@@ -342,7 +289,7 @@ impl Settings {
         }
     }
 
-    fn addresses(&self) -> Result<Vec<ListenAddress>, ClusterError> {
+    pub(super) fn addresses(&self) -> Result<Vec<ListenAddress>, ClusterError> {
         let mut addresses = Vec::with_capacity(self.listen.len());
         for text in &self.listen {
             add_address("listen", text, &mut addresses)?;
@@ -397,6 +344,8 @@ fn default_name() -> String {
 
 #[cfg(test)]
 mod tests {
+    use herder_core::spec::DispatchMode;
+
     use super::*;
 
     fn problem(change: impl FnOnce(&mut Settings)) -> String {

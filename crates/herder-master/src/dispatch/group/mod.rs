@@ -3,6 +3,7 @@
 
 mod act;
 mod berth;
+mod deposit;
 mod pieces;
 mod rescue;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use berth::Berth;
+pub(crate) use deposit::Deposit;
 use herder_core::rotation::{
     Event, Relief, Rotation, RotationSpec, SocketId, Steering as Manner, Weight,
 };
@@ -39,6 +41,22 @@ pub(crate) struct GroupSpec {
     pub(crate) backlog: u32,
     /// What new sockets are: foreign programs expect blocking ones.
     pub(crate) blocking: Blocking,
+}
+
+#[cfg(test)]
+impl GroupSpec {
+    /// As for a program that is not blocked by `accept`.
+    pub(crate) fn usual(steering: Manner) -> GroupSpec {
+        GroupSpec {
+            rotation: RotationSpec {
+                steering,
+                ..RotationSpec::default()
+            },
+            families: Families::Both,
+            backlog: 511,
+            blocking: Blocking::No,
+        }
+    }
 }
 
 /// What came of it, for the owner of the group.
@@ -213,10 +231,6 @@ impl Group {
 
     /// Accepts who waits at the worker's socket, without waiting itself (also from a socket that is
     /// blocking): what it takes comes out of [`rescued`](Group::rescued).
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for workers that can be handed a connection")
-    )]
     pub(crate) fn rescue(&mut self, worker: WorkerId, now: Tick) {
         let begun = match self.socket(worker) {
             Some(socket) => herder_sys::fd::duplicate(socket),
@@ -231,10 +245,6 @@ impl Group {
 
     /// Connections that were rescued since it was asked last, each with the worker it waited at. Ask
     /// after each [`wake`](Group::wake).
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for workers that can be handed a connection")
-    )]
     pub(crate) fn rescued(&mut self) -> Vec<(WorkerId, OwnedFd)> {
         self.rescues.take()
     }
@@ -245,6 +255,14 @@ impl Group {
         self.doors = Doors::Closed;
         if let Some(Err(error)) = self.steering.as_ref().map(Steering::close) {
             self.fail("cannot refuse new connections", &error);
+        }
+    }
+
+    /// Nobody listens at any of its sockets any more, whoever has them, and who waits is refused. For a group
+    /// that no worker has.
+    pub(crate) fn shut_down(&self) {
+        for berth in self.berths.values() {
+            let _silent = listener::shut_down(berth.as_fd());
         }
     }
 

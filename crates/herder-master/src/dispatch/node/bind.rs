@@ -11,6 +11,9 @@ use herder_sys::listener::{self, BoundAddress, Families, Sharing};
 use herder_wire::node::{Endpoint, Query, SharedKind};
 use serde::{Deserialize, Serialize};
 
+use crate::dispatch::GroupSpec;
+use crate::dispatch::group::Group;
+
 /// A socket as a worker asked for it. It does not listen.
 pub(super) struct Bound {
     pub(super) socket: OwnedFd,
@@ -146,15 +149,48 @@ fn families(v6_only: bool) -> Families {
 }
 
 /// Without an address both families are meant, or IPv4 where there is no IPv6.
-fn bind_tcp(address: Option<IpAddr>, port: u16, families: Families) -> io::Result<Bound> {
+fn bind_either<T>(
+    address: Option<IpAddr>,
+    port: u16,
+    bind: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
     let wanted = address.unwrap_or(Ipv6Addr::UNSPECIFIED.into());
-    let socket = match listener::bind_tcp(SocketAddr::new(wanted, port), families) {
+    match bind(SocketAddr::new(wanted, port)) {
         // A stranger on the port must not be evaded.
         Err(error) if address.is_none() && error.kind() != io::ErrorKind::AddrInUse => {
-            listener::bind_tcp((Ipv4Addr::UNSPECIFIED, port).into(), families)?
+            bind((Ipv4Addr::UNSPECIFIED, port).into())
         }
-        result => result?,
+        result => result,
+    }
+}
+
+/// Takes a TCP address of which each worker is to have a socket of its own, and says how the group is made.
+/// `None`: a query for anything else, of which there is one socket.
+pub(super) fn bind_group(
+    query: &Query,
+    spec: &GroupSpec,
+) -> io::Result<Option<(Group, GroupSpec)>> {
+    let Ok(Endpoint::Tcp {
+        address,
+        port,
+        v6_only,
+    }) = query.endpoint()
+    else {
+        return Ok(None);
     };
+    let spec = GroupSpec {
+        families: families(v6_only),
+        backlog: query.backlog,
+        ..spec.clone()
+    };
+    let group = bind_either(address, port, |address| Group::bind(&spec, address))?;
+    Ok(Some((group, spec)))
+}
+
+fn bind_tcp(address: Option<IpAddr>, port: u16, families: Families) -> io::Result<Bound> {
+    let socket = bind_either(address, port, |address| {
+        listener::bind_tcp(address, families)
+    })?;
     let bound = internet_address(&socket)?;
     Ok(Bound {
         socket,

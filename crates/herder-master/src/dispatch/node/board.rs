@@ -11,7 +11,7 @@ use herder_wire::keeper::Key;
 use serde::{Deserialize, Serialize};
 
 use super::channel::Goods;
-use super::exchange::ExchangeState;
+use super::exchange::{ExchangeState, Heirlooms, Service};
 use super::lane::Lane;
 use super::marks::Marks;
 use super::peer::{Course, Extent, Peer, PeerState};
@@ -43,8 +43,8 @@ pub(super) struct BoardState {
 
 /// What there is beside what is written down.
 pub(super) struct Estate {
-    /// The listeners that workers have asked for, by their keys.
-    pub(super) sockets: Vec<(u64, OwnedFd)>,
+    /// The listeners that workers have asked for.
+    pub(super) sockets: Heirlooms,
     pub(super) lines: Vec<(WorkerId, Line)>,
     pub(super) hand: Vec<Left>,
 }
@@ -125,7 +125,7 @@ impl Switchboard {
         now: Tick,
     ) -> io::Result<()> {
         let (sockets, lines) = (estate.sockets, estate.lines);
-        let living: BTreeSet<_> = lines.iter().map(|(id, _)| id.incarnation).collect();
+        let living: BTreeMap<_, _> = lines.iter().map(|(id, _)| (id.incarnation, *id)).collect();
         self.next_seq = self.next_seq.max(state.next_seq);
         let exchange = &mut self.exchange;
         let lost = exchange.restore(state.exchange, sockets, &living, (&self.epoll, now))?;
@@ -153,12 +153,19 @@ impl Switchboard {
         let state = self.state(Extent::Whole);
         self.ledger.file.write(&state)?;
         let memory = fd::duplicate(self.ledger.file.memory())?;
-        let mut listeners = Vec::new();
+        let (mut listeners, mut groups) = (Vec::new(), BTreeMap::new());
         for (key, port) in &self.exchange.ports {
-            if let Some(socket) = port.socket() {
+            if let Service::Own(quay) = &port.service {
+                groups.insert(*key, quay.pieces()?);
+            } else if let Some(socket) = port.socket() {
                 listeners.push((*key, fd::duplicate(socket)?));
             }
         }
+        let board = Board {
+            memory,
+            listeners,
+            groups,
+        };
         let left = |(conn, held): (ConnId, Held)| Left {
             socket: held.socket,
             conn: conn.0,
@@ -170,7 +177,7 @@ impl Switchboard {
             listeners: self.listeners,
             lines: lines.collect(),
             hand: self.hand.into_iter().map(left).collect(),
-            board: Some(Board { memory, listeners }),
+            board: Some(board),
             masters_died: 0,
         })
     }
@@ -199,11 +206,11 @@ impl Switchboard {
             None => marks.give()?,
         };
         let duplicate = |goods: Goods| {
-            let socket = match goods {
+            let gift = match goods {
                 Goods::Gift(place) => self.listeners.get(place).map(AsFd::as_fd),
-                Goods::Port(key) => self.exchange.ports.get(&key).and_then(|it| it.socket()),
+                Goods::Port(key) => return self.exchange.socket_of(worker, key),
             };
-            fd::duplicate(socket?).ok()
+            fd::duplicate(gift?).ok()
         };
         let watch = (&self.epoll, FIRST_PEER + life.0);
         let peer = Peer::adopt((worker, ends), state, mark, watch, duplicate)?;
@@ -244,11 +251,8 @@ impl Switchboard {
         } else {
             None
         };
-        match self.exchange.doorway(held.port) {
-            Some(doorway) => {
-                let event = Event::Accepted { conn, origin };
-                doorway.dispatcher.handle(event, now);
-            }
+        match self.exchange.dispatcher(held.port) {
+            Some(dispatcher) => dispatcher.handle(Event::Accepted { conn, origin }, now),
             // The listener was closed meanwhile.
             None => {
                 self.hand.remove(&conn);

@@ -5,13 +5,14 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use herder_core::dispatch::{Action, Batch, CloseReason, Event};
+use herder_core::rotation::Event as Turns;
 use herder_core::{ConnId, Incarnation, Tick, WorkerId};
 use herder_sys::failpoint;
 use herder_sys::socket::{self, Touch};
 use herder_wire::node::Accepted as Verdict;
 use herder_wire::node::{Delivery, ToNode};
 
-use super::peer::{Admission, Course};
+use super::peer::{Admission, Course, Peer};
 use super::switchboard::{Held, Switchboard};
 use super::{NodeNews, Word};
 use crate::dispatch::News;
@@ -98,27 +99,76 @@ impl Switchboard {
 
     /// A worker gets connections from this listener if it may.
     pub(super) fn admit_to(&mut self, key: u64, life: Incarnation, now: Tick) {
-        let (Some(peer), Some(doorway)) = (self.peers.get(&life), self.exchange.doorway(key))
-        else {
+        let Some(peer) = self.peers.get(&life) else {
             return;
         };
         let worker = peer.id;
+        let mut keeps_up = true;
+        if let Some(quay) = self.exchange.quay(key) {
+            quay.tell(turns_of(peer), now);
+            keeps_up = quay.keeps_up(worker);
+        }
         let event = match (peer.course, peer.admission) {
             // Who leaves does not come back: if it dies of that, no connection was the cause.
             (Course::Leaves, _) | (_, Admission::NoMore) => Event::Withdraw { worker },
-            (Course::Serves, Admission::Admitted) if peer.is_settling() => Event::Hold { worker },
+            (Course::Serves, Admission::Admitted) if peer.is_settling() || !keeps_up => {
+                Event::Hold { worker }
+            }
             (Course::Serves, Admission::Admitted) => Event::Admit { worker },
             (Course::Severed, Admission::Admitted) | (_, Admission::NotNow) => {
                 Event::Hold { worker }
             }
         };
-        doorway.dispatcher.handle(event, now);
+        if let Some(dispatcher) = self.exchange.dispatcher(key) {
+            dispatcher.handle(event, now);
+        }
     }
 
     /// A worker gets nothing more. What it has not decided about it still decides about, or dies.
     pub(super) fn withdraw(&mut self, worker: WorkerId, now: Tick) {
         self.set_admission(worker, Admission::NoMore, now);
-        self.desk.tell(News::Withdrawn(worker));
+        self.withdrawing.insert(worker);
+        self.tell_withdrawn();
+    }
+
+    /// Tells who has no turns any more, at any of its listeners.
+    fn tell_withdrawn(&mut self) {
+        let exchange = &self.exchange;
+        let over = |worker: &&WorkerId| exchange.has_withdrawn(**worker);
+        let over: Vec<WorkerId> = self.withdrawing.iter().filter(over).copied().collect();
+        for worker in over {
+            self.withdrawing.remove(&worker);
+            self.desk.tell(News::Withdrawn(worker));
+        }
+    }
+
+    /// Looks after listeners of which each worker has its own.
+    pub(super) fn tend_quays(&mut self, now: Tick) {
+        let vault = self.exchange.vault.clone();
+        let mut readmitted = Vec::new();
+        for (key, quay) in self.exchange.quays() {
+            let catch = quay.tend(&vault, now);
+            for text in catch.failed {
+                self.desk.tell(News::Failed(text));
+            }
+            readmitted.extend(catch.readmitted.into_iter().map(|worker| (key, worker)));
+            for socket in catch.rescued {
+                let socket = match self.desk.counters.accept(|| Accepted::Connection(socket)) {
+                    Accepted::Connection(socket) => socket,
+                    Accepted::Nothing | Accepted::Paused(_) => continue,
+                };
+                let conn = ConnId(self.next_conn);
+                self.next_conn += 1;
+                self.hand.insert(conn, Held { socket, port: key });
+                let origin = None;
+                let event = Event::Accepted { conn, origin };
+                quay.dispatcher.handle(event, now);
+            }
+        }
+        for (key, worker) in readmitted {
+            self.admit_to(key, worker.incarnation, now);
+        }
+        self.tell_withdrawn();
     }
 
     /// Tells a worker to leave. A second time would end its channel before its connections have ended.
@@ -152,20 +202,22 @@ impl Switchboard {
     }
 
     /// A worker's channel has ended, or its process: what it has not decided about goes to others.
-    pub(super) fn part_with(&mut self, life: Incarnation, now: Tick) {
+    pub(super) fn part_with(&mut self, worker: WorkerId, now: Tick) {
+        let life = worker.incarnation;
         self.read_lane_dry(life, now);
         self.tell_losses(life, now);
         self.note_change();
         self.parked.retain(|parked| parked.life != life);
         let Some(peer) = self.peers.remove(&life) else {
             // One that the last master had, and that died with it.
-            return self.exchange.forget(life, now);
+            return self.exchange.forget(worker, now);
         };
+        self.withdrawing.remove(&worker);
         if peer.course != Course::Severed {
             // It is watched as long as it is listened to.
             let _unwatched = peer.unwatch(&self.epoll);
         }
-        self.exchange.forget(life, now);
+        self.exchange.forget(worker, now);
         let mut returned: BTreeMap<u64, Vec<ConnId>> = BTreeMap::new();
         let mut inherited = Vec::new();
         for (seq, (port, conn)) in peer.undecided {
@@ -178,15 +230,12 @@ impl Switchboard {
                 returned.entry(port).or_default().push(conn);
             }
         }
-        let worker = peer.id;
-        for (key, doorway) in self.exchange.doorways() {
+        for (key, dispatcher) in self.exchange.dispatchers() {
             let mut conns = returned.remove(&key).unwrap_or_default();
             // Who connected first is served first.
             conns.sort_unstable();
             self.desk.counters.add(Count::TakenBack, conns.len());
-            doorway
-                .dispatcher
-                .handle(Event::Gone { worker, conns }, now);
+            dispatcher.handle(Event::Gone { worker, conns }, now);
         }
         // Those of a listener that was closed meanwhile.
         for conn in returned.into_values().flatten() {
@@ -226,8 +275,8 @@ impl Switchboard {
                 Event::Rejected { worker, conn }
             }
         };
-        match self.exchange.doorway(key) {
-            Some(doorway) => doorway.dispatcher.handle(event, now),
+        match self.exchange.dispatcher(key) {
+            Some(dispatcher) => dispatcher.handle(event, now),
             // The listener was closed meanwhile.
             None if self.hand.remove(&conn).is_some() => self.desk.counters.add(Count::Closed, 1),
             None => {}
@@ -291,8 +340,8 @@ impl Switchboard {
     }
 
     fn next_action(&mut self) -> Option<(u64, Action)> {
-        let mut doorways = self.exchange.doorways();
-        doorways.find_map(|(key, doorway)| Some((key, doorway.dispatcher.poll_action()?)))
+        let mut dispatchers = self.exchange.dispatchers();
+        dispatchers.find_map(|(key, dispatcher)| Some((key, dispatcher.poll_action()?)))
     }
 
     /// Gives connections to a worker, one message each.
@@ -305,13 +354,13 @@ impl Switchboard {
             }
         }
         if !refused.as_slice().is_empty()
-            && let Some(doorway) = self.exchange.doorway(key)
+            && let Some(dispatcher) = self.exchange.dispatcher(key)
         {
             let event = Event::Refused {
                 worker,
                 conns: refused,
             };
-            doorway.dispatcher.handle(event, now);
+            dispatcher.handle(event, now);
         }
     }
 
@@ -349,6 +398,16 @@ impl Switchboard {
         self.hand.remove(&conn);
         self.desk.counters.add(Count::Closed, 1);
         self.desk.tell(self.unserved.count(reason));
+    }
+}
+
+/// What a worker's course means where it has a socket of its own.
+fn turns_of(peer: &Peer) -> Turns {
+    let worker = peer.id;
+    match (peer.course, peer.admission) {
+        (Course::Leaves, _) | (_, Admission::NoMore) => Turns::Withdraw { worker },
+        (Course::Serves, Admission::Admitted) => Turns::Admit { worker },
+        (Course::Severed, Admission::Admitted) | (_, Admission::NotNow) => Turns::Hold { worker },
     }
 }
 

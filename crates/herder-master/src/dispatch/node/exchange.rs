@@ -5,6 +5,7 @@
 //! death of all workers their successors find it, with everybody who connected meanwhile. One that no
 //! successor asks for is closed in the end: it was a worker's own.
 
+mod opening;
 mod succession;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,21 +14,23 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use herder_core::dispatch::Dispatcher;
+use herder_core::rotation::Weight;
 use herder_core::spec::DispatchSpec;
-use herder_core::{Incarnation, Tick};
+use herder_core::{Incarnation, Tick, WorkerId};
 use herder_sys::epoll::Epoll;
-use herder_sys::listener::{self, Listener};
-use herder_sys::{failpoint, socket};
+use herder_sys::socket;
 use herder_wire::keeper::Key;
 use herder_wire::node::{Endpoint, Identity, Json, Query, SharedKind};
 
 use super::Scheduling;
-use super::bind::{self, Bound, Place, SocketFile, libc_errno};
+use super::bind::{Place, SocketFile, libc_errno};
 use super::deal::PATIENCE;
+use super::quay::Quay;
+use crate::dispatch::GroupSpec;
 use crate::dispatch::acceptor::Acceptor;
 use crate::estate::Vault;
 
-pub(super) use succession::ExchangeState;
+pub(super) use succession::{ExchangeState, Heirlooms};
 
 /// How many listeners one worker may have at a time.
 pub(super) const MAX_PORTS: usize = 256;
@@ -42,10 +45,11 @@ const MAX_CLOSED: usize = 64;
 pub(super) struct Exchange {
     pub(super) ports: BTreeMap<u64, Port>,
     scheduling: Scheduling,
+    group_spec: GroupSpec,
     spec: DispatchSpec,
     first_token: u64,
     next_key: u64,
-    vault: Vault,
+    pub(super) vault: Vault,
     /// Where the keeper may still have a duplicate, the newest first.
     closed_lately: Vec<Place>,
 }
@@ -69,6 +73,8 @@ pub(super) struct Port {
 
 /// Who accepts.
 pub(super) enum Service {
+    /// The workers, each of which has a socket of its own.
+    Own(Box<Quay>),
     /// The master, which passes connections on.
     Passed(Box<Doorway>),
     /// The workers, each of which has the socket.
@@ -96,14 +102,26 @@ pub(super) enum Answer {
 /// Why a worker has no listener.
 pub(super) struct Refusal {
     pub(super) errno: i32,
+    /// What a number does not tell.
+    pub(super) problem: Option<String>,
     /// What goes back to it.
     pub(super) data: Option<Json>,
+}
+
+impl Refusal {
+    pub(super) fn new(errno: i32, data: Option<Json>) -> Refusal {
+        Refusal {
+            errno,
+            problem: None,
+            data,
+        }
+    }
 }
 
 impl Exchange {
     /// No listener yet. In the epoll each will have `first_token` plus its key.
     pub(super) fn new(
-        scheduling: Scheduling,
+        (scheduling, group_spec): (Scheduling, GroupSpec),
         spec: &DispatchSpec,
         first_token: u64,
         vault: Vault,
@@ -111,6 +129,7 @@ impl Exchange {
         Exchange {
             ports: BTreeMap::new(),
             scheduling,
+            group_spec,
             spec: spec.clone(),
             first_token,
             next_key: 1,
@@ -133,8 +152,7 @@ impl Exchange {
         }
         if let Some(port) = own.filter(|_| !allows_another(query)) {
             let data = port.data.clone().or_else(|| query.data.clone());
-            let errno = libc_errno::IN_USE;
-            return Answer::Refused(Refusal { errno, data });
+            return Answer::Refused(Refusal::new(libc_errno::IN_USE, data));
         }
         let opened = if self.held_by(worker) < MAX_PORTS {
             self.open(worker, query, identity, epoll)
@@ -143,26 +161,37 @@ impl Exchange {
         };
         opened.map_or_else(
             |error| {
-                let errno = error.raw_os_error().unwrap_or(libc_errno::INVALID);
                 let data = query.data.clone();
-                Answer::Refused(Refusal { errno, data })
+                Answer::Refused(match error.raw_os_error() {
+                    Some(errno) => Refusal::new(errno, data),
+                    None => Refusal {
+                        problem: Some(error.to_string()),
+                        ..Refusal::new(libc_errno::INVALID, data)
+                    },
+                })
             },
             Answer::Opened,
         )
     }
 
     /// A worker closes a listener that it has. Returns whether nobody has it any more.
-    pub(super) fn leave(&mut self, worker: Incarnation, key: u64, now: Tick) -> bool {
+    pub(super) fn leave(&mut self, worker: WorkerId, key: u64, now: Tick) -> bool {
         let Some(port) = self.ports.get_mut(&key) else {
             return false;
         };
-        port.release(worker, now)
+        if let Service::Own(quay) = &mut port.service {
+            quay.leave(worker, now);
+        }
+        port.release(worker.incarnation, now)
     }
 
     /// A worker is gone.
-    pub(super) fn forget(&mut self, worker: Incarnation, now: Tick) {
+    pub(super) fn forget(&mut self, worker: WorkerId, now: Tick) {
         for port in self.ports.values_mut() {
-            port.release(worker, now);
+            if let Service::Own(quay) = &mut port.service {
+                quay.part_with(worker, now);
+            }
+            port.release(worker.incarnation, now);
         }
     }
 
@@ -190,26 +219,123 @@ impl Exchange {
         held.map(|(key, _)| *key).collect()
     }
 
+    /// Who gives connections to workers, for each listener at which there may be any.
+    pub(super) fn dispatchers(&mut self) -> impl Iterator<Item = (u64, &mut Dispatcher)> {
+        self.ports
+            .iter_mut()
+            .filter_map(|(key, port)| Some((*key, port.service.dispatcher()?)))
+    }
+
+    /// Who gives the connections of this listener to workers.
+    pub(super) fn dispatcher(&mut self, key: u64) -> Option<&mut Dispatcher> {
+        self.ports.get_mut(&key)?.service.dispatcher()
+    }
+
+    /// Those where each worker has a socket of its own.
+    pub(super) fn quays(&mut self) -> impl Iterator<Item = (u64, &mut Quay)> {
+        self.ports
+            .iter_mut()
+            .filter_map(|(key, port)| match &mut port.service {
+                Service::Own(quay) => Some((*key, &mut **quay)),
+                Service::Passed(_) | Service::Shared { .. } => None,
+            })
+    }
+
+    pub(super) fn quay(&mut self, key: u64) -> Option<&mut Quay> {
+        match &mut self.ports.get_mut(&key)?.service {
+            Service::Own(quay) => Some(quay),
+            Service::Passed(_) | Service::Shared { .. } => None,
+        }
+    }
+
+    /// The socket that a worker is to have of this listener, if it is to have any.
+    pub(super) fn socket_for(
+        &mut self,
+        worker: WorkerId,
+        key: u64,
+        now: Tick,
+    ) -> Option<io::Result<(OwnedFd, SharedKind)>> {
+        let weight = self.weight_of(worker);
+        match &mut self.ports.get_mut(&key)?.service {
+            Service::Own(quay) => {
+                let berth = quay.berth((worker, weight), &self.vault, now);
+                Some(berth.map(|socket| (socket, SharedKind::Stream)))
+            }
+            Service::Passed(_) => None,
+            Service::Shared { socket, kind } => {
+                let copy = herder_sys::fd::duplicate(socket.as_fd());
+                Some(copy.map(|copy| (copy, *kind)))
+            }
+        }
+    }
+
+    /// How often its turn comes.
+    fn weight_of(&self, worker: WorkerId) -> Weight {
+        let weight = self.spec.weights.get(usize::from(worker.slot.0));
+        weight.copied().unwrap_or(Weight::ONE)
+    }
+
+    /// A duplicate of what a worker has of this listener.
+    pub(super) fn socket_of(&self, worker: WorkerId, key: u64) -> Option<OwnedFd> {
+        let port = self.ports.get(&key)?;
+        if let Service::Own(quay) = &port.service {
+            return quay.berth_of(worker);
+        }
+        herder_sys::fd::duplicate(port.socket()?).ok()
+    }
+
+    /// Whether each listener of this worker's at which it accepts from a socket of its own has no turns for it
+    /// any more.
+    pub(super) fn has_withdrawn(&self, worker: WorkerId) -> bool {
+        let held = self
+            .ports
+            .values()
+            .filter(|p| p.is_held_by(worker.incarnation));
+        held.into_iter().all(|port| match &port.service {
+            Service::Own(quay) => quay.has_withdrawn(worker),
+            Service::Passed(_) | Service::Shared { .. } => true,
+        })
+    }
+
     /// Those where the master accepts.
     pub(super) fn doorways(&mut self) -> impl Iterator<Item = (u64, &mut Doorway)> {
         self.ports
             .iter_mut()
             .filter_map(|(key, port)| match &mut port.service {
                 Service::Passed(doorway) => Some((*key, &mut **doorway)),
-                Service::Shared { .. } => None,
+                Service::Own(_) | Service::Shared { .. } => None,
             })
     }
 
-    pub(super) fn doorway(&mut self, key: u64) -> Option<&mut Doorway> {
-        match &mut self.ports.get_mut(&key)?.service {
-            Service::Passed(doorway) => Some(doorway),
-            Service::Shared { .. } => None,
+    /// Something has happened at this listener.
+    pub(super) fn stir(&mut self, key: u64) {
+        match self.ports.get_mut(&key).map(|port| &mut port.service) {
+            Some(Service::Own(quay)) => quay.stir(),
+            Some(Service::Passed(doorway)) => doorway.is_ready = true,
+            Some(Service::Shared { .. }) | None => {}
         }
+    }
+
+    /// When one of the listeners wants attention.
+    pub(super) fn due(&self) -> Option<Tick> {
+        let wishes = self.ports.values().flat_map(|port| match &port.service {
+            Service::Own(quay) => [quay.dispatcher.poll_timeout(), quay.due()],
+            Service::Passed(doorway) => [
+                doorway.dispatcher.poll_timeout(),
+                doorway.acceptor.timeout(),
+            ],
+            Service::Shared { .. } => [None, None],
+        });
+        wishes.flatten().min()
     }
 
     /// Closes where the master accepts; what it has accepted is still given out.
     pub(super) fn close_doors(&mut self, epoll: &Epoll) {
         for (key, port) in &mut self.ports {
+            // Workers accept there until they leave.
+            if let Service::Own(_) = port.service {
+                continue;
+            }
             if let Some(socket) = port.socket() {
                 // So that nobody waits at the keeper's duplicate.
                 let _unconnected = socket::shutdown_both(socket);
@@ -229,9 +355,13 @@ impl Exchange {
     /// The keeper has a duplicate for some moments more, so that it is ended for whoever has it; what then
     /// is still in the way of another one passes soon.
     pub(super) fn close(&mut self, key: u64, epoll: &Epoll) {
-        if let Some(socket) = self.ports.get(&key).and_then(Port::socket) {
+        let port = self.ports.get(&key);
+        if let Some(socket) = port.and_then(Port::socket) {
             // It fails for what does not listen.
             let _unconnected = socket::shutdown_both(socket);
+        }
+        if let Some(Service::Own(quay)) = port.map(|port| &port.service) {
+            quay.shut_down();
         }
         if let Some(port) = self.let_go(key) {
             if let Service::Passed(mut doorway) = port.service {
@@ -245,7 +375,10 @@ impl Exchange {
     /// Lets go of a listener that workers have, who go on accepting there.
     pub(super) fn let_go(&mut self, key: u64) -> Option<Port> {
         let port = self.ports.remove(&key)?;
-        self.vault.forget(&Key::node(key));
+        match &port.service {
+            Service::Own(quay) => quay.let_go(&self.vault),
+            Service::Passed(_) | Service::Shared { .. } => self.vault.forget(&Key::node(key)),
+        }
         if let Some(file) = &port.file {
             file.remove();
         }
@@ -255,114 +388,6 @@ impl Exchange {
     /// Whether what is asked for is only in the way of what was closed a moment ago.
     pub(super) fn passes_soon(&self, query: &Query) -> bool {
         self.closed_lately.iter().any(|place| place.meets(query))
-    }
-
-    fn open(
-        &mut self,
-        worker: Incarnation,
-        query: &Query,
-        identity: Identity,
-        epoll: &Epoll,
-    ) -> io::Result<u64> {
-        let key = self.next_key;
-        let opened = match self.establish(query, key, epoll) {
-            Err(error)
-                if error.kind() == io::ErrorKind::AddrInUse && self.make_way(query, epoll) =>
-            {
-                self.establish(query, key, epoll)
-            }
-            result => result,
-        };
-        let (bound, service) = opened?;
-        self.next_key += 1;
-        self.closed_lately.retain(|place| !place.meets(query));
-        let port = Port {
-            name: key.to_string(),
-            service,
-            address: bound.address,
-            data: query.data.clone(),
-            place: bound.place,
-            file: bound.file,
-            identity,
-            holders: BTreeSet::from([worker]),
-            orphaned_at: None,
-        };
-        self.ports.insert(key, port);
-        Ok(key)
-    }
-
-    fn establish(&self, query: &Query, key: u64, epoll: &Epoll) -> io::Result<(Meta, Service)> {
-        failpoint::check("dispatch.node.bind")?;
-        let bound = bind::bind(query)?;
-        failpoint::hit("dispatch.node.bound");
-        let file = bound.file.clone();
-        let established = self.serve(bound, query, key, epoll);
-        if established.is_err() {
-            // A stored socket would stay bound.
-            self.vault.forget(&Key::node(key));
-            if let Some(file) = file {
-                file.remove();
-            }
-        }
-        established
-    }
-
-    fn serve(
-        &self,
-        bound: Bound,
-        query: &Query,
-        key: u64,
-        epoll: &Epoll,
-    ) -> io::Result<(Meta, Service)> {
-        let Bound {
-            socket,
-            kind,
-            place,
-            address,
-            file,
-        } = bound;
-        let meta = Meta {
-            place,
-            address,
-            file,
-        };
-        let is_shared = kind == SharedKind::Datagram || self.scheduling == Scheduling::Shared;
-        if !is_shared {
-            listener::listen_again(socket.as_fd(), query.backlog)?;
-        }
-        // Before anybody is told of it: the next master shall have it, too.
-        self.vault.store(&Key::node(key), socket.as_fd(), 0)?;
-        failpoint::hit("dispatch.node.stored");
-        let service = if is_shared {
-            Service::Shared { socket, kind }
-        } else {
-            self.doorway_of(socket, key, epoll)?
-        };
-        Ok((meta, service))
-    }
-
-    /// The master accepts at this socket.
-    fn doorway_of(&self, socket: OwnedFd, key: u64, epoll: &Epoll) -> io::Result<Service> {
-        let listeners = vec![Listener::adopt(socket)?];
-        let acceptor = Acceptor::new(listeners, epoll, self.first_token + key)?;
-        let doorway = Doorway {
-            acceptor,
-            dispatcher: Dispatcher::new(&self.spec, herder_sys::random::seed()),
-            is_ready: false,
-        };
-        Ok(Service::Passed(Box::new(doorway)))
-    }
-
-    /// Closes what nobody has any more and is in the way of a new listener: the program listens
-    /// elsewhere now. Returns whether there was such.
-    fn make_way(&mut self, query: &Query, epoll: &Epoll) -> bool {
-        let orphans = self.ports.iter();
-        let orphans = orphans.filter(|(_, p)| p.holders.is_empty() && p.place.meets(query));
-        let keys: Vec<u64> = orphans.map(|(key, _)| *key).collect();
-        for key in &keys {
-            self.close(*key, epoll);
-        }
-        !keys.is_empty()
     }
 
     /// Those that nobody has although somebody has another one, the oldest first.
@@ -390,20 +415,30 @@ fn allows_another(query: &Query) -> bool {
     query.endpoint().is_ok_and(shares)
 }
 
-/// What is to be known of a socket beside itself.
-struct Meta {
-    place: Place,
-    address: Option<SocketAddr>,
-    file: Option<SocketFile>,
+impl Service {
+    /// Who gives connections to workers, where there may be any.
+    fn dispatcher(&mut self) -> Option<&mut Dispatcher> {
+        match self {
+            Service::Own(quay) => Some(&mut quay.dispatcher),
+            Service::Passed(doorway) => Some(&mut doorway.dispatcher),
+            Service::Shared { .. } => None,
+        }
+    }
 }
 
 impl Port {
-    /// Its socket; `None` when it was closed.
+    /// Its socket; `None` when it was closed, or each worker has one of its own.
     pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
         match &self.service {
+            Service::Own(_) => None,
             Service::Passed(doorway) => doorway.acceptor.listeners().first().map(AsFd::as_fd),
             Service::Shared { socket, .. } => Some(socket.as_fd()),
         }
+    }
+
+    /// Whether it was not closed.
+    fn is_open(&self) -> bool {
+        matches!(self.service, Service::Own(_)) || self.socket().is_some()
     }
 
     fn is_held_by(&self, worker: Incarnation) -> bool {

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 
+use herder_core::rotation::Steering;
 use herder_wire::node::{AddressType, DEFAULT_BACKLOG};
 
 use super::*;
@@ -17,6 +18,14 @@ struct Desk {
     epoll: Epoll,
 }
 
+fn worker(life: Incarnation) -> WorkerId {
+    let slot = u16::try_from(life.0).expect("a few");
+    WorkerId {
+        slot: herder_core::Slot(slot),
+        incarnation: life,
+    }
+}
+
 fn desk(scheduling: Scheduling) -> Desk {
     let spec = DispatchSpec {
         recall: herder_core::spec::Recall::Verdict,
@@ -25,7 +34,12 @@ fn desk(scheduling: Scheduling) -> Desk {
     let (safe, vault) = Safe::new();
     Desk {
         _safe: safe,
-        exchange: Exchange::new(scheduling, &spec, 1 << 32, vault),
+        exchange: Exchange::new(
+            (scheduling, GroupSpec::usual(Steering::Program)),
+            &spec,
+            1 << 32,
+            vault,
+        ),
         epoll: Epoll::new().expect("epoll"),
     }
 }
@@ -96,7 +110,7 @@ fn equal_questions_mean_one_listener() {
 
 #[test]
 fn a_worker_has_a_listener_once() {
-    for scheduling in [Scheduling::Passed, Scheduling::Shared] {
+    for scheduling in [Scheduling::Own, Scheduling::Passed, Scheduling::Shared] {
         let mut desk = desk(scheduling);
         let free = desk.ask(ONE, &tcp(0, 0)).expect("a free port");
         let port = desk.address(free).port();
@@ -156,10 +170,13 @@ fn a_listener_outlives_its_workers() {
     let mut desk = desk(Scheduling::Passed);
     let key = desk.ask(ONE, &tcp(0, 0)).expect("a free port");
     let address = desk.address(key);
-    desk.exchange.forget(ONE, Tick::ZERO);
+    desk.exchange.forget(worker(ONE), Tick::ZERO);
     TcpStream::connect(address).expect("it listens still");
     assert_eq!(desk.ask(TWO, &tcp(0, 0)), Ok(key));
-    assert!(desk.exchange.leave(TWO, key, Tick::ZERO), "it was the last");
+    assert!(
+        desk.exchange.leave(worker(TWO), key, Tick::ZERO),
+        "it was the last"
+    );
     desk.exchange.close(key, &desk.epoll);
     assert!(TcpStream::connect(address).is_err());
 }
@@ -172,7 +189,7 @@ fn what_nobody_asks_for_again_is_closed_in_the_end() {
     let own = desk.ask(ONE, &tcp(0, 1)).expect("a free port");
     let died = Tick::from_micros(1_000_000);
     let late = died.after(PATIENCE);
-    desk.exchange.forget(ONE, died);
+    desk.exchange.forget(worker(ONE), died);
     assert_eq!(desk.exchange.next_abandoned(), None);
     assert!(
         desk.exchange.abandoned(late).is_empty(),
@@ -192,9 +209,9 @@ fn not_many_listeners_wait_for_somebody() {
     let common = desk.ask(TWO, &tcp(0, 0)).expect("a free port");
     let mut all = Vec::new();
     for index in 1..=MAX_ORPHANS as u64 + 2 {
-        let worker = Incarnation(index + 2);
-        all.push(desk.ask(worker, &tcp(0, index)).expect("a free port"));
-        desk.exchange.forget(worker, Tick::from_micros(index));
+        let life = Incarnation(index + 2);
+        all.push(desk.ask(life, &tcp(0, index)).expect("a free port"));
+        desk.exchange.forget(worker(life), Tick::from_micros(index));
     }
     let now = Tick::from_micros(1_000);
     assert_eq!(desk.exchange.abandoned(now), all[..2], "the oldest go");
@@ -206,9 +223,9 @@ fn who_still_has_a_listener_keeps_it() {
     let mut desk = desk(Scheduling::Passed);
     let key = desk.ask(ONE, &tcp(0, 0)).expect("a free port");
     assert_eq!(desk.ask(TWO, &tcp(0, 0)), Ok(key));
-    assert!(!desk.exchange.leave(ONE, key, Tick::ZERO));
+    assert!(!desk.exchange.leave(worker(ONE), key, Tick::ZERO));
     assert!(
-        !desk.exchange.leave(ONE, key, Tick::ZERO),
+        !desk.exchange.leave(worker(ONE), key, Tick::ZERO),
         "it had left already"
     );
     assert_eq!(desk.exchange.keys_of(TWO), [key]);
@@ -221,7 +238,7 @@ fn what_nobody_has_any_more_makes_way() {
     let old = desk.ask(ONE, &tcp(0, 0)).expect("a free port");
     let port = desk.address(old).port();
     assert_eq!(desk.ask(TWO, &tcp(port, 0)), Err(libc_errno::IN_USE));
-    desk.exchange.forget(ONE, Tick::ZERO);
+    desk.exchange.forget(worker(ONE), Tick::ZERO);
     let new = desk
         .ask(TWO, &tcp(port, 0))
         .expect("nobody has the old one");
@@ -234,7 +251,7 @@ fn a_shared_listener_is_bound_and_does_not_listen() {
     let mut desk = desk(Scheduling::Shared);
     let key = desk.ask(ONE, &tcp(0, 0)).expect("a free port");
     assert!(TcpStream::connect(desk.address(key)).is_err());
-    assert!(desk.exchange.doorway(key).is_none());
+    assert!(desk.exchange.dispatcher(key).is_none());
 }
 
 #[test]

@@ -9,10 +9,11 @@ use herder_wire::node::{Accepted, FromNode, Outcome, Query, Reply, SharedKind, T
 
 use super::bind::libc_errno;
 use super::channel::{Goods, Heard, Parcel};
-use super::exchange::{Answer, Refusal, Service};
+use super::exchange::{Answer, Refusal};
 use super::peer::Course;
 use super::switchboard::Switchboard;
 use super::{NodeNews, Way, Word};
+use crate::dispatch::News;
 
 impl Switchboard {
     /// Does what one message of a worker's asks for.
@@ -210,26 +211,28 @@ impl Switchboard {
     /// The worker has the listener: it is told so before the first connection.
     fn hand_out(&mut self, life: Incarnation, ack: u64, key: u64, now: Tick) {
         let seq = self.seq();
+        let Some(worker) = self.peers.get(&life).map(|peer| peer.id) else {
+            return;
+        };
+        let socket = self.exchange.socket_for(worker, key, now);
         let Some(port) = self.exchange.ports.get(&key) else {
             return;
         };
-        let (outcome, parcel) = match &port.service {
-            Service::Passed(_) => {
+        let (outcome, parcel) = match socket {
+            None => {
                 let address = port.address;
                 (Outcome::Listening { address }, None)
             }
-            Service::Shared { socket, kind } => match herder_sys::fd::duplicate(socket.as_fd()) {
-                Ok(descriptor) => {
-                    let of = Goods::Port(key);
-                    (Outcome::Shared(*kind), Some(Parcel { descriptor, of }))
-                }
-                Err(_) => {
-                    let data = port.data.clone();
-                    let errno = libc_errno::TOO_MANY_FILES;
-                    self.exchange.leave(life, key, now);
-                    return self.refuse(life, ack, &Refusal { errno, data }, now);
-                }
-            },
+            Some(Ok((descriptor, kind))) => {
+                let of = Goods::Port(key);
+                (Outcome::Shared(kind), Some(Parcel { descriptor, of }))
+            }
+            Some(Err(_)) => {
+                let data = port.data.clone();
+                let errno = libc_errno::TOO_MANY_FILES;
+                self.exchange.leave(worker, key, now);
+                return self.refuse(life, ack, &Refusal::new(errno, data), now);
+            }
         };
         let (name, data) = (port.name.clone(), port.data.clone());
         let reply = Reply {
@@ -244,6 +247,10 @@ impl Switchboard {
     }
 
     fn refuse(&mut self, life: Incarnation, ack: u64, refusal: &Refusal, now: Tick) {
+        if let Some(problem) = &refusal.problem {
+            let text = format!("a worker cannot listen: {problem}");
+            self.desk.tell(News::Failed(text));
+        }
         let errno = NonZero::new(refusal.errno).unwrap_or(INVALID);
         let reply = Reply {
             ack,
@@ -266,12 +273,12 @@ impl Switchboard {
             return;
         };
         let (worker, course) = (peer.id, peer.course);
-        if let Some(doorway) = self.exchange.doorway(key) {
+        if let Some(dispatcher) = self.exchange.dispatcher(key) {
             let event = herder_core::dispatch::Event::Hold { worker };
-            doorway.dispatcher.handle(event, now);
+            dispatcher.handle(event, now);
         }
         self.note_change();
-        if self.exchange.leave(life, key, now) && course == Course::Serves {
+        if self.exchange.leave(worker, key, now) && course == Course::Serves {
             self.close_port(key);
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use herder_core::{Tick, WorkerId};
 
 use super::exchange::Service;
+use super::peer::{Admission, Peer};
 use super::switchboard::Switchboard;
 use crate::dispatch::News;
 
@@ -44,6 +45,9 @@ impl Switchboard {
             // The workers go on accepting there.
             drop(self.exchange.let_go(key));
         }
+        for (_, quay) in self.exchange.quays() {
+            quay.close_doors();
+        }
         for (_, doorway) in self.exchange.doorways() {
             doorway.acceptor.last_call();
         }
@@ -65,15 +69,32 @@ impl Switchboard {
             self.ledger.note_change();
             self.desk.tell(News::ListenersClosed);
         }
-        let mut doorways = self.exchange.doorways();
-        let nobody_waits = doorways.all(|(_, it)| it.dispatcher.pending() == 0);
+        let mut dispatchers = self.exchange.dispatchers();
+        let nobody_waits = dispatchers.all(|(_, it)| it.pending() == 0);
         let decided = self.hand.is_empty() || call.decide_by.is_some_and(|by| by <= now);
-        drop(doorways);
+        drop(dispatchers);
         let is_over = call.decide_by.is_some() && nobody_waits && decided;
         if is_over || self.peers.is_empty() || call.until <= now {
             for worker in call.withheld.take().unwrap_or_default() {
                 self.withdraw(worker, now);
             }
+            self.let_quays_go();
+        }
+    }
+}
+
+impl Switchboard {
+    /// Once everybody's turns are over, the workers' sockets are their own: who still waits there is accepted,
+    /// or refused when they are closed.
+    fn let_quays_go(&mut self) {
+        let serves = |peer: &Peer| peer.admission != Admission::NoMore;
+        if !self.withdrawing.is_empty() || self.peers.values().any(serves) {
+            return;
+        }
+        let keys: Vec<u64> = self.exchange.quays().map(|(key, _)| key).collect();
+        for key in keys {
+            drop(self.exchange.let_go(key));
+            self.ledger.note_change();
         }
     }
 }

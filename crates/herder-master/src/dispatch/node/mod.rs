@@ -13,6 +13,7 @@ mod losses;
 mod mail;
 mod marks;
 mod peer;
+mod quay;
 mod switchboard;
 
 use herder_core::WorkerId;
@@ -24,7 +25,7 @@ pub(crate) use board::FORMAT as BOARD_FORMAT;
 pub(crate) use mail::Mail;
 pub(super) use switchboard::Switchboard;
 
-use super::NodeEnds;
+use super::{GroupSpec, NodeEnds};
 
 /// From the main thread to the switchboard.
 pub(crate) enum Order {
@@ -104,6 +105,9 @@ pub(crate) enum NodeNews {
 /// Who accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Scheduling {
+    /// Each worker, from a TCP socket of its own. (Unix sockets are passed all the same, and UDP sockets
+    /// shared.)
+    Own,
     /// The master, which passes connections on. (UDP sockets are shared all the same.)
     Passed,
     /// The workers, which share each listener.
@@ -115,6 +119,8 @@ pub(crate) enum Scheduling {
 pub(crate) struct NodeTrade {
     /// Who accepts.
     pub(crate) scheduling: Scheduling,
+    /// How sockets are made of which each worker has its own.
+    pub(crate) group: GroupSpec,
     /// Every worker is sent the herd's own listeners with this message, when it is online.
     pub(crate) gift: Option<UserValue>,
     /// Whether somebody wants to know how many connections each worker has served.

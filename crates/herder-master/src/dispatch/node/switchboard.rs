@@ -1,6 +1,6 @@
 //! The thread that speaks with the workers of an app, and gives them what connects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,7 +17,7 @@ use herder_wire::node::{Framing, ToNode, UserValue};
 use super::board::{Estate, Ledger, first_number};
 use super::channel::{Care, CutNews, Goods, Parcel, ROOM, Reading};
 use super::deal::PATIENCE;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Heirlooms};
 use super::heed::Parked;
 use super::last_call::LastCall;
 use super::peer::{Admission, Course, Peer};
@@ -63,6 +63,8 @@ pub(in crate::dispatch) struct Switchboard {
     pub(super) epoll: Epoll,
     pub(super) exchange: Exchange,
     pub(super) peers: BTreeMap<Incarnation, Peer>,
+    /// Of whom it is not known yet that their turns come no more.
+    pub(super) withdrawing: BTreeSet<WorkerId>,
     /// Connections of which no worker has said yet that it takes them.
     pub(super) hand: BTreeMap<ConnId, Held>,
     pub(super) next_conn: u64,
@@ -114,8 +116,11 @@ impl Switchboard {
             ..spec.clone()
         };
         let (memory, sockets) = match inheritance.board {
-            Some(board) => (Some(board.memory), board.listeners),
-            None => (None, Vec::new()),
+            Some(board) => {
+                let (sockets, groups) = (board.listeners, board.groups);
+                (Some(board.memory), Heirlooms { sockets, groups })
+            }
+            None => (None, Heirlooms::default()),
         };
         let (ledger, state) = Ledger::open(memory, vault)?;
         let first_seq = first_number(inheritance.masters_died);
@@ -123,8 +128,14 @@ impl Switchboard {
         let mut board = Switchboard {
             desk,
             epoll,
-            exchange: Exchange::new(trade.scheduling, &spec, FIRST_PORT, vault.clone()),
+            exchange: Exchange::new(
+                (trade.scheduling, trade.group),
+                &spec,
+                FIRST_PORT,
+                vault.clone(),
+            ),
             peers: BTreeMap::new(),
+            withdrawing: BTreeSet::new(),
             hand: BTreeMap::new(),
             next_conn,
             unserved: Unserved::default(),
@@ -256,9 +267,7 @@ impl Switchboard {
                         self.attend(Incarnation(token - FIRST_PEER), &event, now);
                     }
                     token => {
-                        if let Some(doorway) = self.exchange.doorway(token - FIRST_PORT) {
-                            doorway.is_ready = true;
-                        }
+                        self.exchange.stir(token - FIRST_PORT);
                     }
                 }
             }
@@ -266,11 +275,12 @@ impl Switchboard {
             self.close_ended_lanes(now);
             self.ask_again(now);
             self.accept(now);
+            self.tend_quays(now);
             // After what was said just now, so that nobody is judged late.
-            for (_, doorway) in self.exchange.doorways() {
-                let due = doorway.dispatcher.poll_timeout();
+            for (_, dispatcher) in self.exchange.dispatchers() {
+                let due = dispatcher.poll_timeout();
                 if due.is_some_and(|at| at <= now) {
-                    doorway.dispatcher.handle(Event::Timer, now);
+                    dispatcher.handle(Event::Timer, now);
                 }
             }
             self.act(now);
@@ -335,19 +345,11 @@ impl Switchboard {
         let call = self.last_call.as_ref().and_then(LastCall::due);
         let abandoned = self.exchange.next_abandoned();
         let abandoned = abandoned.filter(|_| self.last_call.is_none());
-        let doorways = self.exchange.doorways();
-        let doorways = doorways.flat_map(|(_, doorway)| {
-            let wishes = [
-                doorway.dispatcher.poll_timeout(),
-                doorway.acceptor.timeout(),
-            ];
-            wishes.into_iter().flatten()
-        });
-        let others = [crowded, settling, losses, lanes, call, abandoned]
+        let listeners = self.exchange.due();
+        let others = [crowded, settling, losses, lanes, call, abandoned, listeners]
             .into_iter()
             .flatten();
-        let first = doorways.chain(others).min();
-        first.map(|at| at.since(now))
+        others.min().map(|at| at.since(now))
     }
 
     fn obey(&mut self, now: Tick) -> Next {
@@ -361,7 +363,7 @@ impl Switchboard {
                 Command::CloseListeners(within) => self.call_last(within, now),
                 #[cfg(test)]
                 Command::Die => crate::dispatch::die(),
-                Command::Gone(worker) => self.part_with(worker.incarnation, now),
+                Command::Gone(worker) => self.part_with(worker, now),
                 Command::Hold(worker) => self.set_admission(worker, Admission::NotNow, now),
                 Command::Node(worker, order) => self.obey_order(worker, order, now),
                 Command::Stop => return Next::End,
@@ -471,7 +473,7 @@ impl Switchboard {
         if reading == Reading::Ended {
             let peer = self.peers.get(&life)?;
             let (worker, framing) = (peer.id, peer.channel.framing());
-            self.part_with(life, now);
+            self.part_with(worker, now);
             let afterlife = match framing {
                 Framing::Bun => Afterlife::Serves,
                 Framing::Node => Afterlife::None,

@@ -47,6 +47,7 @@ impl Bench {
     fn go_on(&mut self, inheritance: Inheritance, workers: &[&Actor]) {
         let trade = Trade::Node(NodeTrade {
             scheduling: self.scheduling,
+            group: GroupSpec::usual(Steering::Program),
             gift: None,
             counting: Counting::No,
         });
@@ -68,6 +69,7 @@ impl Bench {
         Board {
             memory: self.safe.get(Key::board()),
             listeners: self.safe.node_listeners(),
+            groups: self.safe.groups(),
         }
     }
 
@@ -353,13 +355,18 @@ fn r33_a_board_that_makes_no_sense_is_refused() {
     let bench = bench();
     let trade = Trade::Node(NodeTrade {
         scheduling: Scheduling::Passed,
+        group: GroupSpec::usual(Steering::Program),
         gift: None,
         counting: Counting::No,
     });
     let memory = herder_sys::memory::sealed(b"").expect("memory");
     let listeners = Vec::new();
     let inheritance = Inheritance {
-        board: Some(Board { memory, listeners }),
+        board: Some(Board {
+            memory,
+            listeners,
+            groups: BTreeMap::new(),
+        }),
         ..Inheritance::default()
     };
     let started = Dispatch::start(&bench.spec, inheritance, trade, &bench.vault, counters());

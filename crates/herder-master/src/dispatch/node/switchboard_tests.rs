@@ -8,12 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use herder_core::Slot;
+use herder_core::rotation::Steering;
 use herder_sys::socket::{self, Wait};
 
 use super::super::Scheduling;
 use super::*;
 use crate::dispatch::safe::Safe;
-use crate::dispatch::{Counters, Dispatch, NodeEnds, Trade};
+use crate::dispatch::{Counters, Dispatch, GroupSpec, NodeEnds, Trade};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -44,6 +45,8 @@ mod faults;
 mod heirs;
 #[path = "switchboard_lanes.rs"]
 mod lanes;
+#[path = "switchboard_quays.rs"]
+mod quays;
 #[path = "switchboard_words.rs"]
 mod words;
 
@@ -69,6 +72,7 @@ impl Bench {
     ) -> Bench {
         let trade = Trade::Node(NodeTrade {
             scheduling,
+            group: GroupSpec::usual(Steering::Program),
             gift,
             counting: Counting::No,
         });

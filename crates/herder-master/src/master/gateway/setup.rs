@@ -313,6 +313,7 @@ mod tests {
             format: Format::Quiet,
             observer: None,
             titles: Titles::default(),
+            choice: crate::config::Choice::Said,
             dispatch_reason: String::new(),
             hints: Vec::new(),
             watchdog: None,

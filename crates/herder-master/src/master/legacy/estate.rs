@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herder_core::spec::AppSpec;
+use herder_core::spec::{AppSpec, DispatchMode};
 use herder_sys::listener::{ListenError, Listener};
 use herder_sys::page::SharedPage;
 use herder_wire::keeper::{Key, ToKeeper};
@@ -77,6 +77,11 @@ impl Estate {
     /// The definition that the herd holds to, if there is one.
     pub(in crate::master) fn definition(&self) -> Option<&str> {
         self.restored.as_ref()?.state.definition()
+    }
+
+    /// Who accepts, in the herd that was left.
+    pub(in crate::master) fn mode(&self) -> Option<DispatchMode> {
+        self.restored.as_ref().map(|restored| restored.state.mode)
     }
 
     /// Whether these settings are for the herd that was left.
@@ -284,6 +289,7 @@ impl Estate {
         let board = self.treasury.take(&Key::board()).map(|memory| Board {
             memory,
             listeners: listeners_opened,
+            groups: berths::pieces(&mut self.treasury),
         });
         Inheritance {
             listeners,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use herder_core::spec::DispatchMode;
+
 use super::restored::{self, LegacyError};
 use super::state::{FORMAT, State};
 use crate::config::Config;
@@ -41,6 +43,14 @@ pub(crate) fn examine(testimony: &[u8], config: &Config) -> Result<(), LegacyErr
         .iter()
         .map(|it| (it.number, it.name.to_string()));
     restored::compare(parts_of(config), theirs.collect())
+}
+
+/// Who accepts, by that testimony.
+///
+/// # Errors
+/// When it is not to be understood.
+pub(crate) fn mode_in(testimony: &[u8]) -> Result<DispatchMode, LegacyError> {
+    Ok(read(testimony)?.mode)
 }
 
 /// The definition in that testimony.

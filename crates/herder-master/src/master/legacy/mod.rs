@@ -18,7 +18,7 @@ mod state;
 pub(super) use adoption::{member_key, member_prefix};
 pub(super) use book::Book;
 pub(super) use estate::Estate;
-pub(crate) use examination::{definition_in, examine};
+pub(crate) use examination::{definition_in, examine, mode_in};
 pub(super) use restored::{LegacyError, Restored};
 pub(super) use resuming::Statement;
 pub(super) use state::{PlacesState, Progress, ReceptionState, UpgradeState};

@@ -1,6 +1,8 @@
 //! What only a restart changes: it was decided when the herd began to listen.
 
-use crate::config::{Command, Config, LibraryProgram, NodeProgram, NodeReady, OnReload, Program};
+use crate::config::{
+    Choice, Command, Config, LibraryProgram, NodeProgram, NodeReady, OnReload, Program,
+};
 
 /// What of a configuration a reload cannot change, by the names of the settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,7 +18,7 @@ impl Fixed {
             ("proxy", format!("{:?}", config.proxy)),
             ("backlog", config.backlog.to_string()),
             ("unix_mode", config.unix_mode.to_string()),
-            ("dispatch", spec.dispatch.mode.to_string()),
+            ("dispatch", dispatch(config)),
             ("policy", spec.dispatch.picker.to_string()),
             ("hang", format!("{:?}", spec.dispatch.hang)),
             ("weights", format!("{:?}", spec.dispatch.weights)),
@@ -48,6 +50,14 @@ impl Fixed {
         let theirs = other.0.iter();
         let differs = theirs.filter(|(name, value)| known(name).is_some_and(|it| it != value));
         differs.map(|(name, _)| *name).collect()
+    }
+}
+
+/// Who is to accept: where herder chooses, that, and not what it has chosen.
+fn dispatch(config: &Config) -> String {
+    match config.choice {
+        Choice::KernelFirst => "auto".to_owned(),
+        Choice::Said => config.spec.dispatch.mode.to_string(),
     }
 }
 
@@ -144,6 +154,7 @@ mod tests {
             format: Format::Quiet,
             observer: None,
             titles: Titles::default(),
+            choice: Choice::Said,
             dispatch_reason: String::new(),
             hints: Vec::new(),
             watchdog: None,

@@ -21,6 +21,8 @@ impl Master {
         let kit = self.editions.hold_to(generation);
         let mut spec = kit.policies.clone();
         spec.workers = self.spec.workers;
+        // It was settled when the herd began.
+        spec.dispatch = self.spec.dispatch.clone();
         let grace = millis(spec.life.grace);
         if let Err(error) = self.runtime.entrust(ToKeeper::Grace { millis: grace }) {
             let text = format!("the keeper cannot be told the new grace: {error}");

@@ -5,13 +5,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-use herder_core::{Incarnation, Tick};
+use herder_core::rotation::{Relief, Steering};
+use herder_core::{Incarnation, Tick, WorkerId};
 use herder_sys::epoll::Epoll;
-use herder_wire::keeper::Key;
+use herder_wire::keeper::{Key, Prefix};
 use herder_wire::node::{Identity, Json, SharedKind};
 use serde::{Deserialize, Serialize};
 
 use super::{Exchange, Place, Port, Service, SocketFile};
+use crate::dispatch::Pieces;
+use crate::dispatch::group::{Group, Piece};
 
 /// What is written down of all listeners.
 #[derive(Default, Serialize, Deserialize)]
@@ -20,11 +23,23 @@ pub(in crate::dispatch::node) struct ExchangeState {
     ports: Vec<PortState>,
 }
 
+/// What there is of listeners beside what was written down.
+#[derive(Default)]
+pub(in crate::dispatch::node) struct Heirlooms {
+    /// Those that there is one socket of, by their keys.
+    pub(in crate::dispatch::node) sockets: Vec<(u64, OwnedFd)>,
+    /// Those of which each worker has its own.
+    pub(in crate::dispatch::node) groups: BTreeMap<u64, Pieces>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct PortState {
     key: u64,
     /// `None` where the master accepts.
     shared: Option<SharedKind>,
+    /// Each worker has a socket of its own.
+    #[serde(default)]
+    is_own: bool,
     address: Option<SocketAddr>,
     data: Option<String>,
     place: Place,
@@ -39,9 +54,10 @@ impl Exchange {
         let port = |(key, port): (&u64, &Port)| PortState {
             key: *key,
             shared: match &port.service {
-                Service::Passed(_) => None,
+                Service::Own(_) | Service::Passed(_) => None,
                 Service::Shared { kind, .. } => Some(*kind),
             },
+            is_own: matches!(port.service, Service::Own(_)),
             address: port.address,
             data: port.data.as_ref().map(|data| data.as_str().to_owned()),
             place: port.place.clone(),
@@ -55,35 +71,43 @@ impl Exchange {
             ports: self
                 .ports
                 .iter()
-                .filter(|(_, port)| port.socket().is_some())
+                .filter(|(_, port)| port.is_open())
                 .map(port)
                 .collect(),
         }
     }
 
-    /// Has the listeners that the last master had. `sockets` are what was stored of them, and `living` the
+    /// Has the listeners that the last master had. `estate` is what was stored of them, and `living` the
     /// workers that may have them. Returns where the herd does not listen any more.
     pub(in crate::dispatch::node) fn restore(
         &mut self,
         state: ExchangeState,
-        sockets: Vec<(u64, OwnedFd)>,
-        living: &BTreeSet<Incarnation>,
+        estate: Heirlooms,
+        living: &BTreeMap<Incarnation, WorkerId>,
         (epoll, now): (&Epoll, Tick),
     ) -> io::Result<Vec<Place>> {
-        let mut sockets: BTreeMap<u64, OwnedFd> = sockets.into_iter().collect();
+        let mut sockets: BTreeMap<u64, OwnedFd> = estate.sockets.into_iter().collect();
+        let mut groups = estate.groups;
         let mut lost = Vec::new();
         self.next_key = state.next_key.max(1);
         for state in state.ports {
-            let Some(socket) = sockets.remove(&state.key) else {
+            let holders = state.holders.iter().copied().map(Incarnation);
+            let holders: BTreeSet<_> = holders.filter(|life| living.contains_key(life)).collect();
+            let service = if state.is_own {
+                let workers: Vec<_> = holders.iter().map(|life| living[life]).collect();
+                let pieces = groups.remove(&state.key);
+                pieces.map(|pieces| self.adopt(state.key, pieces, &workers, (epoll, now)))
+            } else {
+                let socket = sockets.remove(&state.key);
+                socket.map(|socket| match state.shared {
+                    Some(kind) => Ok(Service::Shared { socket, kind }),
+                    None => self.doorway_of(socket, state.key, epoll),
+                })
+            };
+            let Some(service) = service.transpose()? else {
                 lost.push(state.place);
                 continue;
             };
-            let service = match state.shared {
-                Some(kind) => Service::Shared { socket, kind },
-                None => self.doorway_of(socket, state.key, epoll)?,
-            };
-            let holders = state.holders.into_iter().map(Incarnation);
-            let holders: BTreeSet<_> = holders.filter(|life| living.contains(life)).collect();
             let port = Port {
                 name: state.key.to_string(),
                 service,
@@ -102,6 +126,31 @@ impl Exchange {
             self.next_key = self.next_key.max(key + 1);
             self.vault.forget(&Key::node(key));
         }
+        for key in groups.into_keys() {
+            self.next_key = self.next_key.max(key + 1);
+            self.vault.forget_all(&Prefix::group(key));
+        }
         Ok(lost)
+    }
+
+    /// Goes on with a group in the mode that it was made in.
+    fn adopt(
+        &self,
+        key: u64,
+        pieces: Pieces,
+        workers: &[WorkerId],
+        (epoll, now): (&Epoll, Tick),
+    ) -> io::Result<Service> {
+        let has_program = pieces.iter().any(|(piece, _)| *piece == Piece::Program);
+        let mut spec = self.group_spec.clone();
+        spec.rotation.steering = if has_program {
+            Steering::Program
+        } else {
+            Steering::Hash
+        };
+        let survivor = |worker: &WorkerId| (*worker, self.weight_of(*worker), Relief::HandOver);
+        let survivors: Vec<_> = workers.iter().map(survivor).collect();
+        let group = Group::adopt(&spec, pieces, &survivors, now)?;
+        self.quay_of(group, &spec, key, epoll)
     }
 }
