@@ -287,11 +287,9 @@ impl Exchange {
     /// Whether each listener of this worker's at which it accepts from a socket of its own has no turns for it
     /// any more.
     pub(super) fn has_withdrawn(&self, worker: WorkerId) -> bool {
-        let held = self
-            .ports
-            .values()
-            .filter(|p| p.is_held_by(worker.incarnation));
-        held.into_iter().all(|port| match &port.service {
+        let ports = self.ports.values();
+        let mut held = ports.filter(|port| port.is_held_by(worker.incarnation));
+        held.all(|port| match &port.service {
             Service::Own(quay) => quay.has_withdrawn(worker),
             Service::Passed(_) | Service::Shared { .. } => true,
         })
