@@ -169,17 +169,6 @@ fn r27_every_connection_that_a_killed_master_held_is_counted() {
 }
 
 #[test]
-fn r26_r27_kernel_and_reuseport_a_killed_master_costs_nobody_anything_by_node() {
-    for own in [Own::Kernel, Own::Reuseport] {
-        let program = Program::NodeOwn(Node::Version(24), own);
-        println!("{}", program.name());
-        for takeover in outlived("killed_own", program, Signal::KILL, 3) {
-            assert_eq!(takeover.cut, 0);
-        }
-    }
-}
-
-#[test]
 #[ignore = "twenty deaths of each"]
 fn r27_every_connection_that_twenty_killed_masters_held_is_counted() {
     for (name, program) in ALL {

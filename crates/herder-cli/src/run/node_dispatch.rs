@@ -90,7 +90,8 @@ pub(super) fn choice(
 fn check_engine(description: &Description, engine: Engine) -> Result<(), NodeError> {
     let app = &description.app;
     let setting = || description.setting("dispatch");
-    let own = own::wanted(app.dispatch, None).map(|(_, name)| name);
+    let policy = super::policy(description).ok().flatten();
+    let own = own::wanted(app.dispatch, policy).map(|(_, name)| name);
     let takes_listener = own.or((app.dispatch == Dispatch::Shared).then_some("shared"));
     let passes = app.dispatch == Dispatch::Pass || app.policy.is_some();
     match engine {

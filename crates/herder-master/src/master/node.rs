@@ -132,7 +132,9 @@ pub(super) fn trade(config: &Config, berths: Option<&Berths>) -> Trade {
         Program::Node(program) => Trade::Node(NodeTrade {
             scheduling: match config.spec.dispatch.mode {
                 DispatchMode::Kernel | DispatchMode::Reuseport => Scheduling::Own,
-                DispatchMode::Message | DispatchMode::Pass | DispatchMode::Proxy => Scheduling::Passed,
+                DispatchMode::Message | DispatchMode::Pass | DispatchMode::Proxy => {
+                    Scheduling::Passed
+                }
                 DispatchMode::Shared => Scheduling::Shared,
             },
             group: super::berths::spec(config),
