@@ -20,7 +20,11 @@ fn kernel() -> Bench {
 impl Bench {
     fn berthed(&mut self, id: u16) -> Berthed {
         let actor = self.worker(id);
-        Berthed::listening(actor, 0)
+        let mut berthed = Berthed::listening(actor, 0);
+        // What is heard after that is heard when it has its turns.
+        berthed.actor.say(r#""ready""#);
+        self.wait_for_word(berthed.actor.id, &Word::Ready);
+        berthed
     }
 
     fn withdraw(&mut self, worker: WorkerId) {
@@ -54,6 +58,7 @@ impl Berthed {
     }
 
     /// Waits until so many wait to be accepted.
+    #[track_caller]
     fn await_waiting(&self, count: u32) {
         let deadline = Instant::now() + PATIENCE;
         let waiting = || listener::waiting_at(self.socket.as_fd()).expect("TCP");
@@ -63,6 +68,7 @@ impl Berthed {
         }
     }
 
+    #[track_caller]
     fn accept(&self, text: &str) {
         self.await_waiting(1);
         let connection = listener::accept(self.socket.as_fd()).expect("somebody waits");
@@ -122,8 +128,10 @@ fn kernel_who_waits_at_a_socket_that_is_closed_goes_to_the_other() {
         assert_eq!(read(client), "two");
     }
     // It comes back, and has its turns again; and so does the last that listens.
-    let one = Berthed::listening(first, address.port());
+    let mut one = Berthed::listening(first, 0);
     assert_eq!(one.address, address);
+    one.actor.say(r#"{"act":"suicide"}"#);
+    bench.wait_for_word(one.actor.id, &Word::Suicide);
     let clients = [connect(address), connect(address)];
     one.accept("again");
     two.accept("again");
