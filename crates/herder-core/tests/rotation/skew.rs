@@ -99,7 +99,14 @@ impl World {
                     };
                     self.rotation.handle(Event::Sampled { sample }, self.now());
                 }
-                _ => {}
+                Action::Retire { .. }
+                | Action::Bar { .. }
+                | Action::Unbar { .. }
+                | Action::Rescue { .. }
+                | Action::Hung { .. }
+                | Action::Withdrawn { .. }
+                | Action::Excluded { .. }
+                | Action::Readmitted { .. } => {}
             }
         }
     }
