@@ -5,7 +5,6 @@ use herder_e2e::binary::Binary;
 use herder_e2e::client::Load;
 use herder_e2e::foreign::{BOOT, address, examples, pid_of_body, wait_for};
 use herder_e2e::herd::{Herd, NO_KERNEL_DISPATCH, Setup, Signal};
-use herder_e2e::native;
 use herder_e2e::node::programs;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
@@ -67,14 +66,9 @@ const NEEDS: &str = "(kernel needs CAP_BPF";
 const LOCAL: [&str; 2] = ["-l", "127.0.0.1:0"];
 
 #[test]
-fn kernel_auto_is_the_kernels_for_every_program() {
+fn kernel_auto_is_the_kernels_for_scripts_and_commands() {
     let scene = Scene::new("auto_kernel");
-    let native = native::herd(&scene, &["--workers", "2"]);
-    for herd in [
-        script(herder(&scene), &[]),
-        command(herder(&scene), &LOCAL),
-        native.env(NO_KERNEL_DISPATCH, "").start(),
-    ] {
+    for herd in [script(herder(&scene), &[]), command(herder(&scene), &LOCAL)] {
         assert_says(&herd, KERNEL);
         assert_both_serve(&herd);
         assert!(herd.end().success());
