@@ -11,7 +11,6 @@ use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 /// Four workers of a program that knows nothing of us.
 struct Four {
@@ -78,9 +77,7 @@ fn is_rescued(own: Own, options: &[&str]) {
     four.herd.signal_to(stopped, Signal::STOP);
     stands_still(stopped);
     for _ in 0..2 {
-        let begun = Instant::now();
         let ledger = four.load(400, 400).run();
-        println!("all answered after {:?}: {ledger}", begun.elapsed());
         served_without(&ledger, stopped);
     }
     four.herd.signal_to(stopped, Signal::CONT);

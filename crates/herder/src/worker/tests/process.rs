@@ -99,11 +99,14 @@ impl Herd {
             | ToMaster::BootExtend { .. }
             | ToMaster::Counters { .. }
             | ToMaster::Dispatched { .. }
+            | ToMaster::Ejected { .. }
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
             | ToMaster::Hello { .. }
-            | ToMaster::Ready
             | ToMaster::Known { .. }
+            | ToMaster::Load { .. }
+            | ToMaster::Ready
+            | ToMaster::Restored { .. }
             | ToMaster::Spent
             | ToMaster::State { .. }
             | ToMaster::Unusable { .. }
