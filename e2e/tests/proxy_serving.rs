@@ -1,7 +1,5 @@
 //! Programs that know nothing but `PORT`, behind a gateway that forwards each request.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-
 use herder_e2e::binary::Binary;
 use herder_e2e::client::{Ledger, Load};
 use herder_e2e::foreign::{BOOT, Seat, address, pid_of_body, run, told, wait_for};
