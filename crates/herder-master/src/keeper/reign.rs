@@ -15,8 +15,8 @@ const START: Duration = Duration::from_secs(30);
 /// How long a hung master has to die of SIGABRT.
 const ABORT: Duration = Duration::from_secs(1);
 
-/// A deadline that was missed by this much was missed by the keeper: it did not run itself, and so
-/// cannot say who else did.
+/// A deadline that was missed by this much, or by a quarter of the watchdog's limit if that is less, was
+/// missed by the keeper: it did not run itself, and so cannot say who else did.
 const STALL: Duration = Duration::from_secs(1);
 
 /// The pause after a master that was never in charge; it doubles with each.
@@ -184,8 +184,9 @@ impl Reign {
     /// Judges it by the time. What is answered is to be carried out.
     pub(super) fn judge(&mut self, now: Instant) -> Option<Sentence> {
         let late = now.checked_duration_since(self.deadline()?)?;
+        let has_stalled = self.watchdog.is_some_and(|limit| late >= stall(limit));
         match &mut self.stage {
-            Stage::InCharge { pulse, .. } if late >= STALL => {
+            Stage::InCharge { pulse, .. } if has_stalled => {
                 match pulse {
                     Pulse::Beat(at) => *at = now,
                     Pulse::Rest => self.stopped = Some(now),
@@ -297,6 +298,11 @@ impl Dynasty {
     }
 }
 
+/// By how much the keeper itself is late when it has not run.
+fn stall(limit: Duration) -> Duration {
+    STALL.min(limit / 4)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::process::ExitStatusExt;
@@ -321,6 +327,12 @@ mod tests {
         let mut dynasty = Dynasty::default();
         assert_eq!(dies(&mut dynasty, KILLED, now), next(100));
         assert_eq!(dies(&mut dynasty, EXIT_3, now), next(200));
+    }
+
+    #[test]
+    fn r30_a_short_watchdog_does_not_blame_a_master_for_a_standstill_of_all() {
+        assert_eq!(stall(Duration::from_secs(1)), Duration::from_millis(250));
+        assert_eq!(stall(Duration::from_secs(60)), STALL);
     }
 
     #[test]
