@@ -49,7 +49,12 @@ impl Fixed {
         };
         let theirs = other.0.iter();
         let differs = theirs.filter(|(name, value)| known(name).is_some_and(|it| it != value));
-        differs.map(|(name, _)| *name).collect()
+        let mut names: Vec<_> = differs.map(|(name, _)| *name).collect();
+        if names.contains(&"listen") {
+            // Who may accept, and who hangs, follows from where the app listens.
+            names.retain(|name| !["dispatch", "hang"].contains(name));
+        }
+        names
     }
 }
 
