@@ -280,11 +280,10 @@ fn r16_a_herd_that_has_too_few_descriptors_to_grow_goes_on_serving() {
         .assert_no_failure();
     // It tries again and again, and each failure closes what it had opened.
     wait_for_failures(&herd, 6);
-    let after = process::descriptors(master).unwrap().len();
-    assert!(
-        after <= before.max(47),
-        "{before} descriptors, then {after}"
-    );
+    wait::until(BOOT, "as few descriptors as before", || {
+        let now = process::descriptors(master).unwrap().len();
+        (now <= before.max(47)).then_some(())
+    });
     assert!(herd.end().success());
 }
 
