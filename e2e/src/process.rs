@@ -111,10 +111,18 @@ pub fn descriptors(pid: i32) -> io::Result<BTreeMap<i32, String>> {
 
 /// The memory a process has in RAM, in bytes; `None` when it is gone.
 pub fn resident_bytes(pid: i32) -> Option<u64> {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The memory that a process has for itself, in bytes: without the pages of its executable, which are
+/// many in a build for debugging. `None` when the process is gone.
+pub fn own_bytes(pid: i32) -> Option<u64> {
+    status_bytes(pid, "RssAnon:")
+}
+
+fn status_bytes(pid: i32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(path(pid, "status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes * 1024)
 }

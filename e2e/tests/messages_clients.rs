@@ -4,7 +4,7 @@ use herder_e2e::foreign::{BOOT, freeze, wait_for};
 use herder_e2e::herd::Stream;
 use herder_e2e::jobs::{addresses, gateway, herd, started, unix_lines};
 use herder_e2e::message::{Chat, Crowd, Door, Heard, Refusal};
-use herder_e2e::process::resident_bytes;
+use herder_e2e::process::own_bytes;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use rustix::process::Signal;
@@ -259,7 +259,7 @@ fn r19_who_is_not_answered_cannot_fill_the_gateways_memory() {
         assert!(said < 64, "nothing holds the client back");
     }
     let gateway = gateway(&herd);
-    let resident = resident_bytes(gateway.pid).expect("it lives");
+    let resident = own_bytes(gateway.pid).expect("it lives");
     assert!(resident < 40 * MIB as u64, "{resident} bytes after {said}");
     herd.signal_to(worker.pid, Signal::CONT);
     for _ in 0..said {

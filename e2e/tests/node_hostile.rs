@@ -3,7 +3,7 @@
 use herder_e2e::client::Load;
 use herder_e2e::foreign::{BOOT, pid_of_body, wait_for};
 use herder_e2e::node::{free_address, run};
-use herder_e2e::process::resident_bytes;
+use herder_e2e::process::own_bytes;
 use herder_e2e::scene::Scene;
 
 /// The first worker breaks the protocol after its first connection.
@@ -33,7 +33,7 @@ fn harms_only_itself(how: &str, problem: &str) {
     wait_for(&herd, mark, 1, "ready", BOOT);
     load.wait_for_answers(20, BOOT);
     load.stop_and_finish().assert_no_failure();
-    let resident = resident_bytes(master).expect("it lives");
+    let resident = own_bytes(master).expect("it lives");
     assert!(resident < 100 << 20, "{resident} bytes");
     assert!(herd.end().success());
 }
@@ -75,7 +75,7 @@ fn a_message_of_100_megabytes_is_lost_and_nothing_else() {
             .then(|| line.to_owned())
     });
     assert!(told.contains(" #1 ["), "{told}");
-    let resident = resident_bytes(master).expect("it lives");
+    let resident = own_bytes(master).expect("it lives");
     assert!(resident < 100 << 20, "{resident} bytes");
     load.wait_for_answers(20, BOOT);
     load.stop_and_finish().assert_no_failure();

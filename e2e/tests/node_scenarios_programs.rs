@@ -5,7 +5,7 @@ use herder_e2e::foreign::{BOOT, address, freeze, pid_of_body, wait_for};
 use herder_e2e::herd::{Herd, Setup, Signal};
 use herder_e2e::interpreter::Node;
 use herder_e2e::node::{Case, Scheduling, Wire, end, free_address, programs, run};
-use herder_e2e::process::resident_bytes;
+use herder_e2e::process::own_bytes;
 use herder_e2e::scene::Scene;
 use serde_json::Value;
 use std::fs;
@@ -126,7 +126,7 @@ fn scenario_36_stopped(cases: &[Case]) {
         herd.wait_for_line("all is sent", BOOT * 2, |line| {
             line.contains("all is sent").then_some(())
         });
-        let resident = resident_bytes(master).expect("it lives");
+        let resident = own_bytes(master).expect("it lives");
         assert!(resident < 32 << 20, "{resident} bytes, {case:?}");
         let load = Load::http(address, "/").clients(30).count(30);
         let load = load.timeout(BOOT).start();
@@ -159,7 +159,7 @@ fn scenario_36(cases: &[Case]) {
         });
         load.wait_for_answers(20, BOOT);
         load.stop_and_finish().assert_no_failure();
-        let resident = resident_bytes(master).expect("it lives");
+        let resident = own_bytes(master).expect("it lives");
         assert!(resident < 32 << 20, "{resident} bytes, {case:?}");
         assert!(herd.end().success());
     }
