@@ -2,10 +2,12 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, ResolveFlags, flock, fstat, openat2, stat};
+use rustix::fs::{
+    CWD, FileType, FlockOperation, Mode, OFlags, ResolveFlags, chmod, flock, fstat, openat2, stat,
+};
 use rustix::io::{Errno, retry_on_intr};
 
 /// What [`open_beneath`] found.
@@ -71,6 +73,26 @@ pub fn claim(path: &Path) -> io::Result<OwnedFd> {
     } else {
         Err(io::ErrorKind::NotFound.into())
     }
+}
+
+/// Changes who may connect to a socket in somebody else's directory. They may have put anything in its
+/// place, so only what is a socket, and has no other name, is touched; a symbolic link is not followed.
+///
+/// # Errors
+///
+/// `InvalidInput` when it is no such socket; what `open` and `chmod` answer; `NotFound` without `/proc`.
+pub fn set_socket_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let found = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+    let known = fstat(&found)?;
+    // A second name may be a hard link to the socket of another.
+    if FileType::from_raw_mode(known.st_mode) != FileType::Socket || known.st_nlink != 1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // The descriptor, not the path: it names what was looked at. `fchmod` takes none that was opened so,
+    // and the system call that does is younger than the kernels we run on.
+    let same = format!("/proc/self/fd/{}", found.as_raw_fd());
+    Ok(chmod(same, Mode::from_raw_mode(mode))?)
 }
 
 fn resolve(directory: BorrowedFd<'_>, path: &Path) -> rustix::io::Result<OwnedFd> {
@@ -198,6 +220,42 @@ mod tests {
         let devices = open_directory(Path::new("/dev")).unwrap();
         let null = open_beneath(devices.as_fd(), Path::new("null")).unwrap();
         assert!(matches!(null, Found::Other));
+    }
+
+    #[test]
+    fn only_a_socket_under_its_own_name_is_opened_to_others() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let tree = Tree::new("mode");
+        let mode = |name: &str| {
+            let metadata = fs::metadata(tree.root.join(name)).unwrap();
+            metadata.permissions().mode() & 0o777
+        };
+        let set = |name: &str| set_socket_mode(&tree.root.join(name), 0o666);
+        let _listener = UnixListener::bind(tree.root.join("socket")).unwrap();
+        for name in ["socket", "secret"] {
+            fs::set_permissions(tree.root.join(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        symlink("secret", tree.root.join("to-secret")).unwrap();
+        symlink("socket", tree.root.join("to-socket")).unwrap();
+        let directory = mode("page");
+        for wrong in ["secret", "to-secret", "to-socket", "page"] {
+            assert_eq!(
+                set(wrong).unwrap_err().kind(),
+                io::ErrorKind::InvalidInput,
+                "{wrong}"
+            );
+        }
+        fs::hard_link(tree.root.join("socket"), tree.root.join("second")).unwrap();
+        assert!(set("second").is_err());
+        assert_eq!(
+            (mode("secret"), mode("socket"), mode("page")),
+            (0o600, 0o600, directory)
+        );
+        fs::remove_file(tree.root.join("second")).unwrap();
+        set("socket").unwrap();
+        assert_eq!(mode("socket"), 0o666);
+        assert_eq!(set("none").unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

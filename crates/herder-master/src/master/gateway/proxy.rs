@@ -2,15 +2,14 @@
 //! what the proxy tells of them.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::time::Duration;
 
 use herder_api::status::Proxied;
 use herder_core::supervisor::Event;
 use herder_core::{Incarnation, Tick, WorkerId};
 use herder_sys::cgroup::Cgroup;
-use herder_sys::proc;
+use herder_sys::{directory, proc};
 use herder_wire::control::ToMaster;
 use herder_wire::proxy::WorkerAddress;
 
@@ -201,12 +200,13 @@ impl Master {
     }
 }
 
-/// The gateway may have fewer rights than who has made the socket. The directory lets nobody else in.
+/// The gateway may have fewer rights than who has made the socket. The directory lets nobody else in. It is
+/// the worker's, who may have put something else there meanwhile; we may be root.
 fn open_to_gateway(address: &WorkerAddress) {
     const ALL: u32 = 0o666;
     if let WorkerAddress::Unix(path) = address {
         // Without it the gateway says that it cannot connect.
-        let _as_it_was = fs::set_permissions(lodging::unix_path(path), Permissions::from_mode(ALL));
+        let _as_it_was = directory::set_socket_mode(&lodging::unix_path(path), ALL);
     }
 }
 
@@ -217,4 +217,43 @@ fn pids(member: &Member) -> BTreeSet<i32> {
     let grouped = grouped.and_then(Result::ok).unwrap_or_default();
     let started = proc::descendants(pid, MOST);
     [pid].into_iter().chain(grouped).chain(started).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn what_a_worker_put_in_place_of_its_socket_stays_as_it_is() {
+        let own = format!("herder-swapped-{}", std::process::id());
+        let directory = std::env::temp_dir().join(own);
+        fs::create_dir_all(&directory).expect("ours");
+        let (socket, secret) = (directory.join("socket"), directory.join("secret"));
+        fs::write(&secret, "").expect("ours");
+        let _listener = UnixListener::bind(&socket).expect("ours");
+        for path in [&socket, &secret] {
+            fs::set_permissions(path, Permissions::from_mode(0o600)).expect("ours");
+        }
+        let mode = |path| {
+            fs::metadata(path)
+                .expect("it is there")
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        let address = WorkerAddress::Unix(socket.as_os_str().as_bytes().to_vec());
+        open_to_gateway(&address);
+        assert_eq!(mode(&socket), 0o666);
+        fs::remove_file(&socket).expect("ours");
+        symlink(&secret, &socket).expect("ours");
+        open_to_gateway(&address);
+        let swapped = mode(&secret);
+        fs::remove_dir_all(&directory).expect("ours");
+        assert_eq!(swapped, 0o600);
+    }
 }
