@@ -73,8 +73,9 @@ pub(super) struct Pipe {
     retain: Retain,
     sent: usize,
     ready: usize,
-    /// Written after the body.
+    /// Written after the body. It is kept as long as the head is, for both are written once more.
     tail: BytesMut,
+    tail_sent: usize,
     /// Bytes of the body that were written.
     pub(super) moved: u64,
     /// Bytes that were written, of all.
@@ -92,6 +93,7 @@ impl Pipe {
             sent: 0,
             ready: 0,
             tail: BytesMut::new(),
+            tail_sent: 0,
             moved: 0,
             written: 0,
         }
@@ -114,7 +116,9 @@ impl Pipe {
 
     /// Whether there is something to write.
     pub(super) fn is_full(&self) -> bool {
-        self.head_sent < self.head.len() || self.sent < self.ready || !self.tail.is_empty()
+        self.head_sent < self.head.len()
+            || self.sent < self.ready
+            || self.tail_sent < self.tail.len()
     }
 
     /// Whether there is nothing left to do.
@@ -131,6 +135,7 @@ impl Pipe {
     pub(super) fn rewind(&mut self) {
         self.head_sent = 0;
         self.sent = 0;
+        self.tail_sent = 0;
         self.moved = 0;
         self.written = 0;
     }
@@ -214,14 +219,11 @@ impl Pipe {
         while self.is_full() {
             let head = &self.head[self.head_sent..];
             let body = &inbox[self.sent..self.ready];
-            let written = if body.is_empty() && self.tail.is_empty() {
+            let tail = &self.tail[self.tail_sent..];
+            let written = if body.is_empty() && tail.is_empty() {
                 Pin::new(&mut *to).poll_write(context, head)
             } else {
-                let slices = [
-                    IoSlice::new(head),
-                    IoSlice::new(body),
-                    IoSlice::new(&self.tail),
-                ];
+                let slices = [IoSlice::new(head), IoSlice::new(body), IoSlice::new(tail)];
                 Pin::new(&mut *to).poll_write_vectored(context, &slices)
             };
             match ready!(written)? {
@@ -239,7 +241,7 @@ impl Pipe {
         let body = (count - head).min(self.ready - self.sent);
         self.sent += body;
         self.moved += body as u64;
-        discard(&mut self.tail, count - head - body);
+        self.tail_sent += count - head - body;
     }
 
     /// Looks at what was read.

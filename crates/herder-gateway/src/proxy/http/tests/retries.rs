@@ -215,3 +215,39 @@ fn a_worker_that_replaces_another_gets_what_waits() {
         assert_eq!(client.reply().await.status, 200);
     });
 }
+
+#[test]
+fn what_is_repeated_has_its_trailers_again() {
+    const END: &str = "0\r\nSum: 1\r\n\r\n";
+    async fn read_to_end_of_trailers(stream: &mut tokio::net::TcpStream) -> Option<String> {
+        let mut request = String::new();
+        while !request.ends_with(END) {
+            request.push(char::from(stream.read_u8().await.ok()?));
+        }
+        Some(request)
+    }
+    play(async {
+        let rig = Rig::new(|settings| settings.balancer.ejection = None);
+        let (read, mut came) = tokio::sync::mpsc::unbounded_channel();
+        for worker in 1..=2 {
+            let read = read.clone();
+            rig.worker(worker, move |mut stream, _| {
+                let read = read.clone();
+                async move {
+                    let request = read_to_end_of_trailers(&mut stream).await;
+                    read.send((worker, request)).unwrap();
+                }
+            });
+        }
+        let put = format!(
+            "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n{END}"
+        );
+        let mut client = rig.client().await;
+        client.say(&put).await;
+        let first = came.recv().await.unwrap();
+        let second = came.recv().await.unwrap();
+        assert_ne!(first.0, second.0);
+        assert!(first.1.is_some());
+        assert_eq!(first.1, second.1);
+    });
+}
