@@ -277,7 +277,9 @@ impl Desk {
                 let known = Known {
                     backend,
                     standing: Standing::Expected,
-                    drained: Drained::No,
+                    // It may be held and withdrawn without ever being let in: then nothing ends
+                    // that could be told.
+                    drained: Drained::Yes,
                     open: 0,
                     served: 0,
                     failed: 0,

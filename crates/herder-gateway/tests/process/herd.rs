@@ -25,13 +25,18 @@ pub(crate) fn config() -> GatewayConfig {
 pub(crate) struct Herd {
     control: OwnedFd,
     decoder: control::Decoder<ToMaster>,
-    config: GatewayConfig,
+    configuration: ToGateway,
     address: SocketAddr,
     gateway: JoinHandle<u8>,
 }
 
 impl Herd {
     pub(crate) fn start(config: GatewayConfig) -> Herd {
+        Herd::told(ToGateway::Configure(Box::new(config)))
+    }
+
+    /// One that hears this about what it is.
+    pub(crate) fn told(configuration: ToGateway) -> Herd {
         let (control, theirs) = socket::seqpacket_pair().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -45,7 +50,7 @@ impl Herd {
         Herd {
             control,
             decoder: control::Decoder::new(),
-            config,
+            configuration,
             address,
             gateway: thread::spawn(|| gateway.run()),
         }
@@ -59,7 +64,7 @@ impl Herd {
             version,
             capabilities,
         });
-        packet.extend(encoded(&self.configuration()));
+        packet.extend(encoded(&self.configuration));
         self.says_raw(&packet, &[]);
         assert_eq!(self.hears(), ToMaster::Ready);
         self.says(&ToGateway::Open);
@@ -70,11 +75,7 @@ impl Herd {
     }
 
     pub(crate) fn configure(&mut self) {
-        self.says(&self.configuration());
-    }
-
-    pub(crate) fn configuration(&self) -> ToGateway {
-        ToGateway::Configure(Box::new(self.config.clone()))
+        self.says_raw(&encoded(&self.configuration), &[]);
     }
 
     pub(crate) fn worker(&mut self, worker: u64) -> Worker {
@@ -102,7 +103,7 @@ impl Herd {
         self.says_raw(&encoded(order), &[]);
     }
 
-    pub(crate) fn says_raw(&mut self, packet: &[u8], fds: &[BorrowedFd<'_>]) {
+    pub(crate) fn says_raw(&self, packet: &[u8], fds: &[BorrowedFd<'_>]) {
         socket::send(self.control.as_fd(), packet, fds).unwrap();
     }
 

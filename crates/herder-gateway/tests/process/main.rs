@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod herd;
+#[cfg(test)]
+mod proxy;
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
