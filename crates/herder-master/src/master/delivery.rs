@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use herder_core::rotation::Load;
 use herder_core::spec::DispatchMode;
 use herder_core::supervisor::Event;
-use herder_core::{Generation, Tick, WorkerId};
+use herder_core::{Exit, Generation, Tick, WorkerId};
 use herder_sys::epoll::{Epoll, Interest};
 use herder_wire::keeper::{Key, Prefix};
 
@@ -188,8 +188,8 @@ impl Master {
     }
 
     /// The worker is dead.
-    pub(super) fn forget_worker(&mut self, id: WorkerId) {
-        self.leave_lodging(id);
+    pub(super) fn forget_worker(&mut self, id: WorkerId, exit: Exit) {
+        self.leave_lodging(id, exit);
         match &mut self.delivery {
             Delivery::Gateway(reception) => {
                 let orders = reception.roster.gone(id);

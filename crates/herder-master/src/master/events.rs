@@ -159,7 +159,7 @@ impl Master {
             Part::Gateway => self.forget_gateway(worker),
             // Its agents see the end of their connections.
             Part::Library(_) => {}
-            Part::Workers => self.forget_worker(worker),
+            Part::Workers => self.forget_worker(worker, exit),
         }
         let fate = self.crews.member(id).map(|member| member.fate);
         let was_serving = self.crews.phase(id).is_some_and(|phase| phase.is_serving());

@@ -165,9 +165,9 @@ impl Runtime {
         Ok(Lodging { address, hold })
     }
 
-    /// From now on workers find their ports free: one of them may not have been able to share its own.
-    pub(super) fn let_go_early(&mut self) {
-        self.ports = Ports::LetGo;
+    /// A worker ended before it listened, and found its port like this.
+    pub(super) fn reconsider_ports(&mut self, found: Ports) {
+        self.ports = found.other();
     }
 
     /// What becomes of a port that was found for a worker.
@@ -248,13 +248,24 @@ impl Runtime {
 }
 
 /// What becomes of a port that was found for a worker.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Ports {
     /// It is kept until the worker listens.
     #[default]
     Kept,
     /// It is let go before the worker is started, which may not be able to share it.
     LetGo,
+}
+
+impl Ports {
+    /// What is tried after an end that this may have caused. A program that ends the same way when it finds
+    /// its port free ends for another reason, and the port had better be kept.
+    fn other(self) -> Ports {
+        match self {
+            Ports::Kept => Ports::LetGo,
+            Ports::LetGo => Ports::Kept,
+        }
+    }
 }
 
 /// Who comes to the private directory.
@@ -319,6 +330,12 @@ mod tests {
 
     fn bases(paths: &[&str], visitor: Visitor) -> Vec<PathBuf> {
         base_directories(paths.iter().map(PathBuf::from).collect(), visitor)
+    }
+
+    #[test]
+    fn a_port_is_kept_again_when_letting_it_go_does_not_help() {
+        assert_eq!(Ports::Kept.other(), Ports::LetGo);
+        assert_eq!(Ports::LetGo.other(), Ports::Kept);
     }
 
     #[test]

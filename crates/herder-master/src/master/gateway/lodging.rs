@@ -7,9 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use herder_core::{Tick, WorkerId};
+use herder_core::supervisor::Phase;
+use herder_core::{Exit, Tick, WorkerId};
 use herder_sys::listening;
 use herder_sys::reserve::ReservedPort;
+use herder_sys::signal::Signal;
 use herder_wire::proxy::WorkerAddress;
 
 /// How long after its start a worker is looked at first; from then on it takes twice as long each time.
@@ -156,6 +158,18 @@ fn look(address: &WorkerAddress, pids: &BTreeSet<i32>) -> io::Result<Sight> {
     Ok(sight)
 }
 
+/// Whether a worker that never listened ended by itself, and not well. Who was killed, or told to leave,
+/// says nothing about its port.
+pub(super) fn gave_up_listening(phase: Option<Phase>, exit: Exit) -> bool {
+    let failed = match exit {
+        Exit::Code(code) => code != 0,
+        // Some end so over what they did not expect; others are hardly ever killed with it.
+        Exit::Signal(signal) => signal == Signal::Abort.number(),
+        Exit::OutOfMemory | Exit::Unknown => false,
+    };
+    failed && phase.is_some_and(|phase| phase.is_starting())
+}
+
 /// The path of a Unix socket.
 pub(super) fn unix_path(bytes: &[u8]) -> PathBuf {
     Path::new(OsStr::from_bytes(bytes)).to_owned()
@@ -173,6 +187,7 @@ pub(in crate::master) fn shown(address: &WorkerAddress) -> String {
 mod tests {
     use std::net::TcpListener;
 
+    use herder_core::supervisor::{Cause, DrainReason, Standing};
     use herder_core::{Incarnation, Slot};
     use herder_sys::process;
 
@@ -233,6 +248,34 @@ mod tests {
         child.kill().expect("ours");
         child.wait().expect("ours");
         assert_eq!(sights, [Sight::Nothing, Sight::Nothing, Sight::Taken]);
+    }
+
+    #[test]
+    fn only_who_ended_by_itself_may_have_lacked_its_port() {
+        let starting = Phase::Starting {
+            deadline: tick(9),
+            presumed_at: None,
+        };
+        let draining = Phase::Draining {
+            kill_at: tick(9),
+            reason: DrainReason::Stop,
+        };
+        let killing = Phase::Killing {
+            since: tick(0),
+            again_at: tick(9),
+            cause: Cause::Watchdog,
+            standing: Standing::Unready,
+        };
+        let gave_up = |phase, exit| gave_up_listening(Some(phase), exit);
+        assert!(gave_up(starting, Exit::Code(1)));
+        assert!(gave_up(starting, Exit::Signal(6)), "an abort");
+        assert!(!gave_up(starting, Exit::Code(0)));
+        assert!(!gave_up(starting, Exit::Signal(9)));
+        assert!(!gave_up(starting, Exit::OutOfMemory));
+        assert!(!gave_up(starting, Exit::Unknown));
+        assert!(!gave_up(draining, Exit::Code(1)));
+        assert!(!gave_up(killing, Exit::Code(1)));
+        assert!(!gave_up_listening(None, Exit::Code(1)));
     }
 
     #[test]

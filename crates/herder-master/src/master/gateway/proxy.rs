@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use herder_api::status::Proxied;
 use herder_core::supervisor::Event;
-use herder_core::{Incarnation, Tick, WorkerId};
+use herder_core::{Exit, Incarnation, Tick, WorkerId};
 use herder_sys::cgroup::Cgroup;
 use herder_sys::{directory, proc};
 use herder_wire::control::ToMaster;
@@ -20,6 +20,7 @@ use crate::event::HerdEvent;
 use crate::master::crew::MemberId;
 use crate::master::delivery::Delivery;
 use crate::master::member::Member;
+use crate::master::runtime::Ports;
 use crate::master::{Master, now};
 use crate::part::Part;
 
@@ -96,21 +97,33 @@ impl Master {
 
     /// A worker is dead. One that never listened may be of those who cannot share a port with its keeper:
     /// the next ones find theirs free.
-    pub(in crate::master) fn leave_lodging(&mut self, id: WorkerId) {
+    pub(in crate::master) fn leave_lodging(&mut self, id: WorkerId, exit: Exit) {
+        let is_suspicious = self.may_have_lacked_its_port(id, exit);
         let Delivery::Gateway(reception) = &mut self.delivery else {
             return;
         };
         reception.leaving.remove(&id);
         let vigil = reception.vigil.as_mut();
         if let Some(lodging) = vigil.and_then(|vigil| vigil.end(id))
-            && lodging.hold.is_some()
+            && matches!(lodging.address, WorkerAddress::Tcp(_))
+            && is_suspicious
         {
-            self.runtime.let_go_early();
+            let found = lodging.hold.map_or(Ports::LetGo, |_port| Ports::Kept);
+            self.runtime.reconsider_ports(found);
         }
         if let Some(WorkerAddress::Unix(path)) = reception.roster.address(id) {
             // It goes with the directory at the latest.
             let _left = fs::remove_file(lodging::unix_path(path));
         }
+    }
+
+    /// Whether its end may be that of a program that cannot listen where somebody else keeps the port for it.
+    fn may_have_lacked_its_port(&self, worker: WorkerId, exit: Exit) -> bool {
+        let part = Part::Workers;
+        let id = MemberId { part, worker };
+        let was_run = |member: &Member| member.launch_failure().is_none();
+        self.crews.member(id).is_some_and(was_run)
+            && lodging::gave_up_listening(self.crews.phase(id), exit)
     }
 
     /// A worker leaves behind a proxy: it is told so when its last request is over, but early enough that it
