@@ -142,7 +142,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     }
 
     async fn relay(&mut self, down: &mut Pipe) -> Result<(), Failed> {
-        let mut moved = u64::MAX;
+        let mut last = None;
         poll_fn(|context| {
             self.poll_upload(context)?;
             let polled = down.poll(context, &mut self.inbox, &mut self.worker, self.client);
@@ -151,16 +151,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 Poll::Ready(Err(stop)) => return Poll::Ready(Err(stopped(&stop))),
                 Poll::Pending => {}
             }
-            let waiting = match (down.is_full(), self.upload) {
+            let waiting = match (down.is_held_up(), self.upload) {
                 (true, _) | (_, Upload::GoesOn) => Waiting::Client,
                 (false, Upload::Over | Upload::Refused) => Waiting::Worker,
             };
+            let now = Some((waiting, down.written + self.up.written));
             // Streams may be silent for as long as they like.
             if waiting == Waiting::Worker && !down.has_length() {
                 self.clock.rest();
-                moved = u64::MAX;
-            } else if moved != down.written + self.up.written {
-                moved = down.written + self.up.written;
+                last = None;
+            } else if last != now {
+                // Each side has all of its time, whatever the other one took.
+                last = now;
                 self.allow(waiting);
             }
             self.poll_client(context)?;

@@ -80,6 +80,8 @@ pub(super) struct Pipe {
     pub(super) moved: u64,
     /// Bytes that were written, of all.
     pub(super) written: u64,
+    /// Whether a layer below, as TLS is one, holds what it cannot pass on.
+    unflushed: bool,
 }
 
 impl Pipe {
@@ -96,6 +98,7 @@ impl Pipe {
             tail_sent: 0,
             moved: 0,
             written: 0,
+            unflushed: false,
         }
     }
 
@@ -119,6 +122,11 @@ impl Pipe {
         self.head_sent < self.head.len()
             || self.sent < self.ready
             || self.tail_sent < self.tail.len()
+    }
+
+    /// Whether it is the receiver who is waited for, as it does not take what there is.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.is_full() || self.unflushed
     }
 
     /// Whether there is nothing left to do.
@@ -173,16 +181,13 @@ impl Pipe {
             }
             ready!(self.poll_write(context, inbox, to)).map_err(|_gone| Stop::Write)?;
             if self.is_read() {
-                return Pin::new(to)
-                    .poll_flush(context)
-                    .map_err(|_gone| Stop::Write);
+                return self.poll_flush(context, to);
             }
             let read = match self.poll_read(context, inbox, from) {
                 Poll::Ready(read) => read.map_err(Stop::Read)?,
                 Poll::Pending => {
-                    let flushed = Pin::new(to).poll_flush(context);
-                    if let Poll::Ready(Err(_)) = flushed {
-                        return Poll::Ready(Err(Stop::Write));
+                    if let Poll::Ready(Err(stop)) = self.poll_flush(context, to) {
+                        return Poll::Ready(Err(stop));
                     }
                     return Poll::Pending;
                 }
@@ -204,6 +209,15 @@ impl Pipe {
                 }
             }
         }
+    }
+
+    fn poll_flush<W>(&mut self, context: &mut Context<'_>, to: &mut W) -> Poll<Result<(), Stop>>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        let flushed = Pin::new(to).poll_flush(context);
+        self.unflushed = flushed.is_pending();
+        flushed.map_err(|_gone| Stop::Write)
     }
 
     /// Writes all there is to write.

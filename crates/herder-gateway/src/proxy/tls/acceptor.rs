@@ -123,7 +123,9 @@ impl Acceptor {
     /// Makes the handshake. `None` = it failed; the client was told why, and is closed.
     pub(crate) async fn accept(&self, stream: Stream) -> Option<Client> {
         let shared = &self.shared;
-        let handshake = shared.acceptor.accept(stream);
+        let handshake = shared.acceptor.accept_with(stream, |connection| {
+            connection.set_buffer_limit(Some(HELD));
+        });
         if let Ok(Ok(stream)) = timeout(shared.handshake_timeout, handshake).await {
             return Some(Client::Tls(Box::new(stream)));
         }
@@ -178,6 +180,10 @@ fn protocols(settings: &TlsSettings, kind: Kind) -> Vec<Vec<u8>> {
         Kind::Tcp => Vec::new(),
     }
 }
+
+/// How much is held at most for a client that does not read, in bytes: one record. How much of it a
+/// slow client took cannot be seen, so that it must take all of it in the time of one step.
+const HELD: usize = 16 * 1024;
 
 /// How often the files are looked at. They change once in weeks.
 const LOOK_EVERY: Duration = if cfg!(test) {

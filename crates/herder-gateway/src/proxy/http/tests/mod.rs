@@ -10,6 +10,7 @@ mod retries;
 mod rig;
 mod slowloris;
 mod strict;
+mod unflushed;
 mod upgrades;
 mod workers;
 
