@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use herder_api::app::{Proxy as Wanted, ProxyHeader, ProxyKind, ProxyVia, Ready};
 use herder_api::units::Period;
+use herder_core::proxy::SlotCookie;
 use herder_core::spec::{DispatchMode, PickerKind, Readiness};
 use herder_gateway::proxy::settings::{
     Certificate, Kind, ProxySettings, ProxyVersion, TlsSettings,
@@ -174,7 +175,7 @@ fn settings(
     if let Some(retries) = wanted.retries {
         settings.retry.attempts = NonZeroU32::MIN.saturating_add(retries.into());
     }
-    settings.cookie.clone_from(&wanted.cookie);
+    settings.cookie = cookie(description, &wanted)?;
     settings.kind = match wanted.kind {
         ProxyKind::Http => Kind::Http,
         ProxyKind::Tcp => Kind::Tcp,
@@ -201,6 +202,17 @@ fn settings(
     of_tcp(&wanted, &mut settings);
     settings.tls = tls(description, &wanted)?;
     Ok(settings)
+}
+
+fn cookie(description: &Description, wanted: &Wanted) -> Result<Option<String>, ProxyError> {
+    match &wanted.cookie {
+        // It would become part of a header as it is.
+        Some(name) if !SlotCookie::is_name(name) => Err(ProxyError::Wrong {
+            setting: description.words.entry("proxy", "cookie"),
+            problem: format!("{name:?} is no cookie's name"),
+        }),
+        given => Ok(given.clone()),
+    }
 }
 
 fn of_http(wanted: &Wanted, settings: &mut ProxySettings) {

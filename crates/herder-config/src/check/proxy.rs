@@ -1,6 +1,9 @@
 //! What goes together with a gateway that forwards.
 
+use std::net::IpAddr;
+
 use herder_api::app::{Dispatch, ProxyKind};
+use herder_core::proxy::SlotCookie;
 
 use super::{Found, Wrong};
 
@@ -53,6 +56,22 @@ fn settings(found: &mut Found<'_>) {
     let is_tcp = proxy.kind == ProxyKind::Tcp;
     let wrong = Wrong(is_tcp && proxy.cookie.is_some());
     found.say_if(wrong, "proxy.cookie", "only HTTP has cookies; leave it out");
+    if let Some(name) = &proxy.cookie {
+        found.say_if(
+            Wrong(!SlotCookie::is_name(name)),
+            "proxy.cookie",
+            format!(
+                "{name:?} is no cookie's name: letters, digits and few signs, no blank, = or ;"
+            ),
+        );
+    }
+    for text in &proxy.trusted {
+        found.say_if(
+            Wrong(!is_network(text)),
+            "proxy.trusted",
+            format!("`{text}` is no address and no network, like 10.0.0.0/8"),
+        );
+    }
     let wrong = Wrong(!is_tcp && proxy.send_proxy.is_some());
     let message = "only kind = \"tcp\" says it so; in HTTP workers are told by X-Forwarded-For";
     found.say_if(wrong, "proxy.send_proxy", message);
@@ -79,4 +98,17 @@ fn settings(found: &mut Found<'_>) {
             "with so little nobody could be served",
         );
     }
+}
+
+/// An address, or one with the number of the bits that count, as the gateway reads it.
+fn is_network(text: &str) -> bool {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits)),
+        None => (text, None),
+    };
+    let Ok(address) = address.parse::<IpAddr>() else {
+        return false;
+    };
+    let most: u8 = if address.is_ipv4() { 32 } else { 128 };
+    bits.is_none_or(|bits| bits.parse().is_ok_and(|bits: u8| bits <= most))
 }

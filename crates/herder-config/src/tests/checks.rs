@@ -398,6 +398,9 @@ fn what_goes_together_with_a_proxy() {
     let good = r#", "policy": "ip-hash", "max_requests": 9, "ready": "notify",
         "proxy": {"kind": "tcp", "send_proxy": "v2", "trusted": "10.0.0.0/8", "proxy_protocol": true}"#;
     assert_eq!(with(good), [""; 0]);
+    let good =
+        r#", "proxy": {"cookie": "__Host-shop", "trusted": ["10.0.0.1", "::/0", "fe80::1/128"]}"#;
+    assert_eq!(with(good), [""; 0]);
     for (settings, setting) in [
         (r#", "hang": "3s""#, "hang: "),
         (r#", "ready_after": "3s""#, "ready_after: "),
@@ -415,6 +418,21 @@ fn what_goes_together_with_a_proxy() {
             r#", "proxy": {"kind": "tcp", "cookie": "a"}"#,
             "proxy.cookie: ",
         ),
+        (r#", "proxy": {"cookie": ""}"#, "proxy.cookie: "),
+        (r#", "proxy": {"cookie": "my;id"}"#, "proxy.cookie: "),
+        (
+            r#", "proxy": {"cookie": "a\r\nSet-Cookie: b"}"#,
+            "proxy.cookie: ",
+        ),
+        (
+            r#", "proxy": {"trusted": ["::1", "localhost"]}"#,
+            "proxy.trusted: ",
+        ),
+        (
+            r#", "proxy": {"trusted": "10.0.0.0/33"}"#,
+            "proxy.trusted: ",
+        ),
+        (r#", "proxy": {"trusted": ["10.0.0/8"]}"#, "proxy.trusted: "),
         (r#", "proxy": {"max_clients": 0}"#, "proxy.max_clients: "),
     ] {
         let found = with(settings);
@@ -423,6 +441,8 @@ fn what_goes_together_with_a_proxy() {
             "{settings}: {found:?}"
         );
     }
+    let found = with(r#", "proxy": {"trusted": ["::1", "localhost"]}"#);
+    assert!(found[0].contains("`localhost` is no address"), "{found:?}");
     let found = wrong(&scene, r#"{"command": "x y", "dispatch": "proxy"}"#);
     assert!(found[0].contains("say with listen"), "{found:?}");
     let found = wrong(&scene, r#"{"command": "x y", "proxy": {}}"#);

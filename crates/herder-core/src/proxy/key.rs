@@ -20,7 +20,15 @@ pub struct SlotCookie {
 }
 
 impl SlotCookie {
-    /// A cookie of this name, which is a token of RFC 9110.
+    /// Whether this can be a cookie's name: a token of RFC 9110. Anything else would end the header that
+    /// sets it early, or never be found again.
+    #[must_use]
+    pub fn is_name(text: &str) -> bool {
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        !text.is_empty() && text.bytes().all(is_part)
+    }
+
+    /// A cookie of this [name](SlotCookie::is_name).
     #[must_use]
     pub fn new(name: &str) -> SlotCookie {
         SlotCookie {
@@ -85,6 +93,26 @@ mod tests {
             assert_eq!(found, slot.map(Slot), "{header:?}");
         }
         assert_eq!(cookie.find(b"herder=\xff"), None);
+    }
+
+    #[test]
+    fn a_name_is_a_token() {
+        for good in ["herder", "__Host-a.b", "1", "!#$%&'*+-.^_`|~"] {
+            assert!(SlotCookie::is_name(good), "{good}");
+        }
+        for bad in [
+            "",
+            "my;id",
+            "a=b",
+            "a b",
+            "a,b",
+            "a\r\nX: y",
+            "a\0",
+            "\"a\"",
+            "ü",
+        ] {
+            assert!(!SlotCookie::is_name(bad), "{bad:?}");
+        }
     }
 
     #[test]
