@@ -101,13 +101,15 @@ pub struct Backends {
 
 struct Shared {
     state: RefCell<State>,
-    /// Somebody was admitted.
+    /// Somebody was admitted, or nobody will be.
     admitted: Notify,
     /// There is something to do at the next tick.
     stir: Notify,
     stirred: Cell<bool>,
     tended: Cell<bool>,
     waiting: Cell<u32>,
+    /// Nobody is admitted any more.
+    closing: Cell<bool>,
     max_waiting: u32,
     wait_timeout: Duration,
     connect_timeout: Duration,
@@ -170,6 +172,7 @@ impl Backends {
             stirred: Cell::new(false),
             tended: Cell::new(false),
             waiting: Cell::new(0),
+            closing: Cell::new(false),
             max_waiting: settings.max_waiting,
             wait_timeout: millis(settings.wait_timeout_millis),
             connect_timeout: millis(settings.connect_timeout_millis),
@@ -220,6 +223,7 @@ impl Backends {
         }
         state.balancer.withdraw(worker, now());
         self.tell(state);
+        self.disappoint();
     }
 
     /// A worker has ended. Requests that it had fail by themselves; no news of it follow.
@@ -229,6 +233,20 @@ impl Backends {
         state.workers.remove(&worker);
         state.balancer.gone(worker, now());
         self.tell(state);
+        self.disappoint();
+    }
+
+    /// Nobody else is admitted from now on: without a worker nobody waits for one.
+    pub fn close(&self) {
+        self.shared.closing.set(true);
+        self.disappoint();
+    }
+
+    /// Has those who wait look whether there is still something to wait for.
+    fn disappoint(&self) {
+        if self.shared.closing.get() {
+            self.shared.admitted.notify_waiters();
+        }
     }
 
     /// The worker who is next, if there is one that is not excluded.
@@ -247,7 +265,8 @@ impl Backends {
         Some(Lease::new(self.clone(), worker, slot, address))
     }
 
-    /// The worker who is next; waits for one, unless too many wait already, and not for ever.
+    /// The worker who is next; waits for one, unless too many wait already or none can come, and not
+    /// for ever.
     pub async fn pick_or_wait(&self, key: &Key, excluded: &[u64]) -> Option<Lease> {
         if let Some(lease) = self.pick(key, excluded) {
             return Some(lease);
@@ -264,6 +283,9 @@ impl Backends {
             admitted.as_mut().enable();
             if let Some(lease) = self.pick(key, excluded) {
                 return Some(lease);
+            }
+            if shared.closing.get() && self.admitted() == 0 {
+                return None;
             }
             timeout_at(until, admitted).await.ok()?;
         }

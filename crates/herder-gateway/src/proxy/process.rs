@@ -1,10 +1,11 @@
 //! A proxy's life, as the master directs it: the fronts on the one side, the control channel on the
 //! other.
 
-use std::collections::BTreeMap;
+mod certificates;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -16,22 +17,26 @@ use herder_wire::gateway::ToGateway;
 use herder_wire::proxy::{Backend as Introduced, WorkerAddress};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::backends::{Backend, BackendAddress, Backends, News};
 use super::entrance::Entrance;
-use super::settings::TlsSettings;
 use super::settings::{Kind, ProxySettings};
-use super::tls::{Acceptor, TlsError, Warning};
+use super::tls::TlsError;
 use super::{House, http, tcp};
 use crate::control::{Channel, ControlFault, Inbox, Order};
 use crate::gateway::{FAILED, Signals, fail};
+use certificates::{certificates, https_port};
 
 /// How often the master hears that this process turns.
 const BEAT: Duration = Duration::from_secs(1);
 
 /// How long clients are waited for when there is no master any more.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// How long workers stay after the house has closed, for requests that were on their way by then: a
+/// little more than an idle connection is kept open for one.
+const LINGER: Duration = Duration::from_millis(1_250);
 
 /// What a proxy begins with.
 pub(crate) struct Beginning {
@@ -92,8 +97,17 @@ pub(crate) async fn live(beginning: Beginning, signals: Signals) -> u8 {
                     Err(error) => return fail(&app, &error),
                 }
                 if desk.doors.is_empty() {
+                    desk.part();
+                    // After `Empty` this process is asked to leave.
+                    while let Ok(last) = news.try_recv() {
+                        desk.report(last);
+                    }
                     desk.say(ToMaster::Empty);
                 }
+                continue;
+            }
+            () = sleep_until(desk.linger.unwrap_or_else(Instant::now)), if desk.linger.is_some() => {
+                desk.part();
                 continue;
             }
             _ = beat.tick() => {
@@ -187,6 +201,10 @@ struct Desk {
     listeners: Vec<(String, OwnedFd)>,
     doors: JoinSet<io::Result<()>>,
     known: BTreeMap<u64, Known>,
+    /// Until then those are served who could not know that the house has closed.
+    linger: Option<Instant>,
+    /// Workers that are withdrawn after that.
+    owed: BTreeSet<u64>,
     voice: mpsc::UnboundedSender<ToMaster>,
 }
 
@@ -229,6 +247,8 @@ impl Desk {
             listeners,
             doors: JoinSet::new(),
             known: BTreeMap::new(),
+            linger: None,
+            owed: BTreeSet::new(),
             voice,
         })
     }
@@ -251,10 +271,15 @@ impl Desk {
             ToGateway::Gone { worker } => {
                 self.backends.gone(worker);
                 self.known.remove(&worker);
+                self.owed.remove(&worker);
             }
             ToGateway::Resync => self.resync(),
             ToGateway::Open => self.open(),
-            ToGateway::CloseListeners { .. } => self.close(),
+            ToGateway::CloseListeners { within_millis } => {
+                // A short grace is for what the workers have already, too.
+                let within = Duration::from_millis(within_millis.into()) / 2;
+                self.close(within);
+            }
             ToGateway::Drain { grace_millis } => {
                 // Before it would be killed.
                 let within = Duration::from_millis(grace_millis.into()) * 7 / 8;
@@ -290,6 +315,7 @@ impl Desk {
     }
 
     fn admit(&mut self, worker: u64) {
+        self.owed.remove(&worker);
         if let Some(known) = self.known.get_mut(&worker)
             && known.standing != Standing::Admitted
         {
@@ -313,6 +339,10 @@ impl Desk {
         let Some(known) = self.known.get_mut(&worker) else {
             return self.say(ToMaster::Withdrawn { worker });
         };
+        if self.linger.is_some() && known.standing == Standing::Admitted {
+            self.owed.insert(worker);
+            return;
+        }
         let was = std::mem::replace(&mut known.standing, Standing::Withdrawing);
         match (was, known.drained) {
             (Standing::Admitted, _) => self.backends.withdraw(worker),
@@ -341,12 +371,26 @@ impl Desk {
         }
     }
 
-    /// Lets nobody in any more. `Empty` follows when the last one has gone.
-    fn close(&mut self) {
+    /// Lets nobody in any more. `Empty` follows when the last one has gone. Workers stay for a moment,
+    /// but not longer than `within`: a stop asks for them at once, when requests may be on their way
+    /// by connections that are still open.
+    fn close(&mut self, within: Duration) {
+        if !self.entrance.house.is_closing() && !self.doors.is_empty() {
+            self.linger = Some(Instant::now() + LINGER.min(within));
+        }
         self.listeners.clear();
         self.entrance.house.close();
+        self.backends.close();
         if self.doors.is_empty() {
             self.say(ToMaster::Empty);
+        }
+    }
+
+    /// Withdraws the workers that were only there for who was late.
+    fn part(&mut self) {
+        self.linger = None;
+        for worker in std::mem::take(&mut self.owed) {
+            self.withdraw(worker);
         }
     }
 
@@ -418,45 +462,10 @@ impl Desk {
 
     /// Lets nobody in, and waits until the last one has gone. Who is still here then is cut off.
     async fn leave(&mut self, within: Duration) {
-        self.close();
+        self.close(within);
         let empty = async { while self.doors.join_next().await.is_some() {} };
         let _late = timeout(within, empty).await;
     }
-}
-
-/// The certificates, which are read again when they change. What should be seen to is said.
-fn certificates(app: &str, settings: &TlsSettings, kind: Kind) -> Result<Acceptor, TlsError> {
-    let (acceptor, warnings) = Acceptor::new(settings, kind)?;
-    for warning in warnings {
-        mention(app, &warning);
-    }
-    let (watched, app) = (acceptor.clone(), app.to_owned());
-    tokio::task::spawn_local(async move {
-        let tell = |read: Result<Vec<Warning>, TlsError>| match read {
-            Ok(warnings) => warnings.iter().for_each(|warning| mention(&app, warning)),
-            Err(error) => mention(
-                &app,
-                &format!("the certificates stay as they were: {error}"),
-            ),
-        };
-        watched.watch(tell).await;
-    });
-    Ok(acceptor)
-}
-
-/// Where clients are sent that speak HTTP without TLS: to the usual port, if it is one of the listeners',
-/// else to that of the first.
-fn https_port<'a>(listeners: impl Iterator<Item = &'a str>) -> Option<u16> {
-    const USUAL: u16 = 443;
-    let ports = listeners.filter_map(|name| Some(name.parse::<SocketAddr>().ok()?.port()));
-    let ports: Vec<u16> = ports.collect();
-    let usual = ports.iter().find(|port| **port == USUAL);
-    usual.or(ports.first()).copied()
-}
-
-/// One line for the operator.
-fn mention(app: &str, what: &dyn std::fmt::Display) {
-    let _closed = writeln!(io::stderr(), "herder: gateway of {app}: {what}");
 }
 
 fn load(worker: u64, known: &Known) -> ToMaster {

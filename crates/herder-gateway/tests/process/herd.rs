@@ -95,6 +95,10 @@ impl Herd {
         worker
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn connect(&self) -> Client {
         Client(BufReader::new(TcpStream::connect(self.address).unwrap()))
     }

@@ -1,6 +1,9 @@
 //! A proxy, as its master hears of it.
 
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use herder_wire::control::ToMaster;
 use herder_wire::gateway::ToGateway;
@@ -10,6 +13,12 @@ use crate::herd::Herd;
 
 /// After so many beats nothing else is to be expected.
 const BEATS: u32 = 10;
+
+/// Far less than a client would wait for a worker.
+const SOON: Duration = Duration::from_secs(30);
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
 /// A proxy whose clients would wait for a worker for as long as it takes.
 fn proxy() -> Herd {
@@ -32,14 +41,57 @@ fn introduce(herd: &mut Herd, worker: u64) -> TcpListener {
     listener
 }
 
+/// A worker that gives everybody the same answer.
+fn admit(herd: &mut Herd, worker: u64) {
+    let listener = introduce(herd, worker);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            thread::spawn(move || {
+                let mut stream = BufReader::new(stream.unwrap());
+                while !head(&mut stream).is_empty() {
+                    stream.get_mut().write_all(OK.as_bytes()).unwrap();
+                }
+            });
+        }
+    });
+    herd.says(&ToGateway::Admit { worker });
+}
+
+/// What comes up to an empty line, or the end.
+fn head(stream: &mut BufReader<TcpStream>) -> String {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") && stream.read_line(&mut head).unwrap_or(0) > 0 {}
+    head
+}
+
+fn client(herd: &Herd) -> BufReader<TcpStream> {
+    let stream = TcpStream::connect(herd.address()).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    BufReader::new(stream)
+}
+
+/// What is answered to this.
+fn ask(client: &mut BufReader<TcpStream>, request: &str) -> String {
+    client.get_mut().write_all(request.as_bytes()).unwrap();
+    head(client)
+}
+
+/// As a master does whose herd stops in order.
+fn stop(herd: &mut Herd, worker: u64) {
+    let within_millis = 60_000;
+    herd.says(&ToGateway::CloseListeners { within_millis });
+    herd.says(&ToGateway::Withdraw { worker });
+}
+
 /// The next news that is neither a beat nor a count.
 fn news(herd: &mut Herd) -> ToMaster {
     let mut beats = 0;
     while beats < BEATS {
-        match herd.hears() {
-            ToMaster::Beat => beats += 1,
-            ToMaster::Load { .. } => {}
-            news => return news,
+        let news = herd.hears();
+        if news == ToMaster::Beat {
+            beats += 1;
+        } else if !matches!(news, ToMaster::Load { .. }) {
+            return news;
         }
     }
     panic!("nothing comes");
@@ -53,4 +105,73 @@ fn a_worker_that_was_never_let_in_leaves_at_once() {
     herd.says(&ToGateway::Hold { worker: 1 });
     herd.says(&ToGateway::Withdraw { worker: 1 });
     assert_eq!(news(&mut herd), ToMaster::Withdrawn { worker: 1 });
+}
+
+#[test]
+fn a_request_that_comes_while_the_herd_stops_is_still_answered() {
+    let mut herd = proxy();
+    admit(&mut herd, 1);
+    let mut late = client(&herd);
+    assert!(ask(&mut late, GET).starts_with("HTTP/1.1 204 "));
+    stop(&mut herd, 1);
+    // Both orders were followed by then.
+    thread::sleep(Duration::from_millis(300));
+    let answer = ask(&mut late, GET);
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    assert!(answer.contains("Connection: close\r\n"), "{answer}");
+    // Who is told to go goes.
+    drop(late);
+    assert_eq!(news(&mut herd), ToMaster::Withdrawn { worker: 1 });
+    assert_eq!(news(&mut herd), ToMaster::Empty);
+}
+
+#[test]
+fn a_worker_is_not_kept_for_clients_that_are_not_there() {
+    let mut herd = proxy();
+    admit(&mut herd, 1);
+    let mut gone = client(&herd);
+    assert!(ask(&mut gone, GET).starts_with("HTTP/1.1 204 "));
+    drop(gone);
+    let begun = Instant::now();
+    stop(&mut herd, 1);
+    assert_eq!(news(&mut herd), ToMaster::Withdrawn { worker: 1 });
+    assert_eq!(news(&mut herd), ToMaster::Empty);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_worker_that_dies_while_the_herd_stops_is_not_told_of_twice() {
+    let mut herd = proxy();
+    admit(&mut herd, 1);
+    admit(&mut herd, 2);
+    let mut idle = client(&herd);
+    assert!(ask(&mut idle, GET).starts_with("HTTP/1.1 204 "));
+    stop(&mut herd, 1);
+    herd.says(&ToGateway::Withdraw { worker: 2 });
+    herd.says(&ToGateway::Gone { worker: 1 });
+    assert_eq!(news(&mut herd), ToMaster::Withdrawn { worker: 2 });
+}
+
+#[test]
+fn nobody_waits_for_a_worker_while_the_herd_stops() {
+    let mut herd = proxy();
+    let mut waiting = client(&herd);
+    waiting.get_mut().write_all(GET.as_bytes()).unwrap();
+    admit(&mut herd, 1);
+    assert!(head(&mut waiting).starts_with("HTTP/1.1 204 "));
+    herd.says(&ToGateway::Withdraw { worker: 1 });
+    assert_eq!(news(&mut herd), ToMaster::Withdrawn { worker: 1 });
+    // One waits already, another one has said half of what it wants.
+    let mut slow = client(&herd);
+    waiting.get_mut().write_all(GET.as_bytes()).unwrap();
+    slow.get_mut().write_all(&GET.as_bytes()[..9]).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let begun = Instant::now();
+    stop(&mut herd, 1);
+    let mut told = String::new();
+    waiting.read_to_string(&mut told).unwrap();
+    assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
+    let told = ask(&mut slow, &GET[9..]);
+    assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
+    assert!(begun.elapsed() < SOON);
 }
