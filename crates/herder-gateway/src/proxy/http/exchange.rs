@@ -104,6 +104,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
             let answer = answer.map_err(|fault| malformed(&fault))?;
             self.inbox.advance(length);
             if !answer.is_interim() {
+                if self.upload == Upload::Over {
+                    // Nobody else will have this request.
+                    self.up.finish(self.ahead);
+                }
                 return Ok(answer);
             }
             if circumstances.request.version == Version::Http11 {
@@ -236,9 +240,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         }
     }
 
-    /// Looks whether the client is still there, while it has nothing to say.
+    /// Looks whether the client is still there, while it has nothing to say. What is kept of its body
+    /// was not sent ahead.
     fn poll_client(&mut self, context: &mut Context<'_>) -> Result<(), Failed> {
-        while self.upload == Upload::Over && self.ahead.len() < AHEAD {
+        while self.upload == Upload::Over && self.ahead.len() - self.up.held() < AHEAD {
             if self.ahead.capacity() - self.ahead.len() < 256 {
                 self.ahead.reserve(1024);
             }

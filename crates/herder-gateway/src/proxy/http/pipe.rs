@@ -139,6 +139,11 @@ impl Pipe {
         self.retain == Retain::Short
     }
 
+    /// How much of the inbox is of the body, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.ready
+    }
+
     /// Begins once more.
     pub(super) fn rewind(&mut self) {
         self.head_sent = 0;

@@ -187,3 +187,30 @@ fn half_a_body_is_never_a_whole_one() {
         }
     });
 }
+
+#[test]
+fn a_client_that_goes_after_a_long_body_takes_its_request_along() {
+    play(async {
+        let (ended, mut end) = tokio::sync::mpsc::unbounded_channel();
+        let rig = Rig::new(|_| {});
+        rig.worker(1, move |mut stream, _| {
+            let ended = ended.clone();
+            async move {
+                read_request(&mut stream).await;
+                ended.send("came").unwrap();
+                read_request(&mut stream).await;
+                ended.send("went").unwrap();
+            }
+        });
+        let mut client = rig.client().await;
+        let body = "x".repeat(60_000);
+        client
+            .say(&format!(
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n{body}"
+            ))
+            .await;
+        assert_eq!(end.recv().await, Some("came"));
+        drop(client);
+        assert_eq!(end.recv().await, Some("went"));
+    });
+}
