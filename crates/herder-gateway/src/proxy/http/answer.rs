@@ -33,6 +33,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) after: After,
     /// May begin to close before the answer comes.
     pub(super) house: &'a House,
+    /// Whether the client has not sent all of the request yet.
+    pub(super) is_early: bool,
     /// A cookie for a client that is to come to the same worker again.
     pub(super) cookie: Option<&'a str>,
 }
@@ -130,8 +132,11 @@ impl Whole<'_, '_> {
         let is_wrapped = matches!(framing, Framing::Wrap(_) | Framing::Chunks(_));
         let ends_by_closing =
             matches!(framing, Framing::Close) || (is_wrapped && request.version == Version::Http10);
+        // Both sides may speak at the same time; but who refuses a request does not want the rest.
+        let is_refusal = circumstances.is_early && self.status >= 400;
+        let ends = ends_by_closing || is_refusal || circumstances.house.is_closing();
         let after = match circumstances.after {
-            After::GoOn if ends_by_closing || circumstances.house.is_closing() => After::Close,
+            After::GoOn if ends => After::Close,
             after @ (After::GoOn | After::Close) => after,
         };
         let closes = match self.minor {

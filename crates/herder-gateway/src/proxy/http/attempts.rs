@@ -178,6 +178,7 @@ impl Talk {
             request: &errand.request,
             after,
             house: &self.front.house,
+            is_early: false,
             cookie: cookie.as_deref(),
         };
         let mut exchange = Exchange {

@@ -100,6 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                 // Where the next request begins nobody will know.
                 circumstances.after = After::Close;
             }
+            circumstances.is_early = self.upload == Upload::GoesOn && !self.up.is_read();
             let answer = Answer::read(&self.inbox[..length], circumstances, out);
             let answer = answer.map_err(|fault| malformed(&fault))?;
             self.inbox.advance(length);

@@ -28,8 +28,12 @@ use crate::proxy::{Scheme, Visitor, tcp};
 /// waited for.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How much is read, after the last answer, of what nobody wants.
-const UNWANTED: usize = 256 * 1024;
+/// How much is read, after the last answer, of what nobody wants: what a client sends before it looks
+/// for an answer.
+const UNWANTED: usize = 64 * 1024 * 1024;
+
+/// How long it is read at most. A client that sends nothing for `LINGER` has stopped before.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// How long a page of our own may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -298,11 +302,11 @@ impl Talk {
     async fn close(mut self) {
         let mut left = UNWANTED;
         let last = async {
-            self.client.shutdown().await?;
+            timeout(LINGER, self.client.shutdown()).await??;
             // Not an array, which idle connections would have room for as well.
             let mut space = vec![0; 16 * 1024];
             while left > 0 {
-                match self.client.read(&mut space).await? {
+                match timeout(LINGER, self.client.read(&mut space)).await?? {
                     0 => break,
                     count => left = left.saturating_sub(count),
                 }
@@ -310,7 +314,7 @@ impl Talk {
             std::io::Result::Ok(())
         };
         // Who is still there then was told that it is over.
-        let _late = timeout(LINGER, last).await;
+        let _late = timeout(FAREWELL, last).await;
     }
 }
 

@@ -214,3 +214,33 @@ fn a_client_that_goes_after_a_long_body_takes_its_request_along() {
         assert_eq!(end.recv().await, Some("went"));
     });
 }
+
+#[test]
+fn a_client_that_reads_at_last_reads_why_its_body_was_refused() {
+    play(async {
+        let says = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno\n";
+        for (most, length) in [(10, 0), (0, 64)] {
+            let rig = Rig::new(|settings| settings.http.max_body = most);
+            rig.worker(1, move |mut stream, _| async move {
+                let mut head = vec![0; length];
+                stream.read_exact(&mut head).await.unwrap();
+                stream.write_all(says.as_bytes()).await.unwrap();
+                std::future::pending::<()>().await;
+            });
+            // More than the sockets have room for.
+            let body = "x".repeat(32 * 1024 * 1024);
+            let mut client = rig.client().await;
+            client
+                .say(&format!(
+                    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+                    body.len()
+                ))
+                .await;
+            client.say(&body).await;
+            let reply = client.reply().await;
+            assert_eq!(reply.status, 413);
+            assert_eq!(reply.line("connection"), Some("close"));
+            assert_eq!(client.rest().await, "");
+        }
+    });
+}

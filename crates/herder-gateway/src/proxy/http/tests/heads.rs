@@ -178,6 +178,7 @@ fn no_answer_is_too_strange() {
         request: &request,
         after: After::GoOn,
         house: &house,
+        is_early: false,
         cookie: None,
     };
     let mut passed = 0;
