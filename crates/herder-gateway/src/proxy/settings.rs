@@ -77,8 +77,8 @@ pub struct HttpSettings {
     pub idle_timeout_millis: u32,
     /// A body is cut off when nothing of it came, or could be written, for so long.
     pub body_timeout_millis: u32,
-    /// Fewest bytes a second of a request's body, over its whole length, once
-    /// `body_timeout_millis` have passed. 0 = any.
+    /// Fewest bytes a second of a request's body of a known length, on the whole, counted from when
+    /// a worker has had the request for `body_timeout_millis`. 0 = any.
     pub body_rate: u32,
     /// A worker may take so long for the head of its answer, from the end of the request.
     pub response_timeout_millis: u32,
@@ -163,7 +163,8 @@ impl Default for HttpSettings {
             header_timeout_millis: 10_000,
             idle_timeout_millis: 60_000,
             body_timeout_millis: 30_000,
-            body_rate: 0,
+            // Less than any line that somebody waits at.
+            body_rate: 64,
             response_timeout_millis: 60_000,
             tunnel_timeout_millis: 0,
             max_head: 32 * 1024,
@@ -311,6 +312,8 @@ mod tests {
     fn what_is_not_said_has_a_default() {
         let settings: ProxySettings = serde_json::from_str(r#"{"app": "shop"}"#).unwrap();
         assert_eq!(settings.http, HttpSettings::default());
+        // Whoever sends next to nothing does not hold a worker for ever.
+        assert_ne!(settings.http.body_rate, 0);
         assert_eq!(settings.kind, Kind::Http);
         let text = serde_json::to_string(&settings).unwrap();
         assert_eq!(

@@ -21,7 +21,6 @@ use crate::proxy::http::talk::{Next, Talk, Tunnel, wanted};
 struct Errand {
     request: Request,
     up: Pipe,
-    begun: Instant,
     /// Workers that did not do it.
     excluded: Vec<u64>,
     /// How many workers it was tried at, this one included.
@@ -94,7 +93,6 @@ impl Talk {
         let mut errand = Errand {
             up: Pipe::new(head, framing, Retain::Short),
             request,
-            begun: Instant::now(),
             excluded: Vec::new(),
             number: 1,
             connections: Connections::Kept,
@@ -190,7 +188,8 @@ impl Talk {
             worker: link.stream,
             inbox: BytesMut::new(),
             upload: Upload::GoesOn,
-            begun: errand.begun,
+            // The wait for a worker is not the client's.
+            begun: Instant::now(),
             received: Received::Nothing,
         };
         let mut out = BytesMut::new();

@@ -290,12 +290,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     }
 
     fn is_too_slow(&self) -> bool {
-        if self.habits.body_rate == 0 || self.up.is_full() {
+        // What has no known end may be a stream, which is silent when there is nothing to say.
+        if self.up.is_full() || !self.up.has_length() {
             return false;
         }
-        let elapsed = self.begun.elapsed();
-        let least = u128::from(self.habits.body_rate) * elapsed.as_millis() / 1000;
-        elapsed > self.habits.body_timeout && u128::from(self.up.moved) < least
+        // Whoever waited to be asked for the body has time to begin.
+        let counted = self
+            .begun
+            .elapsed()
+            .saturating_sub(self.habits.body_timeout);
+        let least = u128::from(self.habits.body_rate) * counted.as_millis() / 1000;
+        u128::from(self.up.moved) < least
     }
 }
 

@@ -133,6 +133,50 @@ fn a_body_has_a_rate() {
     });
 }
 
+/// Time that passed before a worker was there is not the client's.
+#[test]
+fn a_body_has_a_rate_from_when_it_is_wanted() {
+    play(async {
+        let rig = Rig::new(|settings| {
+            settings.http.body_timeout_millis = 1_000;
+            settings.http.body_rate = 100_000;
+            settings.wait_timeout_millis = 60_000;
+        });
+        let mut client = rig.client().await;
+        client
+            .say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1")
+            .await;
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        rig.mirror(1);
+        // The worker has the first half of it by then.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        client.say("2").await;
+        assert_eq!(client.reply().await.status, 200);
+    });
+}
+
+/// Whoever says in pieces what has no known end may have nothing to say for now.
+#[test]
+fn a_body_without_a_length_has_no_rate() {
+    play(async {
+        let rig = Rig::new(|settings| {
+            settings.http.body_timeout_millis = 300;
+            settings.http.body_rate = 100_000;
+        });
+        rig.mirror(1);
+        let mut client = rig.client().await;
+        client
+            .say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .await;
+        for _ in 0..20 {
+            client.say("1\r\nx\r\n").await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        client.say("0\r\n\r\n").await;
+        assert_eq!(client.reply().await.status, 200);
+    });
+}
+
 #[test]
 fn r46_who_says_nothing_takes_nothing_from_others() {
     play(async {
