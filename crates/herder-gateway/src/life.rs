@@ -239,7 +239,7 @@ impl House {
 }
 
 /// How many clients this process can have descriptors for.
-fn room_for_clients() -> usize {
+pub(crate) fn room_for_clients() -> usize {
     let (limit, _) = limits::open_files();
     let room = limit.saturating_sub(OWN_DESCRIPTORS).max(limit / 2);
     usize::try_from(room).unwrap_or(usize::MAX)

@@ -26,6 +26,7 @@ use super::tls::TlsError;
 use super::{House, http, tcp};
 use crate::control::{Channel, ControlFault, Inbox, Order};
 use crate::gateway::{FAILED, Signals, fail};
+use crate::life::room_for_clients;
 use certificates::{certificates, https_port};
 
 /// How often the master hears that this process turns.
@@ -222,6 +223,9 @@ impl Desk {
             let names = listeners.iter().map(|(name, _)| name.as_str());
             settings.http.https_port = settings.http.https_port.or_else(|| https_port(names));
         }
+        // Each client may need a connection to a worker, too.
+        let room = u32::try_from(room_for_clients() / 2).unwrap_or(u32::MAX);
+        settings.max_clients = settings.max_clients.min(room);
         let backends = Backends::new(&settings);
         let settings = Rc::new(settings);
         let house = House::default();
