@@ -193,6 +193,20 @@ fn trapped<'a>(scene: &'a Scene, program: Program) -> (Trap, Deployed<'a>) {
 }
 
 #[test]
+fn r26_a_first_master_that_dies_as_soon_as_the_keeper_has_its_state_is_followed_by_another() {
+    let scene = Scene::new("heir_first");
+    let trap = Trap::of(&scene);
+    trap.arm("master.adopt.stored", "kill", 1);
+    let (name, value) = trap.variable();
+    let herd = herd(&scene, &["--workers", "2"]).env(name, value).start();
+    wait::until(BOOT, "two workers", || {
+        (herd.workers().len() == 2).then_some(())
+    });
+    assert!(trap.sprung().is_some(), "nobody has died");
+    assert!(herd.end().success());
+}
+
+#[test]
 fn r27_that_a_program_is_ready_is_heard_by_the_next_master_if_one_dies_of_it() {
     let scene = Scene::new("heir_notify");
     let (trap, deployed) = trapped(&scene, Program::Python);

@@ -113,13 +113,14 @@ impl Book {
 impl Master {
     /// From now on another takes over if this master dies.
     pub(in crate::master) fn take_charge(&mut self) {
+        // Whoever finds it finds something in it, though this master die in between.
+        self.save();
         let key = Key::state();
         if let Err(error) = self.book.vault.store(&key, self.book.file.memory(), 0) {
             let text = format!("the keeper cannot be given the herd's state: {error}");
             self.tell(HerdEvent::Warning { text });
         }
         failpoint::hit("master.adopt.stored");
-        self.save();
         let watchdog = self.book.pulse.watchdog().map_or(0, millis);
         let vault = &self.book.vault;
         vault.say(&ToKeeper::Watchdog { millis: watchdog });
