@@ -132,10 +132,13 @@ pub(crate) fn r14_born_inside() {
     };
     let root = Cleanup(root);
     let group = root.0.child("worker").unwrap();
-    // The fifth field of `stat` is the process group.
+    // The fifth field of `stat` is the process group. The shell reads its signals itself: while it starts
+    // another program it blocks them all, and the other one may look before that is over.
     let script = "echo $0 $HERDER_SYS_ADDED ${PATH:+path}; \
                   [ $(cut -d' ' -f5 /proc/$$/stat) = $$ ] && echo own group; \
-                  ls /proc/$$/fd; grep Sig /proc/$$/status; grep ^0:: /proc/$$/cgroup";
+                  ls /proc/$$/fd; \
+                  while read -r line; do case $line in Sig*) echo \"$line\";; esac; done </proc/$$/status; \
+                  grep ^0:: /proc/$$/cgroup";
     let args: [OsString; 2] = ["-c".into(), script.into()];
     let shell = Executable::open("/bin/sh").unwrap();
     let before = fd::open_count().unwrap();
