@@ -7,6 +7,7 @@ use std::sync::Once;
 
 use herder_sys::signal::{self, Signal, SignalFd};
 use herder_sys::{fd, limits};
+use herder_wire::control::ToMaster;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
@@ -70,6 +71,15 @@ impl Gateway {
 pub(crate) struct Signals {
     signals: SignalFd,
     watched: AsyncFd<OwnedFd>,
+    asked: Cell<bool>,
+}
+
+/// What somebody wants who tells this process to end.
+pub(crate) enum Leave {
+    /// That the master hears this, and sees to it.
+    Asked(ToMaster),
+    /// That it ends now: it was told before.
+    AtOnce,
 }
 
 /// The terminal sends the first ones to everybody; what is to follow from them, the master says.
@@ -85,19 +95,28 @@ const SIGNALS: [Signal; 6] = [
 impl Signals {
     fn new(signals: SignalFd) -> io::Result<Signals> {
         let watched = reactor::watch(fd::duplicate(signals.as_fd())?)?;
-        Ok(Signals { signals, watched })
+        Ok(Signals {
+            signals,
+            watched,
+            asked: Cell::new(false),
+        })
     }
 
     /// Waits until somebody wants this process to leave. Dropping the future loses nothing.
-    pub(crate) async fn leave(&self) {
+    pub(crate) async fn leave(&self) -> Leave {
         loop {
             let Ok(mut ready) = self.watched.readable().await else {
                 return std::future::pending().await;
             };
             while let Ok(Some(signal)) = self.signals.read() {
-                if signal == Signal::Terminate {
-                    return;
+                if signal != Signal::Terminate {
+                    continue;
                 }
+                if self.asked.replace(true) {
+                    return Leave::AtOnce;
+                }
+                let reason = "received SIGTERM".to_owned();
+                return Leave::Asked(ToMaster::Retire { reason });
             }
             ready.clear_ready();
         }

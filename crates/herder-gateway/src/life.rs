@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::control::{Channel, ControlFault, Inbox, Order};
 use crate::edge::{self, Door, Edge};
-use crate::gateway::{FAILED, Gateway, Signals, fail};
+use crate::gateway::{FAILED, Gateway, Leave, Signals, fail};
 use crate::hub::shell::{self, Shell};
 use crate::proxy::process;
 
@@ -130,20 +130,17 @@ impl House {
     /// Follows the master until the end.
     async fn direct(self, app: &str, mut inbox: Inbox, signals: Signals, doors: Doors) -> u8 {
         let (mut doors, mut edge) = (Some(doors), None);
-        let mut asked_to_leave = false;
         loop {
             let order = tokio::select! {
                 biased;
                 order = inbox.next() => order,
-                () = signals.leave() => {
-                    if asked_to_leave {
-                        return FAILED;
+                leave = signals.leave() => match leave {
+                    Leave::Asked(wish) => {
+                        self.shell.report(wish);
+                        continue;
                     }
-                    asked_to_leave = true;
-                    let reason = "received SIGTERM".to_owned();
-                    self.shell.report(ToMaster::Retire { reason });
-                    continue;
-                }
+                    Leave::AtOnce => return FAILED,
+                },
             };
             let next = match order.and_then(|order| self.obey(order)) {
                 Ok(next) => next,

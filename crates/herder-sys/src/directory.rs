@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     CWD, FileType, FlockOperation, Mode, OFlags, ResolveFlags, chmod, flock, fstat, openat2, stat,
@@ -75,24 +75,50 @@ pub fn claim(path: &Path) -> io::Result<OwnedFd> {
     }
 }
 
-/// Changes who may connect to a socket in somebody else's directory. They may have put anything in its
-/// place, so only what is a socket, and has no other name, is touched; a symbolic link is not followed.
+/// A socket in somebody else's directory. They may put anything in its place at any time: this is what was
+/// there when it was looked at, whatever its path names by now.
+#[derive(Debug)]
+pub struct PinnedSocket {
+    found: OwnedFd,
+}
+
+impl PinnedSocket {
+    /// Looks at what a path names. Only what is a socket, and has no other name, is one; a symbolic link is
+    /// not followed.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when it is no such socket; what `open` answers.
+    pub fn at(path: &Path) -> io::Result<PinnedSocket> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let found = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+        let known = fstat(&found)?;
+        // A second name may be a hard link to the socket of another.
+        if FileType::from_raw_mode(known.st_mode) != FileType::Socket || known.st_nlink != 1 {
+            let problem = format!("{} is no socket of its own", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+        Ok(PinnedSocket { found })
+    }
+
+    /// A path that names this socket and nothing else, for as long as `self` is there. Where `/proc` is not
+    /// mounted it names nothing.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.found.as_raw_fd()))
+    }
+}
+
+/// Changes who may connect to a socket in somebody else's directory, see [`PinnedSocket`].
 ///
 /// # Errors
 ///
 /// `InvalidInput` when it is no such socket; what `open` and `chmod` answer; `NotFound` without `/proc`.
 pub fn set_socket_mode(path: &Path, mode: u32) -> io::Result<()> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let found = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-    let known = fstat(&found)?;
-    // A second name may be a hard link to the socket of another.
-    if FileType::from_raw_mode(known.st_mode) != FileType::Socket || known.st_nlink != 1 {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    // The descriptor, not the path: it names what was looked at. `fchmod` takes none that was opened so,
-    // and the system call that does is younger than the kernels we run on.
-    let same = format!("/proc/self/fd/{}", found.as_raw_fd());
-    Ok(chmod(same, Mode::from_raw_mode(mode))?)
+    // Not by a descriptor: `fchmod` takes none that was opened so, and the system call that does is younger
+    // than the kernels we run on.
+    let socket = PinnedSocket::at(path)?;
+    Ok(chmod(socket.path(), Mode::from_raw_mode(mode))?)
 }
 
 fn resolve(directory: BorrowedFd<'_>, path: &Path) -> rustix::io::Result<OwnedFd> {
@@ -119,8 +145,7 @@ mod tests {
     use std::io::Read;
     use std::os::fd::AsFd;
     use std::os::unix::fs::symlink;
-    use std::os::unix::net::UnixListener;
-    use std::path::PathBuf;
+    use std::os::unix::net::{UnixListener, UnixStream};
 
     struct Tree {
         root: PathBuf,
@@ -256,6 +281,27 @@ mod tests {
         set("socket").unwrap();
         assert_eq!(mode("socket"), 0o666);
         assert_eq!(set("none").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_was_looked_at_is_connected_to_whatever_came_in_its_place() {
+        let tree = Tree::new("pinned");
+        let at = |name: &str| tree.root.join(name);
+        let own = UnixListener::bind(at("socket")).unwrap();
+        let other = UnixListener::bind(at("other")).unwrap();
+        for listener in [&own, &other] {
+            listener.set_nonblocking(true).unwrap();
+        }
+        let pinned = PinnedSocket::at(&at("socket")).unwrap();
+        fs::remove_file(at("socket")).unwrap();
+        symlink(at("other"), at("socket")).unwrap();
+        let error = PinnedSocket::at(&at("socket")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("is no socket of its own"));
+        let _client = UnixStream::connect(pinned.path()).unwrap();
+        own.accept().unwrap();
+        let nobody = other.accept().unwrap_err();
+        assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

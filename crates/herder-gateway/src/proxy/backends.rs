@@ -3,6 +3,7 @@
 //! The decisions are those of [`herder_core::proxy`]; here are the clock, the connections that are
 //! kept, and whoever waits for a worker.
 
+mod connect;
 mod lease;
 mod tending;
 
@@ -26,7 +27,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::edge::stream::Stream;
 use crate::proxy::settings::ProxySettings;
+use crate::proxy::voice::Voice;
 
+pub(crate) use connect::NotConnected;
 pub use herder_core::proxy::Failure;
 pub use lease::Lease;
 
@@ -117,6 +120,7 @@ struct Shared {
     keep_for: Duration,
     retry: RetrySpec,
     news: mpsc::UnboundedSender<News>,
+    voice: Voice,
 }
 
 struct State {
@@ -180,6 +184,7 @@ impl Backends {
             keep_for: millis(settings.http.keep_millis),
             retry: settings.retry.clone(),
             news,
+            voice: Voice::new(format!("gateway of {}", settings.app)),
         };
         Backends {
             shared: Rc::new(shared),

@@ -1,31 +1,28 @@
 //! How clients come in, for both fronts: they are accepted, say by the PROXY protocol for whom they come
 //! if they may, and speak TLS where that is spoken.
 
-use std::cell::Cell;
-use std::fmt;
 use std::future::Future;
-use std::io::{self, IoSlice, Write};
+use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener as StdUnixListener;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use herder_sys::fd::{Blocking, set_blocking};
 use herder_sys::listener::{AcceptError, accept_error};
 use herder_sys::socket::set_keep_alive;
 use herder_wire::proxy_protocol::{Header, Tls};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::edge::closing::Presence;
-use crate::edge::stream::Stream;
+use crate::edge::stream::{Stream, speaks_as_one_of};
+use crate::proxy::backends::Backends;
 use crate::proxy::settings::{Kind, ProxySettings};
 use crate::proxy::tls::Acceptor;
+use crate::proxy::voice::Voice;
 use crate::proxy::{House, Scheme, Trust, Visitor, protocol};
 
 /// What has to be passed at a listener.
@@ -48,24 +45,29 @@ pub(crate) enum Client {
     Tls(Box<crate::proxy::tls::TlsStream>),
 }
 
-/// Accepts clients and has each served, until the house closes; then waits until the last of all its
-/// clients has gone.
+/// What is spoken behind the entrance.
+pub(crate) trait Front: 'static {
+    /// Between whom it chooses.
+    fn backends(&self) -> &Backends;
+
+    /// Serves one client.
+    fn converse(self: Rc<Self>, client: Client, visitor: Visitor) -> impl Future<Output = ()>;
+}
+
+/// Accepts a listener's clients and has each served, until the house closes; then waits until the last of
+/// all its clients has gone.
 ///
 /// # Errors
 ///
 /// When the listener is none.
-pub(crate) async fn attend<S, F>(
+pub(crate) async fn serve(
     name: String,
     listener: OwnedFd,
     entrance: Rc<Entrance>,
-    serve: S,
-) -> io::Result<()>
-where
-    S: Fn(Client, Visitor) -> F + 'static,
-    F: Future<Output = ()> + 'static,
-{
+    front: Rc<impl Front>,
+) -> io::Result<()> {
+    front.backends().keep_tended();
     let listener = Listener::new(listener)?;
-    let serve = Rc::new(serve);
     let trouble = Voice::new(name.clone());
     let strangers = Rc::new(Voice::new(name));
     loop {
@@ -76,13 +78,13 @@ where
         };
         match accepted {
             Ok((stream, visitor, presence)) => {
-                let (entrance, serve) = (Rc::clone(&entrance), Rc::clone(&serve));
+                let (entrance, front) = (Rc::clone(&entrance), Rc::clone(&front));
                 let strangers = Rc::clone(&strangers);
                 spawn_local(async move {
                     if let Some((client, visitor)) =
                         entrance.pass(stream, visitor, &strangers).await
                     {
-                        serve(client, visitor).await;
+                        front.converse(client, visitor).await;
                     }
                     drop(presence);
                 });
@@ -256,93 +258,14 @@ impl Client {
     }
 }
 
-impl AsyncRead for Client {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Client::Plain(stream) => Pin::new(stream).poll_read(context, buf),
-            #[cfg(feature = "tls")]
-            Client::Tls(stream) => Pin::new(stream).poll_read(context, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Client {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Client::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            #[cfg(feature = "tls")]
-            Client::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Client::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            #[cfg(feature = "tls")]
-            Client::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Client::Plain(stream) => Pin::new(stream).poll_flush(context),
-            #[cfg(feature = "tls")]
-            Client::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Client::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            #[cfg(feature = "tls")]
-            Client::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
-    }
-}
-
-/// Says what goes wrong, but not over and over.
-struct Voice {
-    name: String,
-    said: Cell<Option<Instant>>,
-}
-
-impl Voice {
-    fn new(name: String) -> Voice {
-        Voice {
-            name,
-            said: Cell::new(None),
-        }
-    }
-
-    fn say(&self, what: fmt::Arguments<'_>) {
-        if self.said.get().is_none_or(|said| said.elapsed() >= SILENCE) {
-            self.said.set(Some(Instant::now()));
-            let _closed = writeln!(io::stderr(), "herder: {}: {what}", self.name);
-        }
-    }
-}
+speaks_as_one_of!(Client {
+    Plain,
+    #[cfg(feature = "tls")]
+    Tls,
+});
 
 /// A client that says nothing is asked by the kernel after so long whether it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// How long accepting rests when there is nothing to accept with.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// How long a trouble that lasts is not spoken of again.
-const SILENCE: Duration = Duration::from_secs(60);

@@ -9,7 +9,7 @@ use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
 use super::backends::{Backend, BackendAddress, Backends};
-use super::entrance::Entrance;
+use super::entrance::{Entrance, serve};
 use super::settings::{Kind, ProxySettings};
 use super::tls::Acceptor;
 use super::{House, http, tcp};
@@ -49,11 +49,11 @@ pub fn serve_proxy(
         match settings.kind {
             Kind::Http => {
                 let front = http::Front::new(settings, backends, house);
-                http::serve(name, listener, entrance, Rc::new(front)).await?;
+                serve(name, listener, entrance, Rc::new(front)).await?;
             }
             Kind::Tcp => {
                 let front = tcp::Front::new(settings, backends);
-                tcp::serve(name, listener, entrance, Rc::new(front)).await?;
+                serve(name, listener, entrance, Rc::new(front)).await?;
             }
         }
         pending().await

@@ -21,6 +21,7 @@ pub(crate) mod tcp;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+mod voice;
 
 use std::net::SocketAddr;
 

@@ -20,12 +20,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::backends::{Backend, BackendAddress, Backends, News};
-use super::entrance::Entrance;
+use super::entrance::{Entrance, serve};
 use super::settings::{Kind, ProxySettings};
 use super::tls::TlsError;
 use super::{House, http, tcp};
 use crate::control::{Channel, ControlFault, Inbox, Order};
-use crate::gateway::{FAILED, Signals, fail};
+use crate::gateway::{FAILED, Leave, Signals, fail};
 use crate::life::room_for_clients;
 use certificates::{certificates, https_port};
 
@@ -73,20 +73,17 @@ pub(crate) async fn live(beginning: Beginning, signals: Signals) -> u8 {
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     desk.say(ToMaster::Ready);
-    let mut asked_to_leave = false;
     loop {
         let order = tokio::select! {
             biased;
             order = inbox.next() => order,
-            () = signals.leave() => {
-                if asked_to_leave {
-                    return FAILED;
+            leave = signals.leave() => match leave {
+                Leave::Asked(wish) => {
+                    desk.say(wish);
+                    continue;
                 }
-                asked_to_leave = true;
-                let reason = "received SIGTERM".to_owned();
-                desk.say(ToMaster::Retire { reason });
-                continue;
-            }
+                Leave::AtOnce => return FAILED,
+            },
             Some(news) = news.recv() => {
                 desk.report(news);
                 continue;
@@ -364,14 +361,14 @@ impl Desk {
             let entrance = Rc::clone(&self.entrance);
             match &self.front {
                 Front::Http(front) => {
-                    let serve = http::serve(name, listener, entrance, Rc::clone(front));
-                    self.doors.spawn_local(serve);
+                    let served = serve(name, listener, entrance, Rc::clone(front));
+                    self.doors.spawn_local(served)
                 }
                 Front::Tcp(front) => {
-                    let serve = tcp::serve(name, listener, entrance, Rc::clone(front));
-                    self.doors.spawn_local(serve);
+                    let served = serve(name, listener, entrance, Rc::clone(front));
+                    self.doors.spawn_local(served)
                 }
-            }
+            };
         }
     }
 

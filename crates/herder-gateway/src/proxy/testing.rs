@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::timeout;
 
 use super::backends::{Backend, BackendAddress, Backends};
-use super::entrance::Entrance;
+use super::entrance::{Entrance, serve};
 use super::settings::{Kind, ProxySettings};
 use super::tls::Acceptor;
 use super::{House, http, tcp};
@@ -71,11 +71,11 @@ impl Site {
             let served = match settings.kind {
                 Kind::Http => {
                     let front = Rc::new(http::Front::new(settings, workers, doors));
-                    http::serve(name, listener, entrance, front).await
+                    serve(name, listener, entrance, front).await
                 }
                 Kind::Tcp => {
                     let front = Rc::new(tcp::Front::new(settings, workers));
-                    tcp::serve(name, listener, entrance, front).await
+                    serve(name, listener, entrance, front).await
                 }
             };
             served.unwrap();

@@ -1,7 +1,9 @@
 //! A proxy, as its master hears of it.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,11 @@ const SOON: Duration = Duration::from_secs(30);
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+/// As [`OK`], for who does not keep connections.
+const LAST: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+
+/// Says to a process that it is the one in which something happens, and where its workers are.
+const WORKERS: &str = "HERDER_TEST_WORKERS";
 
 /// A proxy whose clients would wait for a worker for as long as it takes.
 fn proxy() -> Herd {
@@ -32,29 +39,43 @@ fn proxy() -> Herd {
 fn introduce(herd: &mut Herd, worker: u64) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = WorkerAddress::Tcp(listener.local_addr().unwrap());
+    introduce_at(herd, worker, address);
+    listener
+}
+
+fn introduce_at(herd: &mut Herd, worker: u64, address: WorkerAddress) {
     herd.says(&ToGateway::Backend(Box::new(Backend {
         worker,
         slot: 0,
         generation: 1,
         address,
     })));
-    listener
 }
 
 /// A worker that gives everybody the same answer.
 fn admit(herd: &mut Herd, worker: u64) {
-    let listener = introduce(herd, worker);
+    introduce_at(herd, worker, WorkerAddress::Tcp(answering(OK)));
+    herd.says(&ToGateway::Admit { worker });
+}
+
+/// Where everybody gets this answer.
+fn answering(answer: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {
             thread::spawn(move || {
                 let mut stream = BufReader::new(stream.unwrap());
                 while !head(&mut stream).is_empty() {
-                    stream.get_mut().write_all(OK.as_bytes()).unwrap();
+                    stream.get_mut().write_all(answer.as_bytes()).unwrap();
+                    if answer == LAST {
+                        return;
+                    }
                 }
             });
         }
     });
-    herd.says(&ToGateway::Admit { worker });
+    address
 }
 
 /// What comes up to an empty line, or the end.
@@ -174,4 +195,72 @@ fn nobody_waits_for_a_worker_while_the_herd_stops() {
     let told = ask(&mut slow, &GET[9..]);
     assert!(told.starts_with("HTTP/1.1 503 "), "{told}");
     assert!(begun.elapsed() < SOON);
+}
+
+/// What the test below runs in a process of its own, which has few descriptors.
+#[test]
+fn a_process_runs_out_of_descriptors() {
+    let Ok(workers) = std::env::var(WORKERS) else {
+        return;
+    };
+    let mut herd = proxy();
+    for (worker, address) in (1..).zip(workers.split(' ')) {
+        let address = WorkerAddress::Tcp(address.parse().unwrap());
+        introduce_at(&mut herd, worker, address);
+        herd.says(&ToGateway::Admit { worker });
+    }
+    let mut client = client(&herd);
+    assert!(ask(&mut client, GET).starts_with("HTTP/1.1 204 "));
+    let (mut taken, mut refused) = (Vec::new(), 0);
+    let begun = Instant::now();
+    while refused < 20 {
+        while let Ok(file) = File::open("/dev/null") {
+            taken.push(file);
+        }
+        let answer = ask(&mut client, GET);
+        if answer.starts_with("HTTP/1.1 204 ") {
+            // The gateway closed its last connection only now.
+            assert!(begun.elapsed() < SOON);
+            continue;
+        }
+        refused += 1;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains("Retry-After: "), "{answer}");
+        let length = answer.split("Content-Length: ").nth(1).unwrap();
+        let length = length.lines().next().unwrap().parse().unwrap();
+        let mut page = vec![0; length];
+        client.read_exact(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        assert!(
+            page.contains("the gateway has no descriptor left"),
+            "{page}"
+        );
+    }
+    drop(taken);
+    for _ in 0..4 {
+        assert!(ask(&mut client, GET).starts_with("HTTP/1.1 204 "));
+    }
+    // Nobody was left out for it.
+    drop(client);
+    herd.says(&ToGateway::Withdraw { worker: 1 });
+    assert_eq!(news(&mut herd), ToMaster::Withdrawn { worker: 1 });
+    println!("all is well");
+}
+
+#[test]
+fn a_gateway_without_descriptors_says_so_and_blames_no_worker() {
+    let own = std::env::current_exe().unwrap();
+    let name = "proxy::a_process_runs_out_of_descriptors";
+    let workers = [LAST, LAST].map(|answer| answering(answer).to_string());
+    let child = Command::new("sh")
+        .args(["-c", "ulimit -n 200 && exec \"$0\" \"$@\""])
+        .arg(own)
+        .args(["--exact", name, "--nocapture"])
+        .env(WORKERS, workers.join(" "))
+        .output()
+        .unwrap();
+    let said = [child.stdout, child.stderr].map(|it| String::from_utf8(it).unwrap());
+    assert!(said[0].contains("all is well"), "{said:?}");
+    let line = "herder: gateway of test: the gateway has no descriptor left";
+    assert_eq!(said[1].matches(line).count(), 1, "{said:?}");
 }

@@ -7,6 +7,7 @@
 mod message;
 mod options;
 mod pair;
+mod shortage;
 mod touch;
 
 pub use message::{
@@ -19,4 +20,5 @@ pub use options::{
     set_keep_alive, set_no_delay, set_send_buffer, shutdown_both, shutdown_write,
 };
 pub use pair::{bind_datagram, datagram_pair, seqpacket_pair, stream_pair};
+pub use shortage::{Shortage, shortage};
 pub use touch::{Touch, touch};

@@ -1,7 +1,6 @@
 //! A request's place at a worker.
 
 use std::fmt;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -10,10 +9,10 @@ use std::time::Duration;
 use herder_core::Slot;
 use herder_core::proxy::Outcome;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::edge::stream::Stream;
+use crate::proxy::backends::connect::{NotConnected, connect};
 use crate::proxy::backends::{BackendAddress, Backends, Kept, Standing};
 
 /// The place that a request or connection has at a worker. Dropped without [`end`](Lease::end), it
@@ -56,20 +55,15 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// When the worker refuses, or with [`io::ErrorKind::TimedOut`].
-    pub(crate) async fn connect(&self) -> io::Result<Stream> {
-        let connect = async {
-            match &*self.address {
-                BackendAddress::Tcp(address) => {
-                    let tcp = TcpStream::connect(address).await?;
-                    tcp.set_nodelay(true)?;
-                    Ok(Stream::Tcp(tcp))
-                }
-                BackendAddress::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-            }
-        };
-        let connected = timeout(self.backends.shared.connect_timeout, connect).await;
-        connected.unwrap_or_else(|_late| Err(io::ErrorKind::TimedOut.into()))
+    /// When the worker does not take it, or there is nothing left to connect with: that is also said
+    /// to the people who run this.
+    pub(crate) async fn connect(&self) -> Result<Stream, NotConnected> {
+        let shared = &self.backends.shared;
+        let connected = connect(&self.address, shared.connect_timeout).await;
+        if let Err(short @ NotConnected::Short(_)) = &connected {
+            shared.voice.say(format_args!("{short}"));
+        }
+        connected
     }
 
     /// A kept connection to the worker that it has not closed, as far as can be seen.

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use crate::proxy::House;
 use crate::proxy::http::bad::After;
 use crate::proxy::http::chunks::{Chunks, Frames};
-use crate::proxy::http::field::{Field, number, words};
+use crate::proxy::http::field::{Field, drop_named, number, words};
 use crate::proxy::http::pipe::{Framing, Wrapping};
 use crate::proxy::http::request::{MOST_LINES, Request, Upgrade, Version, copy_lines};
 
@@ -212,11 +212,7 @@ impl Whole<'_, '_> {
 
     /// A line that is for this hop alone.
     fn strip(&mut self, name: &[u8]) {
-        for (line, field) in self.lines.iter().zip(&mut *self.fields) {
-            if *field == Field::Plain && line.name.as_bytes().eq_ignore_ascii_case(name) {
-                *field = Field::Dropped;
-            }
-        }
+        drop_named(name, self.lines, self.fields, |it| it == Field::Plain);
     }
 
     fn framing(&self, sum: &Sum, request: &Request) -> Framing {

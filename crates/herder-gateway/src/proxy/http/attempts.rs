@@ -1,14 +1,12 @@
 //! One request, at one worker after the other if need be.
 
-use std::io;
-
 use bytes::BytesMut;
 use herder_core::proxy::retry::{Attempt, Body, Decision, Received, Sent};
 use herder_core::proxy::{Failure, Outcome};
 use tokio::time::Instant;
 
 use crate::edge::stream::Stream;
-use crate::proxy::backends::Lease;
+use crate::proxy::backends::{Lease, NotConnected};
 use crate::proxy::entrance::Client;
 use crate::proxy::http::answer::{Answer, Circumstances};
 use crate::proxy::http::bad::{After, Refusal};
@@ -39,15 +37,20 @@ enum Connections {
 
 /// Why there is no answer.
 struct Trouble {
-    failure: Failure,
-    how: String,
+    status: u16,
+    why: String,
 }
 
 impl Trouble {
-    /// With the worker's name.
-    fn at(mut self, lease: &Lease) -> Trouble {
-        self.how = format!("the worker in slot {} {}", lease.slot(), self.how);
-        self
+    /// A worker did not do its part.
+    fn at(lease: &Lease, failure: Failure, how: &str) -> Trouble {
+        Trouble {
+            status: match failure {
+                Failure::TimedOut => 504,
+                Failure::Refused | Failure::Broken | Failure::ServerError => 502,
+            },
+            why: format!("the worker in slot {} {how}", lease.slot()),
+        }
     }
 }
 
@@ -117,34 +120,30 @@ impl Talk {
         }
     }
 
-    /// A worker took no connection.
-    fn refused(&self, lease: Lease, error: &io::Error, errand: &mut Errand) -> Attempted {
-        let trouble = if error.kind() == io::ErrorKind::TimedOut {
-            Trouble {
-                failure: Failure::TimedOut,
-                how: "did not take the connection in time".to_owned(),
-            }
-        } else {
-            Trouble {
-                failure: Failure::Refused,
-                how: format!("did not take the connection: {error}"),
-            }
-        };
-        self.failed(lease, trouble, Received::Nothing, errand)
+    /// There is no connection to a worker.
+    fn refused(&self, lease: Lease, error: &NotConnected, errand: &mut Errand) -> Attempted {
+        let why = error.to_string();
+        if let Some(failure) = error.failure() {
+            return self.failed(lease, (failure, &why), Received::Nothing, errand);
+        }
+        // No worker had the chance to do its part. The next one may have a kept connection.
+        let attempt = errand.failed(Failure::Refused, Received::Nothing);
+        drop(lease);
+        self.decide(&attempt, Trouble { status: 503, why }, errand)
     }
 
     /// An attempt failed: shall there be another one?
     fn failed(
         &self,
         lease: Lease,
-        trouble: Trouble,
+        (failure, how): (Failure, &str),
         received: Received,
         errand: &mut Errand,
     ) -> Attempted {
-        let attempt = errand.failed(trouble.failure, received);
-        let trouble = trouble.at(&lease);
+        let attempt = errand.failed(failure, received);
+        let trouble = Trouble::at(&lease, failure, how);
         errand.excluded.push(lease.worker());
-        lease.end(Outcome::Failed(trouble.failure));
+        lease.end(Outcome::Failed(failure));
         self.decide(&attempt, trouble, errand)
     }
 
@@ -158,7 +157,7 @@ impl Talk {
             }
             Decision::GiveUp(reason) => {
                 let why = format!(". The request was not repeated: {reason}");
-                trouble.how.push_str(&why);
+                trouble.why.push_str(&why);
                 errand.trouble = Some(trouble);
                 Attempted::GiveUp
             }
@@ -227,21 +226,25 @@ impl Talk {
                 let is_stale = link.from == Connections::Kept
                     && received == Received::Nothing
                     && failure == Failure::Broken;
-                let trouble = Trouble { failure, how };
                 if is_stale {
-                    return self.stale(link.lease, trouble, errand);
+                    return self.stale(link.lease, (failure, &how), errand);
                 }
-                self.failed(link.lease, trouble, received, errand)
+                self.failed(link.lease, (failure, &how), received, errand)
             }
         }
     }
 
     /// A kept connection ended before it gave an answer: as a rule it had been idle for too long. The
     /// same worker may have the request by a new one, and it says nothing about its health.
-    fn stale(&self, lease: Lease, trouble: Trouble, errand: &mut Errand) -> Attempted {
+    fn stale(
+        &self,
+        lease: Lease,
+        (failure, how): (Failure, &str),
+        errand: &mut Errand,
+    ) -> Attempted {
         errand.connections = Connections::New;
-        let attempt = errand.failed(trouble.failure, Received::Nothing);
-        let trouble = trouble.at(&lease);
+        let attempt = errand.failed(failure, Received::Nothing);
+        let trouble = Trouble::at(&lease, failure, how);
         drop(lease);
         self.decide(&attempt, trouble, errand)
     }
@@ -253,12 +256,7 @@ impl Talk {
         let retry_after = (retry_after > 0).then_some(retry_after);
         let (status, why) = match errand.trouble.take() {
             None => (503, format!("{app} has no worker that takes requests now")),
-            Some(Trouble { failure, how }) => match failure {
-                Failure::TimedOut => (504, format!("{app}: {how}")),
-                Failure::Refused | Failure::Broken | Failure::ServerError => {
-                    (502, format!("{app}: {how}"))
-                }
-            },
+            Some(Trouble { status, why }) => (status, format!("{app}: {why}")),
         };
         let refusal = Refusal {
             status,
@@ -277,7 +275,7 @@ impl Talk {
     }
 }
 
-async fn connect(lease: Lease, from: Connections) -> Result<Link, (Lease, io::Error)> {
+async fn connect(lease: Lease, from: Connections) -> Result<Link, (Lease, NotConnected)> {
     if let (Connections::Kept, Some(stream)) = (from, lease.kept()) {
         let from = Connections::Kept;
         return Ok(Link {

@@ -86,6 +86,20 @@ fn starts_with(name: &[u8], prefix: &str) -> bool {
     start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
+/// Drops the lines with a name, of those fields that may be dropped.
+pub(super) fn drop_named(
+    name: &[u8],
+    lines: &[httparse::Header<'_>],
+    fields: &mut [Field],
+    may_be: impl Fn(Field) -> bool,
+) {
+    for (line, field) in lines.iter().zip(fields) {
+        if may_be(*field) && line.name.as_bytes().eq_ignore_ascii_case(name) {
+            *field = Field::Dropped;
+        }
+    }
+}
+
 /// The words of a list like that of `Connection`, without the empty ones.
 pub(super) fn words(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     list.split(|byte| *byte == b',')

@@ -31,15 +31,13 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use herder_core::proxy::SlotCookie;
 
 use crate::proxy::backends::Backends;
-use crate::proxy::entrance::{Client, Entrance, attend};
+use crate::proxy::entrance::{self, Client};
 use crate::proxy::http::exchange::Habits;
 use crate::proxy::http::id::Ids;
 use crate::proxy::http::request::MOST_LINES;
@@ -89,27 +87,14 @@ impl Front {
     }
 }
 
-/// Serves one listener until the house closes, and then until the last of all its clients has gone.
-///
-/// # Errors
-///
-/// When the listener is none.
-pub(crate) async fn serve(
-    name: String,
-    listener: OwnedFd,
-    entrance: Rc<Entrance>,
-    front: Rc<Front>,
-) -> io::Result<()> {
-    front.backends.keep_tended();
-    attend(name, listener, entrance, move |client, visitor| {
-        converse(client, visitor, Rc::clone(&front))
-    })
-    .await
-}
+impl entrance::Front for Front {
+    fn backends(&self) -> &Backends {
+        &self.backends
+    }
 
-/// Serves one client.
-pub(crate) async fn converse(client: Client, visitor: Visitor, front: Rc<Front>) {
-    talk::Talk::new(client, &visitor, front).run().await;
+    async fn converse(self: Rc<Self>, client: Client, visitor: Visitor) {
+        talk::Talk::new(client, &visitor, self).run().await;
+    }
 }
 
 fn millis(number: u32) -> Duration {

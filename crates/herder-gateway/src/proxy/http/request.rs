@@ -8,7 +8,7 @@ use herder_core::proxy::retry::{self, Method};
 
 use crate::proxy::http::bad::Bad;
 use crate::proxy::http::chunks::{Chunks, Frames};
-use crate::proxy::http::field::{Field, number, words};
+use crate::proxy::http::field::{Field, drop_named, number, words};
 use crate::proxy::http::forwarded::Forwarding;
 use crate::proxy::http::pipe::Framing;
 use crate::proxy::http::target::{self, Target};
@@ -287,11 +287,7 @@ impl<'a> Whole<'a, '_> {
                 return Err(Bad::Head("its `Connection` names what others must see"));
             }
         }
-        for (line, field) in self.lines.iter().zip(&mut *self.fields) {
-            if line.name.as_bytes().eq_ignore_ascii_case(name) {
-                *field = Field::Dropped;
-            }
-        }
+        drop_named(name, self.lines, self.fields, |_| true);
         Ok(())
     }
 

@@ -9,7 +9,6 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use herder_core::proxy::{Key, Outcome};
 use herder_wire::proxy_protocol::{Header, Origin, Version};
 
 use crate::proxy::backends::{Backends, Failure, Lease};
-use crate::proxy::entrance::{Client, Entrance, attend};
+use crate::proxy::entrance::{self, Client};
 use crate::proxy::settings::{ProxySettings, ProxyVersion};
 use crate::proxy::{Scheme, Visitor};
 
@@ -73,39 +72,21 @@ impl Front {
     }
 }
 
-/// Serves one listener until the house closes, and then until the last of all its clients has gone.
-///
-/// # Errors
-///
-/// When the listener is none.
-pub(crate) async fn serve(
-    name: String,
-    listener: OwnedFd,
-    entrance: Rc<Entrance>,
-    front: Rc<Front>,
-) -> io::Result<()> {
-    front.backends.keep_tended();
-    attend(name, listener, entrance, move |client, visitor| {
-        converse(client, visitor, Rc::clone(&front))
-    })
-    .await
-}
+impl entrance::Front for Front {
+    fn backends(&self) -> &Backends {
+        &self.backends
+    }
 
-/// Serves one client.
-pub(crate) async fn converse(client: Client, visitor: Visitor, front: Rc<Front>) {
-    let Some((lease, worker)) = connect(&visitor, &front).await else {
-        // Nobody is there. The client learns it by a reset, which says that nothing was read.
-        client.reset();
-        return;
-    };
-    let greeting = greeting(&client, &visitor, front.settings.tcp.proxy_protocol);
-    let relay = Relay::new(client, worker, greeting, front.habits, front.tools.clone());
-    let finish = relay.run(front.habits.idle).await;
-    lease.end(match finish {
-        finish if finish.is_the_workers_fault() => Outcome::Failed(Failure::Broken),
-        Finish::Whole => Outcome::Served,
-        Finish::Idle | Finish::Broken { .. } => Outcome::Inconclusive,
-    });
+    async fn converse(self: Rc<Self>, client: Client, visitor: Visitor) {
+        let Some((lease, worker)) = connect(&visitor, &self).await else {
+            // Nobody is there. The client learns it by a reset, which says that nothing was read.
+            client.reset();
+            return;
+        };
+        let greeting = greeting(&client, &visitor, self.settings.tcp.proxy_protocol);
+        let relay = Relay::new(client, worker, greeting, self.habits, self.tools.clone());
+        lease.end(relay.run(self.habits.idle).await.outcome());
+    }
 }
 
 /// What was read from each side before they were joined, and is for the other.
@@ -129,12 +110,7 @@ pub(crate) async fn join(
         splice_above: Some(pipes::BUFFER),
     };
     let relay = Relay::new(client, worker, ahead.to_worker, habits, tools);
-    let finish = relay.with_answer(ahead.to_client).run(idle).await;
-    match finish {
-        finish if finish.is_the_workers_fault() => Outcome::Failed(Failure::Broken),
-        Finish::Whole => Outcome::Served,
-        Finish::Idle | Finish::Broken { .. } => Outcome::Inconclusive,
-    }
+    relay.with_answer(ahead.to_client).run(idle).await.outcome()
 }
 
 /// Finds a worker that takes the connection. Nothing of it was sent yet, so that any other can have it
@@ -145,25 +121,22 @@ async fn connect(visitor: &Visitor, front: &Front) -> Option<(Lease, Client)> {
         ..Key::default()
     };
     let mut refused = Vec::new();
-    loop {
-        let lease = match refused.len() {
+    for attempt in 0..ATTEMPTS {
+        let lease = match attempt {
             0 => front.backends.pick_or_wait(&key, &refused).await?,
-            ATTEMPTS.. => return None,
             _ => front.backends.pick(&key, &refused)?,
         };
         match lease.connect().await {
             Ok(stream) => return Some((lease, Client::Plain(stream))),
             Err(error) => {
-                refused.push(lease.worker());
-                let failure = if error.kind() == io::ErrorKind::TimedOut {
-                    Failure::TimedOut
-                } else {
-                    Failure::Refused
-                };
-                lease.end(Outcome::Failed(failure));
+                if let Some(failure) = error.failure() {
+                    refused.push(lease.worker());
+                    lease.end(Outcome::Failed(failure));
+                }
             }
         }
     }
+    None
 }
 
 /// What the worker is to know of its client ahead of everything else.
@@ -192,6 +165,17 @@ fn greeting(client: &Client, visitor: &Visitor, version: Option<ProxyVersion>) -
 /// A client of a listener for both kinds of addresses that came by IPv4 is told as such.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+impl Finish {
+    /// What it says about the worker.
+    fn outcome(&self) -> Outcome {
+        match self {
+            finish if finish.is_the_workers_fault() => Outcome::Failed(Failure::Broken),
+            Finish::Whole => Outcome::Served,
+            Finish::Idle | Finish::Broken { .. } => Outcome::Inconclusive,
+        }
+    }
 }
 
 impl Side {

@@ -1,30 +1,38 @@
 //! Workers that leave, and the end of the front itself.
 
-use tokio::sync::mpsc::unbounded_channel;
+use std::rc::Rc;
+
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::*;
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+/// Worker 1 tells of each request that came, and of each connection that was closed, and answers a request
+/// when it is told to.
+fn hesitant(rig: &Rig) -> (UnboundedReceiver<&'static str>, UnboundedSender<()>) {
+    let (came, requests) = unbounded_channel();
+    let (answer, answers) = unbounded_channel();
+    let answers = Rc::new(Mutex::new(answers));
+    rig.worker(1, move |mut stream, _| {
+        let (came, answers) = (came.clone(), Rc::clone(&answers));
+        async move {
+            while read_request(&mut stream).await.is_some() {
+                came.send("came").unwrap();
+                answers.lock().await.recv().await.unwrap();
+                stream.write_all(OK.as_bytes()).await.unwrap();
+            }
+            // Who heard enough has gone.
+            let _gone = came.send("closed");
+        }
+    });
+    (requests, answer)
+}
 
 #[test]
 fn a_worker_that_is_withdrawn_finishes_what_it_has() {
     play(async {
         let rig = Rig::new(|_| {});
-        let (came, mut requests) = unbounded_channel();
-        let (answer, answers) = unbounded_channel::<()>();
-        let answers = std::rc::Rc::new(tokio::sync::Mutex::new(answers));
-        rig.worker(1, move |mut stream, _| {
-            let (came, answers) = (came.clone(), std::rc::Rc::clone(&answers));
-            async move {
-                while read_request(&mut stream).await.is_some() {
-                    came.send("came").unwrap();
-                    answers.lock().await.recv().await.unwrap();
-                    stream.write_all(OK.as_bytes()).await.unwrap();
-                }
-                came.send("closed").unwrap();
-            }
-        });
+        let (mut requests, answer) = hesitant(&rig);
         let mut client = rig.client().await;
         client.say(GET).await;
         assert_eq!(requests.recv().await, Some("came"));
@@ -91,11 +99,11 @@ fn kept_connections_are_closed_before_the_worker_does() {
 #[test]
 fn twenty_generations_under_load_lose_nothing() {
     play(async {
-        let rig = std::rc::Rc::new(Rig::new(|_| {}));
+        let rig = Rc::new(Rig::new(|_| {}));
         rig.steady(1, OK);
         let mut clients = tokio::task::JoinSet::new();
         for number in 0..8 {
-            let rig = std::rc::Rc::clone(&rig);
+            let rig = Rc::clone(&rig);
             clients.spawn_local(async move {
                 let mut client = rig.client().await;
                 let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
@@ -122,20 +130,8 @@ fn twenty_generations_under_load_lose_nothing() {
 #[test]
 fn a_front_that_closes_says_so_and_waits_for_who_is_late() {
     play(async {
-        let rig = Rig::new(|_| {});
-        let (came, mut requests) = unbounded_channel();
-        let (answer, answers) = unbounded_channel::<()>();
-        let answers = std::rc::Rc::new(tokio::sync::Mutex::new(answers));
-        rig.worker(1, move |mut stream, _| {
-            let (came, answers) = (came.clone(), std::rc::Rc::clone(&answers));
-            async move {
-                while read_request(&mut stream).await.is_some() {
-                    came.send(()).unwrap();
-                    answers.lock().await.recv().await.unwrap();
-                    stream.write_all(OK.as_bytes()).await.unwrap();
-                }
-            }
-        });
+        let rig = Rig::new(|settings| settings.http.keep_millis = 600_000);
+        let (mut requests, answer) = hesitant(&rig);
         // One has a request under way, one is idle, and one is idle and never comes again.
         let (mut busy, mut late, mut idle) =
             (rig.client().await, rig.client().await, rig.client().await);

@@ -4,9 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
 #[test]
 fn heads_have_a_size() {
     play(async {

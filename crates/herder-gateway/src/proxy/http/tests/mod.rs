@@ -18,3 +18,8 @@ use rig::{Rig, play, read_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::proxy::backends::{Failure, News};
+
+/// A request for anything.
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+/// An answer that says next to nothing.
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,8 +14,8 @@ use tokio::time::timeout;
 
 use crate::proxy::House;
 use crate::proxy::backends::{Backend, BackendAddress, Backends, News};
-use crate::proxy::entrance::Entrance;
-use crate::proxy::http::{Front, serve};
+use crate::proxy::entrance::{Entrance, serve};
+use crate::proxy::http::Front;
 use crate::proxy::settings::ProxySettings;
 
 /// No test takes so long, even on a machine that stands still for a while.
@@ -59,13 +58,9 @@ impl Rig {
             tls: None,
         };
         let front = Front::new(settings, backends.clone(), house.clone());
-        let serve = serve(
-            "test".to_owned(),
-            OwnedFd::from(listener),
-            Rc::new(entrance),
-            Rc::new(front),
-        );
-        spawn_local(async move { serve.await.unwrap() });
+        let (entrance, front) = (Rc::new(entrance), Rc::new(front));
+        let served = serve("test".to_owned(), listener.into(), entrance, front);
+        spawn_local(async move { served.await.unwrap() });
         Rig {
             address,
             backends,

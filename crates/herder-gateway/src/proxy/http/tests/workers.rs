@@ -2,8 +2,6 @@
 
 use super::*;
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
 fn lonely(settings: &mut crate::proxy::settings::ProxySettings) {
     settings.wait_timeout_millis = 10;
     settings.balancer.ejection = None;
