@@ -1,13 +1,16 @@
 //! The program that is started, with nobody around it.
 
-use super::rival::NODE;
 use herder_e2e::herd::Setup;
+use herder_e2e::interpreter::Node;
 use herder_e2e::node::free_address;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// By what the program and PM2 run.
+pub(super) const NODE: Node = Node::Version(20);
 
 /// How long anything may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,9 +1,8 @@
 //! Who takes part, and how each is told.
 
-use super::program::{Mark, PATIENCE, Program, now};
+use super::program::{Mark, NODE, PATIENCE, Program, now};
 use herder_e2e::binary::Binary;
 use herder_e2e::herd::{Herd, Setup};
-use herder_e2e::interpreter::Node;
 use herder_e2e::process::{processor_time, resident_bytes};
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
@@ -12,9 +11,6 @@ use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// By what the program and PM2 run.
-pub(super) const NODE: Node = Node::Version(20);
 
 /// Who takes part in the contest of daemons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

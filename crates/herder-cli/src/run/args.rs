@@ -12,7 +12,7 @@ use herder_master::config::Format;
 
 use super::RunError;
 use super::library::LibraryArg;
-use super::services::{JobArg, StateArg};
+use super::services::ServiceArgs;
 use super::units::{self, Mode, OrNever, OrZero, Seconds, Size};
 
 const AFTER_HELP: &str = "\
@@ -202,37 +202,6 @@ pub(crate) struct ReloadArgs {
     /// never. [default: 10s]
     #[arg(long, value_name = "DURATION|never")]
     pub(crate) master_watchdog: Option<OrNever>,
-}
-
-/// What the built-in library is asked for.
-#[derive(Args, Debug)]
-#[command(
-    next_help_heading = "What the workers share (herder.state(), herder.jobs(), herder.bus())"
-)]
-pub(crate) struct ServiceArgs {
-    /// Values that all workers share, under this name: in memory (they outlive the workers),
-    /// file:PATH (and the herd), or store (other machines have them, too). May be repeated.
-    #[arg(long, value_name = "NAME=WHERE")]
-    pub(crate) state: Vec<StateArg>,
-
-    /// A Redis or Valkey: redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]. Herds of the same --name that
-    /// share it share their state in it, send messages to each other, and run a job of the cluster
-    /// once.
-    #[arg(long, value_name = "URL", env = "HERDER_STORE", hide_env_values = true)]
-    pub(crate) store: Option<String>,
-
-    /// A job that one worker runs at its times: nightly='0 3 * * * Europe/Berlin', poll='every 10s'.
-    /// May be repeated.
-    #[arg(long, value_name = "NAME=TIMING")]
-    pub(crate) job: Vec<JobArg>,
-
-    /// Where jobs are kept that are defined, changed or paused while the herd runs.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) jobs_file: Option<PathBuf>,
-
-    /// Messages between the workers (which the options above bring along).
-    #[arg(long)]
-    pub(crate) bus: bool,
 }
 
 /// What only a script can be told.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
+use clap::Args;
 use herder::rpc::client::HERD_VARIABLE;
 use herder_core::schedule::JobName;
 use herder_core::spec::LifePolicy;
@@ -15,12 +16,42 @@ use herder_services::library::{
     self, Backend, JobsSettings, NAME, NamespaceSettings, OpenError, Settings, StoreSettings,
 };
 
-use super::args::ServiceArgs;
 use super::words::Setting;
 use super::{Description, RunError};
 
 /// Where a store may be said to be, beside the setting.
 const STORE_VARIABLE: &str = "HERDER_STORE";
+
+/// What the built-in library is asked for.
+#[derive(Args, Debug)]
+#[command(
+    next_help_heading = "What the workers share (herder.state(), herder.jobs(), herder.bus())"
+)]
+pub(crate) struct ServiceArgs {
+    /// Values that all workers share, under this name: in memory (they outlive the workers),
+    /// file:PATH (and the herd), or store (other machines have them, too). May be repeated.
+    #[arg(long, value_name = "NAME=WHERE")]
+    pub(crate) state: Vec<StateArg>,
+
+    /// A Redis or Valkey: redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]. Herds of the same --name that
+    /// share it share their state in it, send messages to each other, and run a job of the cluster
+    /// once.
+    #[arg(long, value_name = "URL", env = "HERDER_STORE", hide_env_values = true)]
+    pub(crate) store: Option<String>,
+
+    /// A job that one worker runs at its times: nightly='0 3 * * * Europe/Berlin', poll='every 10s'.
+    /// May be repeated.
+    #[arg(long, value_name = "NAME=TIMING")]
+    pub(crate) job: Vec<JobArg>,
+
+    /// Where jobs are kept that are defined, changed or paused while the herd runs.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) jobs_file: Option<PathBuf>,
+
+    /// Messages between the workers (which the options above bring along).
+    #[arg(long)]
+    pub(crate) bus: bool,
+}
 
 /// `NAME=WHERE`.
 #[derive(Clone, Debug)]
