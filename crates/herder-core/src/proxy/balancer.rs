@@ -87,7 +87,7 @@ impl Balancer {
                     backend.health = Health::new(self.now);
                 }
                 self.note_drained(index);
-                self.keep_half();
+                self.keep_enough();
             }
             None => self.news.push_back(News::Drained { worker }),
         }
@@ -99,7 +99,7 @@ impl Balancer {
         self.advance(now);
         if let Some(index) = self.find(worker) {
             self.backends.remove(index);
-            self.keep_half();
+            self.keep_enough();
         }
         self.check_invariants();
     }
@@ -188,13 +188,13 @@ impl Balancer {
     }
 
     fn judge(&mut self, index: usize, outcome: Outcome) {
-        let Some(spec) = &self.spec.ejection else {
-            return;
-        };
         let most = if mutation::is(Mutation::EjectionUnbounded) {
             self.admitted()
         } else {
-            self.admitted() / 2
+            self.most_ejected()
+        };
+        let Some(spec) = &self.spec.ejection else {
+            return;
         };
         let backend = &mut self.backends[index];
         if !backend.is_admitted() || !backend.health.note(outcome, spec, self.now) {
@@ -208,8 +208,8 @@ impl Balancer {
     }
 
     /// When others leave, whoever was to come back first comes back now.
-    fn keep_half(&mut self) {
-        while self.ejected() > self.admitted() / 2 {
+    fn keep_enough(&mut self) {
+        while self.ejected() > self.most_ejected() {
             let ejected = (0..self.backends.len()).filter(|it| self.backends[*it].is_ejected());
             let next = ejected.min_by_key(|it| self.backends[*it].health.ejected_until());
             self.restore(next.expect("there are more than none"));
@@ -227,6 +227,12 @@ impl Balancer {
         self.news.push_back(News::Restored { worker });
     }
 
+    /// How many may be left out now.
+    fn most_ejected(&self) -> usize {
+        let spec = self.spec.ejection.as_ref();
+        spec.map_or(0, |spec| spec.most_of(self.admitted()))
+    }
+
     fn ejected(&self) -> usize {
         self.backends.iter().filter(|it| it.is_ejected()).count()
     }
@@ -237,8 +243,8 @@ impl Balancer {
             "the workers are in order"
         );
         debug_assert!(
-            mutation::is(Mutation::EjectionUnbounded) || self.ejected() <= self.admitted() / 2,
-            "at most half of the workers are left out"
+            mutation::is(Mutation::EjectionUnbounded) || self.ejected() <= self.most_ejected(),
+            "not more workers are left out than may be"
         );
         debug_assert!(
             self.backends

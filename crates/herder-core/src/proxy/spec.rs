@@ -19,7 +19,7 @@ pub struct BalancerSpec {
     pub ejection: Option<EjectionSpec>,
 }
 
-/// When a worker that fails is left out, and for how long. Never more than half of the workers are.
+/// When a worker that fails is left out, and for how long. The last one never is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EjectionSpec {
     /// So many failures in a row; `None`: however many there are.
@@ -33,6 +33,22 @@ pub struct EjectionSpec {
     pub base: Duration,
     /// The longest time for which it is left out.
     pub longest: Duration,
+    /// Such a part of the workers is left out at most, of a hundred; what is above counts as that.
+    #[serde(default = "half")]
+    pub at_most_percent: u8,
+}
+
+fn half() -> u8 {
+    50
+}
+
+impl EjectionSpec {
+    /// How many of so many workers may be left out at a time.
+    #[must_use]
+    pub fn most_of(&self, workers: usize) -> usize {
+        let percent = usize::from(self.at_most_percent.min(100));
+        (workers.saturating_mul(percent) / 100).min(workers.saturating_sub(1))
+    }
 }
 
 /// How many of a worker's requests may fail.
@@ -74,6 +90,7 @@ impl Default for EjectionSpec {
             server_errors: ServerErrors::Ignored,
             base: Duration::from_secs(10),
             longest: Duration::from_mins(5),
+            at_most_percent: half(),
         }
     }
 }

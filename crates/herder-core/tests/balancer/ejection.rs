@@ -115,6 +115,28 @@ fn half_of_them_stay_always_and_the_last_one_too() {
 }
 
 #[test]
+fn as_many_are_left_out_as_may_be_but_not_the_last() {
+    for (percent, workers, most) in [
+        (0, 4, 0),
+        (24, 4, 0),
+        (25, 4, 1),
+        (75, 4, 3),
+        (100, 4, 3),
+        (255, 1, 0),
+    ] {
+        let ejection = EjectionSpec {
+            at_most_percent: percent,
+            ..EjectionSpec::default()
+        };
+        let mut desk = Desk::new(&with(ejection), workers);
+        for worker in 1..=u64::from(workers) {
+            desk.fail(worker, 20, Failure::Refused);
+        }
+        assert_eq!(desk.news().len(), most, "{percent} of {workers}");
+    }
+}
+
+#[test]
 fn when_others_leave_who_is_left_out_comes_back() {
     let mut desk = Desk::new(&strict(), 4);
     desk.fail(1, 5, Failure::Refused);

@@ -136,10 +136,15 @@ impl World {
             "who is not known has drained at once",
             || format!("{:?}", self.stray),
         )?;
+        let percent = self.spec.ejection.as_ref();
+        let percent = percent.map_or(0, |spec| usize::from(spec.at_most_percent));
+        let (out, all) = (self.ejected(), self.admitted());
         ensure(
-            self.ejected() * 2 <= self.admitted() && self.balancer.admitted() == self.admitted(),
-            "at most half of the workers are left out",
-            || format!("{} of {}", self.ejected(), self.admitted()),
+            out * 100 <= all * percent
+                && (out == 0 || out < all)
+                && self.balancer.admitted() == all,
+            "not more workers are left out than may be, and never the last one",
+            || format!("{out} of {all}, with {percent} of a hundred"),
         )?;
         let next = self
             .workers

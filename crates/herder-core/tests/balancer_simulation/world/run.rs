@@ -175,6 +175,7 @@ fn ejection(rng: &mut Rng) -> EjectionSpec {
         },
         base,
         longest: base * small(rng, 1, 5),
+        at_most_percent: u8::try_from(rng.between(1, 101)).expect("small"),
     }
 }
 
