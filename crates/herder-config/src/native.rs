@@ -212,6 +212,12 @@ fn place(problem: Problem, entry: &Entry, defaults: Option<&Node>) -> Mistake {
 
 /// Where a setting (`grace`, `env.PORT`) stands in a table: its name, or that of what it is in.
 pub(crate) fn find(node: &Node, setting: &str) -> Option<At> {
+    if let Some(items) = node.list() {
+        // An item by its number, and what is in it.
+        let (number, rest) = setting.split_once('.').unwrap_or((setting, ""));
+        let item = items.get(number.parse::<usize>().ok()?)?;
+        return Some(find(item, rest).unwrap_or(item.at));
+    }
     let table = node.table()?;
     if let Some(entry) = table.iter().find(|entry| entry.name == setting) {
         return Some(entry.at);

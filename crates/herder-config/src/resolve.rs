@@ -29,8 +29,13 @@ pub fn resolve(app: &mut App, directory: &Path) {
     let libraries = app.libraries.values_mut();
     let files = [&mut app.logs.out, &mut app.logs.error, &mut app.jobs_file];
     let proxy = app.proxy.iter_mut();
-    let certificates = proxy.flat_map(|proxy| [&mut proxy.certificate, &mut proxy.key]);
-    let files = files.into_iter().chain(certificates).flatten();
+    let certificates = proxy.flat_map(|proxy| {
+        let simple = [&mut proxy.certificate, &mut proxy.key];
+        let more = proxy.certificates.iter_mut();
+        let more = more.flat_map(|it| [&mut it.certificate, &mut it.key]);
+        simple.into_iter().flatten().chain(more)
+    });
+    let files = files.into_iter().flatten().chain(certificates);
     for path in files.chain(libraries) {
         *path = absolute(&cwd, path);
     }

@@ -19,6 +19,9 @@ mod tests {
         for file in ["app.js", "server.py", "worker.js", "rates.js", "shop.py"] {
             scene.write(file, "");
         }
+        for file in ["chain.pem", "key.pem", "other.pem", "other.key"] {
+            scene.write(file, "");
+        }
         let loaded = load_text(
             text,
             Path::new("herder.toml"),

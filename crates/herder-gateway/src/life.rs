@@ -84,14 +84,14 @@ async fn greet(channel: &Channel, inbox: &mut Inbox) -> Result<Trade, ControlFau
         Order::Plain(ToGateway::Welcome { version, .. }) => {
             return Err(ControlFault::Version(version));
         }
-        other @ (Order::Link { .. } | Order::Plain(_)) => {
+        other @ (Order::Certificate { .. } | Order::Link { .. } | Order::Plain(_)) => {
             return Err(ControlFault::Unexpected(other.name()));
         }
     }
     match inbox.next().await? {
         Order::Plain(ToGateway::Configure(config)) => Ok(Trade::Messages(config)),
         Order::Plain(ToGateway::Proxy(settings)) => Ok(Trade::Proxy(settings)),
-        other @ (Order::Link { .. } | Order::Plain(_)) => {
+        other @ (Order::Certificate { .. } | Order::Link { .. } | Order::Plain(_)) => {
             Err(ControlFault::Unexpected(other.name()))
         }
     }
@@ -180,6 +180,7 @@ impl House {
                 }
                 return Ok(Next::Continue);
             }
+            Order::Certificate { .. } => return Err(ControlFault::Unexpected(name)),
             Order::Plain(order) => order,
         };
         match order {
@@ -202,6 +203,7 @@ impl House {
                 return Ok(Next::Leave(within.min(self.close_timeout)));
             }
             ToGateway::Backend(_)
+            | ToGateway::Certificate(_)
             | ToGateway::Welcome { .. }
             | ToGateway::Configure(_)
             | ToGateway::Link { .. }

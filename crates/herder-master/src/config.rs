@@ -155,9 +155,18 @@ pub struct Proxy {
     pub via: Via,
     /// When a worker is ready.
     pub ready: ProxyReady,
-    /// The files that the gateway reads: certificates and keys. It has the groups of those that only a group
-    /// may read.
-    pub reads: Vec<PathBuf>,
+    /// The certificates that its settings name, in their order. The master opens the files, with its own
+    /// rights, and the gateway reads them.
+    pub certificates: Vec<Certificate>,
+}
+
+/// The files of a certificate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Certificate {
+    /// The certificate, with its chain.
+    pub chain: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Where the workers behind a proxy listen.

@@ -56,6 +56,30 @@ pub fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
 }
 
+/// Opens a regular file for reading. It never waits for a pipe's other end.
+///
+/// # Errors
+///
+/// What `open` answers; `InvalidInput` when it is something else than a file.
+pub fn open_file(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty())) {
+        Ok(file) => File::from(file),
+        // A socket, or a device that is not there.
+        Err(Errno::NXIO) => return Err(no_file()),
+        Err(error) => return Err(error.into()),
+    };
+    if file.metadata()?.is_file() {
+        Ok(file.into())
+    } else {
+        Err(no_file())
+    }
+}
+
+fn no_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is no file")
+}
+
 /// Locks a directory for whoever holds the descriptor or a duplicate of it, in whatever process: until the
 /// last one is closed, nobody else can. The path names this directory when it is locked.
 ///

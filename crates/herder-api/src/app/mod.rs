@@ -18,7 +18,7 @@ use words::{is_default_namespace, one_or_many};
 pub use checks::{Health, Watch};
 pub use choices::{Delay, Dispatch, EnvMode, Max, Ready, Restart, Scalar, Stdin, Workers};
 pub use logs::{LogFiles, LogFormat, Logs, Overflow};
-pub use proxy::{Proxy, ProxyHeader, ProxyKind, ProxyVia};
+pub use proxy::{Proxy, ProxyCertificate, ProxyHeader, ProxyKind, ProxyVia};
 pub use words::DEFAULT_NAMESPACE;
 
 /// An app. Either `script` or `command` is given. (What can be and what cannot, `herder-config` checks.)

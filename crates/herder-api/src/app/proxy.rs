@@ -59,6 +59,9 @@ pub struct Proxy {
     /// A body of which nothing comes for so long is cut off. Default: 30s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_timeout: Option<Period>,
+    /// The body of a request that comes by fewer bytes a second than this is given up; 0 = any. Default: 64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body_rate: Option<Size>,
     /// A worker may take so long until its answer begins. Default: 60s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_timeout: Option<Period>,
@@ -68,6 +71,9 @@ pub struct Proxy {
     /// The longest head of a request. Default: 32K.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_head: Option<Size>,
+    /// How many lines the head of a request or an answer may have, 8 to 256. Default: 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_headers: Option<u16>,
     /// The longest body of a request. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_body: Option<Size>,
@@ -80,6 +86,18 @@ pub struct Proxy {
     /// How often a request that was not taken is given to another worker. Default: 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u8>,
+    /// A worker is left out after so many failures in a row; 0 = none ever is. Default: 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eject_after: Option<u32>,
+    /// How long it is left out the first time; the second time twice as long, and so on, up to five minutes. Default: 10s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eject_time: Option<Period>,
+    /// How many of a hundred workers are left out at most; the last one never is. Default: 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eject_at_most: Option<u8>,
+    /// With `kind = "tcp"`: where so many bytes come at a time, they are moved within the kernel; 0 = never. Default: 16K.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub splice_above: Option<Size>,
     /// Whether workers get X-Forwarded-For, -Proto and -Host.
     #[serde(skip_serializing_if = "is_true")]
     pub x_forwarded: bool,
@@ -95,6 +113,43 @@ pub struct Proxy {
     /// The certificate's private key, as PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// More certificates: each client gets the one for the name that it asks for. The first of all is for who asks for another.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<ProxyCertificate>,
+    /// What is spoken within TLS, in the order of preference, as in `http/1.1`. Default: what the gateway speaks.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_many"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "super::words::OneOrMany"))]
+    pub alpn: Vec<String>,
+    /// To which port who speaks HTTP without TLS is sent. Default: 443, if that is one of `listen`, else the first one there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https_port: Option<u16>,
+}
+
+/// A certificate with its key.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ProxyCertificate {
+    /// The certificate, with its chain, as PEM.
+    pub certificate: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
+}
+
+impl Proxy {
+    /// Every certificate with its key, the one for who asks for no known name first. (One without the other is none.)
+    #[must_use]
+    pub fn certificates(&self) -> Vec<ProxyCertificate> {
+        let simple = self.certificate.clone().zip(self.key.clone());
+        let simple = simple.map(|(certificate, key)| ProxyCertificate { certificate, key });
+        simple
+            .into_iter()
+            .chain(self.certificates.iter().cloned())
+            .collect()
+    }
 }
 
 /// What a proxy speaks with the clients.
@@ -149,18 +204,27 @@ impl Default for Proxy {
             header_timeout: None,
             idle_timeout: None,
             body_timeout: None,
+            body_rate: None,
             response_timeout: None,
             tunnel_timeout: None,
             max_head: None,
+            max_headers: None,
             max_body: None,
             keep: None,
             keep_time: None,
             retries: None,
+            eject_after: None,
+            eject_time: None,
+            eject_at_most: None,
+            splice_above: None,
             x_forwarded: true,
             forwarded: false,
             request_id: true,
             certificate: None,
             key: None,
+            certificates: Vec::new(),
+            alpn: Vec::new(),
+            https_port: None,
         }
     }
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use herder_api::app::{Proxy as Wanted, ProxyHeader, ProxyKind, ProxyVia, Ready};
 use herder_api::units::Period;
-use herder_core::proxy::SlotCookie;
+use herder_core::proxy::{BalancerSpec, EjectionSpec, SlotCookie};
 use herder_core::spec::{DispatchMode, PickerKind, Readiness};
 use herder_gateway::proxy::settings::{
-    Certificate, Kind, ProxySettings, ProxyVersion, TlsSettings,
+    Certificate, HTTP_ALPN, Kind, ProxySettings, ProxyVersion, TlsSettings,
 };
-use herder_master::config::{Command, Config, Program, Proxy, ProxyReady, Via};
+use herder_master::config::{
+    Certificate as Opened, Command, Config, Program, Proxy, ProxyReady, Via,
+};
 use herder_sys::user::Identity;
 
 use super::program::{self, Found};
@@ -86,10 +88,7 @@ pub(super) fn config(
             Ready::Alive => ProxyReady::Listens,
             Ready::Notify => ProxyReady::ListensAndSaysSo,
         },
-        reads: [wanted.certificate, wanted.key]
-            .into_iter()
-            .flatten()
-            .collect(),
+        certificates: opened(&wanted),
     };
     let reason = "each worker listens by itself";
     let config = assemble(description, spec, Program::Command(command), reason)?;
@@ -170,8 +169,7 @@ fn settings(
         return Err(ProxyError::LeastLoaded(description.setting("policy")).into());
     }
     settings.balancer.policy = picker;
-    let slow_start = wanted.slow_start.map(|time| time.0);
-    put(&mut settings.balancer.slow_start, slow_start);
+    balance(&wanted, &mut settings.balancer);
     if let Some(retries) = wanted.retries {
         settings.retry.attempts = NonZeroU32::MIN.saturating_add(retries.into());
     }
@@ -215,6 +213,25 @@ fn cookie(description: &Description, wanted: &Wanted) -> Result<Option<String>, 
     }
 }
 
+fn balance(wanted: &Wanted, balancer: &mut BalancerSpec) {
+    put(
+        &mut balancer.slow_start,
+        wanted.slow_start.map(|time| time.0),
+    );
+    let mut spec = EjectionSpec::default();
+    if let Some(after) = wanted.eject_after {
+        spec.consecutive = NonZeroU32::new(after);
+    }
+    if spec.consecutive.is_none() {
+        balancer.ejection = None;
+        return;
+    }
+    put(&mut spec.base, wanted.eject_time.map(|time| time.0));
+    spec.longest = spec.longest.max(spec.base);
+    put(&mut spec.at_most_percent, wanted.eject_at_most);
+    balancer.ejection = Some(spec);
+}
+
 fn of_http(wanted: &Wanted, settings: &mut ProxySettings) {
     let http = &mut settings.http;
     put(
@@ -235,7 +252,12 @@ fn of_http(wanted: &Wanted, settings: &mut ProxySettings) {
         .max_head
         .map(|size| u32::try_from(size.0).unwrap_or(u32::MAX));
     put(&mut http.max_head, head);
+    put(&mut http.max_headers, wanted.max_headers);
     put(&mut http.max_body, wanted.max_body.map(|size| size.0));
+    let rate = wanted.body_rate;
+    let rate = rate.map(|rate| u32::try_from(rate.0).unwrap_or(u32::MAX));
+    put(&mut http.body_rate, rate);
+    http.https_port = wanted.https_port;
     put(&mut http.keep, wanted.keep);
     put(&mut http.keep_millis, millis(wanted.keep_time));
     http.x_forwarded = wanted.x_forwarded;
@@ -246,6 +268,10 @@ fn of_http(wanted: &Wanted, settings: &mut ProxySettings) {
 fn of_tcp(wanted: &Wanted, settings: &mut ProxySettings) {
     let tcp = &mut settings.tcp;
     put(&mut tcp.idle_timeout_millis, millis(wanted.idle_timeout));
+    put(
+        &mut tcp.splice_above,
+        wanted.splice_above.map(|size| size.0),
+    );
     tcp.proxy_protocol = wanted.send_proxy.map(|version| match version {
         ProxyHeader::V1 => ProxyVersion::V1,
         ProxyHeader::V2 => ProxyVersion::V2,
@@ -257,14 +283,44 @@ fn tls(description: &Description, wanted: &Wanted) -> Result<Option<TlsSettings>
         setting: description.words.entry("proxy", entry),
         problem: format!("it needs its {other} beside it"),
     };
-    let (certificate, key) = match (&wanted.certificate, &wanted.key) {
-        (None, None) => return Ok(None),
+    match (&wanted.certificate, &wanted.key) {
         (Some(_), None) => return Err(missing("certificate", "key")),
         (None, Some(_)) => return Err(missing("key", "certificate")),
-        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
-    };
-    let tls = serde_json::json!({ "certificates": [Certificate { certificate, key }] });
-    Ok(serde_json::from_value(tls).ok())
+        (None, None) | (Some(_), Some(_)) => {}
+    }
+    let pairs = wanted.certificates();
+    if pairs.is_empty() {
+        return Ok(None);
+    }
+    let pairs = pairs.into_iter().map(|pair| Certificate {
+        certificate: pair.certificate,
+        key: pair.key,
+    });
+    let spoken = |name: &&String| !HTTP_ALPN.contains(&name.as_str());
+    let unknown = wanted.alpn.iter().find(spoken);
+    if let Some(name) = unknown.filter(|_| wanted.kind == ProxyKind::Http) {
+        return Err(ProxyError::Wrong {
+            setting: description.words.entry("proxy", "alpn"),
+            problem: format!(
+                "this build's gateway does not speak {name:?}; it speaks {}",
+                HTTP_ALPN.join(", ")
+            ),
+        });
+    }
+    Ok(Some(TlsSettings {
+        alpn: wanted.alpn.clone(),
+        ..TlsSettings::new(pairs.collect())
+    }))
+}
+
+/// The files that the master opens for the gateway.
+fn opened(wanted: &Wanted) -> Vec<Opened> {
+    let pairs = wanted.certificates().into_iter();
+    let pairs = pairs.map(|pair| Opened {
+        chain: pair.certificate,
+        key: pair.key,
+    });
+    pairs.collect()
 }
 
 fn put<T>(place: &mut T, given: Option<T>) {
@@ -276,3 +332,7 @@ fn put<T>(place: &mut T, given: Option<T>) {
 fn millis(given: Option<Period>) -> Option<u32> {
     given.map(|time| u32::try_from(time.0.as_millis()).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+#[path = "proxy_tests.rs"]
+mod tests;

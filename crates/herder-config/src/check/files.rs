@@ -3,7 +3,9 @@
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use herder_api::App;
 
 use super::Found;
 
@@ -31,6 +33,18 @@ pub(super) fn check(found: &mut Found<'_>) {
             executable(found, "command", program);
         }
     }
+    for (setting, path) in certificates(app) {
+        match std::fs::metadata(&path) {
+            Ok(there) if there.is_dir() => {
+                found.say(&setting, format!("{} is a directory", path.display()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                found.say(&setting, missing(&path, &error));
+            }
+            // Whether it can be read is the master's to see.
+            Ok(_) | Err(_) => {}
+        }
+    }
     for (name, path) in &app.libraries {
         if let Err(error) = std::fs::metadata(within(found, path)) {
             let why = missing(path, &error);
@@ -47,6 +61,22 @@ pub(super) fn check(found: &mut Found<'_>) {
         );
     }
     identity(found);
+}
+
+/// The files of certificates, each with the setting that names it.
+fn certificates(app: &App) -> Vec<(String, PathBuf)> {
+    let Some(proxy) = &app.proxy else {
+        return Vec::new();
+    };
+    let simple = [("certificate", &proxy.certificate), ("key", &proxy.key)];
+    let simple = simple
+        .into_iter()
+        .filter_map(|(name, path)| Some((format!("proxy.{name}"), path.clone()?)));
+    let more = proxy.certificates.iter().enumerate().flat_map(|(at, it)| {
+        [("certificate", &it.certificate), ("key", &it.key)]
+            .map(|(name, path)| (format!("proxy.certificates.{at}.{name}"), path.clone()))
+    });
+    simple.chain(more).collect()
 }
 
 fn within(found: &Found<'_>, path: &Path) -> std::path::PathBuf {

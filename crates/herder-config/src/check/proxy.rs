@@ -1,9 +1,7 @@
 //! What goes together with a gateway that forwards.
 
-use std::net::IpAddr;
-
-use herder_api::app::{Dispatch, ProxyKind};
-use herder_core::proxy::SlotCookie;
+use herder_api::app::{Dispatch, Proxy, ProxyKind};
+use herder_core::proxy::{Network, SlotCookie};
 
 use super::{Found, Wrong};
 
@@ -66,11 +64,9 @@ fn settings(found: &mut Found<'_>) {
         );
     }
     for text in &proxy.trusted {
-        found.say_if(
-            Wrong(!is_network(text)),
-            "proxy.trusted",
-            format!("`{text}` is no address and no network, like 10.0.0.0/8"),
-        );
+        if let Err(error) = text.parse::<Network>() {
+            found.say("proxy.trusted", error.to_string());
+        }
     }
     let wrong = Wrong(!is_tcp && proxy.send_proxy.is_some());
     let message = "only kind = \"tcp\" says it so; in HTTP workers are told by X-Forwarded-For";
@@ -78,9 +74,91 @@ fn settings(found: &mut Found<'_>) {
     let wrong = Wrong(proxy.proxy_protocol && proxy.trusted.is_empty());
     let message = "name in trusted the peers that speak it";
     found.say_if(wrong, "proxy.proxy_protocol", message);
+    certificates(found, proxy);
+    tls(found, proxy);
+    ejection(found, proxy);
+    of_one_kind(found, proxy);
+    numbers(found, proxy);
+}
+
+/// The most certificates of an app: each is two open files on their way to the gateway.
+const MOST_CERTIFICATES: usize = 128;
+
+fn certificates(found: &mut Found<'_>, proxy: &Proxy) {
     let wrong = Wrong(proxy.certificate.is_some() != proxy.key.is_some());
     let message = "a certificate and its key go together";
     found.say_if(wrong, "proxy.certificate", message);
+    let wrong = Wrong(proxy.certificates.len() > MOST_CERTIFICATES);
+    let message = format!(
+        "these are {} certificates; {MOST_CERTIFICATES} are the most",
+        proxy.certificates.len()
+    );
+    found.say_if(wrong, "proxy.certificates", message);
+}
+
+/// What makes no sense without TLS, and what cannot be spoken within.
+fn tls(found: &mut Found<'_>, proxy: &Proxy) {
+    let has_tls =
+        proxy.certificate.is_some() || proxy.key.is_some() || !proxy.certificates.is_empty();
+    let message = "only with a certificate; name one, or leave it out";
+    for (setting, given) in [
+        ("proxy.alpn", !proxy.alpn.is_empty()),
+        ("proxy.https_port", proxy.https_port.is_some()),
+    ] {
+        found.say_if(Wrong(given && !has_tls), setting, message);
+    }
+    let is_http = proxy.kind == ProxyKind::Http;
+    for name in &proxy.alpn {
+        let why = if name.is_empty() || name.len() > 255 {
+            "it has to have 1 to 255 bytes"
+        } else if is_http && !HTTP.contains(&name.as_str()) {
+            "within HTTP there are http/1.1 and h2; with kind = \"tcp\" anything can be named"
+        } else {
+            continue;
+        };
+        found.say("proxy.alpn", format!("{name:?}: {why}"));
+    }
+    let wrong = Wrong(proxy.https_port == Some(0));
+    found.say_if(wrong, "proxy.https_port", "use a number from 1 to 65535");
+}
+
+/// What HTTP is called in a handshake.
+const HTTP: [&str; 2] = ["http/1.1", "h2"];
+
+fn ejection(found: &mut Found<'_>, proxy: &Proxy) {
+    let is_off = proxy.eject_after == Some(0);
+    for (setting, given) in [
+        ("proxy.eject_time", proxy.eject_time.is_some()),
+        ("proxy.eject_at_most", proxy.eject_at_most.is_some()),
+    ] {
+        let message = "with eject_after = 0 nobody is left out; leave it out";
+        found.say_if(Wrong(is_off && given), setting, message);
+    }
+    let wrong = Wrong(proxy.eject_time.is_some_and(|time| time.0.is_zero()));
+    let message = "say how long; with eject_after = 0 nobody is left out";
+    found.say_if(wrong, "proxy.eject_time", message);
+    let percent = proxy.eject_at_most;
+    let wrong = Wrong(percent.is_some_and(|it| !(1..=100).contains(&it)));
+    let message = "use a number from 1 to 100; with eject_after = 0 nobody is left out";
+    found.say_if(wrong, "proxy.eject_at_most", message);
+}
+
+fn of_one_kind(found: &mut Found<'_>, proxy: &Proxy) {
+    let is_tcp = proxy.kind == ProxyKind::Tcp;
+    for (setting, given) in [
+        ("proxy.body_rate", proxy.body_rate.is_some()),
+        ("proxy.max_headers", proxy.max_headers.is_some()),
+        ("proxy.https_port", proxy.https_port.is_some()),
+    ] {
+        let message = "with kind = \"tcp\" nothing is known of HTTP; leave it out";
+        found.say_if(Wrong(is_tcp && given), setting, message);
+    }
+    let wrong = Wrong(!is_tcp && proxy.splice_above.is_some());
+    let message = "only with kind = \"tcp\"; leave it out";
+    found.say_if(wrong, "proxy.splice_above", message);
+}
+
+fn numbers(found: &mut Found<'_>, proxy: &Proxy) {
     for (setting, zero) in [
         ("proxy.max_clients", proxy.max_clients == Some(0)),
         (
@@ -98,17 +176,14 @@ fn settings(found: &mut Found<'_>) {
             "with so little nobody could be served",
         );
     }
-}
-
-/// An address, or one with the number of the bits that count, as the gateway reads it.
-fn is_network(text: &str) -> bool {
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits)),
-        None => (text, None),
-    };
-    let Ok(address) = address.parse::<IpAddr>() else {
-        return false;
-    };
-    let most: u8 = if address.is_ipv4() { 32 } else { 128 };
-    bits.is_none_or(|bits| bits.parse().is_ok_and(|bits: u8| bits <= most))
+    let lines = proxy.max_headers;
+    let wrong = Wrong(lines.is_some_and(|it| !(8..=256).contains(&it)));
+    found.say_if(wrong, "proxy.max_headers", "use a number from 8 to 256");
+    let rate = proxy.body_rate;
+    let wrong = Wrong(rate.is_some_and(|rate| u32::try_from(rate.0).is_err()));
+    found.say_if(
+        wrong,
+        "proxy.body_rate",
+        "nobody sends so fast; 4095M is the most",
+    );
 }

@@ -6,7 +6,7 @@ use super::{Scene, told};
 use crate::{check, with_settings};
 
 /// Everything wrong with a definition that is right but for these settings.
-fn wrong(scene: &Scene, settings: &str) -> Vec<String> {
+pub(super) fn wrong(scene: &Scene, settings: &str) -> Vec<String> {
     let base = App {
         name: "web".to_owned(),
         cwd: Some(scene.path().to_owned()),
@@ -385,66 +385,4 @@ fn what_is_right_is_right() {
     ] {
         assert_eq!(wrong(&scene, settings), Vec::<String>::new(), "{settings}");
     }
-}
-
-#[test]
-fn what_goes_together_with_a_proxy() {
-    let scene = Scene::new("proxied");
-    let with = |settings: &str| {
-        let base = r#""command": "x y", "dispatch": "proxy", "listen": "80""#;
-        wrong(&scene, &format!("{{{base}{settings}}}"))
-    };
-    assert_eq!(with(""), [""; 0]);
-    let good = r#", "policy": "ip-hash", "max_requests": 9, "ready": "notify",
-        "proxy": {"kind": "tcp", "send_proxy": "v2", "trusted": "10.0.0.0/8", "proxy_protocol": true}"#;
-    assert_eq!(with(good), [""; 0]);
-    let good =
-        r#", "proxy": {"cookie": "__Host-shop", "trusted": ["10.0.0.1", "::/0", "fe80::1/128"]}"#;
-    assert_eq!(with(good), [""; 0]);
-    for (settings, setting) in [
-        (r#", "hang": "3s""#, "hang: "),
-        (r#", "ready_after": "3s""#, "ready_after: "),
-        (r#", "policy": "least-loaded""#, "policy: "),
-        (
-            r#", "proxy": {"certificate": "/c.pem"}"#,
-            "proxy.certificate: ",
-        ),
-        (
-            r#", "proxy": {"proxy_protocol": true}"#,
-            "proxy.proxy_protocol: ",
-        ),
-        (r#", "proxy": {"send_proxy": "v1"}"#, "proxy.send_proxy: "),
-        (
-            r#", "proxy": {"kind": "tcp", "cookie": "a"}"#,
-            "proxy.cookie: ",
-        ),
-        (r#", "proxy": {"cookie": ""}"#, "proxy.cookie: "),
-        (r#", "proxy": {"cookie": "my;id"}"#, "proxy.cookie: "),
-        (
-            r#", "proxy": {"cookie": "a\r\nSet-Cookie: b"}"#,
-            "proxy.cookie: ",
-        ),
-        (
-            r#", "proxy": {"trusted": ["::1", "localhost"]}"#,
-            "proxy.trusted: ",
-        ),
-        (
-            r#", "proxy": {"trusted": "10.0.0.0/33"}"#,
-            "proxy.trusted: ",
-        ),
-        (r#", "proxy": {"trusted": ["10.0.0/8"]}"#, "proxy.trusted: "),
-        (r#", "proxy": {"max_clients": 0}"#, "proxy.max_clients: "),
-    ] {
-        let found = with(settings);
-        assert!(
-            found.len() == 1 && found[0].starts_with(setting),
-            "{settings}: {found:?}"
-        );
-    }
-    let found = with(r#", "proxy": {"trusted": ["::1", "localhost"]}"#);
-    assert!(found[0].contains("`localhost` is no address"), "{found:?}");
-    let found = wrong(&scene, r#"{"command": "x y", "dispatch": "proxy"}"#);
-    assert!(found[0].contains("say with listen"), "{found:?}");
-    let found = wrong(&scene, r#"{"command": "x y", "proxy": {}}"#);
-    assert!(found[0].contains("only with dispatch"), "{found:?}");
 }

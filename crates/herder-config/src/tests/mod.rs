@@ -5,6 +5,7 @@ mod ecosystem;
 mod hostile;
 mod javascript;
 mod native;
+mod proxies;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

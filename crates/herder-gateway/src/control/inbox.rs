@@ -8,6 +8,7 @@ use std::rc::Rc;
 use herder_sys::socket::Received;
 use herder_wire::frame::FrameError;
 use herder_wire::gateway::{Decoder, MAX_FRAME, ToGateway};
+use herder_wire::proxy::CertificateFiles;
 
 use super::channel::Channel;
 use crate::hub::shell::LinkEnds;
@@ -17,8 +18,20 @@ use crate::hub::shell::LinkEnds;
 pub(crate) enum Order {
     /// The way to a worker; `None` = there was no room for the descriptors in this process.
     Link { worker: u64, ends: Option<LinkEnds> },
-    /// Anything else; never `ToGateway::Link`.
+    /// Files of a certificate; `None` = they could not be opened, or there was no room for them.
+    Certificate {
+        files: Box<CertificateFiles>,
+        open: Option<CertificateEnds>,
+    },
+    /// Anything else; never `ToGateway::Link` and never `ToGateway::Certificate`.
     Plain(ToGateway),
+}
+
+/// The two files of a certificate.
+#[derive(Debug)]
+pub(crate) struct CertificateEnds {
+    pub(crate) chain: OwnedFd,
+    pub(crate) key: OwnedFd,
 }
 
 impl Order {
@@ -28,6 +41,7 @@ impl Order {
             Order::Link { .. } | Order::Plain(ToGateway::Link { .. }) => "Link",
             Order::Plain(ToGateway::Admit { .. }) => "Admit",
             Order::Plain(ToGateway::Backend(_)) => "Backend",
+            Order::Certificate { .. } | Order::Plain(ToGateway::Certificate(_)) => "Certificate",
             Order::Plain(ToGateway::CloseListeners { .. }) => "CloseListeners",
             Order::Plain(ToGateway::Configure(_)) => "Configure",
             Order::Plain(ToGateway::Drain { .. }) => "Drain",
@@ -113,19 +127,34 @@ impl Inbox {
         let (mut frames, mut links) = (0, 0);
         while let Some(frame) = self.decoder.next()? {
             frames += 1;
-            let order = if let ToGateway::Link { worker } = frame {
-                links += 1;
-                let ends = link_ends(&mut self.fds);
-                Order::Link { worker, ends }
-            } else {
-                Order::Plain(frame)
+            links += usize::from(brings_descriptors(&frame));
+            let order = match frame {
+                ToGateway::Link { worker } => {
+                    let ends = two(&mut self.fds);
+                    let ends = ends.map(|(ours, theirs)| LinkEnds { ours, theirs });
+                    Order::Link { worker, ends }
+                }
+                ToGateway::Certificate(files) => {
+                    let open = if files.has_descriptors() {
+                        two(&mut self.fds)
+                    } else {
+                        None
+                    };
+                    let open = open.map(|(chain, key)| CertificateEnds { chain, key });
+                    Order::Certificate { files, open }
+                }
+                other => Order::Plain(other),
             };
             self.waiting.push_back(order);
         }
         if !self.decoder.is_empty() {
             return Err(ControlFault::Half);
         }
-        let complete = |order: &Order| !matches!(order, Order::Link { ends: None, .. });
+        let complete = |order: &Order| match order {
+            Order::Link { ends, .. } => ends.is_some(),
+            Order::Certificate { files, open } => open.is_some() == files.has_descriptors(),
+            Order::Plain(_) => true,
+        };
         let lost = received.descriptors_lost && links == 1;
         let matching = self.fds.is_empty() && (lost || self.waiting.iter().all(complete));
         self.fds.clear();
@@ -136,9 +165,18 @@ impl Inbox {
     }
 }
 
-/// The two ends, if both arrived.
-fn link_ends(fds: &mut Vec<OwnedFd>) -> Option<LinkEnds> {
-    let theirs = fds.pop()?;
-    let ours = fds.pop()?;
-    Some(LinkEnds { ours, theirs })
+/// Whether two descriptors come with it.
+fn brings_descriptors(frame: &ToGateway) -> bool {
+    match frame {
+        ToGateway::Link { .. } => true,
+        ToGateway::Certificate(files) => files.has_descriptors(),
+        _ => false,
+    }
+}
+
+/// The two descriptors, if both arrived.
+fn two(fds: &mut Vec<OwnedFd>) -> Option<(OwnedFd, OwnedFd)> {
+    let second = fds.pop()?;
+    let first = fds.pop()?;
+    Some((first, second))
 }

@@ -9,4 +9,4 @@ mod channel;
 mod inbox;
 
 pub(crate) use channel::Channel;
-pub(crate) use inbox::{ControlFault, Inbox, Order};
+pub(crate) use inbox::{CertificateEnds, ControlFault, Inbox, Order};

@@ -11,7 +11,7 @@ use tokio::task::LocalSet;
 use super::backends::{Backend, BackendAddress, Backends};
 use super::entrance::{Entrance, serve};
 use super::settings::{Kind, ProxySettings};
-use super::tls::Acceptor;
+use super::tls::{Acceptor, OpenFiles};
 use super::{House, http, tcp};
 
 /// Forwards what comes by a listener to workers that listen there, until the process ends.
@@ -27,7 +27,10 @@ pub fn serve_proxy(
     let runtime = Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let tls = settings.tls.as_ref();
-        let tls = tls.map(|tls| Acceptor::new(tls, settings.kind).map(|(acceptor, _)| acceptor));
+        let tls = tls.map(|tls| {
+            let open: Vec<_> = tls.certificates.iter().map(OpenFiles::open).collect();
+            Acceptor::new(tls, settings.kind, &open).map(|(acceptor, _)| acceptor)
+        });
         let tls = tls.transpose().map_err(io::Error::other)?;
         let settings = Rc::new(settings);
         let backends = Backends::new(&settings);

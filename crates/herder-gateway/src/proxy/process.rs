@@ -2,6 +2,7 @@
 //! other.
 
 mod certificates;
+mod voice;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -22,12 +23,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use super::backends::{Backend, BackendAddress, Backends, News};
 use super::entrance::{Entrance, serve};
 use super::settings::{Kind, ProxySettings};
-use super::tls::TlsError;
+use super::tls::{OpenFiles, TlsError};
 use super::{House, http, tcp};
 use crate::control::{Channel, ControlFault, Inbox, Order};
 use crate::gateway::{FAILED, Leave, Signals, fail};
 use crate::life::room_for_clients;
-use certificates::{certificates, https_port};
+use certificates::{Certificates, https_port};
+use voice::voice;
 
 /// How often the master hears that this process turns.
 const BEAT: Duration = Duration::from_secs(1);
@@ -63,7 +65,15 @@ pub(crate) async fn live(beginning: Beginning, signals: Signals) -> u8 {
         Ok(settings) => settings,
         Err(error) => return fail(&app, &format!("its settings make no sense: {error}")),
     };
-    let mut desk = match Desk::new(&app, settings, listeners, voice(channel)) {
+    let open = match &settings.tls {
+        Some(tls) => certificates::first(&mut inbox, tls).await,
+        None => Ok(Vec::new()),
+    };
+    let open = match open {
+        Ok(open) => open,
+        Err(fault) => return fail(&app, &format!("it cannot go on with this master: {fault}")),
+    };
+    let mut desk = match Desk::new(&app, settings, &open, listeners, voice(channel)) {
         Ok(desk) => desk,
         Err(error) => return fail(&app, &error),
     };
@@ -127,27 +137,6 @@ pub(crate) async fn live(beginning: Beginning, signals: Signals) -> u8 {
     }
 }
 
-/// Tells the master in order, and waits for it where it does not read.
-fn voice(channel: Rc<Channel>) -> mpsc::UnboundedSender<ToMaster> {
-    let (say, mut said) = mpsc::unbounded_channel::<ToMaster>();
-    tokio::task::spawn_local(async move {
-        while let Some(message) = said.recv().await {
-            let mut packet = Vec::new();
-            if message.encode(&mut packet).is_err() {
-                continue;
-            }
-            loop {
-                match channel.send(&packet) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => channel.room().await,
-                    // A master that is gone shows where its orders come in.
-                    Ok(()) | Err(_) => break,
-                }
-            }
-        }
-    });
-    say
-}
-
 /// What comes of an order.
 enum Next {
     Continue,
@@ -195,6 +184,7 @@ enum Front {
 struct Desk {
     backends: Backends,
     entrance: Rc<Entrance>,
+    certificates: Option<Certificates>,
     front: Front,
     listeners: Vec<(String, OwnedFd)>,
     doors: JoinSet<io::Result<()>>,
@@ -210,13 +200,14 @@ impl Desk {
     fn new(
         app: &str,
         mut settings: ProxySettings,
+        open: &[OpenFiles],
         listeners: Vec<(String, OwnedFd)>,
         voice: mpsc::UnboundedSender<ToMaster>,
     ) -> Result<Desk, TlsError> {
         let tls = settings.tls.as_ref();
-        let tls = tls.map(|tls| certificates(app, tls, settings.kind));
-        let tls = tls.transpose()?;
-        if tls.is_some() {
+        let certificates = tls.map(|tls| Certificates::new(app, tls, settings.kind, open));
+        let certificates = certificates.transpose()?;
+        if certificates.is_some() {
             let names = listeners.iter().map(|(name, _)| name.as_str());
             settings.http.https_port = settings.http.https_port.or_else(|| https_port(names));
         }
@@ -239,11 +230,12 @@ impl Desk {
         let entrance = Entrance {
             settings,
             house,
-            tls,
+            tls: certificates.as_ref().map(Certificates::acceptor),
         };
         Ok(Desk {
             backends,
             entrance: Rc::new(entrance),
+            certificates,
             front,
             listeners,
             doors: JoinSet::new(),
@@ -261,8 +253,15 @@ impl Desk {
 
     fn obey(&mut self, order: Order) -> Result<Next, ControlFault> {
         let name = order.name();
-        let Order::Plain(order) = order else {
-            return Err(ControlFault::Unexpected(name));
+        let order = match order {
+            Order::Plain(order) => order,
+            Order::Certificate { files, open } => {
+                let certificates = self.certificates.as_mut();
+                let certificates = certificates.ok_or(ControlFault::Unexpected(name))?;
+                certificates.take(&files, open)?;
+                return Ok(Next::Continue);
+            }
+            Order::Link { .. } => return Err(ControlFault::Unexpected(name)),
         };
         match order {
             ToGateway::Backend(introduced) => self.introduce(*introduced),
@@ -286,7 +285,8 @@ impl Desk {
                 let within = Duration::from_millis(grace_millis.into()) * 7 / 8;
                 return Ok(Next::Leave(within));
             }
-            ToGateway::Configure(_)
+            ToGateway::Certificate(_)
+            | ToGateway::Configure(_)
             | ToGateway::Expect { .. }
             | ToGateway::Link { .. }
             | ToGateway::Proxy(_)

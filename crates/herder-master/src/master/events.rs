@@ -32,6 +32,7 @@ impl Master {
             }
             // What was told is passed on at the end of the turn.
             Some(Source::Bell) => {}
+            Some(Source::Certificates) => self.on_certificates(),
             Some(Source::Client(number)) => self.on_client(number),
             Some(Source::Definition) => self.on_definition(),
             Some(Source::Dispatch) => self.on_dispatch_news(),

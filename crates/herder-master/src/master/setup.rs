@@ -20,7 +20,7 @@ use super::berths::{self, BerthsError};
 use super::crew::{Crew, Crews};
 use super::delivery::Delivery;
 use super::environment::Variable;
-use super::gateway::{self, MessageError};
+use super::gateway::{self, MessageError, Prepared};
 use super::legacy::{Book, Estate, LegacyError, Restored};
 use super::library::{self, Awaited, LibrariesError};
 use super::listen::{self, AddressesError};
@@ -156,6 +156,9 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     name_process(&config);
     check(&config)?;
     let prepared = gateway::prepare(&config)?;
+    if estate.restored.is_none() {
+        prepared.as_ref().map_or(Ok(()), Prepared::check)?;
+    }
     let listeners = estate.listen(&config)?;
     let mut runtime = estate.places(&config, &listeners)?;
     let socket = estate.socket(&config, &listeners, &mut runtime)?;

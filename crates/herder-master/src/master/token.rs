@@ -11,6 +11,8 @@ pub(super) enum Source {
     Control(PartNumber, Incarnation),
     /// Something that was told, for the clients of the herd's socket.
     Bell,
+    /// Certificates that have changed.
+    Certificates,
     /// A client of the herd's socket, by its number.
     Client(u64),
     /// A definition that has been read.
@@ -52,6 +54,7 @@ impl Source {
             Source::Client(number) => (8, number),
             Source::Bell => (9, 0),
             Source::Definition => (10, 0),
+            Source::Certificates => (11, 0),
         };
         (kind << KIND_SHIFT) | member
     }
@@ -72,6 +75,7 @@ impl Source {
             8 => Some(Source::Client(token & !(u64::MAX << KIND_SHIFT))),
             9 => Some(Source::Bell),
             10 => Some(Source::Definition),
+            11 => Some(Source::Certificates),
             _ => None,
         }
     }
@@ -103,6 +107,7 @@ mod tests {
             Source::Client(1),
             Source::Client(1 << PART_SHIFT),
             Source::Bell,
+            Source::Certificates,
             Source::Definition,
         ] {
             assert_eq!(Source::of(source.token()), Some(source));

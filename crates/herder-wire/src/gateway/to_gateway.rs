@@ -4,7 +4,7 @@ use super::config::GatewayConfig;
 use super::{MAX_FRAME, codec};
 use crate::control::{read_greeting, write_greeting};
 use crate::frame::{self, FrameError, Message, Necessity};
-use crate::proxy::{Backend, MAX_SETTINGS};
+use crate::proxy::{Backend, CertificateFiles, MAX_SETTINGS};
 use crate::reader::{Reader, read_number};
 
 /// From the master to a gateway.
@@ -25,6 +25,11 @@ pub enum ToGateway {
     /// To a proxy: a worker is being started, or is found to listen elsewhere. It gets nothing
     /// before it is admitted.
     Backend(Box<Backend>),
+    /// To a proxy: the files of one of its certificates; a set of them follows `Proxy` where the
+    /// settings name certificates, and another one whenever the files have changed. If they could be
+    /// opened, the two descriptors of the packet in which this frame is alone are the chain and the
+    /// key.
+    Certificate(Box<CertificateFiles>),
     /// A worker is being started.
     Expect {
         /// Incarnation of the worker.
@@ -99,6 +104,7 @@ mod kind {
     pub(super) const RESYNC: u16 = 0x030c;
     pub(super) const PROXY: u16 = 0x030d;
     pub(super) const BACKEND: u16 = 0x030e;
+    pub(super) const CERTIFICATE: u16 = 0x030f;
 }
 
 impl ToGateway {
@@ -123,6 +129,7 @@ impl Message for ToGateway {
             ToGateway::Configure(_) => kind::CONFIGURE,
             ToGateway::Proxy(_) => kind::PROXY,
             ToGateway::Backend(_) => kind::BACKEND,
+            ToGateway::Certificate(_) => kind::CERTIFICATE,
             ToGateway::Expect { .. } => kind::EXPECT,
             ToGateway::Link { .. } => kind::LINK,
             ToGateway::Admit { .. } => kind::ADMIT,
@@ -157,6 +164,10 @@ impl Message for ToGateway {
             ToGateway::Backend(backend) => {
                 let kind = kind::BACKEND;
                 backend.write(out).ok_or(FrameError::BadBody { kind })?;
+            }
+            ToGateway::Certificate(files) => {
+                let kind = kind::CERTIFICATE;
+                files.write(out).ok_or(FrameError::BadBody { kind })?;
             }
             ToGateway::Expect { worker, slot, pid } => {
                 out.extend_from_slice(&worker.to_le_bytes());
@@ -198,6 +209,9 @@ impl Message for ToGateway {
             }
             kind::BACKEND => {
                 Backend::read(body).map(|backend| ToGateway::Backend(Box::new(backend)))
+            }
+            kind::CERTIFICATE => {
+                CertificateFiles::read(body).map(|files| ToGateway::Certificate(Box::new(files)))
             }
             kind::EXPECT => read_expect(body),
             kind::LINK => read_number(body).map(|worker| ToGateway::Link { worker }),

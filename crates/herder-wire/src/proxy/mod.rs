@@ -8,11 +8,15 @@
 //! gateway answers with the kinds of [`ToMaster`](crate::control::ToMaster) that are a gateway's:
 //! `Withdrawn` when the last request of a worker is over, `Load`, `Ejected` and `Restored`.
 
+mod certificate;
+
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::reader::Reader;
+
+pub use certificate::{CertificateFiles, MAX_REASON, Unopened, Which};
 
 /// The longest path of a worker's Unix socket, in bytes: the kernel takes no longer one.
 pub const MAX_PATH: usize = 107;

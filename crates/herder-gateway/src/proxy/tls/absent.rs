@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use super::{TlsError, Warning};
+use super::{OpenFiles, TlsError, Warning};
 use crate::edge::stream::Stream;
 use crate::proxy::entrance::Client;
 use crate::proxy::settings::{Kind, TlsSettings};
@@ -17,22 +17,20 @@ impl Acceptor {
     /// # Errors
     ///
     /// Always [`TlsError::Absent`].
-    pub fn new(_: &TlsSettings, _: Kind) -> Result<(Acceptor, Vec<Warning>), TlsError> {
+    pub fn new(
+        _: &TlsSettings,
+        _: Kind,
+        _: &[OpenFiles],
+    ) -> Result<(Acceptor, Vec<Warning>), TlsError> {
         Err(TlsError::Absent)
     }
 
-    /// Reads the files again.
+    /// Reads other files.
     ///
     /// # Errors
     ///
     /// None: there is nobody to ask.
-    pub fn reload(&self) -> Result<Vec<Warning>, TlsError> {
-        match self.0 {}
-    }
-
-    /// Reads the files again whenever they change.
-    #[expect(clippy::unused_async, reason = "the other one waits")]
-    pub async fn watch(&self, _: impl FnMut(Result<Vec<Warning>, TlsError>)) {
+    pub fn renew(&self, _: &[OpenFiles]) -> Result<Vec<Warning>, TlsError> {
         match self.0 {}
     }
 

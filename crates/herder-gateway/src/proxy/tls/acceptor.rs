@@ -1,6 +1,6 @@
 //! The handshake with a client, by certificates that can be replaced while it serves.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use std::time::Duration;
 use herder_wire::proxy_protocol::Tls;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::files::{Stamp, load};
+use super::files::load;
 use super::names::Names;
-use super::{TlsError, Warning};
+use super::{OpenFiles, TlsError, Warning};
 use crate::edge::stream::Stream;
 use crate::proxy::entrance::Client;
 use crate::proxy::protocol::first_byte;
-use crate::proxy::settings::{Kind, TlsSettings};
+use crate::proxy::settings::{HTTP_ALPN, Kind, TlsSettings};
 
 /// A client's connection within TLS.
 pub(crate) type TlsStream = tokio_rustls::server::TlsStream<Stream>;
@@ -33,21 +33,23 @@ struct Shared {
     acceptor: TlsAcceptor,
     provider: Arc<CryptoProvider>,
     names: Arc<Names>,
-    /// Of all files, as they were when they were read last.
-    stamps: RefCell<Vec<Option<Stamp>>>,
     handshake_timeout: Duration,
     /// How many handshakes failed.
     failed: Cell<u64>,
 }
 
 impl Acceptor {
-    /// Reads all certificates. The front of this kind says what is spoken within, where the settings do
-    /// not.
+    /// Reads all certificates from their files, which stand parallel to those of the settings. The front
+    /// of this kind says what is spoken within, where the settings do not.
     ///
     /// # Errors
     ///
     /// What is wrong with the first file that cannot be used.
-    pub fn new(settings: &TlsSettings, kind: Kind) -> Result<(Acceptor, Vec<Warning>), TlsError> {
+    pub fn new(
+        settings: &TlsSettings,
+        kind: Kind,
+        open: &[OpenFiles],
+    ) -> Result<(Acceptor, Vec<Warning>), TlsError> {
         let provider = Arc::new(ring::default_provider());
         let names = Arc::new(Names::default());
         let versions = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -63,56 +65,31 @@ impl Acceptor {
                 acceptor: TlsAcceptor::from(Arc::new(config)),
                 provider,
                 names,
-                stamps: RefCell::default(),
                 handshake_timeout: Duration::from_millis(settings.handshake_timeout_millis.into()),
                 failed: Cell::new(0),
             }),
         };
-        let warnings = acceptor.reload()?;
+        let warnings = acceptor.renew(open)?;
         Ok((acceptor, warnings))
     }
 
-    /// Reads the files again. Who comes from now on gets what they hold; who is there notices nothing.
+    /// Reads these files. Who comes from now on gets what they hold; who is there notices nothing.
     ///
     /// # Errors
     ///
     /// What is wrong with the first file that cannot be used. Then everything stays as it was.
-    pub fn reload(&self) -> Result<Vec<Warning>, TlsError> {
+    pub fn renew(&self, open: &[OpenFiles]) -> Result<Vec<Warning>, TlsError> {
         let shared = &self.shared;
-        // Before they are read, so that a change meanwhile is seen as one.
-        *shared.stamps.borrow_mut() = self.stamps();
         let mut warnings = Vec::new();
-        let files = shared.settings.certificates.iter();
+        let files = shared.settings.certificates.iter().zip(open);
         let keys = files
-            .map(|files| load(files, &shared.provider, &mut warnings).map(Arc::new))
+            .map(|(files, open)| load(files, open, &shared.provider, &mut warnings).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
         if keys.is_empty() {
             return Err(TlsError::Nothing);
         }
         shared.names.replace(keys);
         Ok(warnings)
-    }
-
-    /// Reads the files again whenever they have changed, and tells how that went. A pair that does not
-    /// belong together may be one of which half is written: it is told of when it stays so.
-    pub async fn watch(&self, mut tell: impl FnMut(Result<Vec<Warning>, TlsError>)) {
-        let mut untold: Option<TlsError> = None;
-        loop {
-            sleep(LOOK_EVERY).await;
-            if *self.shared.stamps.borrow() == self.stamps() {
-                if let Some(error) = untold.take() {
-                    tell(Err(error));
-                }
-                continue;
-            }
-            match self.reload() {
-                Ok(warnings) => {
-                    untold = None;
-                    tell(Ok(warnings));
-                }
-                Err(error) => untold = Some(error),
-            }
-        }
     }
 
     /// How many handshakes have failed: clients that do not speak TLS, or agree to nothing that is safe.
@@ -138,12 +115,6 @@ impl Acceptor {
         let first = timeout(self.shared.handshake_timeout, first_byte(stream)).await;
         // A method's name; a handshake begins with the number of its kind of records, 22.
         matches!(first, Ok(Ok(byte)) if byte.is_ascii_alphabetic())
-    }
-
-    fn stamps(&self) -> Vec<Option<Stamp>> {
-        let pairs = self.shared.settings.certificates.iter();
-        let files = pairs.flat_map(|pair| [&pair.certificate, &pair.key]);
-        files.map(|file| Stamp::of(file)).collect()
     }
 }
 
@@ -176,7 +147,7 @@ fn protocols(settings: &TlsSettings, kind: Kind) -> Vec<Vec<u8>> {
         return named.map(|name| name.as_bytes().to_vec()).collect();
     }
     match kind {
-        Kind::Http => vec![b"http/1.1".to_vec()],
+        Kind::Http => HTTP_ALPN.iter().map(|it| it.as_bytes().to_vec()).collect(),
         Kind::Tcp => Vec::new(),
     }
 }
@@ -184,10 +155,3 @@ fn protocols(settings: &TlsSettings, kind: Kind) -> Vec<Vec<u8>> {
 /// How much is held at most for a client that does not read, in bytes: one record. How much of it a
 /// slow client took cannot be seen, so that it must take all of it in the time of one step.
 const HELD: usize = 16 * 1024;
-
-/// How often the files are looked at. They change once in weeks.
-const LOOK_EVERY: Duration = if cfg!(test) {
-    Duration::from_millis(100)
-} else {
-    Duration::from_secs(5)
-};

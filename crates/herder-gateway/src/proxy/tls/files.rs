@@ -1,10 +1,9 @@
-//! A certificate and its key, read from files.
+//! A certificate and its key, read from files that somebody else has opened.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::time::SystemTime;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -12,17 +11,28 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::pem::{Section, sections};
-use super::{Fault, TlsError, Warning};
+use super::{Fault, OpenFiles, TlsError, Warning};
 use crate::proxy::settings::Certificate;
 
 /// Reads a certificate and its key.
 pub(super) fn load(
     files: &Certificate,
+    open: &OpenFiles,
     provider: &CryptoProvider,
     warnings: &mut Vec<Warning>,
 ) -> Result<CertifiedKey, TlsError> {
-    let chain = chain(&files.certificate)?;
-    let (key, line) = key(&files.key, warnings)?;
+    let unopened = |path: &Path, why: &String| fault(path, None, format!("cannot be read: {why}"));
+    let (chain, (key, line)) = match open {
+        OpenFiles::Both {
+            certificate,
+            key: file,
+        } => (
+            chain(&files.certificate, certificate)?,
+            key(&files.key, file, warnings)?,
+        ),
+        OpenFiles::NoCertificate(why) => return Err(unopened(&files.certificate, why)),
+        OpenFiles::NoKey(why) => return Err(unopened(&files.key, why)),
+    };
     let fault = |error: rustls::Error| {
         let (file, line, what) = if let rustls::Error::InconsistentKeys(_) = error {
             let certificate = files.certificate.display();
@@ -45,28 +55,8 @@ pub(super) fn load(
     CertifiedKey::from_der(chain, key, provider).map_err(fault)
 }
 
-/// When a file was changed last, as far as can be seen: another file under its name is a change too.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Stamp {
-    inode: (u64, u64),
-    size: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    /// Of the file as it is now. `None` = there is none.
-    pub(super) fn of(path: &Path) -> Option<Stamp> {
-        let meta = fs::metadata(path).ok()?;
-        Some(Stamp {
-            inode: (meta.dev(), meta.ino()),
-            size: meta.size(),
-            modified: meta.modified().ok(),
-        })
-    }
-}
-
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let (text, _) = read(path)?;
+fn chain(path: &Path, file: &File) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let (text, _) = read(path, file)?;
     let found = found(path, &text)?;
     let certificates = found.iter().filter(|it| it.label == "CERTIFICATE");
     let chain: Vec<_> = certificates
@@ -93,9 +83,10 @@ fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 /// The key, and the line at which it stands.
 fn key(
     path: &Path,
+    file: &File,
     warnings: &mut Vec<Warning>,
 ) -> Result<(PrivateKeyDer<'static>, usize), TlsError> {
-    let (text, mode) = read(path)?;
+    let (text, mode) = read(path, file)?;
     let found = found(path, &text)?;
     let Some(section) = found.iter().find(|it| it.label.ends_with("PRIVATE KEY")) else {
         let what = match found.first() {
@@ -130,17 +121,23 @@ fn key(
 }
 
 /// The text of a file, and its mode.
-fn read(path: &Path) -> Result<(String, u32), TlsError> {
-    let unreadable = |error: std::io::Error| fault(path, None, format!("cannot be read: {error}"));
-    let file = File::open(path).map_err(unreadable)?;
+fn read(path: &Path, file: &File) -> Result<(String, u32), TlsError> {
+    let unreadable = |error: io::Error| fault(path, None, format!("cannot be read: {error}"));
     let mode = file.metadata().map_err(unreadable)?.mode();
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > LARGEST {
-        let what = format!("it is larger than {LARGEST} bytes, which no certificate is");
-        return Err(fault(path, None, what));
+    loop {
+        let mut piece = [0; 16 * 1024];
+        // From its beginning, whoever has read by a duplicate of it.
+        let at = file.read_at(&mut piece, bytes.len() as u64);
+        let count = at.map_err(unreadable)?;
+        if count == 0 {
+            break;
+        }
+        bytes.extend_from_slice(&piece[..count]);
+        if bytes.len() > LARGEST {
+            let what = format!("it is larger than {LARGEST} bytes, which no certificate is");
+            return Err(fault(path, None, what));
+        }
     }
     let text = String::from_utf8(bytes).map_err(|_| {
         let what = "it is not text; it must be a PEM file. `openssl x509 -inform der` makes one of a \
@@ -171,4 +168,4 @@ fn fault(path: &Path, line: Option<usize>, what: String) -> TlsError {
 const OTHERS_MAY_READ: u32 = 0o004;
 
 /// In bytes.
-const LARGEST: u64 = 1024 * 1024;
+const LARGEST: usize = 1024 * 1024;

@@ -1,12 +1,12 @@
-//! TLS with clients: certificates from files, by the name that a client asks for, read again when they
-//! change.
+//! TLS with clients: certificates from files, by the name that a client asks for. The master opens the
+//! files, and again when they have changed: they may be root's alone, and this process is nobody.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `pem` | sections of a file, with their lines |
 //! | `files` | a certificate and its key, and what is wrong with them |
 //! | `names` | which certificate a client gets |
-//! | `acceptor` | the handshake; reading the files again |
+//! | `acceptor` | the handshake; certificates in place of others |
 //!
 //! Without the feature `tls` there is none of it, and settings that ask for it are refused.
 
@@ -26,6 +26,7 @@ mod tests;
 mod absent;
 
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -36,6 +37,34 @@ pub use absent::Acceptor;
 pub use acceptor::Acceptor;
 #[cfg(feature = "tls")]
 pub(crate) use acceptor::{TlsStream, agreed};
+
+/// The files of a certificate, open for reading, or why they cannot be.
+#[derive(Debug)]
+pub enum OpenFiles {
+    /// Both are open.
+    Both {
+        /// The chain.
+        certificate: File,
+        /// The key.
+        key: File,
+    },
+    /// The chain could not be opened.
+    NoCertificate(String),
+    /// The key could not be opened.
+    NoKey(String),
+}
+
+impl OpenFiles {
+    /// Opens them here, for a proxy without a master.
+    #[cfg(any(test, feature = "loopback"))]
+    pub fn open(files: &crate::proxy::settings::Certificate) -> OpenFiles {
+        match (File::open(&files.certificate), File::open(&files.key)) {
+            (Ok(certificate), Ok(key)) => OpenFiles::Both { certificate, key },
+            (Err(error), _) => OpenFiles::NoCertificate(error.to_string()),
+            (_, Err(error)) => OpenFiles::NoKey(error.to_string()),
+        }
+    }
+}
 
 /// Why there are no certificates to serve with.
 #[derive(Clone, Debug, Error, Eq, PartialEq)]

@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::*;
 use crate::proxy::settings::{Certificate, Kind, ProxyVersion, TlsSettings};
-use crate::proxy::testing::{Site, all_of, noise, run, say, settings, within};
+use crate::proxy::testing::{Site, all_of, noise, run, say, settings};
 
 const ONE: (&str, &str) = (
     include_str!("testdata/one.crt"),
@@ -68,8 +68,17 @@ fn with(certificates: Vec<Certificate>) -> TlsSettings {
     }
 }
 
+fn opened(certificates: &[Certificate]) -> Vec<OpenFiles> {
+    certificates.iter().map(OpenFiles::open).collect()
+}
+
+fn made(certificates: Vec<Certificate>, kind: Kind) -> Result<(Acceptor, Vec<Warning>), TlsError> {
+    let open = opened(&certificates);
+    Acceptor::new(&with(certificates), kind, &open)
+}
+
 fn acceptor(certificates: Vec<Certificate>) -> Acceptor {
-    Acceptor::new(&with(certificates), Kind::Tcp).unwrap().0
+    made(certificates, Kind::Tcp).unwrap().0
 }
 
 /// A client that trusts these and asks for a name.
@@ -99,9 +108,7 @@ async fn client(
 
 /// The error of an acceptor that cannot be made.
 fn refusal(certificates: Vec<Certificate>) -> String {
-    Acceptor::new(&with(certificates), Kind::Tcp)
-        .unwrap_err()
-        .to_string()
+    made(certificates, Kind::Tcp).unwrap_err().to_string()
 }
 
 #[test]
@@ -191,8 +198,7 @@ fn who_speaks_no_tls_is_closed_and_others_are_served() {
 fn who_speaks_http_without_tls_is_sent_to_https() {
     run(async {
         let files = Files::new();
-        let tls = with(vec![files.pair("one", ONE)]);
-        let (tls, _) = Acceptor::new(&tls, Kind::Http).unwrap();
+        let (tls, _) = made(vec![files.pair("one", ONE)], Kind::Http).unwrap();
         let mut settings = settings();
         settings.kind = Kind::Http;
         settings.http.https_port = Some(8443);
@@ -235,7 +241,8 @@ fn who_speaks_http_without_tls_is_sent_to_https() {
 fn new_files_serve_who_comes_next_and_bad_ones_change_nothing() {
     run(async {
         let files = Files::new();
-        let tls = acceptor(vec![files.pair("it", ONE)]);
+        let pair = [files.pair("it", ONE)];
+        let tls = acceptor(pair.to_vec());
         let site = Site::open(settings(), Some(tls.clone()));
         let listener = site.worker(1).await;
         let mut early = client(&site, "one.example", &[ONE.0], &[]).await.unwrap();
@@ -243,7 +250,7 @@ fn new_files_serve_who_comes_next_and_bad_ones_change_nothing() {
 
         // Half of the new pair is none.
         files.write("it.crt", WILD.0);
-        let error = tls.reload().unwrap_err().to_string();
+        let error = tls.renew(&opened(&pair)).unwrap_err().to_string();
         assert!(
             error.contains("it.key:1: this is not the key of"),
             "{error}"
@@ -251,7 +258,7 @@ fn new_files_serve_who_comes_next_and_bad_ones_change_nothing() {
         client(&site, "one.example", &[ONE.0], &[]).await.unwrap();
 
         files.write("it.key", WILD.1);
-        assert_eq!(tls.reload(), Ok(Vec::new()));
+        assert_eq!(tls.renew(&opened(&pair)), Ok(Vec::new()));
         client(&site, "a.wild.example", &[WILD.0], &[])
             .await
             .unwrap();
@@ -265,25 +272,27 @@ fn new_files_serve_who_comes_next_and_bad_ones_change_nothing() {
 }
 
 #[test]
-fn a_change_of_the_files_is_seen() {
-    run(async {
-        let files = Files::new();
-        let tls = acceptor(vec![files.pair("it", ONE)]);
-        let (told, mut tell) = tokio::sync::mpsc::unbounded_channel();
-        let watching = tls.clone();
-        let watch = tokio::task::spawn_local(async move {
-            watching.watch(|outcome| drop(told.send(outcome))).await;
-        });
-        // By another file in its place, as those do who renew certificates.
-        files.write("new", WILD.1);
-        fs::rename(files.0.join("new"), files.0.join("it.key")).unwrap();
-        let half = within(tell.recv()).await.unwrap().unwrap_err().to_string();
-        assert!(half.contains("is not the key of"), "{half}");
-        files.write("new", WILD.0);
-        fs::rename(files.0.join("new"), files.0.join("it.crt")).unwrap();
-        assert_eq!(within(tell.recv()).await.unwrap(), Ok(Vec::new()));
-        watch.abort();
-    });
+fn files_are_read_from_their_beginning_whoever_has_read_them_before() {
+    let files = Files::new();
+    let pair = [files.pair("one", ONE)];
+    let open = opened(&pair);
+    for _ in 0..2 {
+        assert!(Acceptor::new(&with(pair.to_vec()), Kind::Tcp, &open).is_ok());
+    }
+}
+
+#[test]
+fn a_file_that_could_not_be_opened_is_named_with_the_reason() {
+    let files = Files::new();
+    let pair = files.pair("one", ONE);
+    let mut open = opened(std::slice::from_ref(&pair));
+    open[0] = OpenFiles::NoKey("it is a pipe".to_owned());
+    let error = Acceptor::new(&with(vec![pair]), Kind::Tcp, &open).unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.ends_with("one.key: cannot be read: it is a pipe"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -353,7 +362,7 @@ fn a_key_that_everybody_can_read_is_warned_of() {
     let pair = files.pair("one", ONE);
     let warned = |mode| {
         fs::set_permissions(&pair.key, fs::Permissions::from_mode(mode)).unwrap();
-        let (_, warnings) = Acceptor::new(&with(vec![pair.clone()]), Kind::Tcp).unwrap();
+        let (_, warnings) = made(vec![pair.clone()], Kind::Tcp).unwrap();
         warnings
             .into_iter()
             .map(|it| it.to_string())

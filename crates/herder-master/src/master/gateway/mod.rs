@@ -1,5 +1,6 @@
 //! The master's side of the gateway: what it is told of the workers, and what it tells.
 
+mod certificates;
 mod lodging;
 mod nobody;
 mod proxy;
@@ -26,12 +27,13 @@ use super::member::Exhaustion;
 use super::{Master, Stopping, millis, now};
 use crate::event::HerdEvent;
 use crate::part::Part;
+use certificates::Certificates;
 use lodging::Vigil;
 use roster::Order;
 
 pub(super) use lodging::Lodging;
 pub(super) use roster::{Place, Roster};
-pub(super) use setup::{MessageError, grace, group, prepare};
+pub(super) use setup::{MessageError, Prepared, grace, group, prepare};
 
 /// What the master knows for the gateway, whichever life it has.
 pub(super) struct Reception {
@@ -40,6 +42,8 @@ pub(super) struct Reception {
     configuration: ToGateway,
     /// Of a proxy: who does not listen yet.
     vigil: Option<Vigil>,
+    /// Of a proxy that speaks TLS.
+    certificates: Certificates,
     /// Of a proxy: until when the requests of those who leave may take.
     leaving: BTreeMap<WorkerId, Tick>,
     /// When clients are let in at the latest.
@@ -97,6 +101,7 @@ impl Master {
             },
         );
         self.say(id, &configure);
+        self.show_certificates(id);
         self.carry_out(orders);
     }
 
@@ -105,6 +110,8 @@ impl Master {
         if let Delivery::Gateway(reception) = &mut self.delivery {
             let orders = reception.roster.gateway_stays(id.worker, workers);
             self.carry_out(orders);
+            // What the master before this one has shown it is not known.
+            self.show_certificates(id);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use herder_wire::gateway::{BadSetting, GatewayConfig, ToGateway};
 use herder_wire::plan::Identity;
 use herder_wire::proxy::MAX_SETTINGS;
 
+use super::certificates::Certificates;
 use super::lodging::{Lodging, Notice, Vigil};
 use super::nobody::{self, Rights};
 use super::{Reception, Roster};
@@ -41,6 +42,7 @@ pub(in crate::master) struct Prepared {
     /// Of a proxy: what workers have to say, beside listening.
     notice: Option<Notice>,
     page: Option<OwnedFd>,
+    certificates: Certificates,
     /// Something that the operator should know.
     warning: Option<String>,
     identity: Option<Identity>,
@@ -63,13 +65,8 @@ pub(in crate::master) enum MessageError {
     ProxyMode,
     #[error("a proxy is for workers that are programs of their own")]
     Native,
-    #[error("proxy: the gateway cannot read {path}: {source}")]
-    NoFile { path: PathBuf, source: io::Error },
-    #[error(
-        "proxy: the gateway, which is nobody and not root, may not read {0}: give it to a group other than \
-         root's that may (chgrp ssl-cert, chmod 640)"
-    )]
-    Unreadable(PathBuf),
+    #[error("proxy: {path}: cannot be opened: {reason}")]
+    Unopened { path: PathBuf, reason: String },
     #[error("proxy: its settings are {0} bytes long, and may have {MAX_SETTINGS}")]
     Settings(usize),
 }
@@ -107,6 +104,7 @@ pub(in crate::master) fn prepare(config: &Config) -> Result<Option<Prepared>, Me
         configuration: ToGateway::Configure(Box::new(gateway)),
         notice: None,
         page,
+        certificates: Certificates::open(&[]),
         warning: root.or(hidden),
         identity,
     }))
@@ -119,10 +117,7 @@ fn prepare_proxy(config: &Config, proxy: &Proxy) -> Result<Prepared, MessageErro
     if proxy.settings.len() > MAX_SETTINGS {
         return Err(MessageError::Settings(proxy.settings.len()));
     }
-    let (mut identity, warning) = identity();
-    if let Some(identity) = &mut identity {
-        identity.groups = groups_to_read(&proxy.reads)?;
-    }
+    let (identity, warning) = identity();
     Ok(Prepared {
         configuration: ToGateway::Proxy(proxy.settings.clone().into_bytes()),
         notice: Some(match proxy.ready {
@@ -130,33 +125,10 @@ fn prepare_proxy(config: &Config, proxy: &Proxy) -> Result<Prepared, MessageErro
             ProxyReady::ListensAndSaysSo => Notice::Due,
         }),
         page: None,
+        certificates: Certificates::open(&proxy.certificates),
         warning,
         identity,
     })
-}
-
-/// The groups without which nobody may read these files. (Of the directories above, the gateway says so.)
-fn groups_to_read(files: &[PathBuf]) -> Result<Vec<u32>, MessageError> {
-    const GROUP_READS: u32 = 0o040;
-    const ALL_READ: u32 = 0o004;
-    let mut groups = Vec::new();
-    for path in files {
-        let found = std::fs::metadata(path).map_err(|source| MessageError::NoFile {
-            path: path.clone(),
-            source,
-        })?;
-        let (mode, group) = (found.permissions().mode(), found.gid());
-        if mode & ALL_READ != 0 {
-            continue;
-        }
-        if mode & GROUP_READS == 0 || group == 0 {
-            return Err(MessageError::Unreadable(path.clone()));
-        }
-        if !groups.contains(&group) {
-            groups.push(group);
-        }
-    }
-    Ok(groups)
 }
 
 /// Whose rights a gateway has, and what is to be said of it.
@@ -177,6 +149,11 @@ pub(in crate::master) fn group() -> Option<u32> {
 }
 
 impl Prepared {
+    /// Whether a herd can begin so. One that lives goes on, whatever became of its files.
+    pub(in crate::master) fn check(&self) -> Result<(), MessageError> {
+        self.certificates.check()
+    }
+
     /// The gateway as a part of the herd, and what the master knows for it.
     pub(in crate::master) fn found(
         self,
@@ -218,6 +195,7 @@ impl Prepared {
             roster,
             configuration: self.configuration,
             vigil,
+            certificates: self.certificates,
             leaving: BTreeMap::new(),
             open_by,
         };
