@@ -10,13 +10,13 @@ use crate::units::Period;
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Health {
-    /// A URL, http://HOST:PORT/PATH, that answers with a status from 200 to 399.
+    /// A URL, http://HOST:PORT/PATH, that answers with a status from 200 to 399. With `dispatch = "proxy"` also a path, /PATH, of which each worker is asked where it listens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<String>,
-    /// HOST:PORT or unix:/path, that takes a connection.
+    /// HOST:PORT or unix:/path, that takes a connection. With `dispatch = "proxy"` also "worker": where each listens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp: Option<String>,
-    /// A program that ends with 0. It finds HERDER_APP and HERDER_PIDS.
+    /// A program that ends with 0. It finds HERDER_APP and HERDER_PIDS. With `dispatch = "proxy"` it is run for each worker, and finds its HERDER_SLOT and PORT or HERDER_UNIX.
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"

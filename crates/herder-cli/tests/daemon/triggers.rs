@@ -279,3 +279,94 @@ fn an_app_is_asked_by_http() {
     place.until("web", |it| it.healthy == Some(false));
     assert!(told(&place, "unhealthy")[0].contains(&url));
 }
+
+/// Is ill as long as the file is there that says so of its process.
+const SERVER: &str = r"
+import http.server, os
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        ill = self.path == '/health' and os.path.exists(f'ill-{os.getpid()}')
+        self.send_response(500 if ill else 200)
+        self.send_header('Content-Length', '0')
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+http.server.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), Handler).serve_forever()
+";
+
+fn proxied(name: &str, cwd: &Path, health: Health) -> App {
+    let mut app = checked(name, "", health);
+    if let Some(health) = &mut app.health {
+        // Nobody is ill because the machine is busy.
+        health.timeout = Period::secs(60);
+    }
+    App {
+        command: vec!["python3".to_owned(), "server.py".to_owned()],
+        cwd: Some(cwd.to_owned()),
+        workers: herder_api::app::Workers::Count(2),
+        dispatch: herder_api::app::Dispatch::Proxy,
+        listen: vec!["127.0.0.1:0".to_owned()],
+        ..app
+    }
+}
+
+#[test]
+fn a_worker_behind_a_proxy_that_is_ill_is_replaced_alone() {
+    let place = Place::new("proxied");
+    place.daemon();
+    let cwd = files(&place);
+    fs::write(cwd.join("server.py"), SERVER).unwrap();
+    let health = Health {
+        http: Some("/health".to_owned()),
+        ..Health::default()
+    };
+    place.start(&[proxied("web", &cwd, health)]).done("web");
+    let first = place.until("web", |it| it.healthy == Some(true) && it.ready == 2);
+    let old = pids(&first);
+    fs::write(cwd.join(format!("ill-{}", old[1])), "").unwrap();
+    let healed = || {
+        let now = place.app("web");
+        let is_new = !pids(&now).contains(&old[1]);
+        (is_new && now.ready == 2 && now.healthy == Some(true)).then_some(now)
+    };
+    let second = attempt(healed).unwrap_or_else(|| panic!("{:#?}", place.app("web")));
+    assert!(pids(&second).contains(&old[0]), "the other one stays");
+    assert!(!lives(old[1]));
+    let unhealthy = told(&place, "unhealthy");
+    assert_eq!(unhealthy.len(), 1, "{unhealthy:?}");
+    let text = "the health check of worker 1 failed 2 times in a row (/health at 127.0.0.1:";
+    assert!(
+        unhealthy[0].contains(text) && unhealthy[0].ends_with("it answers 500): it is replaced"),
+        "{unhealthy:?}"
+    );
+}
+
+#[test]
+fn a_program_is_asked_about_each_worker_behind_a_proxy() {
+    let place = Place::new("each");
+    place.daemon();
+    let cwd = files(&place);
+    fs::write(cwd.join("server.py"), SERVER).unwrap();
+    let text = "test -n \"$PORT\" && echo \"$HERDER_PIDS\" > asked-$HERDER_SLOT";
+    let exec = Health {
+        exec: vec!["sh".to_owned(), "-c".to_owned(), text.to_owned()],
+        ..Health::default()
+    };
+    let tcp = Health {
+        tcp: Some("worker".to_owned()),
+        ..Health::default()
+    };
+    for (name, health) in [("web", exec), ("shop", tcp)] {
+        place.start(&[proxied(name, &cwd, health)]).done(name);
+        place.until(name, |it| it.healthy == Some(true) && it.ready == 2);
+    }
+    let pids = pids(&place.app("web"));
+    for (slot, pid) in pids.iter().enumerate() {
+        let asked = || fs::read_to_string(cwd.join(format!("asked-{slot}"))).ok();
+        let is_asked = || asked().filter(|it| it.trim() == pid.to_string());
+        attempt(is_asked).unwrap_or_else(|| panic!("slot {slot}: {:?}", asked()));
+    }
+}

@@ -1,6 +1,7 @@
 //! How an app is looked after: times, health, watching, logs.
 
-use herder_api::app::{Health, LogFormat};
+use herder_api::App;
+use herder_api::app::{Dispatch, Health, LogFormat};
 use herder_core::spec::ListenAddress;
 use herder_services::jobs::Timing;
 
@@ -14,7 +15,7 @@ pub(super) fn check(found: &mut Found<'_>) {
         found.say("cron_restart", error.to_string());
     }
     if let Some(health) = &app.health {
-        of_health(found, health);
+        of_health(found, app, health);
     }
     if let Some(watch) = &app.watch {
         found.say_if(
@@ -38,7 +39,8 @@ pub(super) fn check(found: &mut Found<'_>) {
     }
 }
 
-fn of_health(found: &mut Found<'_>, health: &Health) {
+fn of_health(found: &mut Found<'_>, app: &App, health: &Health) {
+    let place = of_workers(found, app, health);
     let given = [
         health.http.is_some(),
         health.tcp.is_some(),
@@ -46,6 +48,9 @@ fn of_health(found: &mut Found<'_>, health: &Health) {
     ];
     let wrong = Wrong(given.iter().filter(|given| **given).count() != 1);
     found.say_if(wrong, "health", "give one of http, tcp and exec");
+    if place == Place::Workers {
+        return;
+    }
     if let Some(url) = &health.http {
         let wrong = Wrong(!is_http(url));
         found.say_if(
@@ -66,6 +71,41 @@ fn of_health(found: &mut Found<'_>, health: &Health) {
             format!("{address:?} is neither HOST:PORT nor unix:/path"),
         );
     }
+}
+
+/// Where is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Where it is said.
+    Said,
+    /// Where each worker listens.
+    Workers,
+}
+
+/// What is asked of each worker behind a proxy, where it listens.
+fn of_workers(found: &mut Found<'_>, app: &App, health: &Health) -> Place {
+    let path = health.http.as_deref().filter(|url| url.starts_with('/'));
+    let is_worker = health.tcp.as_deref() == Some("worker");
+    let setting = match (path, is_worker) {
+        (Some(_), _) => "health.http",
+        (None, true) => "health.tcp",
+        (None, false) => return Place::Said,
+    };
+    let wrong = Wrong(app.dispatch != Dispatch::Proxy);
+    let message =
+        "only with dispatch = \"proxy\" each worker listens by itself; say HOST:PORT, too";
+    found.say_if(wrong, setting, message);
+    let sends = app.proxy.as_ref().and_then(|proxy| proxy.send_proxy);
+    let message =
+        "workers that expect the PROXY protocol understand no check; use exec, or ask at listen";
+    found.say_if(Wrong(sends.is_some()), setting, message);
+    let is_plain = |path: &str| {
+        path.bytes()
+            .all(|byte| byte.is_ascii_graphic() || byte >= 0x80)
+    };
+    let wrong = Wrong(path.is_some_and(|path| !is_plain(path)));
+    found.say_if(wrong, setting, "a path has no blanks in it");
+    Place::Workers
 }
 
 /// http://HOST[:PORT][/PATH], without a name and password.

@@ -112,6 +112,59 @@ fn what_goes_together_with_a_proxy() {
 }
 
 #[test]
+fn workers_behind_a_proxy_are_asked_where_they_listen() {
+    let scene = Scene::new("asked");
+    let with = |dispatch: &str, rest: &str| {
+        let base = format!(r#""command": "x y", "dispatch": "{dispatch}", "listen": "80""#);
+        wrong(&scene, &format!("{{{base}, {rest}}}"))
+    };
+    for good in [
+        r#""health": {"http": "/health?full=1"}"#,
+        r#""health": {"tcp": "worker"}"#,
+        r#""health": {"exec": "check it"}"#,
+        r#""health": {"http": "http://127.0.0.1:80/"}"#,
+    ] {
+        assert_eq!(with("proxy", good), [""; 0], "{good}");
+    }
+    for (rest, said) in [
+        (
+            r#""health": {"http": "/a b"}"#,
+            "health.http: a path has no blanks",
+        ),
+        (
+            r#""health": {"http": "/a", "tcp": "worker"}"#,
+            "health: give one of",
+        ),
+        (
+            r#""health": {"tcp": "worker"}, "proxy": {"kind": "tcp", "send_proxy": "v1"}"#,
+            "health.tcp: workers that expect the PROXY protocol",
+        ),
+    ] {
+        let found = with("proxy", rest);
+        assert!(
+            found.len() == 1 && found[0].contains(said),
+            "{rest}: {found:?}"
+        );
+    }
+    for (rest, setting) in [
+        (
+            r#""health": {"http": "/a"}"#,
+            "health.http: only with dispatch",
+        ),
+        (
+            r#""health": {"tcp": "worker"}"#,
+            "health.tcp: only with dispatch",
+        ),
+    ] {
+        let found = with("shared", rest);
+        assert!(
+            found.len() == 1 && found[0].contains(setting),
+            "{rest}: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn what_goes_together_with_certificates() {
     let scene = Scene::new("certified");
     for file in ["a.crt", "a.key", "b.crt", "b.key"] {

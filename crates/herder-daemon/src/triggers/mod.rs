@@ -1,6 +1,6 @@
 //! What happens by itself: an app's times, its files, and whether it is healthy.
 //!
-//! The decisions are pure, as those of the books are: [`Times`], [`Changes`] and [`Checks`]. Here they are
+//! The decisions are pure, as those of the books are: [`Times`], [`Changes`] and [`Rounds`]. Here they are
 //! told how the apps stand, and what they decide becomes [`Deed`]s for the books.
 
 mod health;
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::books::{AppId, Books, Entry, Now, Phase, Rest, Seen, Todo, is_serving};
 pub(crate) use health::sit;
-use health::{Act, Checks, Herd, Probe, Program, Serving};
+use health::{Act, Herd, Probe, Program, Rounds, Serving, Turn, asks_each, at_place};
 use times::Times;
 use watch::{Changes, Move, Plan, Standing};
 
@@ -50,7 +50,8 @@ pub(crate) struct Word {
 #[derive(Debug)]
 enum What {
     Watch(watch::Word),
-    Answer(Result<(), String>),
+    /// Of the app, or of the worker of a slot.
+    Answer(Option<u16>, Result<(), String>),
 }
 
 /// All that happens by itself.
@@ -84,16 +85,15 @@ impl Drop for Watched {
 struct Checked {
     life: u64,
     settings: herder_api::app::Health,
-    checks: Checks,
+    checks: Rounds,
     told: Option<bool>,
-    task: Option<JoinHandle<()>>,
+    /// What is asked just now: the app, or the worker of a slot.
+    tasks: BTreeMap<Option<u16>, JoinHandle<()>>,
 }
 
 impl Drop for Checked {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
+        self.tasks.values().for_each(JoinHandle::abort);
     }
 }
 
@@ -153,19 +153,15 @@ impl Triggers {
                 Some(watched) if watched.life == life => hear_of_files(id, watched, word, now),
                 Some(_) | None => Vec::new(),
             },
-            What::Answer(answer) => {
+            What::Answer(slot, answer) => {
                 let checked = self.checked.get_mut(&id).filter(|it| it.life == life);
                 let (Some(checked), Some(entry)) = (checked, books.entry(id)) else {
                     return Vec::new();
                 };
-                checked.task = None;
+                checked.tasks.remove(&slot);
                 let slots = slots(entry.herd.as_ref());
-                let busy = entry.is_busy();
-                let herd = Herd {
-                    slots: &slots,
-                    busy,
-                };
-                let acts = checked.checks.answered(answer, herd, now.mono);
+                let herd = herd(entry, &slots);
+                let acts = checked.checks.answered(slot, answer, herd, now.mono);
                 let mut deeds = Vec::new();
                 told(id, acts, &mut deeds);
                 deeds
@@ -249,9 +245,9 @@ impl Triggers {
                 let checked = Checked {
                     life: self.lives,
                     settings: settings.clone(),
-                    checks: Checks::new(settings, app, now.mono),
+                    checks: Rounds::new(settings, app, now.mono),
                     told: None,
-                    task: None,
+                    tasks: BTreeMap::new(),
                 };
                 self.checked.insert(id, checked);
             }
@@ -260,23 +256,25 @@ impl Triggers {
             return;
         };
         let slots = slots(entry.herd.as_ref());
-        let busy = entry.is_busy();
-        let herd = Herd {
-            slots: &slots,
-            busy,
-        };
-        let acts = checked.checks.poll(herd, now.mono);
-        if acts.contains(&Act::Probe) {
-            let probe = probe(books, entry, &self.executable);
+        let acts = checked.checks.poll(herd(entry, &slots), now.mono);
+        let asked = acts.iter().filter(|(_, act)| *act == Act::Probe);
+        for (slot, _) in asked {
+            let slot = *slot;
+            let probe = probe(books, entry, slot, &self.executable);
             let (life, words) = (checked.life, self.words.clone());
             let settings = checked.settings.clone();
-            checked.task = Some(tokio::spawn(async move {
-                let what = What::Answer(probe.ask(&settings).await);
+            let task = tokio::spawn(async move {
+                let answer = match probe {
+                    Some(probe) => probe.ask(&settings).await,
+                    None => Err("nobody knows where it listens".to_owned()),
+                };
+                let what = What::Answer(slot, answer);
                 // The receiver ends with the daemon.
                 drop(words.send(Word { id, life, what }));
-            }));
+            });
+            checked.tasks.insert(slot, task);
         }
-        told(id, acts, deeds);
+        told(id, acts.into_iter().map(|(_, act)| act).collect(), deeds);
         let healthy = checked.checks.healthy();
         if checked.told != healthy {
             checked.told = healthy;
@@ -364,26 +362,48 @@ fn slots(herd: Option<&HerdStatus>) -> Vec<Serving> {
     serving.collect()
 }
 
-fn probe(books: &Books, entry: &Entry, executable: &Arc<Executable>) -> Probe {
-    let health = entry.definition.app.health.clone().unwrap_or_default();
-    match (health.http, health.tcp) {
+fn herd<'a>(entry: &Entry, slots: &'a [Serving]) -> Herd<'a> {
+    Herd {
+        slots,
+        busy: entry.is_busy(),
+        turn: Turn::Ours,
+    }
+}
+
+/// How an app, or the worker of a slot, is asked. `None` = nobody knows where.
+fn probe(
+    books: &Books,
+    entry: &Entry,
+    slot: Option<u16>,
+    executable: &Arc<Executable>,
+) -> Option<Probe> {
+    let app = &entry.definition.app;
+    let health = app.health.clone().unwrap_or_default();
+    let slots = entry.herd.iter().flat_map(|herd| &herd.slots);
+    let slots = slots.filter(|it| slot.is_none_or(|slot| it.slot == slot));
+    let workers = slots.flat_map(|slot| &slot.workers);
+    let serving = workers.filter(|it: &&WorkerStatus| is_serving(&it.phase));
+    let serving: Vec<&WorkerStatus> = serving.collect();
+    let place = serving.first().and_then(|it| it.proxied.as_ref());
+    let place = place.map(|it| it.address.as_str());
+    let asks_each = asks_each(app, &health);
+    if asks_each && health.exec.is_empty() {
+        return at_place(&health, place?);
+    }
+    Some(match (health.http, health.tcp) {
         (Some(url), _) => Probe::Http(url),
         (None, Some(address)) => Probe::Tcp(address),
         (None, None) => {
-            let slots = entry.herd.iter().flat_map(|herd| &herd.slots);
-            let workers = slots.flat_map(|slot| &slot.workers);
-            let serving = workers.filter(|it: &&WorkerStatus| is_serving(&it.phase));
-            let pids: Vec<i32> = serving.map(|worker| worker.pid).collect();
+            let pids: Vec<i32> = serving.iter().map(|worker| worker.pid).collect();
             let order = books.order_of(&entry.definition);
             let executable = Arc::clone(executable);
-            Probe::Exec(Box::new(Program::new(
-                &order,
-                &health.exec,
-                &pids,
-                executable,
-            )))
+            let program = Program::new(&order, &health.exec, &pids, executable);
+            Probe::Exec(Box::new(match slot {
+                Some(slot) => program.of_worker(slot, place),
+                None => program,
+            }))
         }
-    }
+    })
 }
 
 #[cfg(test)]

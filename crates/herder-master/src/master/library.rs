@@ -212,7 +212,7 @@ fn bind(
 ) -> Result<(PathBuf, OwnedFd), ListenError> {
     let visitor = match identity {
         Some(_) => Visitor::Another,
-        None => Visitor::Ourselves,
+        None => gateway::visitor(config),
     };
     let here = Path::new("the herd's private directory");
     let directory = runtime.directory(visitor).map_err(|e| failed(here, e))?;

@@ -25,7 +25,7 @@ pub(super) struct Watch {
     watch_delay: Option<Period>,
 
     /// What says whether the app works: a URL that answers, or HOST:PORT or unix:/path that takes a
-    /// connection.
+    /// connection. Behind a proxy also a path, or `worker`: each worker is asked where it listens.
     #[arg(long, value_name = "URL|ADDRESS", hide_short_help = true)]
     health: Option<String>,
 
@@ -55,7 +55,7 @@ impl Watch {
         table.put_list("watch.ignore", &self.ignore_watch);
         table.put("watch.delay", self.watch_delay);
         if let Some(health) = &self.health {
-            let kind = if health.contains("://") {
+            let kind = if health.contains("://") || health.starts_with('/') {
                 "health.http"
             } else {
                 "health.tcp"

@@ -46,11 +46,31 @@ pub(in crate::triggers) struct Herd<'a> {
     pub(in crate::triggers) slots: &'a [Serving],
     /// Whether a reload or the like goes on.
     pub(in crate::triggers) busy: bool,
+    /// Whether somebody may be replaced now.
+    pub(in crate::triggers) turn: Turn,
 }
 
-/// The checks of one app, from when it came online.
+/// Whose turn it is to be replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::triggers) enum Turn {
+    Ours,
+    /// One that is checked by itself is being replaced: the others wait for that.
+    Anothers,
+}
+
+/// Who is checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Whom {
+    /// The app, by whichever of its workers answers.
+    App,
+    /// The worker of this slot.
+    Slot(u16),
+}
+
+/// The checks of one app, or of one of its slots, from when it came online.
 #[derive(Debug)]
 pub(in crate::triggers) struct Checks {
+    whom: Whom,
     interval: u64,
     failures: u32,
     start_period: u64,
@@ -71,6 +91,8 @@ pub(in crate::triggers) struct Checks {
     cure: Option<Cure>,
     /// Whether something else went on with the herd when somebody looked last.
     busy: bool,
+    /// Whose turn it was then.
+    turn: Turn,
     /// When the next cure may begin, and how long after it the one after that.
     cure_from: u64,
     gap: u64,
@@ -93,8 +115,14 @@ fn millis(time: herder_api::units::Period) -> u64 {
 impl Checks {
     /// The app came online just now.
     pub(in crate::triggers) fn new(health: &Health, app: &App, now: u64) -> Checks {
+        Checks::of(Whom::App, health, app, now)
+    }
+
+    /// As [`Checks::new`].
+    pub(super) fn of(whom: Whom, health: &Health, app: &App, now: u64) -> Checks {
         let start_period = millis(health.start_period);
         Checks {
+            whom,
             interval: millis(health.interval).max(1),
             failures: health.failures.max(1),
             start_period,
@@ -109,6 +137,7 @@ impl Checks {
             is_outdated: false,
             cure: None,
             busy: false,
+            turn: Turn::Ours,
             cure_from: 0,
             gap: start_period.max(LEAST_GAP),
             cures: 0,
@@ -126,8 +155,9 @@ impl Checks {
         if self.busy && !herd.busy && self.cure.is_none() {
             self.begin_anew(now);
         }
-        self.busy = herd.busy;
-        if self.cure.is_none() && self.is_to_be_cured() && !herd.busy && now >= self.cure_from {
+        (self.busy, self.turn) = (herd.busy, herd.turn);
+        let may_cure = !herd.busy && herd.turn == Turn::Ours && now >= self.cure_from;
+        if self.cure.is_none() && self.is_to_be_cured() && may_cure {
             self.begin_cure(herd, &mut acts, now);
         }
         if self.cure.is_some() {
@@ -167,7 +197,10 @@ impl Checks {
         self.cures = 0;
         self.gap = self.start_period.max(LEAST_GAP);
         if was == Some(false) {
-            return vec![Act::Healthy("its health check passes again".to_owned())];
+            return vec![Act::Healthy(match self.whom {
+                Whom::App => "its health check passes again".to_owned(),
+                Whom::Slot(slot) => format!("the health check of worker {slot} passes again"),
+            })];
         }
         Vec::new()
     }
@@ -183,22 +216,43 @@ impl Checks {
         }
         self.healthy = Some(false);
         let left = self.cure_from.saturating_sub(now).div_ceil(1000);
-        let what = if left > 0 {
-            format!("its workers were replaced just before, and are again in {left} s")
-        } else if herd.busy {
-            "it is just being changed, and is looked at again after that".to_owned()
-        } else {
-            "its workers are replaced".to_owned()
+        let what = match self.whom {
+            Whom::App if left > 0 => {
+                format!("its workers were replaced just before, and are again in {left} s")
+            }
+            Whom::Slot(_) if left > 0 => {
+                format!("it was replaced just before, and is again in {left} s")
+            }
+            Whom::App | Whom::Slot(_) if herd.busy => {
+                "it is just being changed, and is looked at again after that".to_owned()
+            }
+            Whom::App | Whom::Slot(_) => self.replaced().to_owned(),
         };
         vec![Act::Unhealthy(format!("{}: {what}", self.failure()))]
     }
 
+    fn replaced(&self) -> &'static str {
+        match self.whom {
+            Whom::App => "its workers are replaced",
+            Whom::Slot(_) => "it is replaced",
+        }
+    }
+
     fn failure(&self) -> String {
         let why = &self.why;
+        let check = match self.whom {
+            Whom::App => "its health check".to_owned(),
+            Whom::Slot(slot) => format!("the health check of worker {slot}"),
+        };
         match self.row {
-            1 => format!("its health check failed ({why})"),
-            row => format!("its health check failed {row} times in a row ({why})"),
+            1 => format!("{check} failed ({why})"),
+            row => format!("{check} failed {row} times in a row ({why})"),
         }
+    }
+
+    /// Whether somebody is being replaced.
+    pub(super) fn is_curing(&self) -> bool {
+        self.cure.is_some()
     }
 
     fn is_to_be_cured(&self) -> bool {
@@ -207,7 +261,7 @@ impl Checks {
 
     fn begin_cure(&mut self, herd: Herd<'_>, acts: &mut Vec<Act>, now: u64) {
         if self.cures > 0 {
-            let text = format!("{}: its workers are replaced once more", self.failure());
+            let text = format!("{}: {} once more", self.failure(), self.replaced());
             acts.push(Act::Unhealthy(text));
         }
         self.cures = self.cures.saturating_add(1);
@@ -252,7 +306,7 @@ impl Checks {
 
     /// Others serve now, of whom nothing is known: they have their time to begin, and what was found of
     /// those before them ends none of them.
-    fn begin_anew(&mut self, now: u64) {
+    pub(super) fn begin_anew(&mut self, now: u64) {
         self.proven = false;
         self.row = 0;
         self.counts_from = now.saturating_add(self.start_period);
@@ -266,8 +320,8 @@ impl Checks {
             return cure.awaited.map(|(_, _, until)| until);
         }
         let ask = (!self.asks).then_some(self.next);
-        // A herd that is busy says when it is not any more.
-        let is_wanted = self.is_to_be_cured() && !self.busy;
+        // A herd that is busy says when it is not any more, and so does whose turn it is.
+        let is_wanted = self.is_to_be_cured() && !self.busy && self.turn == Turn::Ours;
         let cure = is_wanted.then_some(self.cure_from);
         ask.into_iter().chain(cure).min()
     }

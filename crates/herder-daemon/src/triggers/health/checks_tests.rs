@@ -46,6 +46,7 @@ impl World {
         Herd {
             slots: &self.slots,
             busy: self.busy,
+            turn: Turn::Ours,
         }
     }
 
@@ -91,6 +92,7 @@ impl World {
         let herd = Herd {
             slots: &slots,
             busy: self.busy,
+            turn: Turn::Ours,
         };
         let mut acts = VecDeque::from(self.checks.poll(herd, now));
         let is_idle = acts.is_empty();
@@ -107,6 +109,7 @@ impl World {
                     let herd = Herd {
                         slots: &slots,
                         busy,
+                        turn: Turn::Ours,
                     };
                     acts.extend(self.checks.answered(answer, herd, now));
                 }
@@ -288,6 +291,7 @@ fn what_was_asked_of_those_before_says_nothing_of_those_after() {
     let herd = |busy| Herd {
         slots: &slots,
         busy,
+        turn: Turn::Ours,
     };
     assert_eq!(checks.poll(herd(true), 0), [Act::Probe]);
     assert_eq!(checks.poll(herd(false), 10), []);

@@ -69,6 +69,22 @@ impl Program {
         Program { order, executable }
     }
 
+    /// Tells it of which worker it is to say so: the slot, and where that listens.
+    pub(in crate::triggers) fn of_worker(mut self, slot: u16, place: Option<&str>) -> Program {
+        let environment = &mut self.order.environment;
+        environment.insert("HERDER_SLOT".to_owned(), slot.to_string());
+        let (name, value) = match place.map(|place| (place, place.strip_prefix("unix:"))) {
+            Some((_, Some(path))) => ("HERDER_UNIX", Some(path)),
+            Some((address, None)) => ("PORT", address.rsplit_once(':').map(|(_, port)| port)),
+            None => ("PORT", None),
+        };
+        match value {
+            Some(value) => environment.insert(name.to_owned(), value.to_owned()),
+            None => environment.remove(name),
+        };
+        self
+    }
+
     /// As people call it.
     pub(super) fn name(&self) -> String {
         self.order.argv.join(" ")

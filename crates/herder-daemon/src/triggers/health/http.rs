@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use herder_core::spec::ListenAddress;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 /// The longest first line.
@@ -18,8 +19,36 @@ const REST: (usize, Duration) = (64 << 10, Duration::from_millis(200));
 /// Why that is no answer from 200 to 399.
 pub(super) async fn get(url: &str) -> Result<(), String> {
     let (host, path) = split(url).ok_or("it is no URL such as http://127.0.0.1:3000/health")?;
+    let connected = TcpStream::connect(with_port(host)).await;
+    let stream = connected.map_err(|error| error.to_string())?;
+    ask(stream, host, &path).await
+}
+
+/// Asks for a path at `HOST:PORT` or `unix:/path`.
+///
+/// # Errors
+/// As of [`get`].
+pub(super) async fn get_at(address: &str, path: &str) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
-    let mut stream = TcpStream::connect(with_port(host)).await.map_err(text)?;
+    match address.parse() {
+        Ok(ListenAddress::Unix(place)) => {
+            let stream = UnixStream::connect(place).await.map_err(text)?;
+            ask(stream, "localhost", path).await
+        }
+        Ok(ListenAddress::Tcp { .. }) => {
+            let stream = TcpStream::connect(address).await.map_err(text)?;
+            ask(stream, address, path).await
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn ask(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+    path: &str,
+) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: herder/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         env!("CARGO_PKG_VERSION")
@@ -46,7 +75,7 @@ pub(super) async fn get(url: &str) -> Result<(), String> {
     Err(format!("it answers {status}"))
 }
 
-async fn finish(stream: &mut TcpStream) {
+async fn finish(stream: &mut (impl AsyncRead + Unpin)) {
     let mut buffer = [0; 4096];
     let mut left = REST.0;
     while let Ok(read @ 1..) = stream.read(&mut buffer).await {
@@ -112,10 +141,25 @@ fn status(line: &[u8]) -> Line {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    /// Answers one request so, and ends; gives the request.
+    pub(in crate::triggers::health) async fn answer(
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+        answer: &str,
+    ) -> String {
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            stream.read_buf(&mut asked).await.expect("a request");
+        }
+        let written = stream.write_all(answer.as_bytes()).await;
+        written.expect("it listens");
+        stream.shutdown().await.expect("it listens");
+        String::from_utf8(asked).expect("text")
+    }
 
     /// Answers one request so, in pieces.
     async fn ask(answer: &'static [&'static str]) -> (Result<(), String>, String) {

@@ -1,8 +1,10 @@
-//! Whether an app works: [`Checks`] decide, [`Probe`] asks.
+//! Whether an app works: [`Rounds`] decide, [`Probe`] asks.
 
 mod checks;
+mod each;
 mod exec;
 mod http;
+mod rounds;
 mod seat;
 
 use std::time::Duration;
@@ -12,14 +14,21 @@ use herder_core::spec::ListenAddress;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-pub(super) use checks::{Act, Checks, Herd, Serving};
+pub(super) use checks::{Act, Herd, Serving, Turn};
+pub(super) use each::asks_each;
 pub(super) use exec::Program;
+pub(super) use rounds::Rounds;
 pub(crate) use seat::sit;
 
 /// How an app is asked.
 #[derive(Debug)]
 pub(super) enum Probe {
     Http(String),
+    /// At the place of a worker.
+    Path {
+        address: String,
+        path: String,
+    },
     Tcp(String),
     Exec(Box<Program>),
 }
@@ -38,6 +47,11 @@ impl Probe {
                 let answer = answer.unwrap_or_else(|_| Err(late()));
                 answer.map_err(|why| format!("{url}: {why}"))
             }
+            Probe::Path { address, path } => {
+                let answer = timeout(limit, http::get_at(&address, &path)).await;
+                let answer = answer.unwrap_or_else(|_| Err(late()));
+                answer.map_err(|why| format!("{path} at {address}: {why}"))
+            }
             Probe::Tcp(address) => {
                 let answer = timeout(limit, connect(&address)).await;
                 let answer = answer.unwrap_or_else(|_| Err(late()));
@@ -49,6 +63,19 @@ impl Probe {
                 answer.map_err(|why| format!("{name}: {why}"))
             }
         }
+    }
+}
+
+/// How a worker is asked that listens at this place of its own.
+pub(super) fn at_place(health: &Health, address: &str) -> Option<Probe> {
+    let address = address.to_owned();
+    match (&health.http, &health.tcp) {
+        (Some(path), _) => Some(Probe::Path {
+            address,
+            path: path.clone(),
+        }),
+        (None, Some(_)) => Some(Probe::Tcp(address)),
+        (None, None) => None,
     }
 }
 
@@ -100,6 +127,37 @@ mod tests {
         assert!(Probe::Tcp(address.clone()).ask(&health()).await.is_err());
         let _listener = UnixListener::bind(&path).unwrap();
         Probe::Tcp(address).ask(&health()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_worker_is_asked_at_its_place() {
+        let place = Place::new("path");
+        let path = place.path().join("sock");
+        let unix = format!("unix:{}", path.display());
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = tcp.local_addr().unwrap().to_string();
+        let listener = UnixListener::bind(&path).unwrap();
+        let served = tokio::spawn(async move {
+            let (mut by_port, _) = tcp.accept().await.unwrap();
+            let (mut by_path, _) = listener.accept().await.unwrap();
+            let by_port = http::tests::answer(&mut by_port, "HTTP/1.1 200 OK\r\n\r\n").await;
+            let by_path = http::tests::answer(&mut by_path, "HTTP/1.1 500 No\r\n\r\n").await;
+            (by_port, by_path)
+        });
+        let health = Health {
+            http: Some("/health?a".to_owned()),
+            timeout: Period::secs(30),
+            ..Health::default()
+        };
+        let ask = |address: &str| at_place(&health, address).unwrap().ask(&health);
+        let (good, bad) = tokio::join!(ask(&port), ask(&unix));
+        assert_eq!(good, Ok(()));
+        assert_eq!(bad, Err(format!("/health?a at {unix}: it answers 500")));
+        let (by_port, by_path) = served.await.unwrap();
+        let head = format!("GET /health?a HTTP/1.1\r\nHost: {port}\r\n");
+        assert!(by_port.starts_with(&head), "{by_port}");
+        let head = "GET /health?a HTTP/1.1\r\nHost: localhost\r\n";
+        assert!(by_path.starts_with(head), "{by_path}");
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ use roster::Order;
 
 pub(super) use lodging::Lodging;
 pub(super) use roster::{Place, Roster};
-pub(super) use setup::{MessageError, Prepared, grace, group, prepare};
+pub(super) use setup::{MessageError, Prepared, grace, group, prepare, visitor};
 
 /// What the master knows for the gateway, whichever life it has.
 pub(super) struct Reception {

@@ -21,11 +21,12 @@ use super::certificates::Certificates;
 use super::lodging::{Lodging, Notice, Vigil};
 use super::nobody::{self, Rights};
 use super::{Reception, Roster};
-use crate::config::{Config, Messages, Program, Proxy, ProxyReady};
+use crate::config::{Config, Messages, Program, Proxy, ProxyReady, Via};
 use crate::event::HerdEvent;
 use crate::master::crew::Crew;
 use crate::master::legacy::ReceptionState;
 use crate::master::nursery::{GatewayRecipe, Recipe};
+use crate::master::runtime::Visitor;
 use crate::master::{millis, now};
 use crate::output::Output;
 
@@ -145,6 +146,15 @@ pub(in crate::master) fn group() -> Option<u32> {
     match nobody::rights() {
         Rights::Of(identity) => Some(identity.gid),
         Rights::Masters | Rights::Roots => None,
+    }
+}
+
+/// Who comes to the private directory for the gateway's sake: it is made once, whoever needs it first.
+pub(in crate::master) fn visitor(config: &Config) -> Visitor {
+    let by_path = config.proxy.as_ref().is_some_and(|it| it.via == Via::Unix);
+    match group() {
+        Some(_) if by_path => Visitor::Another,
+        Some(_) | None => Visitor::Ourselves,
     }
 }
 
