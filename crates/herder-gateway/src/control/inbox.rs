@@ -128,22 +128,20 @@ impl Inbox {
         while let Some(frame) = self.decoder.next()? {
             frames += 1;
             links += usize::from(brings_descriptors(&frame));
-            let order = match frame {
-                ToGateway::Link { worker } => {
-                    let ends = two(&mut self.fds);
-                    let ends = ends.map(|(ours, theirs)| LinkEnds { ours, theirs });
-                    Order::Link { worker, ends }
-                }
-                ToGateway::Certificate(files) => {
-                    let open = if files.has_descriptors() {
-                        two(&mut self.fds)
-                    } else {
-                        None
-                    };
-                    let open = open.map(|(chain, key)| CertificateEnds { chain, key });
-                    Order::Certificate { files, open }
-                }
-                other => Order::Plain(other),
+            let order = if let ToGateway::Link { worker } = frame {
+                let ends = two(&mut self.fds);
+                let ends = ends.map(|(ours, theirs)| LinkEnds { ours, theirs });
+                Order::Link { worker, ends }
+            } else if let ToGateway::Certificate(files) = frame {
+                let open = if files.has_descriptors() {
+                    two(&mut self.fds)
+                } else {
+                    None
+                };
+                let open = open.map(|(chain, key)| CertificateEnds { chain, key });
+                Order::Certificate { files, open }
+            } else {
+                Order::Plain(frame)
             };
             self.waiting.push_back(order);
         }
@@ -167,11 +165,10 @@ impl Inbox {
 
 /// Whether two descriptors come with it.
 fn brings_descriptors(frame: &ToGateway) -> bool {
-    match frame {
-        ToGateway::Link { .. } => true,
-        ToGateway::Certificate(files) => files.has_descriptors(),
-        _ => false,
+    if let ToGateway::Certificate(files) = frame {
+        return files.has_descriptors();
     }
+    matches!(frame, ToGateway::Link { .. })
 }
 
 /// The two descriptors, if both arrived.

@@ -108,7 +108,7 @@ impl World {
                     self.boots.push((now + 500, slot));
                     self.failed.push((now / 1000, slot));
                 }
-                told => self.note(vec![told]),
+                Act::Unhealthy(text) | Act::Healthy(text) => self.told.push(text),
             }
         }
         !is_idle
