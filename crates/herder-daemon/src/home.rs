@@ -300,9 +300,14 @@ fn draft(
     remove(directory, &draft)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let mut file = File::from(open_file(directory, &draft, flags)?);
-    file.write_all(bytes)?;
+    let mut written = file.write_all(bytes);
     if durable == Durable::Yes {
-        file.sync_all()?;
+        written = written.and_then(|()| file.sync_all());
+    }
+    if let Err(error) = written {
+        // It is no use to anybody, and where the disk is full it takes room.
+        let _left = remove(directory, &draft);
+        return Err(error);
     }
     Ok(draft)
 }

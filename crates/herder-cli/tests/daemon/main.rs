@@ -3,6 +3,7 @@
 
 mod deaths;
 mod followers;
+mod full;
 mod ground;
 mod herds;
 mod homes;

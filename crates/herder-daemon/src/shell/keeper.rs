@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, ErrorKind::QuotaExceeded, ErrorKind::StorageFull};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -104,13 +104,21 @@ fn launch(
 /// Writes what a herd is run from.
 pub(crate) fn write_order(home: &Home, order: &HerdOrder) -> io::Result<()> {
     let bytes = serde_json::to_vec_pretty(order)?;
+    let (directory, name) = (home.herds(), order_name(&order.app.name));
+    let there = home::read(directory, &name);
+    // No room is needed for what stands there already.
+    if there.is_ok_and(|it| it.as_deref() == Some(bytes.as_slice())) {
+        return Ok(());
+    }
     // The list is what counts: an order can be written again.
-    home::write(
-        home.herds(),
-        &order_name(&order.app.name),
-        &bytes,
-        Durable::Later,
-    )
+    match home::write(directory, &name, &bytes, Durable::Later) {
+        Err(error) if matches!(error.kind(), StorageFull | QuotaExceeded) => {
+            // There may be room for one, where there is none for two.
+            home::remove(directory, &name)?;
+            home::write(directory, &name, &bytes, Durable::Later)
+        }
+        written => written,
+    }
 }
 
 /// What a keeper said on stderr, line by line.
