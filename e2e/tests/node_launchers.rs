@@ -7,6 +7,7 @@ use herder_e2e::herd::Signal;
 use herder_e2e::node::run;
 use herder_e2e::scene::Scene;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 /// What `herder run WORDS` says and does not do. Returns it.
@@ -183,4 +184,24 @@ fn a_launcher_that_asks_for_a_listener_of_its_own_is_found_out() {
     let lines = herd.lines();
     let warned = lines.iter().filter(|it| it.text.contains("--import tsx"));
     assert_eq!(warned.count(), 1, "once for the herd");
+}
+
+#[test]
+fn a_program_that_is_still_being_loaded_is_not_taken_for_ready() {
+    let scene = Scene::new("node_loaded");
+    // As on a machine that has much else to do: longer than what a program gets to listen.
+    let interpreter = scene.directory().join("node");
+    fs::write(&interpreter, "#!/bin/sh\nsleep 2\nexec node \"$@\"\n").expect("a script");
+    fs::set_permissions(&interpreter, fs::Permissions::from_mode(0o755)).expect("ours");
+    let script = scene.directory().join("app.js");
+    fs::write(&script, "setInterval(() => {}, 1000);").expect("a script");
+    let options = ["-i", "1", "--listen-timeout", "300ms", "--interpreter"];
+    let herd = scene.herd(Binary::HERDER).arg("run").args(options);
+    let herd = herd.arg(&interpreter).arg(&script).start();
+    wait_for(&herd, 0, 1, "ready (a guess", BOOT);
+    let lines = herd.lines();
+    let place = |what: &str| lines.iter().position(|it| it.text.contains(what));
+    assert!(place("] online") < place("] ready"), "{lines:#?}");
+    assert!(place("] online").is_some(), "{lines:#?}");
+    assert!(herd.end().success());
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use herder_api::Problem;
 use herder_api::app::{Dispatch, Ready, Stdin as AppStdin, Workers};
-use herder_core::spec::{AppName, AppSpec, DispatchMode, ListenAddress, PickerKind};
+use herder_core::spec::{AppName, AppSpec, DispatchMode, ListenAddress, PickerKind, Readiness};
 use herder_master::config::{Choice, Command, Config, Numbering, Program, Stdin, Titles, WATCHDOG};
 use herder_sys::user::{self, Identity};
 
@@ -169,6 +169,10 @@ fn script_config(
     let name = name(description, || node::default_name(script))?;
     let listening = ("listen_timeout", app.listen_timeout, node::LISTENING);
     let mut spec = policies::spec(description, name, listening)?;
+    // Node says when the program begins: until then there is nothing to guess.
+    if let Readiness::MessageOrAlive(after) = spec.life.readiness {
+        spec.life.readiness = Readiness::MessageOrBegun(after);
+    }
     spec.dispatch.mode = mode;
     spec.dispatch.picker = policy.unwrap_or(PickerKind::RoundRobin);
     spec.dispatch.weights = weights;

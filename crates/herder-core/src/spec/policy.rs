@@ -204,6 +204,9 @@ pub enum Readiness {
     Message,
     /// It says so, or, as a guess, it has been alive for this long.
     MessageOrAlive(Duration),
+    /// It says so, or, as a guess, this long has passed since its first sign of life: a program that tells when it
+    /// begins is not taken for ready while it is still being loaded.
+    MessageOrBegun(Duration),
 }
 
 /// What happens when every worker of the first start fails before any was ready.

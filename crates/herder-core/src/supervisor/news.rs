@@ -150,7 +150,9 @@ impl Supervisor {
                     Readiness::MessageOrAlive(alive) if self.may_be_guessed(worker) => {
                         Some(now.after(alive))
                     }
-                    Readiness::Message | Readiness::MessageOrAlive(_) => None,
+                    Readiness::Message
+                    | Readiness::MessageOrAlive(_)
+                    | Readiness::MessageOrBegun(_) => None,
                 };
                 self.set_phase(
                     worker,
@@ -258,6 +260,23 @@ impl Supervisor {
                 self.set_phase(worker, Phase::Ready { tenure });
                 self.act(Action::Admit { worker });
                 self.tell(Notice::Restored { worker });
+            }
+            Some(Phase::Starting {
+                deadline,
+                presumed_at: None,
+            }) => {
+                if let Readiness::MessageOrBegun(after) = self.spec.life.readiness
+                    && self.may_be_guessed(worker)
+                {
+                    let presumed_at = Some(now.after(after));
+                    self.set_phase(
+                        worker,
+                        Phase::Starting {
+                            deadline,
+                            presumed_at,
+                        },
+                    );
+                }
             }
             Some(
                 Phase::Aborting { .. }

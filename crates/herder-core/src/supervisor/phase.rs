@@ -59,7 +59,7 @@ pub enum Phase {
     Starting {
         /// Killed then.
         deadline: Tick,
-        /// Taken for ready then, should it say nothing.
+        /// Taken for ready then, should it not say so itself.
         presumed_at: Option<Tick>,
     },
     /// A worker of a new generation has its place: it keeps what it has, gets nothing new, and may be

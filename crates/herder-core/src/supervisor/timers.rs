@@ -76,8 +76,16 @@ impl Supervisor {
             .flat_map(|it| it.workers.values_mut());
         for phase in lives.map(|life| &mut life.phase) {
             match phase {
-                Phase::Spawning { deadline } | Phase::Starting { deadline, .. } => {
+                Phase::Spawning { deadline } => {
                     *deadline = deadline.after(lasted).max(now.after(half));
+                }
+                Phase::Starting {
+                    deadline,
+                    presumed_at,
+                } => {
+                    *deadline = deadline.after(lasted).max(now.after(half));
+                    // What it says for itself may lie there unread.
+                    *presumed_at = presumed_at.map(|at| at.after(lasted));
                 }
                 Phase::Ready { tenure } | Phase::Standby { tenure } => {
                     tenure.beat = tenure.beat.after(lasted).max(beat_floor).min(now);

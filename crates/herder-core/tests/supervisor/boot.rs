@@ -106,6 +106,53 @@ fn a_program_that_says_nothing_is_taken_for_ready_after_a_while() {
 }
 
 #[test]
+fn a_program_that_tells_when_it_begins_is_not_taken_for_ready_before() {
+    let mut spec = spec(1);
+    spec.life.readiness = Readiness::MessageOrBegun(SECOND);
+    let mut herd = Herd::new(spec);
+    let worker = id(0, 1);
+    herd.tell(Event::Start);
+    herd.tell(Event::Spawned { worker });
+    assert_eq!(
+        herd.pass(20 * SECOND),
+        [],
+        "however long it is being loaded"
+    );
+    herd.tell(Event::Beat { worker });
+    let begun = herd.now;
+    herd.leap(Duration::from_millis(300));
+    herd.tell(Event::Beat { worker });
+    let ready = Action::Announce(Notice::Ready {
+        worker,
+        guessed: true,
+    });
+    let expected = [Action::Admit { worker }, ready].map(|a| (begun.after(SECOND), a));
+    assert_eq!(herd.pass(5 * SECOND), expected, "its first sign counts");
+}
+
+#[test]
+fn who_stood_still_guesses_later() {
+    let mut spec = spec(1);
+    spec.life.readiness = Readiness::MessageOrAlive(SECOND);
+    let mut herd = Herd::new(spec);
+    let worker = id(0, 1);
+    herd.tell(Event::Start);
+    herd.tell(Event::Spawned { worker });
+    herd.leap(3 * SECOND);
+    let lasted = 3 * SECOND;
+    assert_eq!(
+        herd.tell(Event::StoodStill { lasted }),
+        [],
+        "what it says for itself may lie there unread"
+    );
+    let actions = herd.tell(Event::Ready { worker });
+    assert!(notices(&actions).contains(&Notice::Ready {
+        worker,
+        guessed: false
+    }));
+}
+
+#[test]
 fn a_program_that_is_trusted_and_speaks_is_no_guess() {
     let mut spec = spec(1);
     spec.life.readiness = Readiness::MessageOrAlive(SECOND);

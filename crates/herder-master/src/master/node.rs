@@ -292,6 +292,8 @@ impl Master {
             Word::Online => {
                 member.followed_plan();
                 self.tell(HerdEvent::Online { worker: info });
+                // From now on it may be taken for ready though it does not listen.
+                self.feed(part, Event::Beat { worker });
             }
             Word::Served(total) => self.feed(part, Event::Served { worker, total }),
             Word::Suicide => self.retire(id, SUICIDE),

@@ -125,8 +125,13 @@ impl Audit {
                 self.spec.adopt(Policies::clone(policies));
                 self.restarts.respec(&policies.restart);
             }
-            Event::Beat { worker }
-            | Event::BootExtended { worker, .. }
+            Event::Beat { worker } => {
+                self.exists(worker, now);
+                if let Some(seen) = self.live.get_mut(&worker) {
+                    seen.begun_at.get_or_insert(now);
+                }
+            }
+            Event::BootExtended { worker, .. }
             | Event::Memory { worker, .. }
             | Event::Misbehaved { worker }
             | Event::Retire { worker }
@@ -343,13 +348,14 @@ impl Audit {
     }
 
     fn admitted(&mut self, worker: WorkerId, now: Tick) -> Verdict {
-        let guess = match self.spec.life.readiness {
-            Readiness::Message => None,
-            Readiness::MessageOrAlive(alive) => Some(alive),
-        };
         let seen = *self.seen(worker, "3: an admission is for the living")?;
+        let (guess, since) = match self.spec.life.readiness {
+            Readiness::Message => (None, None),
+            Readiness::MessageOrAlive(alive) => (Some(alive), seen.exists_since),
+            Readiness::MessageOrBegun(after) => (Some(after), seen.begun_at),
+        };
         let lived = guess
-            .zip(seen.exists_since)
+            .zip(since)
             .is_some_and(|(alive, t)| t.after(alive) <= now);
         ensure(
             seen.has(Mark::ReadyTold) || lived && seen.has(Mark::MayBeGuessed),

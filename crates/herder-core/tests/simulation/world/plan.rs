@@ -247,7 +247,12 @@ fn draw_spec(rng: &mut Rng) -> AppSpec {
     }
 
     if rng.chance(200) {
-        spec.life.readiness = Readiness::MessageOrAlive(millis(rng, 2_000));
+        let after = millis(rng, 2_000);
+        spec.life.readiness = if after.as_millis().is_multiple_of(2) {
+            Readiness::MessageOrAlive(after)
+        } else {
+            Readiness::MessageOrBegun(after)
+        };
     }
     spec.life.boot_timeout = millis(rng, 60_000) + Duration::from_secs(2);
     spec.life.grace = millis(rng, 30_000);

@@ -11,6 +11,8 @@ pub(super) struct Seen {
     marks: u32,
     /// Since when the supervisor knows that the process exists.
     pub(super) exists_since: Option<Tick>,
+    /// Its first sign of life.
+    pub(super) begun_at: Option<Tick>,
     pub(super) ready_at: Option<Tick>,
     /// When it was first told to leave, aborted or killed.
     pub(super) end_began: Option<Tick>,
@@ -58,6 +60,7 @@ impl Seen {
         Seen {
             generation,
             marks: 0,
+            begun_at: None,
             exists_since: None,
             ready_at: None,
             end_began: None,
