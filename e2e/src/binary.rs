@@ -109,7 +109,7 @@ impl Binary {
 
 /// `target/<profile>`: the directory of the running program, or the one above when that is `deps`
 /// (tests) or `examples`.
-fn profile_directory() -> PathBuf {
+pub(crate) fn profile_directory() -> PathBuf {
     let own = env::current_exe().expect("/proc is mounted");
     let directory = own.parent().expect("an executable stands in a directory");
     match directory.file_name().and_then(|name| name.to_str()) {

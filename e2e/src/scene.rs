@@ -6,6 +6,7 @@ use crate::herd::Setup;
 use crate::lineage::{Lineage, own_pid};
 use crate::process::Process;
 use crate::wait;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ impl Scene {
     /// # Panics
     /// When its directory cannot be made.
     pub fn new(name: &str) -> Scene {
+        leave_no_cores();
         let name = format!(
             "{name}-{}-{}",
             own_pid(),
@@ -91,6 +93,15 @@ impl Scene {
         lineages.push(lineage.clone());
         lineage
     }
+}
+
+/// What is started from here on leaves no core when it aborts: it would be larger than all else of a scene.
+fn leave_no_cores() {
+    let limit = Rlimit {
+        current: Some(0),
+        ..getrlimit(Resource::Core)
+    };
+    setrlimit(Resource::Core, limit).expect("anybody may lower it");
 }
 
 /// Does the same with each of some things at the same time, where most of it is waiting. Each has a scene of

@@ -251,7 +251,7 @@ fn r37_an_answer_outlives_a_build_that_cannot_be_executed_after_all() {
     let installed = Installed::of(&scene);
     let (herd, mut caller) = installed.start();
     let (master, workers) = (caller.status.master, caller.workers());
-    installed.install();
+    build::install_own(&Binary::HERDER.path(), "herder", &installed.path).unwrap();
     installed.trap.arm("master.upgrade.execute", "stop", 1);
     let asked = caller.ask(HerdRequest::Upgrade);
     let sprung = installed.trap.wait(PATIENCE, || false).unwrap();

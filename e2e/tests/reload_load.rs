@@ -138,7 +138,8 @@ fn twenty_reloads_lose_nothing() {
 /// Deploys so many versions that die soon after they are ready; then one that does not.
 fn survives_bad_versions(name: &str, program: Program, times: u32) {
     let scene = Scene::new(name);
-    let options = ["--soak", "300ms", "--grace", "10s"];
+    // Long enough that a machine that stands still meanwhile does not take what is about to die for proven.
+    let options = ["--soak", "4s", "--grace", "10s"];
     let deployed = Deployed::start(&scene, program, &options);
     let mix = Mix::of_all(deployed.address);
     for number in 2..=times + 1 {

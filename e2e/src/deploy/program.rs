@@ -1,6 +1,7 @@
 //! What is deployed, and how it is started.
 
 use crate::binary::Binary;
+use crate::build;
 use crate::herd::Setup;
 use crate::interpreter::Node;
 use crate::scene::Scene;
@@ -111,7 +112,7 @@ impl Program {
         let (version, ledger) = (directory.join("version"), directory.join("ledger"));
         let setup = match self {
             Program::Native | Program::NativeOwn(_) | Program::NativeShared => {
-                // A copy of its own: what stands at its path is what a reload starts.
+                // A file of its own: what stands at its path is what a reload starts.
                 let setup = scene.program(installed(scene));
                 let setup = setup.args(options).arg("--version-file").arg(&version);
                 let setup = setup.arg("--ledger").arg(&ledger);
@@ -157,12 +158,10 @@ impl Program {
     }
 }
 
-/// Copies the native program to the scene's directory, over what is there.
+/// Puts the native program into the scene's directory, over what is there.
 fn installed(scene: &Scene) -> PathBuf {
     let path = scene.directory().join(TEST_WEB.name());
-    let fresh = path.with_extension("new");
-    let copied = std::fs::copy(TEST_WEB.path(), &fresh);
-    if let Err(error) = copied.and_then(|_| std::fs::rename(&fresh, &path)) {
+    if let Err(error) = build::install(&TEST_WEB.path(), "", &path) {
         panic!("{} cannot be installed: {error}", path.display());
     }
     path

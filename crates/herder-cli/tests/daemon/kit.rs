@@ -56,6 +56,15 @@ impl Place {
         &self.root
     }
 
+    /// Puts the command where others can reach it who may enter here: a link, where it can be, as it is large.
+    pub(crate) fn put_command(&self) -> PathBuf {
+        let (original, path) = (env!("CARGO_BIN_EXE_herder"), self.root.join("herder"));
+        if fs::hard_link(original, &path).is_err() {
+            fs::copy(original, &path).unwrap();
+        }
+        path
+    }
+
     pub(crate) fn home(&self) -> PathBuf {
         self.root.join("home")
     }

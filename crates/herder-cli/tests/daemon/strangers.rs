@@ -42,9 +42,7 @@ fn exposed(place: &Place) -> PathBuf {
     set_mode(place.root(), 0o755);
     set_mode(&place.home(), 0o755);
     set_mode(&place.home().join("herder.sock"), 0o666);
-    let program = place.root().join("herder");
-    fs::copy(env!("CARGO_BIN_EXE_herder"), &program).unwrap();
-    program
+    place.put_command()
 }
 
 /// Runs a line of a shell as somebody (as we are, if that is nobody else).
@@ -133,8 +131,7 @@ fn r57_who_is_outside_of_the_daemons_user_namespace_is_a_stranger() {
     // One that is called root in there, and is not: of the real root it sees only that it knows it not.
     let place = Place::new("s-inside");
     set_mode(place.root(), 0o755);
-    let program = place.root().join("herder");
-    fs::copy(env!("CARGO_BIN_EXE_herder"), &program).unwrap();
+    let program = place.put_command();
     fs::create_dir(place.home()).unwrap();
     set_mode(&place.home(), 0o700);
     chown(place.home(), Some(NOBODY), Some(NOBODY)).unwrap();
@@ -179,8 +176,7 @@ fn r57_a_socket_is_no_more_open_where_it_is_mounted_elsewhere() {
     let place = Place::new("s-mounted");
     place.daemon();
     set_mode(place.root(), 0o755);
-    let program = place.root().join("herder");
-    fs::copy(env!("CARGO_BIN_EXE_herder"), &program).unwrap();
+    let program = place.put_command();
     let elsewhere = place.root().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     let ask = |mount: &str| {

@@ -20,7 +20,10 @@ impl User {
     fn new() -> User {
         let scene = Scene::new();
         let program = scene.0.join("herder");
-        std::fs::copy(env!("CARGO_BIN_EXE_herder"), &program).unwrap();
+        // A link, where it can be: the command is large.
+        if std::fs::hard_link(env!("CARGO_BIN_EXE_herder"), &program).is_err() {
+            std::fs::copy(env!("CARGO_BIN_EXE_herder"), &program).unwrap();
+        }
         for name in ["bin", "config"] {
             std::fs::create_dir(scene.0.join(name)).unwrap();
         }

@@ -254,8 +254,7 @@ fn a_group_may_look_where_the_daemon_was_told_so() {
         std::os::unix::fs::PermissionsExt::from_mode(0o711),
     )
     .unwrap();
-    let program = place.root().join("herder");
-    fs::copy(env!("CARGO_BIN_EXE_herder"), &program).unwrap();
+    let program = place.put_command();
     let mut daemon = place.herder(["daemon", "--read-group", &GROUP.to_string()]);
     let mut daemon = daemon.spawn().unwrap();
     attempt(|| (place.tries("ping").status == Some(0)).then_some(())).expect("it answers");
