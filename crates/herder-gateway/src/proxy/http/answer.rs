@@ -231,7 +231,9 @@ impl Whole<'_, '_> {
 
     fn write(&self, sum: &Sum, out: &mut BytesMut) {
         out.reserve(self.head.len() + 128);
-        let _fits = write!(out, "HTTP/1.1 {:03} ", self.status);
+        out.extend_from_slice(b"HTTP/1.1 ");
+        let digit = |unit: u16| b"0123456789"[usize::from(self.status / unit % 10)];
+        out.extend_from_slice(&[digit(100), digit(10), digit(1), b' ']);
         out.extend_from_slice(self.reason.as_bytes());
         out.extend_from_slice(b"\r\n");
         // These two have no body, whatever they say.

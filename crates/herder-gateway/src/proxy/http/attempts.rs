@@ -3,7 +3,6 @@
 use bytes::BytesMut;
 use herder_core::proxy::retry::{Attempt, Body, Decision, Received, Sent};
 use herder_core::proxy::{Failure, Outcome};
-use tokio::time::Instant;
 
 use crate::edge::stream::Stream;
 use crate::proxy::backends::{Lease, NotConnected};
@@ -188,7 +187,7 @@ impl Talk {
             inbox: BytesMut::new(),
             upload: Upload::GoesOn,
             // The wait for a worker is not the client's.
-            begun: Instant::now(),
+            begun: None,
             received: Received::Nothing,
         };
         let mut out = BytesMut::new();

@@ -8,35 +8,55 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A deadline that moves with every step. The runtime's timer is only touched when it is too late
-/// for the deadline, or rings too early: most deadlines are never met.
+/// for the deadline, or rings too early: most deadlines are never met. And what does not have to wait
+/// costs no look at the time.
 pub(super) struct Clock {
     sleep: Pin<Box<Sleep>>,
-    deadline: Option<Instant>,
+    limit: Limit,
 }
+
+#[derive(Clone, Copy)]
+enum Limit {
+    None,
+    /// So long, from the next wait on.
+    Span(Duration),
+    Deadline(Instant),
+}
+
+/// Later than every deadline. A timer that begins with less would wake the runtime once for nothing.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl Clock {
     pub(super) fn new() -> Clock {
         Clock {
-            sleep: Box::pin(sleep_until(Instant::now())),
-            deadline: None,
+            sleep: Box::pin(sleep_until(Instant::now() + FAR)),
+            limit: Limit::None,
         }
     }
 
-    /// From now on there is so much time; without end, if it is zero.
+    /// From now on there is so much time, which is the next time that somebody waits for it; without
+    /// end, if it is zero.
     pub(super) fn allow(&mut self, span: Duration) {
-        self.deadline = (!span.is_zero()).then(|| Instant::now() + span);
+        self.limit = if span.is_zero() {
+            Limit::None
+        } else {
+            Limit::Span(span)
+        };
     }
 
     /// From now on there is no limit.
     pub(super) fn rest(&mut self) {
-        self.deadline = None;
+        self.limit = Limit::None;
     }
 
     /// Ready when the time is over.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.deadline else {
-            return Poll::Pending;
+        let deadline = match self.limit {
+            Limit::None => return Poll::Pending,
+            Limit::Span(span) => Instant::now() + span,
+            Limit::Deadline(deadline) => deadline,
         };
+        self.limit = Limit::Deadline(deadline);
         if self.sleep.deadline() > deadline {
             self.sleep.as_mut().reset(deadline);
         }

@@ -1,14 +1,13 @@
 //! One attempt: a request on its way to a worker, and the answer on its way back, at the same time.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use herder_core::proxy::Failure;
 use herder_core::proxy::retry::Received;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::edge::stream::Stream;
@@ -16,6 +15,7 @@ use crate::proxy::http::answer::{Answer, Circumstances, NoAnswer};
 use crate::proxy::http::bad::{After, Bad};
 use crate::proxy::http::chunks::ChunkFault;
 use crate::proxy::http::clock::Clock;
+use crate::proxy::http::inbox::poll_read_some;
 use crate::proxy::http::pipe::{Framing, Pipe, Retain, Stop};
 use crate::proxy::http::request::Version;
 use crate::proxy::http::scan::{Limits, Scan};
@@ -64,7 +64,8 @@ pub(super) struct Exchange<'a, S> {
     pub(super) inbox: BytesMut,
     /// Whether the request is still going to the worker.
     pub(super) upload: Upload,
-    pub(super) begun: Instant,
+    /// When the request was first waited for.
+    pub(super) begun: Option<Instant>,
     pub(super) received: Received,
 }
 
@@ -219,10 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
                     return Poll::Ready(Err(broken(how)));
                 }
             }
-            if self.inbox.capacity() - self.inbox.len() < 1024 {
-                self.inbox.reserve(8 * 1024);
-            }
-            match pin!(self.worker.read_buf(&mut self.inbox)).poll(context) {
+            match poll_read_some(&mut self.worker, context, &mut self.inbox) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(1..)) => self.received = Received::Something,
                 Poll::Ready(Ok(0)) if self.inbox.is_empty() => {
@@ -245,10 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
     /// was not sent ahead.
     fn poll_client(&mut self, context: &mut Context<'_>) -> Result<(), Failed> {
         while self.upload == Upload::Over && self.ahead.len() - self.up.held() < AHEAD {
-            if self.ahead.capacity() - self.ahead.len() < 256 {
-                self.ahead.reserve(1024);
-            }
-            match pin!(self.client.read_buf(self.ahead)).poll(context) {
+            match poll_read_some(self.client, context, self.ahead) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(1..)) => {}
                 // One who closes half of the connection looks the same.
@@ -289,16 +284,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
         Poll::Ready(Err(failed))
     }
 
-    fn is_too_slow(&self) -> bool {
+    fn is_too_slow(&mut self) -> bool {
         // What has no known end may be a stream, which is silent when there is nothing to say.
         if self.up.is_full() || !self.up.has_length() {
             return false;
         }
         // Whoever waited to be asked for the body has time to begin.
-        let counted = self
-            .begun
-            .elapsed()
-            .saturating_sub(self.habits.body_timeout);
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        let counted = begun.elapsed().saturating_sub(self.habits.body_timeout);
         let least = u128::from(self.habits.body_rate) * counted.as_millis() / 1000;
         u128::from(self.up.moved) < least
     }

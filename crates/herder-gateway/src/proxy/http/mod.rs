@@ -5,7 +5,7 @@
 //! | `talk` | one client's connection, request by request |
 //! | `attempts` | one request, at one worker after the other if need be |
 //! | `exchange` | one attempt: both directions at the same time |
-//! | `pipe` | one direction: a head, and a body that passes by |
+//! | `pipe`, `inbox` | one direction: a head, and a body that passes by |
 //! | `request`, `answer` | heads: what they mean, and what the other side gets to read |
 //! | `scan`, `target`, `field`, `chunks` | what is refused, and what is not passed on |
 //! | `forwarded`, `id` | what workers are told of the client |
@@ -23,6 +23,7 @@ mod exchange;
 mod field;
 mod forwarded;
 mod id;
+mod inbox;
 mod pipe;
 mod request;
 mod scan;

@@ -16,6 +16,9 @@ pub(super) const ROOM: usize = 64 * 1024;
 /// How much is read at once of what has no known length.
 const PIECE: usize = 16 * 1024;
 
+/// What is no longer is written from one place, in bytes.
+const SHORT: usize = 1024;
+
 /// How much of a body is kept to be sent once more, in bytes.
 const REPLAY: usize = 16 * 1024;
 
@@ -239,8 +242,11 @@ impl Pipe {
             let head = &self.head[self.head_sent..];
             let body = &inbox[self.sent..self.ready];
             let tail = &self.tail[self.tail_sent..];
+            let mut space = [0; SHORT];
             let written = if body.is_empty() && tail.is_empty() {
                 Pin::new(&mut *to).poll_write(context, head)
+            } else if let Some(whole) = gather([head, body, tail], &mut space) {
+                Pin::new(&mut *to).poll_write(context, whole)
             } else {
                 let slices = [IoSlice::new(head), IoSlice::new(body), IoSlice::new(tail)];
                 Pin::new(&mut *to).poll_write_vectored(context, &slices)
@@ -311,11 +317,22 @@ impl Pipe {
             Framing::Length(left) => usize::try_from(*left).map_or(ROOM, |left| left.min(ROOM)),
             Framing::Chunks(_) | Framing::Close | Framing::Wrap(_) => PIECE,
         };
-        if inbox.capacity() - inbox.len() < wanted.min(PIECE) {
-            inbox.reserve(wanted);
+        // With room for one more: a read that does not fill it tells that nothing else is there.
+        if inbox.capacity() - inbox.len() <= wanted.min(PIECE) {
+            inbox.reserve(wanted + 1);
         }
         pin!(from.read_buf(inbox)).poll(context)
     }
+}
+
+/// Puts what is short one behind the other: to copy it is cheaper than to write from several places.
+fn gather<'a>(parts: [&[u8]; 3], space: &'a mut [u8; SHORT]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    for part in parts {
+        space.get_mut(end..end + part.len())?.copy_from_slice(part);
+        end += part.len();
+    }
+    Some(&space[..end])
 }
 
 fn put_hex(to: &mut BytesMut, number: usize) {

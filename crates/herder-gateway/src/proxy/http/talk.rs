@@ -1,16 +1,15 @@
 //! One client's connection, request by request.
 
 use std::future::{Future, poll_fn};
-use std::mem::MaybeUninit;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use herder_core::proxy::Key;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::edge::stream::Stream;
@@ -19,6 +18,7 @@ use crate::proxy::entrance::Client;
 use crate::proxy::http::bad::{After, Bad, Refusal, Wanted};
 use crate::proxy::http::clock::Clock;
 use crate::proxy::http::forwarded::Forwarding;
+use crate::proxy::http::inbox::poll_read_some;
 use crate::proxy::http::request::{Body, Request};
 use crate::proxy::http::scan::Scan;
 use crate::proxy::http::{Front, millis};
@@ -189,22 +189,11 @@ impl Talk {
 
     /// Reads what there is; `None` at the end.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Option<()>> {
-        if !self.ahead.is_empty() {
-            let read = pin!(self.client.read_buf(&mut self.ahead)).poll(context);
-            return Poll::Ready(match ready!(read) {
-                Ok(1..) => Some(()),
-                Ok(0) | Err(_) => None,
-            });
-        }
-        let mut space = [MaybeUninit::uninit(); 4096];
-        let mut space = ReadBuf::uninit(&mut space);
-        match ready!(Pin::new(&mut self.client).poll_read(context, &mut space)) {
-            Ok(()) if !space.filled().is_empty() => {
-                self.ahead = BytesMut::from(space.filled());
-                Poll::Ready(Some(()))
-            }
-            Ok(()) | Err(_) => Poll::Ready(None),
-        }
+        let read = poll_read_some(&mut self.client, context, &mut self.ahead);
+        Poll::Ready(match ready!(read) {
+            Ok(1..) => Some(()),
+            Ok(0) | Err(_) => None,
+        })
     }
 
     /// Answers the request whose head is there.

@@ -84,7 +84,7 @@ async fn pass(mut client: Layer, framing: Framing, came: &str) -> Option<(Failed
         worker: Stream::Unix(worker),
         inbox: BytesMut::from(came),
         upload: Upload::Over,
-        begun: Instant::now(),
+        begun: None,
         received: Received::Something,
     };
     let mut down = Pipe::new(BytesMut::from("head "), framing, Retain::No);
