@@ -78,6 +78,18 @@ impl fmt::Display for Verdict {
     }
 }
 
+impl Verdict {
+    /// On what was measured.
+    pub(crate) fn new(what: String, measured: Median, bound: Bound) -> Verdict {
+        Verdict {
+            what,
+            measured,
+            bound,
+            is_met: bound.allows(measured),
+        }
+    }
+}
+
 /// The verdicts on what took part in `contest`.
 pub fn judge(contest: &Contest) -> Vec<Verdict> {
     let goals = goals();
@@ -128,12 +140,7 @@ impl Goal {
                 contest.median(variant, self.figure),
             ),
         };
-        Some(Verdict {
-            what,
-            measured,
-            bound: self.bound,
-            is_met: self.bound.allows(measured),
-        })
+        Some(Verdict::new(what, measured, self.bound))
     }
 }
 

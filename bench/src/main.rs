@@ -69,7 +69,8 @@ struct Options {
     /// Also write every sample to FILE
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Also write tables of connections and messages into DIR/performance.md, and a picture beside it
+    /// Also write tables of connections and messages into DIR/performance.md, of proxies into DIR/proxy.md, and
+    /// pictures beside them
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 }
@@ -168,6 +169,9 @@ fn run(options: &Options, arguments: &[String]) -> io::Result<ExitCode> {
     let mut proxies = Vec::new();
     if options.want(Subject::Proxy) {
         proxies = hold_proxies(rounds, time)?;
+        if let Some(directory) = &options.report {
+            proxy::report::write(directory, &circumstances, &proxies)?;
+        }
     }
     let mut memory = Vec::new();
     if options.want(Subject::Memory) {

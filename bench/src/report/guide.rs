@@ -1,4 +1,4 @@
-//! The figures in a page of the guide: what stands between two marks is ours, what stands around is not.
+//! The figures in pages of the guide: what stands between two marks is ours, what stands around is not.
 
 use super::markdown;
 use super::picture::{self, Bar, Panel, Scale};
@@ -13,10 +13,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The page, in the directory that was asked for.
-const PAGE: &str = "performance.md";
-/// The picture, beside it.
-const PICTURE: &str = "performance.svg";
+/// The page of connections and messages.
+const CONNECTIONS: Page = Page {
+    title: "Performance",
+    file: "performance.md",
+    picture: "performance.svg",
+};
 const BEGIN: &str = "<!-- what follows is written by herder-bench -->";
 const END: &str = "<!-- up to here -->";
 
@@ -63,9 +65,69 @@ impl Circumstances {
             command,
         }
     }
+
+    /// What stands above the figures, with the versions of who was compared.
+    pub(crate) fn paragraphs(&self, versions: &[String]) -> String {
+        let Circumstances {
+            begun,
+            machine,
+            load,
+            command,
+        } = self;
+        let mut text = format!(
+            "\nMeasured on {} UTC; {machine}; by `{command}`.\n\nWith {}.\n",
+            begun.strftime("%Y-%m-%d %H:%M"),
+            versions.join(", ")
+        );
+        if *load > IDLE {
+            let _infallible = writeln!(
+                text,
+                "\n**Not final:** the machine had other work when this began (load average {load})."
+            );
+        }
+        text
+    }
 }
 
-/// Writes the figures into the page in `directory`, which is made when it is not there, and the picture beside it.
+/// A page with figures, and the picture beside it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Page {
+    /// Its title, if there is no page yet.
+    pub(crate) title: &'static str,
+    /// The name of its file.
+    pub(crate) file: &'static str,
+    /// The name of the picture's file.
+    pub(crate) picture: &'static str,
+}
+
+impl Page {
+    /// Writes the figures into the page in `directory`, which is made when it is not there, and the picture
+    /// beside it.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or the page has no place for figures.
+    pub(crate) fn write(self, directory: &Path, figures: &str, panels: &[Panel]) -> io::Result<()> {
+        fs::create_dir_all(directory)?;
+        let page = directory.join(self.file);
+        let text = match fs::read_to_string(&page) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                format!("# {}\n\n{BEGIN}\n{END}\n", self.title)
+            }
+            other => other?,
+        };
+        let Some(text) = put(&text, figures) else {
+            let problem = format!(
+                "{} has no lines `{BEGIN}` and `{END}`, between which the figures would stand",
+                page.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        };
+        fs::write(&page, text)?;
+        fs::write(directory.join(self.picture), picture::draw(panels))
+    }
+}
+
+/// Writes the figures of connections and messages into their page in `directory`.
 ///
 /// # Errors
 /// When a file cannot be read or written, or the page has no place for figures.
@@ -75,24 +137,8 @@ pub fn write(
     field: &Field,
     contests: &[Contest],
 ) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
-    let page = directory.join(PAGE);
-    let text = match fs::read_to_string(&page) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            format!("# Performance\n\n{BEGIN}\n{END}\n")
-        }
-        other => other?,
-    };
     let figures = figures(circumstances, field, contests);
-    let Some(text) = put(&text, &figures) else {
-        let problem = format!(
-            "{} has no lines `{BEGIN}` and `{END}`, between which the figures would stand",
-            page.display()
-        );
-        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-    };
-    fs::write(&page, text)?;
-    fs::write(directory.join(PICTURE), picture::draw(&panels(contests)))
+    CONNECTIONS.write(directory, &figures, &panels(contests))
 }
 
 /// `page` with `figures` between the marks; `None` when it has no marks.
@@ -103,30 +149,15 @@ fn put(page: &str, figures: &str) -> Option<String> {
 }
 
 fn figures(circumstances: &Circumstances, field: &Field, contests: &[Contest]) -> String {
-    let Circumstances {
-        begun,
-        machine,
-        load,
-        command,
-    } = circumstances;
-    let mut text = format!(
-        "\nMeasured on {} UTC; {machine}; by `{command}`.\n\nWith {}.\n",
-        begun.strftime("%Y-%m-%d %H:%M"),
-        versions().join(", ")
-    );
-    if *load > IDLE {
-        let _infallible = writeln!(
-            text,
-            "\n**Not final:** the machine had other work when this began (load average {load})."
-        );
-    }
+    let mut text = circumstances.paragraphs(&versions());
+    let picture = CONNECTIONS.picture;
     for (variant, reason) in field.left_out() {
         let _infallible = writeln!(text, "\nLeft out: {variant}: {reason}.");
     }
     let verdicts: Vec<_> = contests.iter().flat_map(goals::judge).collect();
     let _infallible = write!(
         text,
-        "\n![Rates by those of the base, and latencies while a worker is stopped]({PICTURE})\n\n\
+        "\n![Rates by those of the base, and latencies while a worker is stopped]({picture})\n\n\
          ### Goals\n\n{}\n",
         markdown::goals(&verdicts)
     );
@@ -214,7 +245,7 @@ mod tests {
     #[test]
     fn what_stands_around_the_figures_stays() {
         let scene = herder_e2e::scene::Scene::new("guide");
-        let (directory, page) = (scene.directory(), scene.directory().join(PAGE));
+        let (directory, page) = (scene.directory(), scene.directory().join(CONNECTIONS.file));
         let mut circumstances = Circumstances::now("herder-bench --short".to_owned());
         circumstances.load = 3.5;
         let write = |circumstances: &Circumstances| {
@@ -238,7 +269,7 @@ mod tests {
             text.contains("| rate, herder-pass : bare-shared | 0.90"),
             "{text}"
         );
-        let picture = fs::read_to_string(directory.join(PICTURE)).unwrap();
+        let picture = fs::read_to_string(directory.join(CONNECTIONS.picture)).unwrap();
         assert!(picture.contains(">herder-pass</text>"), "{picture}");
         // Again: what was ours is replaced.
         circumstances.load = 0.0;

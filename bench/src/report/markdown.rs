@@ -19,7 +19,7 @@ pub(super) fn section(contest: &Contest) -> String {
 }
 
 /// A row for each goal.
-pub(super) fn goals(verdicts: &[Verdict]) -> String {
+pub(crate) fn goals(verdicts: &[Verdict]) -> String {
     let heading = ["", "measured", "goal", ""].map(str::to_owned).to_vec();
     let rows = verdicts.iter().map(|verdict| {
         let met = if verdict.is_met { "met" } else { "**missed**" };
@@ -34,7 +34,7 @@ pub(super) fn goals(verdicts: &[Verdict]) -> String {
 }
 
 /// The first row is the headings; the first column stands to the left, the others to the right.
-fn table(rows: &[Vec<String>]) -> String {
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
         let _infallible = writeln!(text, "| {} |", row.join(" | "));

@@ -1,7 +1,7 @@
 //! The figures as tables, as pictures and as JSON.
 
 pub mod guide;
-mod markdown;
+pub(crate) mod markdown;
 pub mod picture;
 
 use crate::contest::{Contest, Field};

@@ -11,7 +11,7 @@ mod server;
 pub(crate) use herds::own_program;
 pub use herds::start_herd;
 pub use peers::versions;
-pub(crate) use peers::{BACKLOG, installed, serve as serve_at};
+pub(crate) use peers::{BACKLOG, installed, serve as serve_at, versions_of_proxies};
 pub(crate) use server::announcement;
 pub use server::{LeftOut, Server};
 

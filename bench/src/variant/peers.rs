@@ -209,9 +209,6 @@ pub fn versions() -> Vec<String> {
         let package: serde_json::Value = serde_json::from_slice(&fs::read(package).ok()?).ok()?;
         Some(format!("PM2 {}", package.get("version")?.as_str()?))
     });
-    let nginx = installed("nginx")
-        .ok()
-        .and_then(|program| word(Command::new(program).arg("-v")));
     let puma = installed("puma")
         .ok()
         .and_then(|program| word(Command::new(program).arg("--version")));
@@ -222,13 +219,29 @@ pub fn versions() -> Vec<String> {
                 format!("import importlib.metadata as m; print('{module}', m.version('{module}'))");
             word(Command::new(python(module).ok()?).args(["-c", &version]))
         });
-    let nginx = nginx.map(|text| text.replace("nginx version: ", "").replace('/', " "));
     found
         .chain(pm2)
-        .chain(nginx)
+        .chain(nginx_version())
         .chain(modules)
         .chain(puma)
         .collect()
+}
+
+fn nginx_version() -> Option<String> {
+    let text = word(Command::new(installed("nginx").ok()?).arg("-v"))?;
+    Some(text.replace("nginx version: ", "").replace('/', " "))
+}
+
+/// The versions of the proxies that are here.
+pub(crate) fn versions_of_proxies() -> Vec<String> {
+    let haproxy = installed("haproxy").ok();
+    let haproxy = haproxy.and_then(|program| word(Command::new(program).arg("-v")));
+    // `HAProxy version 2.6.12-1 2023/12/16 - https://haproxy.org/`
+    let haproxy = haproxy.map(|text| {
+        let words = text.split(' ').filter(|word| *word != "version");
+        words.take(2).collect::<Vec<_>>().join(" ")
+    });
+    haproxy.into_iter().chain(nginx_version()).collect()
 }
 
 /// The first line that a command says.
