@@ -1,6 +1,7 @@
 //! Who gets what is pending.
 
 use super::dispatcher::Dispatcher;
+use super::message::Action;
 use super::pending::Waiting;
 use super::picker;
 use super::settle::measure;
@@ -49,12 +50,35 @@ impl Dispatcher {
     fn assign_in_turn(&mut self) {
         let window = self.window();
         while self.pending.len() > 0 {
-            let Some(index) = self.picker.pick(&self.workers, window) else {
+            if self.looks_first() {
+                break;
+            }
+            let Some(index) = self.picker.pick(&mut self.workers, window) else {
                 break;
             };
             let waiting = self.pending.pop_front().expect("it is not empty");
             self.give(waiting, index);
         }
+    }
+
+    /// Nobody is passed over as full before its queue was looked at: what is given waits for that.
+    fn looks_first(&mut self) -> bool {
+        if self.spec.recall == Recall::Verdict {
+            return false;
+        }
+        let (window, now) = (self.window(), self.now);
+        let mut looks = false;
+        for index in self.picker.passed_over(&self.workers, window) {
+            let worker = &mut self.workers[index];
+            let id = worker.id;
+            if worker.may_have_room(window, now) {
+                measure(worker, &mut self.actions);
+            }
+            // Also if it was asked for before, and nobody has polled it yet.
+            let is_asked = |action: &Action| *action == Action::Measure { worker: id };
+            looks |= worker.is_eligible() && self.actions.iter().any(is_asked);
+        }
+        looks
     }
 
     /// Those that wait for their own worker do not hold up the others.
@@ -87,7 +111,7 @@ impl Dispatcher {
     fn choose(&mut self, waiting: &Waiting) -> Choice {
         let window = self.window();
         let Some(origin) = waiting.origin else {
-            let next = self.picker.pick(&self.workers, window);
+            let next = self.picker.pick(&mut self.workers, window);
             return next.map_or(Choice::Keep, Choice::Give);
         };
         let Some(homes) = picker::homes(&self.workers, window, origin) else {

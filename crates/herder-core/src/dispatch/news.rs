@@ -114,6 +114,9 @@ impl Dispatcher {
             self.forget(index, conns.len());
             return;
         }
+        if worker.receipt == Receipt::Stealing {
+            worker.loses_turns(conns.len());
+        }
         worker.receipt = match worker.receipt {
             // It received everything just in time.
             Receipt::Stealing if conns.is_empty() => Receipt::Flowing,

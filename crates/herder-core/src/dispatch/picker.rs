@@ -11,7 +11,19 @@ pub(super) struct Picker {
     kind: PickerKind,
     /// Who was picked last. A slot, not a worker: a replacement takes its slot's turn.
     last: Option<Slot>,
+    /// Whether the last pick was the turn of whoever had it, or one that it had missed before.
+    #[serde(default)]
+    turn: Turn,
     lots: Random,
+}
+
+/// What a pick was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+enum Turn {
+    #[default]
+    Own,
+    /// One that was missed: at most one in each round, so that nobody is flooded, and the others go on.
+    MadeUp,
 }
 
 /// Where a connection with an origin is at home, and who would have it.
@@ -28,6 +40,7 @@ impl Picker {
         Picker {
             kind,
             last: None,
+            turn: Turn::Own,
             lots: Random::new(seed),
         }
     }
@@ -44,13 +57,53 @@ impl Picker {
     }
 
     /// The index of the next worker that has credit. `workers` are sorted by slot.
-    pub(super) fn pick(&mut self, workers: &[Worker], window: usize) -> Option<usize> {
-        let start = self
-            .last
-            .map_or(0, |last| workers.partition_point(|w| w.id.slot <= last));
-        let mut turns = (start..workers.len())
-            .chain(0..start)
-            .filter(|&index| workers[index].credit(window) > 0);
+    ///
+    /// In rotation whoever is passed over, although it is to get connections, has its turns later, twice in a
+    /// round until it has had as many as the others: those that are equal get equally many, whatever held
+    /// one of them up for a moment.
+    pub(super) fn pick(&mut self, workers: &mut [Worker], window: usize) -> Option<usize> {
+        if self.kind != PickerKind::RoundRobin {
+            return self.choose(workers, window);
+        }
+        if let Some(again) = self.made_up(workers, window) {
+            self.turn = Turn::MadeUp;
+            workers[again].missed -= 1;
+            return Some(again);
+        }
+        let before = self.last;
+        let picked = self.choose(workers, window)?;
+        self.turn = Turn::Own;
+        for passed in rotation(workers, before).take_while(|&index| index != picked) {
+            workers[passed].misses_a_turn();
+        }
+        Some(picked)
+    }
+
+    /// Whose turns pass with the next pick, in rotation: they have no credit, as far as is known.
+    pub(super) fn passed_over(
+        &self,
+        workers: &[Worker],
+        window: usize,
+    ) -> impl Iterator<Item = usize> + use<> {
+        let passes = self.kind == PickerKind::RoundRobin && self.made_up(workers, window).is_none();
+        let full = |index: &usize| workers[*index].credit(window) == 0;
+        let count = rotation(workers, self.last).take_while(full).count();
+        rotation(workers, self.last).take(if passes { count } else { 0 })
+    }
+
+    /// Who has just had its own turn, if it has missed others and keeps up now.
+    fn made_up(&self, workers: &[Worker], window: usize) -> Option<usize> {
+        let last = self.last.filter(|_| self.turn == Turn::Own)?;
+        let keeps_up = |worker: &Worker| worker.credit(window) * 2 > window;
+        let owed = |worker: &Worker| worker.id.slot == last && worker.missed > 0;
+        workers
+            .iter()
+            .position(|worker| owed(worker) && keeps_up(worker))
+    }
+
+    fn choose(&mut self, workers: &[Worker], window: usize) -> Option<usize> {
+        let mut turns =
+            rotation(workers, self.last).filter(|&index| workers[index].credit(window) > 0);
         let picked = match self.kind {
             PickerKind::RoundRobin | PickerKind::IpHash => turns.next(),
             // The first of equals: the rotation breaks ties.
@@ -67,6 +120,12 @@ impl Picker {
         self.last = Some(workers[picked].id.slot);
         Some(picked)
     }
+}
+
+/// All workers, from the one on that follows this slot.
+fn rotation(workers: &[Worker], last: Option<Slot>) -> impl Iterator<Item = usize> + Clone + use<> {
+    let start = last.map_or(0, |last| workers.partition_point(|w| w.id.slot <= last));
+    (start..workers.len()).chain(0..start)
 }
 
 /// Where a connection from here belongs; `None` when nobody has room.

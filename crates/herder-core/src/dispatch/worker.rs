@@ -8,6 +8,10 @@ use super::pending::Waiting;
 use crate::mutation::{self, Mutation};
 use crate::{ConnId, Tick, WorkerId};
 
+/// How many turns that were missed are made up for at most: what a worker does not get in a second in which
+/// thousands connect. Who is slower than the others for good is not to be given more for ever.
+const MOST_MISSED: u32 = 1024;
+
 /// A worker as the dispatcher sees it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Worker {
@@ -29,6 +33,9 @@ pub(super) struct Worker {
     pub(super) awaited: usize,
     /// How many it is trusted to decide about in time: what it holds when it stalls cannot be taken back.
     pub(super) trust: usize,
+    /// How many turns it is behind, because it was full or stood still when they came.
+    #[serde(default)]
+    pub(super) missed: u32,
     /// What it was given and is not known to have received, oldest first. The last `unsent` of them
     /// are still in the master's hand.
     queue: VecDeque<Waiting>,
@@ -101,6 +108,7 @@ impl Worker {
             failed_trials: 0,
             awaited: 0,
             trust,
+            missed: 0,
             queue: VecDeque::new(),
             unsent: 0,
         }
@@ -140,6 +148,36 @@ impl Worker {
             | Receipt::Stealing
             | Receipt::Undecided => 0,
         }
+    }
+
+    /// Its turn comes and goes. Only who is to get connections, and takes them, has it later.
+    pub(super) fn misses_a_turn(&mut self) {
+        let takes = match self.receipt {
+            Receipt::Flowing
+            | Receipt::Refused { .. }
+            | Receipt::Stalled(_)
+            | Receipt::Stealing => true,
+            Receipt::OnTrial | Receipt::Rejecting { .. } | Receipt::Undecided => false,
+        };
+        if takes && self.standing == Standing::Admitted {
+            self.loses_turns(1);
+        }
+    }
+
+    /// Nothing came of so many of its turns.
+    pub(super) fn loses_turns(&mut self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(MOST_MISSED);
+        self.missed = self.missed.saturating_add(count).min(MOST_MISSED);
+    }
+
+    /// Whether it may have received since its queue was last looked at, and so have room.
+    pub(super) fn may_have_room(&self, window: usize, now: Tick) -> bool {
+        self.is_eligible()
+            && self.credit(window) == 0
+            && self.sent() > 0
+            && self.measure == Ask::Idle
+            && self.watch == Watch::Off
+            && self.measured_at < now
     }
 
     /// When it is to be judged as undecided: it might have decided for `stall_after` and has not.

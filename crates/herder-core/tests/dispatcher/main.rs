@@ -11,5 +11,6 @@ mod standing;
 mod stealing;
 mod sticky;
 mod trust;
+mod turns;
 mod verdict;
 mod waiting;
