@@ -87,6 +87,7 @@ fn misused(error: &RunError) -> ExitCode {
 fn gateway(seat: GatewaySeat) -> u8 {
     let gateway = herder_gateway::Gateway {
         app: seat.app,
+        number: seat.number,
         incarnation: seat.incarnation,
         control: seat.control,
         listeners: seat.listeners,

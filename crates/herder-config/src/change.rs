@@ -76,6 +76,8 @@ pub fn needs(setting: &str) -> StepKind {
             StepKind::Update
         }
         "workers" => StepKind::Scale,
+        // Gateways are replaced. Where workers listen was settled with them.
+        "proxy" if !matches!(setting, "proxy" | "proxy.via") => StepKind::Reload,
         "name" | "listen" | "backlog" | "unix_mode" | "dispatch" | "hang" | "policy" | "proxy"
         | "weights" | "send_handle" | "master_watchdog" | "libraries" | "state" | "store"
         | "jobs" | "jobs_file" | "bus" | "stdin" | "logs" => StepKind::Restart,
@@ -211,6 +213,18 @@ mod tests {
             .find(|change| change.setting == "grace")
             .unwrap();
         assert_eq!((grace.from, grace.to.as_deref()), (None, Some("\"5s\"")));
+    }
+
+    #[test]
+    fn gateways_are_replaced_but_not_where_workers_listen() {
+        for (setting, expected) in [
+            ("proxy.gateways", StepKind::Reload),
+            ("proxy.cookie", StepKind::Reload),
+            ("proxy.via", StepKind::Restart),
+            ("proxy", StepKind::Restart),
+        ] {
+            assert_eq!(needs(setting), expected, "{setting}");
+        }
     }
 
     #[test]

@@ -26,6 +26,8 @@ const READERS: usize = 4;
 pub struct Gateway {
     /// The app whose clients it keeps.
     pub app: String,
+    /// Which of the app's gateways it is, from 0.
+    pub number: u16,
     /// Its life, from 1.
     pub incarnation: u64,
     /// The channel to the master: frames, packet by packet.

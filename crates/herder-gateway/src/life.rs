@@ -38,6 +38,7 @@ pub(crate) async fn live(gateway: Gateway, signals: Signals) -> u8 {
         Ok(Trade::Proxy(settings)) => {
             let beginning = process::Beginning {
                 app,
+                number: gateway.number,
                 channel,
                 inbox,
                 listeners: gateway.listeners,
@@ -207,7 +208,8 @@ impl House {
             | ToGateway::Welcome { .. }
             | ToGateway::Configure(_)
             | ToGateway::Link { .. }
-            | ToGateway::Proxy(_) => {
+            | ToGateway::Proxy(_)
+            | ToGateway::WithdrawAgain { .. } => {
                 return Err(ControlFault::Unexpected(name));
             }
         }

@@ -151,6 +151,8 @@ pub struct Proxy {
     /// How it works, as JSON that the gateway understands (`herder_gateway::proxy`); at most
     /// [`MAX_SETTINGS`](herder_wire::proxy::MAX_SETTINGS) bytes.
     pub settings: String,
+    /// How many gateways there are, which the settings say, too. At least one.
+    pub gateways: u16,
     /// Where the workers are to listen.
     pub via: Via,
     /// When a worker is ready.

@@ -384,6 +384,10 @@ fn every_to_master() -> Vec<ToMaster> {
             reason: "zweimal gegrüßt".into(),
         },
         ToMaster::Withdrawn { worker: 0 },
+        ToMaster::WithdrawnAgain {
+            worker: 0,
+            epoch: u32::MAX,
+        },
     ]
 }
 

@@ -267,6 +267,7 @@ fn every_to_gateway() -> Vec<ToGateway> {
         ToGateway::Admit { worker },
         ToGateway::Hold { worker },
         ToGateway::Withdraw { worker },
+        ToGateway::WithdrawAgain { worker, epoch: 1 },
         ToGateway::Gone { worker },
         ToGateway::Open,
         ToGateway::Resync,

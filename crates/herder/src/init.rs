@@ -110,6 +110,7 @@ fn seat_library(seat: crate::library::process::Seat) -> io::Result<Seat> {
 fn live_as_gateway(seat: herder_master::role::GatewaySeat) -> i32 {
     let gateway = herder_gateway::Gateway {
         app: seat.app,
+        number: seat.number,
         incarnation: seat.incarnation,
         control: seat.control,
         listeners: seat.listeners,

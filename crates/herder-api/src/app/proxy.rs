@@ -19,6 +19,9 @@ pub struct Proxy {
     /// Where the workers listen.
     #[serde(skip_serializing_if = "super::is_default")]
     pub via: ProxyVia,
+    /// How many processes the gateway is: each has its own clients, and all limits here are for each of them. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateways: Option<u16>,
     /// A client stays with the slot that this cookie names, which the gateway sets; `policy` is for its first request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookie: Option<String>,
@@ -192,6 +195,7 @@ impl Default for Proxy {
         Proxy {
             kind: ProxyKind::default(),
             via: ProxyVia::default(),
+            gateways: None,
             cookie: None,
             slow_start: None,
             connect_timeout: None,

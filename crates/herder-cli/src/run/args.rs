@@ -62,6 +62,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) policy: Option<PickerKind>,
 
+    /// With --dispatch proxy: how many processes forward, up to 64. [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) gateways: Option<u16>,
+
     /// In kernel and reuseport mode: a program that has accepted nobody for so long, while others keep
     /// up, is replaced; or never. [default: 10s]
     #[arg(long, value_name = "DURATION|never")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herder_api::App;
-use herder_api::app::{Dispatch, Max, Ready, Workers};
+use herder_api::app::{Dispatch, Max, Proxy, Ready, Workers};
 use herder_api::units::{Period, Size};
 use herder_core::spec::LibraryName;
 use herder_master::config::Format;
@@ -109,6 +109,10 @@ impl Description {
             unix_mode: args.unix_mode.map(|mode| format!("{:o}", mode.0)),
             dispatch: args.dispatch.map_or(Dispatch::Auto, DispatchArg::wanted),
             policy: args.policy.map(|policy| policy.to_string()),
+            proxy: args.gateways.map(|count| Proxy {
+                gateways: Some(count),
+                ..Proxy::default()
+            }),
             send_handle: node.send_handle.clone(),
             node_shim: !node.no_node_shim,
             ready: args.ready.map_or(Ready::Alive, ReadyArg::wanted),

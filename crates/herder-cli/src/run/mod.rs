@@ -119,7 +119,7 @@ pub(crate) fn config(description: &Description) -> Result<Config, RunError> {
         }
     };
     if description.app.proxy.is_some() && description.app.dispatch != Dispatch::Proxy {
-        return Err(ProxyError::NoProxy(description.setting("proxy")).into());
+        return Err(ProxyError::NoProxy(proxy::said_by(description)).into());
     }
     let mut libraries = library::libraries(description, identity.as_ref())?;
     let config = match &description.app.script {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use herder_master::config::{
 use herder_sys::user::Identity;
 
 use super::program::{self, Found};
-use super::words::Setting;
+use super::words::{Setting, Words};
 use super::{Description, RunError, assemble, entry, name, node, policies, policy};
 
 /// Why there can be no proxy.
@@ -44,6 +45,30 @@ pub(crate) enum ProxyError {
     LeastLoaded(Setting),
     #[error("{setting}: {problem}")]
     Wrong { setting: Setting, problem: String },
+}
+
+/// How many gateways an app may have.
+const GATEWAYS: RangeInclusive<u16> = 1..=64;
+
+/// What speaks of a proxy. On the command line that is one setting alone.
+pub(super) fn said_by(description: &Description) -> Setting {
+    match description.words {
+        Words::Fields => description.setting("proxy"),
+        Words::Options => description.setting("gateways"),
+    }
+}
+
+/// How many gateways the app is to have.
+fn gateways(description: &Description, wanted: &Wanted) -> Result<u16, ProxyError> {
+    let count = wanted.gateways.unwrap_or(1);
+    if GATEWAYS.contains(&count) {
+        return Ok(count);
+    }
+    let (least, most) = (GATEWAYS.start(), GATEWAYS.end());
+    Err(ProxyError::Wrong {
+        setting: description.words.entry("proxy", "gateways"),
+        problem: format!("{least} to {most} processes can be gateways of an app, not {count}"),
+    })
 }
 
 /// What a herd behind a proxy is to be.
@@ -79,6 +104,7 @@ pub(super) fn config(
     };
     let wanted = app.proxy.clone().unwrap_or_default();
     let proxy = Proxy {
+        gateways: settings.gateways,
         settings: serde_json::to_string(&settings).expect("plain settings are JSON"),
         via: match wanted.via {
             ProxyVia::Port => Via::Port,
@@ -173,6 +199,7 @@ fn settings(
     if let Some(retries) = wanted.retries {
         settings.retry.attempts = NonZeroU32::MIN.saturating_add(retries.into());
     }
+    settings.gateways = gateways(description, &wanted)?;
     settings.cookie = cookie(description, &wanted)?;
     settings.kind = match wanted.kind {
         ProxyKind::Http => Kind::Http,

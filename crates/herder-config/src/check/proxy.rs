@@ -10,6 +10,9 @@ const LISTENS: &str =
 
 const NO_CLUSTER: &str = "a program behind a proxy is no worker of Node's cluster; leave it out";
 
+/// How many gateways an app may have.
+const GATEWAYS: std::ops::RangeInclusive<u16> = 1..=64;
+
 pub(super) fn check(found: &mut Found<'_>) {
     let app = found.app;
     if app.dispatch != Dispatch::Proxy {
@@ -52,6 +55,13 @@ fn settings(found: &mut Found<'_>) {
         return;
     };
     let is_tcp = proxy.kind == ProxyKind::Tcp;
+    let wrong = Wrong(proxy.gateways.is_some_and(|it| !GATEWAYS.contains(&it)));
+    let message = format!(
+        "{} to {} processes can be gateways of an app",
+        GATEWAYS.start(),
+        GATEWAYS.end()
+    );
+    found.say_if(wrong, "proxy.gateways", message);
     let wrong = Wrong(is_tcp && proxy.cookie.is_some());
     found.say_if(wrong, "proxy.cookie", "only HTTP has cookies; leave it out");
     if let Some(name) = &proxy.cookie {

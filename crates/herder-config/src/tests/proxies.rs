@@ -38,6 +38,8 @@ fn what_goes_together_with_a_proxy() {
             "proxy.cookie: ",
         ),
         (r#", "proxy": {"cookie": ""}"#, "proxy.cookie: "),
+        (r#", "proxy": {"gateways": 0}"#, "proxy.gateways: "),
+        (r#", "proxy": {"gateways": 65}"#, "proxy.gateways: "),
         (r#", "proxy": {"cookie": "my;id"}"#, "proxy.cookie: "),
         (
             r#", "proxy": {"cookie": "a\r\nSet-Cookie: b"}"#,

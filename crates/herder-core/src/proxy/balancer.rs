@@ -23,7 +23,36 @@ pub struct Balancer {
     /// Who was picked last, by a policy that compares.
     pub(super) last: Option<(Slot, u64)>,
     pub(super) lots: Random,
+    pub(super) post: Post,
     news: VecDeque<News>,
+}
+
+/// Which of several balancers over the same workers this one is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Post {
+    number: u16,
+    of: u16,
+}
+
+impl Post {
+    /// There is no other one.
+    pub const ONLY: Post = Post { number: 0, of: 1 };
+
+    /// The `number`th, from 0, of so many.
+    #[must_use]
+    pub fn new(number: u16, of: u16) -> Post {
+        let of = of.max(1);
+        Post {
+            number: number % of,
+            of,
+        }
+    }
+
+    /// Who of so many workers has the first turn: with as many workers as balancers, each begins with
+    /// another one.
+    pub(super) fn first_of(self, workers: usize) -> usize {
+        workers * usize::from(self.number) / usize::from(self.of)
+    }
 }
 
 impl Balancer {
@@ -36,8 +65,16 @@ impl Balancer {
             backends: Vec::new(),
             last: None,
             lots: Random::new(seed),
+            post: Post::ONLY,
             news: VecDeque::new(),
         }
+    }
+
+    /// The same, where others balance over the same workers: they do not begin with the same one, so
+    /// that their turns do not fall on one worker at a time.
+    #[must_use]
+    pub fn at(self, post: Post) -> Balancer {
+        Balancer { post, ..self }
     }
 
     /// The worker takes requests from now on, or again after it was withdrawn.
@@ -147,6 +184,14 @@ impl Balancer {
     #[must_use]
     pub fn open(&self, worker: u64) -> Option<u32> {
         self.find(worker).map(|index| self.backends[index].open)
+    }
+
+    /// Whether the worker was withdrawn, and nothing of it is open since: [`News::Drained`] that lies
+    /// somewhere may be of an earlier time. Of one that is not known that is so, too.
+    #[must_use]
+    pub fn has_left(&self, worker: u64) -> bool {
+        let standing = self.find(worker).map(|index| self.backends[index].standing);
+        standing.is_none_or(|it| it == Standing::Left)
     }
 
     /// Until when the worker is left out, if it is.

@@ -10,7 +10,7 @@ mod picking;
 pub mod retry;
 mod spec;
 
-pub use balancer::Balancer;
+pub use balancer::{Balancer, Post};
 pub use key::{Key, SlotCookie};
 pub use message::{Failure, News, Outcome};
 pub use network::{BadNetwork, Network};

@@ -86,14 +86,16 @@ impl Balancer {
     }
 
     /// Each turn, everybody gains its weight; the richest has it, and pays for everybody. So the
-    /// turns of each are as evenly spread as its weight allows, and equals come in order.
+    /// turns of each are as evenly spread as its weight allows, and equals come in order, beginning where
+    /// this balancer's [`Post`](super::Post) says.
     fn next_in_turn(&mut self, field: Field<'_>) -> Option<usize> {
         let total: i64 = (0..self.backends.len())
             .filter(|index| field.has(&self.backends[*index]))
             .map(|index| self.weight(index, field))
             .sum();
         let mut richest: Option<(usize, i64)> = None;
-        for index in 0..self.backends.len() {
+        let first = self.post.first_of(self.backends.len());
+        for index in (first..self.backends.len()).chain(0..first) {
             if !field.has(&self.backends[index]) {
                 continue;
             }
@@ -142,7 +144,8 @@ impl Balancer {
 
     /// Those that may be picked, beginning after whoever was picked last.
     fn turns<'a>(&'a self, field: Field<'a>) -> impl Iterator<Item = usize> + Clone + 'a {
-        let start = self.last.map_or(0, |last| {
+        let first = self.post.first_of(self.backends.len());
+        let start = self.last.map_or(first, |last| {
             self.backends
                 .partition_point(|it| (it.slot, it.worker) <= last)
         });

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use herder_core::proxy::{Balancer, BalancerSpec, Failure, Key, News, Outcome};
+use herder_core::proxy::{Balancer, BalancerSpec, Failure, Key, News, Outcome, Post};
 use herder_core::rotation::Weight;
 use herder_core::spec::PickerKind;
 use herder_core::{Slot, Tick};
@@ -37,8 +37,13 @@ pub(crate) fn with_cookie(slot: u16) -> Key {
 impl Desk {
     /// With so many workers, worker 1 at slot 0.
     pub(crate) fn new(spec: &BalancerSpec, workers: u16) -> Desk {
+        Desk::at(Post::ONLY, spec, workers)
+    }
+
+    /// One of several over the same workers.
+    pub(crate) fn at(post: Post, spec: &BalancerSpec, workers: u16) -> Desk {
         let mut desk = Desk {
-            balancer: Balancer::new(spec, 7),
+            balancer: Balancer::new(spec, 7).at(post),
             now: Tick::ZERO,
         };
         for slot in 0..workers {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use herder_core::Slot;
-use herder_core::proxy::{Key, SlotCookie};
+use herder_core::proxy::{Key, Post, SlotCookie};
 use herder_core::spec::PickerKind;
 
 use crate::desk::{Desk, from, spec, with_cookie};
@@ -29,6 +29,47 @@ fn turns_come_in_order_of_slots() {
     let mut desk = Desk::new(&spec(PickerKind::RoundRobin), 3);
     let turns: Vec<u64> = (0..7).map(|_| desk.begin(&NOBODY)).collect();
     assert_eq!(turns, [1, 2, 3, 1, 2, 3, 1]);
+}
+
+#[test]
+fn several_balancers_do_not_begin_with_the_same_worker() {
+    for policy in [
+        PickerKind::RoundRobin,
+        PickerKind::LeastConnections,
+        PickerKind::LeastLoaded,
+    ] {
+        let first = |number, of| {
+            let mut desk = Desk::at(Post::new(number, of), &spec(policy), 4);
+            (0..5).map(|_| desk.begin(&NOBODY)).collect::<Vec<u64>>()
+        };
+        assert_eq!(first(0, 2), [1, 2, 3, 4, 1]);
+        assert_eq!(first(1, 2), [3, 4, 1, 2, 3]);
+        assert_eq!(first(3, 4), [4, 1, 2, 3, 4]);
+        // There may be more of them than workers.
+        assert_eq!(first(7, 8), [4, 1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn each_of_several_balancers_is_even_by_itself() {
+    for number in 0..3 {
+        let post = Post::new(number, 3);
+        let mut desk = Desk::at(post, &spec(PickerKind::RoundRobin), 3);
+        let served = desk.spread(999);
+        assert_eq!(served, BTreeMap::from([(1, 333), (2, 333), (3, 333)]));
+    }
+}
+
+#[test]
+fn several_balancers_agree_where_a_client_is_at_home() {
+    let at = |number| Desk::at(Post::new(number, 4), &spec(PickerKind::IpHash), 5);
+    let (mut first, mut last) = (at(0), at(3));
+    for host in 0..=255 {
+        let client = from(&format!("192.0.2.{host}"));
+        assert_eq!(first.serve(&client), last.serve(&client));
+        let cookie = with_cookie(host % 5);
+        assert_eq!(first.serve(&cookie), last.serve(&cookie));
+    }
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl Order {
             Order::Plain(ToGateway::Resync) => "Resync",
             Order::Plain(ToGateway::Welcome { .. }) => "Welcome",
             Order::Plain(ToGateway::Withdraw { .. }) => "Withdraw",
+            Order::Plain(ToGateway::WithdrawAgain { .. }) => "WithdrawAgain",
         }
     }
 }

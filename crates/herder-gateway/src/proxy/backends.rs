@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use herder_core::proxy::retry::{self, Attempt, Budget, Decision, RetrySpec};
-use herder_core::proxy::{Balancer, Key, Outcome};
+use herder_core::proxy::{Balancer, Key, Outcome, Post};
 use herder_core::rotation::Weight;
 use herder_core::{Slot, Tick, proxy};
 use herder_sys::clock::monotonic_micros;
@@ -164,7 +164,8 @@ impl Backends {
         let millis = |number: u32| Duration::from_millis(number.into());
         let (news, reader) = mpsc::unbounded_channel();
         let state = State {
-            balancer: Balancer::new(&settings.balancer, random::seed()),
+            balancer: Balancer::new(&settings.balancer, random::seed())
+                .at(Post::new(settings.number, settings.gateways)),
             budget: Budget::new(&settings.retry),
             workers: BTreeMap::new(),
             reader: Some(reader),
@@ -229,6 +230,11 @@ impl Backends {
         state.balancer.withdraw(worker, now());
         self.tell(state);
         self.disappoint();
+    }
+
+    /// Whether nothing of a worker is open since it was last withdrawn. News of it may be older than that.
+    pub fn has_left(&self, worker: u64) -> bool {
+        self.shared.state.borrow().balancer.has_left(worker)
     }
 
     /// A worker has ended. Requests that it had fail by themselves; no news of it follow.

@@ -24,8 +24,13 @@ pub mod tls;
 mod voice;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub(crate) use crate::edge::closing::House;
+
+/// How long a connection is kept open for what is on its way when it is closed, or when the house is: a
+/// client that knows of neither may have sent a request by then.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// Who is at the other end of a client's connection, as the front that accepted it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

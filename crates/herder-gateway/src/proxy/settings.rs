@@ -13,6 +13,12 @@ use serde::{Deserialize, Serialize};
 pub struct ProxySettings {
     /// The app, for messages.
     pub app: String,
+    /// How many gateways serve the app.
+    #[serde(default = "defaults::gateways")]
+    pub gateways: u16,
+    /// Which of them this is, from 0. Each knows that by itself.
+    #[serde(skip)]
+    pub number: u16,
     /// Who gets the next request or connection, and who is left out.
     #[serde(default)]
     pub balancer: BalancerSpec,
@@ -207,6 +213,10 @@ impl Default for TcpSettings {
 }
 
 mod defaults {
+    pub(super) fn gateways() -> u16 {
+        1
+    }
+
     pub(super) fn connect_timeout() -> u32 {
         5_000
     }

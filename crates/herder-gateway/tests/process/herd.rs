@@ -42,6 +42,7 @@ impl Herd {
         let address = listener.local_addr().unwrap();
         let gateway = Gateway {
             app: "test".into(),
+            number: 0,
             incarnation: 1,
             control: theirs,
             listeners: vec![(address.to_string(), listener.into())],

@@ -11,7 +11,7 @@ use herder_wire::control::ToMaster;
 use herder_wire::gateway::ToGateway;
 use herder_wire::proxy::{Backend, WorkerAddress};
 
-use crate::herd::Herd;
+use crate::herd::{Herd, encoded};
 
 /// After so many beats nothing else is to be expected.
 const BEATS: u32 = 10;
@@ -126,6 +126,77 @@ fn a_worker_that_was_never_let_in_leaves_at_once() {
     herd.says(&ToGateway::Hold { worker: 1 });
     herd.says(&ToGateway::Withdraw { worker: 1 });
     assert_eq!(news(&mut herd), ToMaster::Withdrawn { worker: 1 });
+}
+
+/// What one says of a worker that it had let go before is not taken for what it says later.
+#[test]
+fn who_is_let_in_again_and_has_a_request_does_not_count_as_drained() {
+    let mut herd = proxy();
+    let listener = introduce(&mut herd, 1);
+    herd.says(&ToGateway::Admit { worker: 1 });
+    // At once, so that nothing is heard of the worker in between.
+    let orders = [
+        ToGateway::Hold { worker: 1 },
+        ToGateway::Admit { worker: 1 },
+    ];
+    herd.says_raw(&orders.each_ref().map(encoded).concat(), &[]);
+    let mut waiting = client(&herd);
+    waiting.get_mut().write_all(GET.as_bytes()).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let mut worker = BufReader::new(stream);
+    assert!(head(&mut worker).starts_with("GET / "));
+    herd.says(&ToGateway::Hold { worker: 1 });
+    herd.says(&ToGateway::WithdrawAgain {
+        worker: 1,
+        epoch: 7,
+    });
+    // Two beats: by then it would have been said.
+    let mut beats = 0;
+    while beats < 2 {
+        match herd.hears() {
+            ToMaster::Beat => beats += 1,
+            ToMaster::Load { .. } => {}
+            said => panic!("a request is open: {said:?}"),
+        }
+    }
+    worker.get_mut().write_all(OK.as_bytes()).unwrap();
+    assert!(head(&mut waiting).starts_with("HTTP/1.1 204 "));
+    let answer = ToMaster::WithdrawnAgain {
+        worker: 1,
+        epoch: 7,
+    };
+    assert_eq!(news(&mut herd), answer);
+}
+
+/// A proxy that leaves while others stay: its clients are served to the end, and so long it answers for the
+/// workers.
+#[test]
+fn a_proxy_that_leaves_still_answers_for_its_workers() {
+    let mut herd = proxy();
+    let listener = introduce(&mut herd, 1);
+    herd.says(&ToGateway::Admit { worker: 1 });
+    let mut waiting = client(&herd);
+    waiting.get_mut().write_all(GET.as_bytes()).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let mut worker = BufReader::new(stream);
+    assert!(head(&mut worker).starts_with("GET / "));
+    herd.says(&ToGateway::Drain {
+        grace_millis: 600_000,
+    });
+    herd.says(&ToGateway::Withdraw { worker: 1 });
+    let mut beats = 0;
+    while beats < 3 {
+        match herd.hears() {
+            ToMaster::Beat => beats += 1,
+            ToMaster::Load { .. } => {}
+            said => panic!("a request is open: {said:?}"),
+        }
+    }
+    worker.get_mut().write_all(OK.as_bytes()).unwrap();
+    assert!(head(&mut waiting).starts_with("HTTP/1.1 204 "));
+    drop(waiting);
+    assert_eq!(news(&mut herd), ToMaster::Withdrawn { worker: 1 });
+    assert_eq!(herd.ends(), 0);
 }
 
 #[test]

@@ -105,6 +105,11 @@ impl Berths {
         Ok(harbour.take_in(number, group))
     }
 
+    /// The numbers of the groups.
+    pub(crate) fn numbers(&self) -> BTreeSet<u64> {
+        self.harbour().groups.keys().copied().collect()
+    }
+
     /// Where the groups listen, in their order.
     pub(crate) fn locals(&self) -> Vec<SocketAddr> {
         let harbour = self.harbour();
@@ -131,7 +136,7 @@ impl Berths {
     }
 
     /// Obeys what is about the listeners alone, and says whether this was.
-    pub(super) fn obey(&self, command: &Command) -> bool {
+    pub(crate) fn obey(&self, command: &Command) -> bool {
         let Some((worker, event)) = event_of(command) else {
             return false;
         };
@@ -153,7 +158,7 @@ impl Berths {
     }
 
     /// Has a thread hear of the groups. `first_token` and the following ones name them.
-    pub(super) fn watch(&self, epoll: &Epoll, first_token: u64) -> io::Result<()> {
+    pub(crate) fn watch(&self, epoll: &Epoll, first_token: u64) -> io::Result<()> {
         let harbour = self.harbour();
         let mut groups = harbour.groups.values().zip(first_token..);
         groups
@@ -161,7 +166,7 @@ impl Berths {
     }
 
     /// Does what is due.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let mut harbour = self.harbour();
         let now = now();
         for held in harbour.groups.values_mut() {
@@ -175,7 +180,7 @@ impl Berths {
     }
 
     /// When to [wake](Berths::wake) at the latest.
-    pub(super) fn next_timer(&self) -> Option<Tick> {
+    pub(crate) fn next_timer(&self) -> Option<Tick> {
         let harbour = self.harbour();
         let groups = harbour.groups.values();
         let groups = groups.filter_map(|held| held.group.next_timer());
@@ -183,13 +188,13 @@ impl Berths {
     }
 
     /// What is to be told.
-    pub(super) fn news(&self) -> Vec<News> {
+    pub(crate) fn news(&self) -> Vec<News> {
         std::mem::take(&mut self.harbour().news)
     }
 
     /// Nobody is to listen any more as soon as the workers have accepted those who wait, and in any case
     /// after this time. Those that the workers have live on.
-    pub(super) fn close(&self, within: Duration) {
+    pub(crate) fn close(&self, within: Duration) {
         let by = now().after(within.min(DOOR));
         let mut harbour = self.harbour();
         harbour.closing.get_or_insert(by);

@@ -11,11 +11,13 @@ use herder_sys::fd::Blocking;
 use herder_sys::listener::{self, Families, ListenError};
 use herder_wire::keeper::Prefix;
 
-use super::Master;
+use super::delivery::Delivery;
 use super::listen::Doors;
+use super::{Master, auto};
 use crate::config::{Config, NodeReady, Program};
 use crate::dispatch::{Berths, GroupSpec, Pieces};
 use crate::estate::{Treasury, Vault};
+use crate::part::Part;
 
 /// Why workers cannot have listeners of their own.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +142,58 @@ pub(super) fn pieces(treasury: &mut Treasury) -> BTreeMap<u64, Pieces> {
     left
 }
 
+/// Takes the herd's addresses where several gateways are to have listeners of their own, or takes them over.
+/// Where the kernel takes no program, or listens already for whoever started this herd, they share one.
+///
+/// # Errors
+/// When they are not to be had.
+pub(super) fn open_for_gateways(
+    config: &Config,
+    treasury: &mut Treasury,
+    vault: &Vault,
+    before: &Before<'_>,
+    doors: Doors,
+) -> Result<Option<Berths>, BerthsError> {
+    let Some(proxy) = &config.proxy else {
+        return Ok(None);
+    };
+    let mut left = pieces(treasury);
+    let is_passed = treasury.keys().any(|key| key.as_listener().is_some());
+    let is_new = match before {
+        Before::Living(_) => false,
+        Before::Nobody => proxy.gateways > 1 && !is_passed && auto::missing().is_none(),
+    };
+    let berths = Berths::new(spec_for_gateways(config), &[], Relief::Move, vault);
+    let addresses = (0..).zip(&config.listen);
+    for (number, address) in addresses.filter(|_| doors == Doors::Open) {
+        match (left.remove(&number), before) {
+            (Some(pieces), Before::Living(living)) => {
+                let adopted = berths.adopt(number, pieces, living);
+                adopted.map_err(BerthsError::Lost)?;
+            }
+            (_, Before::Nobody) if is_new => bind(&berths, number, address)?,
+            (_, Before::Living(_) | Before::Nobody) => {}
+        }
+    }
+    for number in left.into_keys() {
+        vault.forget_all(&Prefix::group(number));
+    }
+    Ok(Some(berths).filter(|berths| !berths.numbers().is_empty()))
+}
+
+/// A gateway beats: it is not for who waits at its listener to say that it hangs.
+fn spec_for_gateways(config: &Config) -> GroupSpec {
+    GroupSpec {
+        rotation: RotationSpec {
+            hang: None,
+            ..RotationSpec::new(Balance::RoundRobin, Steering::Program)
+        },
+        families: Families::Both,
+        backlog: config.backlog,
+        blocking: Blocking::No,
+    }
+}
+
 /// How sockets are made of which each worker has its own.
 pub(super) fn spec(config: &Config) -> GroupSpec {
     GroupSpec {
@@ -189,8 +243,15 @@ fn relief(config: &Config) -> Relief {
 }
 
 impl Master {
-    /// The first worker has its listeners: from now on whoever connects is heard.
-    pub(super) fn say_where_berths_are(&mut self) {
+    /// The first worker, or gateway, has its listeners: from now on whoever connects is heard.
+    pub(super) fn say_where_berths_are(&mut self, part: Part) {
+        let listens = match &self.delivery {
+            Delivery::Gateway(_) => Part::Gateway,
+            Delivery::Thread(..) => Part::Workers,
+        };
+        if part != listens {
+            return;
+        }
         for local in self.delivery.berths() {
             self.say_where(local.to_string());
         }

@@ -38,7 +38,7 @@ impl Delivery {
     /// Has the main loop hear of it. (A gateway is heard as a member of the herd.)
     pub(super) fn watch(&self, epoll: &Epoll) -> io::Result<()> {
         match self {
-            Delivery::Gateway(_) => Ok(()),
+            Delivery::Gateway(reception) => reception.watch(epoll),
             Delivery::Thread(dispatch, _) => epoll.add(
                 dispatch.news_fd(),
                 Source::Dispatch.token(),
@@ -100,10 +100,10 @@ impl Delivery {
         }
     }
 
-    /// Where the workers listen that have listeners of their own.
+    /// Where the workers, or the gateways, listen that have listeners of their own.
     pub(super) fn berths(&self) -> Vec<SocketAddr> {
         match self {
-            Delivery::Gateway(_) => Vec::new(),
+            Delivery::Gateway(reception) => reception.locals(),
             Delivery::Thread(dispatch, _) => dispatch.berths(),
         }
     }
@@ -203,16 +203,19 @@ impl Master {
     }
 
     /// The worker was withdrawn by an earlier master.
-    pub(super) fn withdraw_from_berths(&self, id: MemberId) {
+    pub(super) fn withdraw_from_berths(&mut self, id: MemberId) {
         self.tell_berths(id, Command::Withdraw(id.worker));
     }
 
     /// The worker does not live, and may never have.
-    pub(super) fn forget_berths(&self, id: MemberId) {
+    pub(super) fn forget_berths(&mut self, id: MemberId) {
         self.tell_berths(id, Command::Gone(id.worker));
     }
 
-    fn tell_berths(&self, id: MemberId, command: Command) {
+    fn tell_berths(&mut self, id: MemberId, command: Command) {
+        if id.part == Part::Gateway {
+            return self.tell_berths_of_gateways(&command);
+        }
         if let Delivery::Thread(dispatch, _) = &self.delivery
             && id.part == Part::Workers
             && self.spec.dispatch.mode.has_own_listeners()

@@ -18,7 +18,7 @@ use super::legacy::{Progress, member_prefix};
 use super::member::Exhaustion;
 use super::nursery::Newborn;
 use super::{Master, gateway, millis, nursery};
-use crate::dispatch::Line;
+use crate::dispatch::{Command, Line};
 use crate::event::HerdEvent;
 use crate::part::Part;
 
@@ -136,8 +136,8 @@ impl Master {
         let worker = id.worker;
         if id.part == Part::Workers {
             self.expect_worker(worker, pid, line, lodging);
-            self.say_where_berths_are();
         }
+        self.say_where_berths_are(id.part);
         self.feed(id.part, Event::Spawned { worker });
     }
 
@@ -176,8 +176,8 @@ impl Master {
             member.followed_plan();
         }
         match id.part {
-            // It lets clients in when it is told to.
-            Part::Gateway => {}
+            // It lets them in when it is told to.
+            Part::Gateway => self.tell_berths_of_gateways(&Command::Admit(id.worker)),
             Part::Library(_) => {
                 self.library_is_ready(id.part);
                 self.library_took_over(id.part);
@@ -193,8 +193,10 @@ impl Master {
 
     pub(super) fn hold(&mut self, id: MemberId) {
         match id.part {
+            // Others can do its work only where each has its own listener.
+            Part::Gateway => self.tell_berths_of_gateways(&Command::Hold(id.worker)),
             // Nobody else could do its work.
-            Part::Gateway | Part::Library(_) => {}
+            Part::Library(_) => {}
             Part::Workers => self.hold_worker(id.worker),
         }
     }
@@ -214,8 +216,9 @@ impl Master {
     pub(super) fn withdraw(&mut self, id: MemberId) {
         let worker = id.worker;
         match id.part {
+            Part::Gateway => self.withdraw_gateway(worker),
             // Nobody gives it work: it takes it.
-            Part::Gateway | Part::Library(_) => self.feed(id.part, Event::Withdrawn { worker }),
+            Part::Library(_) => self.feed(id.part, Event::Withdrawn { worker }),
             Part::Workers => self.withdraw_worker(worker),
         }
     }
@@ -224,7 +227,8 @@ impl Master {
     pub(super) fn drain(&mut self, id: MemberId, reason: DrainReason) {
         let life = &self.spec.life;
         let grace_millis = match id.part {
-            Part::Gateway | Part::Library(_) => millis(gateway::grace(life)),
+            Part::Gateway => millis(self.gateways_grace(reason)),
+            Part::Library(_) => millis(gateway::grace(life)),
             Part::Workers => millis(life.grace),
         };
         let Some(member) = self.crews.member_mut(id) else {

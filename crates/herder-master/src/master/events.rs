@@ -30,6 +30,7 @@ impl Master {
                     self.on_control(part, life, event);
                 }
             }
+            Some(Source::Berths(_)) => self.wake_berths_of_gateways(),
             // What was told is passed on at the end of the turn.
             Some(Source::Bell) => {}
             Some(Source::Certificates) => self.on_certificates(),
@@ -68,6 +69,7 @@ impl Master {
         self.watch_silence(now);
         self.resume_throttled(now);
         self.look_for_listeners(now);
+        self.tend_berths_of_gateways(now);
         self.end_leaving(now);
         self.press_lingering(now);
         self.bury_unexplained(now);
@@ -110,7 +112,7 @@ impl Master {
             return Ok(());
         };
         if part == Part::Workers {
-            self.hear_gateway();
+            self.hear_gateways();
         }
         if !self.hear_node_out(id) {
             return Ok(());
@@ -157,7 +159,10 @@ impl Master {
         }
         let worker = id.worker;
         match id.part {
-            Part::Gateway => self.forget_gateway(worker),
+            Part::Gateway => {
+                self.forget_gateway(worker);
+                self.forget_berths(id);
+            }
             // Its agents see the end of their connections.
             Part::Library(_) => {}
             Part::Workers => self.forget_worker(worker, exit),
@@ -171,7 +176,9 @@ impl Master {
                 _ => Event::Exited { worker, exit },
             },
         );
-        if self.is_needless(id.part) {
+        // Others may still have clients.
+        let is_last = self.crews.living(id.part).iter().all(|it| *it == id);
+        if self.is_needless(id.part) && is_last {
             self.feed(id.part, Event::Stop);
         }
     }
@@ -263,7 +270,8 @@ impl Master {
             | ToMaster::Restored { .. }
             | ToMaster::Spent
             | ToMaster::Unusable { .. }
-            | ToMaster::Withdrawn { .. } => self.on_job_news(id, &frame),
+            | ToMaster::Withdrawn { .. }
+            | ToMaster::WithdrawnAgain { .. } => self.on_job_news(id, &frame),
         }
         self.act();
     }

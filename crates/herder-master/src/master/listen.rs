@@ -1,6 +1,6 @@
 //! Where the herd listens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
@@ -65,20 +65,22 @@ pub(super) enum Doors {
     Open,
 }
 
-/// Listens everywhere, on the sockets that are there already where they are the right ones. All are stored
+/// Listens everywhere but at the places `elsewhere`, on the sockets that are there already where they are the right ones. All are stored
 /// for the next master.
 pub(super) fn open(
     config: &Config,
     treasury: &mut Treasury,
     doors: Doors,
     vault: &Vault,
+    elsewhere: &BTreeSet<u64>,
 ) -> Result<Vec<Listener>, ListenError> {
     if config.spec.dispatch.mode.has_own_listeners() {
         return Ok(Vec::new());
     }
     let mut heirlooms = Heirlooms::take(treasury);
-    let mut listeners = Vec::new();
-    for (place, address) in (0..).zip(addresses(config)) {
+    let (mut listeners, mut reused) = (Vec::new(), BTreeSet::new());
+    let places = (0..).zip(addresses(config));
+    for (place, address) in places.filter(|(place, _)| !elsewhere.contains(&u64::from(*place))) {
         let key = Key::listener(place);
         let listener = match heirlooms.find(key, address) {
             Some((found, listener)) if found == key => listener,
@@ -87,11 +89,10 @@ pub(super) fn open(
             None => stored(key, bind(config, address)?, vault),
         };
         listeners.push(listener);
+        reused.insert(key);
     }
     for key in heirlooms.0.keys() {
-        let place = key.as_listener();
-        let is_reused = place.is_some_and(|place| (place as usize) < listeners.len());
-        if !is_reused {
+        if !reused.contains(key) {
             vault.forget(key);
         }
     }

@@ -159,7 +159,8 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     if estate.restored.is_none() {
         prepared.as_ref().map_or(Ok(()), Prepared::check)?;
     }
-    let listeners = estate.listen(&config)?;
+    let of_gateways = estate.berths_of_gateways(&config)?;
+    let listeners = estate.listen(&config, of_gateways.as_ref())?;
     let mut runtime = estate.places(&config, &listeners)?;
     let socket = estate.socket(&config, &listeners, &mut runtime)?;
     let libraries = estate.libraries(&config, &mut runtime)?;
@@ -169,7 +170,12 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     let places = places(&mut config, estate.restored.as_ref(), &marks)?;
     let output = Output::start(&spec.name, config.format, config.observer.take(), places)?;
     if !marks.is_announced() {
-        announce(&output, &listeners, &config);
+        let gateways = if of_gateways.is_some() {
+            Gateways::HaveTheirOwn
+        } else {
+            Gateways::Share
+        };
+        announce(&output, &listeners, &config, gateways);
     }
     if estate.restored.is_none() {
         listen::prepare(&listeners, config.spec.dispatch.mode, &config.program)?;
@@ -192,7 +198,11 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
         None => estate.dispatch(&spec, listeners, trade, &mut crews)?,
         Some(prepared) => {
             let known = estate.reception();
-            let (crew, reception) = prepared.found(&spec, listeners, &output, known)?;
+            let doors = gateway::Doors {
+                listeners,
+                berths: of_gateways,
+            };
+            let (crew, reception) = prepared.found(&spec, doors, &output, known)?;
             crews.push((Part::Gateway, crew));
             estate.receive(reception, &mut crews)?
         }
@@ -347,7 +357,31 @@ fn name_process(config: &Config) {
     let _untitled = title::set(&title);
 }
 
-fn announce(output: &Output, listeners: &[Listener], config: &Config) {
+/// Where gateways listen, if there are any.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gateways {
+    /// Each has its own listeners, which are told of when it has.
+    HaveTheirOwn,
+    Share,
+}
+
+impl Gateways {
+    /// The reason, and how clients come to so many.
+    fn with(self, count: u16, reason: &str) -> String {
+        match self {
+            Gateways::HaveTheirOwn => {
+                format!("{reason}; the kernel spreads clients over {count} gateways")
+            }
+            Gateways::Share => {
+                let why = auto::missing().map(|why| format!(": {why}"));
+                let why = why.unwrap_or_default();
+                format!("{reason}; {count} gateways share the listeners{why}")
+            }
+        }
+    }
+}
+
+fn announce(output: &Output, listeners: &[Listener], config: &Config, gateways: Gateways) {
     let (mode, given) = (config.spec.dispatch.mode, config.dispatch_reason.as_str());
     let reason = match mode {
         DispatchMode::Message if given.is_empty() => EACH_MESSAGE,
@@ -359,10 +393,16 @@ fn announce(output: &Output, listeners: &[Listener], config: &Config) {
         | DispatchMode::Reuseport
         | DispatchMode::Shared => given,
     };
+    let reason = &*match &config.proxy {
+        Some(proxy) if proxy.gateways > 1 => gateways.with(proxy.gateways, reason),
+        Some(_) | None => reason.to_owned(),
+    };
     listen::tell(output, listeners, mode, reason);
     // They listen later, by asking, or with the first worker; what was told with the listeners is told
     // without.
-    let listens_later = matches!(config.program, Program::Node(_)) || mode.has_own_listeners();
+    let listens_later = matches!(config.program, Program::Node(_))
+        || mode.has_own_listeners()
+        || gateways == Gateways::HaveTheirOwn;
     if listeners.is_empty() && listens_later {
         let (mode, reason) = (mode.to_string(), reason.to_owned());
         output.tell(HerdEvent::DispatchChosen { mode, reason });

@@ -9,6 +9,8 @@ use crate::part::PartNumber;
 pub(super) enum Source {
     /// A member's control channel.
     Control(PartNumber, Incarnation),
+    /// One of the addresses where each gateway has a listener of its own, by its place.
+    Berths(u64),
     /// Something that was told, for the clients of the herd's socket.
     Bell,
     /// Certificates that have changed.
@@ -55,6 +57,7 @@ impl Source {
             Source::Bell => (9, 0),
             Source::Definition => (10, 0),
             Source::Certificates => (11, 0),
+            Source::Berths(place) => (12, place),
         };
         (kind << KIND_SHIFT) | member
     }
@@ -76,6 +79,7 @@ impl Source {
             9 => Some(Source::Bell),
             10 => Some(Source::Definition),
             11 => Some(Source::Certificates),
+            12 => Some(Source::Berths(token & !(u64::MAX << KIND_SHIFT))),
             _ => None,
         }
     }

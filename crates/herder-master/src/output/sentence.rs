@@ -210,7 +210,13 @@ fn of(part: Part, event: &HerdEvent) -> String {
             to,
             verdict,
         } => reloading::rolled_back(*generation, *to, verdict),
-        Is::Scaled { from, to } => format!("the number of workers changes from {from} to {to}"),
+        Is::Scaled { from, to } => {
+            let what = match part {
+                Part::Gateway => "gateways",
+                Part::Library(_) | Part::Workers => "workers",
+            };
+            format!("the number of {what} changes from {from} to {to}")
+        }
         Is::ShuttingDown { signal, fast } => shutting_down(*signal, *fast),
         Is::SpawnFailed { slot, id, error } => {
             let newborn = Newborn(part, *slot, *id);

@@ -43,6 +43,8 @@ pub(crate) struct Probe {
 pub struct GatewaySeat {
     /// The app's name.
     pub app: String,
+    /// Which of the app's gateways it is, from 0.
+    pub number: u16,
     /// The gateway's life, from 1.
     pub incarnation: u64,
     /// Control frames, both ways.
@@ -239,6 +241,7 @@ pub(super) fn seat_gateway(
     let control = control.ok_or_else(|| RoleError::Mismatch("no control channel".into()))?;
     Ok(GatewaySeat {
         app: plan.app,
+        number: plan.slot,
         incarnation: plan.incarnation,
         control,
         listeners,

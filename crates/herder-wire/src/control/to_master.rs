@@ -118,6 +118,14 @@ pub enum ToMaster {
         /// Incarnation of the worker.
         worker: u64,
     },
+    /// From a proxy: this worker has what it will ever get. The answer to
+    /// [`ToGateway::WithdrawAgain`](crate::gateway::ToGateway::WithdrawAgain).
+    WithdrawnAgain {
+        /// Incarnation of the worker.
+        worker: u64,
+        /// Which withdrawal is over.
+        epoch: u32,
+    },
 }
 
 /// The most workers that one [`ToMaster::Known`] names.
@@ -165,6 +173,7 @@ mod kind {
     pub(super) const LOAD: u16 = 0x0010;
     pub(super) const EJECTED: u16 = 0x0011;
     pub(super) const RESTORED: u16 = 0x0012;
+    pub(super) const WITHDRAWN_AGAIN: u16 = 0x0013;
 }
 
 impl ToMaster {
@@ -201,6 +210,7 @@ impl Message for ToMaster {
             ToMaster::Restored { .. } => (kind::RESTORED, Necessity::Optional),
             ToMaster::Unusable { .. } => (kind::UNUSABLE, Necessity::Mandatory),
             ToMaster::Withdrawn { .. } => (kind::WITHDRAWN, Necessity::Mandatory),
+            ToMaster::WithdrawnAgain { .. } => (kind::WITHDRAWN_AGAIN, Necessity::Mandatory),
         }
     }
 
@@ -267,6 +277,10 @@ impl Message for ToMaster {
             | ToMaster::Withdrawn { worker } => {
                 out.extend_from_slice(&worker.to_le_bytes());
             }
+            ToMaster::WithdrawnAgain { worker, epoch } => {
+                out.extend_from_slice(&worker.to_le_bytes());
+                out.extend_from_slice(&epoch.to_le_bytes());
+            }
             ToMaster::Unusable { worker, reason } => {
                 out.extend_from_slice(&worker.to_le_bytes());
                 out.extend_from_slice(truncate(reason, MAX_REASON).as_bytes());
@@ -297,6 +311,7 @@ impl Message for ToMaster {
             kind::RESTORED => read_number(body).map(|worker| ToMaster::Restored { worker }),
             kind::UNUSABLE => read_unusable(body),
             kind::WITHDRAWN => read_number(body).map(|worker| ToMaster::Withdrawn { worker }),
+            kind::WITHDRAWN_AGAIN => read_again(body),
             kind::USER_TO_MASTER => Some(ToMaster::User(body.to_vec())),
             _ => return Ok(None),
         };
@@ -348,6 +363,12 @@ fn read_ejected(body: &[u8]) -> Option<ToMaster> {
         millis: fields.u32()?,
     };
     fields.finish(message)
+}
+
+fn read_again(body: &[u8]) -> Option<ToMaster> {
+    let mut fields = Reader::new(body);
+    let (worker, epoch) = (fields.u64()?, fields.u32()?);
+    fields.finish(ToMaster::WithdrawnAgain { worker, epoch })
 }
 
 fn read_known(body: &[u8]) -> Option<ToMaster> {

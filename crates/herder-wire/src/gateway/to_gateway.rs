@@ -62,6 +62,16 @@ pub enum ToGateway {
         /// Incarnation of the worker.
         worker: u64,
     },
+    /// As [`ToGateway::Withdraw`], of a worker that was admitted again after it had been withdrawn: which
+    /// withdrawal this is, from 1, the first one being 0. Answered by
+    /// [`ToMaster::WithdrawnAgain`](crate::control::ToMaster::WithdrawnAgain), so that an answer to an
+    /// earlier one is not taken for it. A proxy's alone.
+    WithdrawAgain {
+        /// Incarnation of the worker.
+        worker: u64,
+        /// Which withdrawal.
+        epoch: u32,
+    },
     /// The worker is dead.
     Gone {
         /// Incarnation of the worker.
@@ -105,6 +115,7 @@ mod kind {
     pub(super) const PROXY: u16 = 0x030d;
     pub(super) const BACKEND: u16 = 0x030e;
     pub(super) const CERTIFICATE: u16 = 0x030f;
+    pub(super) const WITHDRAW_AGAIN: u16 = 0x0310;
 }
 
 impl ToGateway {
@@ -135,6 +146,7 @@ impl Message for ToGateway {
             ToGateway::Admit { .. } => kind::ADMIT,
             ToGateway::Hold { .. } => kind::HOLD,
             ToGateway::Withdraw { .. } => kind::WITHDRAW,
+            ToGateway::WithdrawAgain { .. } => kind::WITHDRAW_AGAIN,
             ToGateway::Gone { .. } => kind::GONE,
             ToGateway::Open => kind::OPEN,
             ToGateway::Resync => kind::RESYNC,
@@ -179,6 +191,10 @@ impl Message for ToGateway {
             | ToGateway::Hold { worker }
             | ToGateway::Withdraw { worker }
             | ToGateway::Gone { worker } => out.extend_from_slice(&worker.to_le_bytes()),
+            ToGateway::WithdrawAgain { worker, epoch } => {
+                out.extend_from_slice(&worker.to_le_bytes());
+                out.extend_from_slice(&epoch.to_le_bytes());
+            }
             ToGateway::Open | ToGateway::Resync => {}
             ToGateway::CloseListeners {
                 within_millis: millis,
@@ -218,6 +234,7 @@ impl Message for ToGateway {
             kind::ADMIT => read_number(body).map(|worker| ToGateway::Admit { worker }),
             kind::HOLD => read_number(body).map(|worker| ToGateway::Hold { worker }),
             kind::WITHDRAW => read_number(body).map(|worker| ToGateway::Withdraw { worker }),
+            kind::WITHDRAW_AGAIN => read_again(body),
             kind::GONE => read_number(body).map(|worker| ToGateway::Gone { worker }),
             kind::OPEN => Reader::new(body).finish(ToGateway::Open),
             kind::RESYNC => Reader::new(body).finish(ToGateway::Resync),
@@ -239,6 +256,12 @@ fn read_expect(body: &[u8]) -> Option<ToGateway> {
         pid: fields.u32()?,
     };
     fields.finish(message)
+}
+
+fn read_again(body: &[u8]) -> Option<ToGateway> {
+    let mut fields = Reader::new(body);
+    let (worker, epoch) = (fields.u64()?, fields.u32()?);
+    fields.finish(ToGateway::WithdrawAgain { worker, epoch })
 }
 
 fn read_millis(body: &[u8]) -> Option<u32> {

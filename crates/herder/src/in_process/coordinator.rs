@@ -275,7 +275,8 @@ impl Coordinator {
             | ToMaster::Restored { .. }
             | ToMaster::Unusable { .. }
             | ToMaster::User(_)
-            | ToMaster::Withdrawn { .. } => {}
+            | ToMaster::Withdrawn { .. }
+            | ToMaster::WithdrawnAgain { .. } => {}
         }
     }
 

@@ -123,7 +123,8 @@ impl Channel {
             | ToMaster::Ejected { .. }
             | ToMaster::Restored { .. }
             | ToMaster::Unusable { .. }
-            | ToMaster::Withdrawn { .. } => Ok(queue(&mut waiting, packet, Place::Own)),
+            | ToMaster::Withdrawn { .. }
+            | ToMaster::WithdrawnAgain { .. } => Ok(queue(&mut waiting, packet, Place::Own)),
         }
     }
 
@@ -181,7 +182,8 @@ fn notification(message: &ToMaster) -> Option<String> {
         | ToMaster::Restored { .. }
         | ToMaster::Unusable { .. }
         | ToMaster::User(_)
-        | ToMaster::Withdrawn { .. } => None,
+        | ToMaster::Withdrawn { .. }
+        | ToMaster::WithdrawnAgain { .. } => None,
     }
 }
 

@@ -22,11 +22,7 @@ use crate::proxy::http::inbox::poll_read_some;
 use crate::proxy::http::request::{Body, Request};
 use crate::proxy::http::scan::Scan;
 use crate::proxy::http::{Front, millis};
-use crate::proxy::{Scheme, Visitor, tcp};
-
-/// A request may come at the very moment in which an idle connection is to be closed: so long it is
-/// waited for.
-const LINGER: Duration = Duration::from_secs(1);
+use crate::proxy::{LINGER, Scheme, Visitor, tcp};
 
 /// How much is read, after the last answer, of what nobody wants: what a client sends before it looks
 /// for an answer.

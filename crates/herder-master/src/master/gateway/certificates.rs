@@ -208,6 +208,9 @@ impl Master {
         let Delivery::Gateway(reception) = &self.delivery else {
             return;
         };
+        if !self.is_up_to_date(gateway) {
+            return;
+        }
         let messages = reception.certificates.messages();
         if messages.is_empty() {
             return;
@@ -252,7 +255,7 @@ impl Master {
         };
         certificates.open = open;
         certificates.set = certificates.set.wrapping_add(1);
-        if let Some(gateway) = self.gateway() {
+        for gateway in self.gateways() {
             self.show_certificates(gateway);
         }
     }

@@ -14,6 +14,9 @@ use herder_sys::reserve::ReservedPort;
 use herder_sys::signal::Signal;
 use herder_wire::proxy::WorkerAddress;
 
+use super::entry::Said;
+use super::roster::Lodger;
+
 /// How long after its start a worker is looked at first; from then on it takes twice as long each time.
 const FIRST: Duration = Duration::from_millis(4);
 
@@ -69,6 +72,16 @@ impl Vigil {
         Vigil {
             waiting: BTreeMap::new(),
             notice,
+        }
+    }
+
+    /// A worker was started by a master before this one, and has said so much.
+    pub(super) fn go_on(&mut self, lodger: Lodger, now: Tick) {
+        // Who kept the port free died with that master.
+        let (hold, address) = (None, lodger.address);
+        self.begin(lodger.worker, Lodging { address, hold }, now);
+        if lodger.said == Said::Ready {
+            self.hear(lodger.worker, now);
         }
     }
 

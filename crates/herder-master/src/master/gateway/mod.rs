@@ -1,15 +1,19 @@
 //! The master's side of the gateway: what it is told of the workers, and what it tells.
 
+mod berths;
 mod certificates;
+mod entry;
+mod ledger;
 mod lodging;
 mod nobody;
 mod proxy;
+mod renewal;
 mod roster;
 #[cfg(test)]
 mod roster_tests;
 mod setup;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -25,21 +29,31 @@ use super::crew::MemberId;
 use super::delivery::Delivery;
 use super::member::Exhaustion;
 use super::{Master, Stopping, millis, now};
+use crate::dispatch::Berths;
 use crate::event::HerdEvent;
 use crate::part::Part;
 use certificates::Certificates;
+use entry::Order;
 use lodging::Vigil;
-use roster::Order;
+use renewal::Former;
 
+pub(super) use entry::Place;
 pub(super) use lodging::Lodging;
-pub(super) use roster::{Place, Roster};
-pub(super) use setup::{MessageError, Prepared, grace, group, prepare, visitor};
+pub(super) use renewal::check_renewal;
+pub(super) use roster::Roster;
+pub(super) use setup::{Doors, MessageError, Prepared, grace, group, prepare, visitor};
 
 /// What the master knows for the gateway, whichever life it has.
 pub(super) struct Reception {
     pub(super) roster: Roster,
     /// What each gateway is told after the welcome.
     configuration: ToGateway,
+    /// What was told to the gateways that serve, while others are put in their place.
+    former: Option<Former>,
+    /// Gateways that work by other settings than those that hold.
+    outdated: BTreeSet<WorkerId>,
+    /// Where each gateway has listeners of its own.
+    berths: Option<Berths>,
     /// Of a proxy: who does not listen yet.
     vigil: Option<Vigil>,
     /// Of a proxy that speaks TLS.
@@ -78,7 +92,9 @@ impl Reception {
     pub(super) fn poll_timeout(&self) -> Option<Tick> {
         let look = self.vigil.as_ref().and_then(Vigil::due);
         let leaving = self.leaving.values().copied();
-        self.open_by().into_iter().chain(look).chain(leaving).min()
+        let berths = self.berths.as_ref().and_then(Berths::next_timer);
+        let wishes = self.open_by().into_iter().chain(look).chain(berths);
+        wishes.chain(leaving).min()
     }
 }
 
@@ -88,11 +104,19 @@ impl Master {
         let Delivery::Gateway(reception) = &mut self.delivery else {
             return;
         };
-        if reception.roster.gateway() == Some(id.worker) {
+        if reception.roster.is_present(id.worker) {
             return self.misbehaved(id, "it greeted twice".to_owned());
         }
         let configure = reception.configuration.clone();
-        let orders = reception.roster.gateway_arrived(id.worker);
+        let mut orders = Vec::new();
+        if reception.vigil.is_none() {
+            // Workers have one link.
+            let before: Vec<_> = reception.roster.gateways().collect();
+            for gateway in before {
+                orders.extend(reception.roster.gateway_left(gateway));
+            }
+        }
+        orders.extend(reception.roster.gateway_arrived(id.worker));
         self.say(
             id,
             &ToGateway::Welcome {
@@ -125,10 +149,8 @@ impl Master {
 
     /// Nothing is heard from this gateway any more.
     pub(super) fn forget_gateway(&mut self, id: WorkerId) {
-        if let Delivery::Gateway(reception) = &mut self.delivery
-            && reception.roster.gateway() == Some(id)
-        {
-            let orders = reception.roster.gateway_left();
+        if let Delivery::Gateway(reception) = &mut self.delivery {
+            let orders = reception.roster.gateway_left(id);
             self.carry_out(orders);
         }
     }
@@ -157,9 +179,10 @@ impl Master {
             return;
         };
         let orders = reception.roster.close(millis(within));
-        let present = reception.roster.gateway().is_some();
+        let present = reception.roster.gateways().next().is_some();
         self.carry_out(orders);
         self.close_listeners(Part::Gateway);
+        self.close_berths_of_gateways();
         if !present {
             self.feed(Part::Gateway, Event::Stop);
         }
@@ -169,11 +192,10 @@ impl Master {
     pub(super) fn carry_out(&mut self, orders: Vec<Order>) {
         for order in orders {
             match order {
-                Order::Connect(worker) => self.connect(worker),
-                Order::Tell(message) => {
-                    if let Some(gateway) = self.gateway() {
-                        self.say(gateway, &message);
-                    }
+                Order::Connect { gateway, worker } => self.connect(gateway, worker),
+                Order::Tell(worker, message) => {
+                    let part = Part::Gateway;
+                    self.say(MemberId { part, worker }, &message);
                 }
                 Order::Withdrawn(worker) => {
                     self.feed(Part::Workers, Event::Withdrawn { worker });
@@ -182,13 +204,14 @@ impl Master {
         }
     }
 
-    /// Takes in all that the gateway has said so far: it speaks of a job before the worker does.
-    pub(super) fn hear_gateway(&mut self) {
-        let Some(id) = self.gateway() else { return };
-        let control = self.crews.member_mut(id).and_then(|m| m.control.as_mut());
-        if let Some(control) = control {
-            let said = control.read_dry(&mut self.room);
-            self.heed(id, said);
+    /// Takes in all that the gateways have said so far: they speak of a job before the worker does.
+    pub(super) fn hear_gateways(&mut self) {
+        for id in self.gateways() {
+            let control = self.crews.member_mut(id).and_then(|m| m.control.as_mut());
+            if let Some(control) = control {
+                let said = control.read_dry(&mut self.room);
+                self.heed(id, said);
+            }
         }
     }
 
@@ -206,15 +229,9 @@ impl Master {
                     self.feed(Part::Workers, Event::Exhausted { worker });
                 }
             }
-            (Part::Gateway, ToMaster::Withdrawn { worker }) => {
-                // One that leaves has not been asked.
-                let asked = self.is_received(id);
-                if let Delivery::Gateway(reception) = &mut self.delivery
-                    && asked
-                {
-                    let orders = reception.roster.withdrawn(Incarnation(*worker));
-                    self.carry_out(orders);
-                }
+            (Part::Gateway, ToMaster::Withdrawn { worker }) => self.on_withdrawn(id, *worker, 0),
+            (Part::Gateway, ToMaster::WithdrawnAgain { worker, epoch }) => {
+                self.on_withdrawn(id, *worker, *epoch);
             }
             (Part::Gateway, ToMaster::Unusable { worker, reason }) => {
                 // One that leaves knows only the links that it had.
@@ -229,7 +246,7 @@ impl Master {
             (
                 Part::Gateway,
                 ToMaster::Ejected { .. } | ToMaster::Load { .. } | ToMaster::Restored { .. },
-            ) => self.on_traffic_news(frame),
+            ) => self.on_traffic_news(id, frame),
             (Part::Gateway, ToMaster::Known { workers }) => self.gateway_stays(id, workers),
             (Part::Gateway, _) => {
                 self.misbehaved(id, "it sent a message that only a worker sends".to_owned());
@@ -246,6 +263,7 @@ impl Master {
     pub(super) fn on_part_ended(&mut self, part: Part, outcome: Outcome) {
         match (part, outcome) {
             (Part::Workers, _) => {
+                self.hasten_gateways();
                 self.feed(Part::Gateway, Event::Stop);
                 self.stop_libraries();
             }
@@ -265,9 +283,23 @@ impl Master {
         }
     }
 
-    /// Whether this is the gateway that has greeted, and listens.
+    /// A gateway gives a worker nothing any more. One that is not known to listen has not been asked.
+    fn on_withdrawn(&mut self, gateway: MemberId, worker: u64, epoch: u32) {
+        if let Delivery::Gateway(reception) = &mut self.delivery {
+            let life = Incarnation(worker);
+            let orders = reception.roster.withdrawn(gateway.worker, life, epoch);
+            self.carry_out(orders);
+        }
+    }
+
+    /// Whether this is a gateway that has greeted, and listens.
     pub(super) fn is_received(&self, id: MemberId) -> bool {
-        self.gateway() == Some(id)
+        match &self.delivery {
+            Delivery::Gateway(reception) => {
+                id.part == Part::Gateway && reception.roster.is_present(id.worker)
+            }
+            Delivery::Thread(..) => false,
+        }
     }
 
     /// Whether nobody would have anything of another process of this part.
@@ -275,20 +307,22 @@ impl Master {
         part == Part::Gateway && self.stopping != Stopping::No
     }
 
-    /// The gateway that listens.
-    fn gateway(&self) -> Option<MemberId> {
+    /// The gateways that listen.
+    fn gateways(&self) -> Vec<MemberId> {
         let Delivery::Gateway(reception) = &self.delivery else {
-            return None;
+            return Vec::new();
         };
         let part = Part::Gateway;
-        let worker = reception.roster.gateway()?;
-        Some(MemberId { part, worker })
+        let member = |worker| MemberId { part, worker };
+        reception.roster.gateways().map(member).collect()
     }
 
     /// Gives the two a link. The master keeps no end of it.
-    fn connect(&mut self, worker: WorkerId) {
-        let Some(gateway) = self.gateway() else {
-            return;
+    fn connect(&mut self, gateway: WorkerId, worker: WorkerId) {
+        let part = Part::Gateway;
+        let gateway = MemberId {
+            part,
+            worker: gateway,
         };
         let part = Part::Workers;
         let id = MemberId { part, worker };
@@ -312,7 +346,7 @@ impl Master {
 
     /// A worker is done with all its jobs, and ends.
     fn on_spent(&mut self, id: MemberId) {
-        self.hear_gateway();
+        self.hear_gateways();
         let Some(member) = self.crews.member_mut(id) else {
             return;
         };

@@ -14,8 +14,8 @@ use herder_wire::control::ToMaster;
 use herder_wire::proxy::WorkerAddress;
 
 use super::Lodging;
+use super::ledger::Ejection;
 use super::lodging::{self, Sight};
-use super::roster::Ejection;
 use crate::event::HerdEvent;
 use crate::master::crew::MemberId;
 use crate::master::delivery::Delivery;
@@ -45,6 +45,8 @@ impl Master {
         match &mut reception.vigil {
             Some(vigil) if id.part == Part::Workers => {
                 vigil.hear(id.worker, now());
+                // It is not said again to a master that comes before the worker listens.
+                reception.roster.note_ready(id.worker);
                 true
             }
             Some(_) | None => false,
@@ -147,7 +149,7 @@ impl Master {
         let mut orders = Vec::new();
         for id in due {
             reception.leaving.remove(&id);
-            orders.extend(reception.roster.withdrawn(id.incarnation));
+            orders.extend(reception.roster.give_up(id.incarnation));
         }
         if !orders.is_empty() {
             self.carry_out(orders);
@@ -156,8 +158,7 @@ impl Master {
     }
 
     /// What a proxy tells of a worker.
-    pub(super) fn on_traffic_news(&mut self, frame: &ToMaster) {
-        let part = Part::Workers;
+    pub(super) fn on_traffic_news(&mut self, gateway: MemberId, frame: &ToMaster) {
         if let ToMaster::Load {
             worker,
             open,
@@ -165,28 +166,40 @@ impl Master {
             failed,
         } = *frame
         {
-            let Some(id) = self.crews.find(part, Incarnation(worker)) else {
-                return;
-            };
-            if let Delivery::Gateway(reception) = &mut self.delivery {
-                let total = reception.roster.note_load(id.worker, open, served, failed);
-                let worker = id.worker;
-                self.feed(part, Event::Served { worker, total });
-            }
+            self.on_load(gateway, Incarnation(worker), (open, served, failed));
         } else if let ToMaster::Ejected { worker, millis } = *frame {
-            self.note_ejection(worker, Ejection::Out);
             let spell = Duration::from_millis(millis.into());
-            self.tell_of_worker(worker, |worker| HerdEvent::Ejected { worker, spell });
-        } else if let ToMaster::Restored { worker } = *frame {
-            self.note_ejection(worker, Ejection::In);
+            if self.note_ejection(gateway, worker, Ejection::Out) {
+                self.tell_of_worker(worker, |worker| HerdEvent::Ejected { worker, spell });
+            }
+        } else if let ToMaster::Restored { worker } = *frame
+            && self.note_ejection(gateway, worker, Ejection::In)
+        {
             self.tell_of_worker(worker, |worker| HerdEvent::Readmitted { worker });
         }
     }
 
-    fn note_ejection(&mut self, worker: u64, ejection: Ejection) {
-        if let Delivery::Gateway(reception) = &mut self.delivery {
-            let life = Incarnation(worker);
-            reception.roster.note_ejection(life, ejection);
+    /// A worker has served so much as all gateways together have counted.
+    fn on_load(&mut self, gateway: MemberId, life: Incarnation, counted: (u32, u64, u64)) {
+        let part = Part::Workers;
+        let Some(id) = self.crews.find(part, life) else {
+            return;
+        };
+        if let Delivery::Gateway(reception) = &mut self.delivery
+            && let Some(total) = reception.roster.note_load(gateway.worker, life, counted)
+        {
+            let worker = id.worker;
+            self.feed(part, Event::Served { worker, total });
+        }
+    }
+
+    fn note_ejection(&mut self, gateway: MemberId, worker: u64, ejection: Ejection) -> bool {
+        match &mut self.delivery {
+            Delivery::Gateway(reception) => {
+                let (roster, life) = (&mut reception.roster, Incarnation(worker));
+                roster.note_ejection(gateway.worker, life, ejection)
+            }
+            Delivery::Thread(..) => false,
         }
     }
 

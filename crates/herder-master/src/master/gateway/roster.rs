@@ -1,104 +1,50 @@
-//! What a gateway knows of the workers, and what it has to be told of them: pure, so that each new
+//! What gateways know of the workers, and what they have to be told of them: pure, so that each new
 //! gateway is told exactly what the one before it knew.
 
+use std::collections::btree_map::Entry as Known;
 use std::collections::{BTreeMap, BTreeSet};
 
 use herder_core::{Incarnation, Slot, WorkerId};
 use herder_wire::gateway::ToGateway;
-use herder_wire::proxy::{Backend, WorkerAddress};
+use herder_wire::proxy::WorkerAddress;
 use serde::{Deserialize, Serialize};
 
-/// The workers, as far as a gateway has to do with them.
+use super::entry::{Entry, Order, Place, Said, Standing, Voice};
+use super::ledger::{Account, Ejection, Load, Past};
+
+/// The workers, as far as gateways have to do with them.
 #[derive(Clone, Serialize, Deserialize)]
 pub(in crate::master) struct Roster {
     workers: BTreeMap<Incarnation, Entry>,
-    gateway: Gateway,
+    /// Those that listen, also while they leave: they have clients, and workers are waited for.
+    #[serde(default)]
+    gateways: BTreeMap<Incarnation, Gateway>,
+    /// The one gateway, as a build has written it down that knew of no others.
+    #[serde(default)]
+    gateway: LoneGateway,
     doors: Doors,
 }
 
-/// Something to be done, in order.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::master) enum Order {
-    /// Make a link between the gateway and this worker, which both hear of.
-    Connect(WorkerId),
-    /// Tell the gateway.
-    Tell(ToGateway),
-    /// The worker gets nothing more: let the supervisor know.
-    Withdrawn(WorkerId),
-}
-
+/// A gateway that listens.
 #[derive(Clone, Serialize, Deserialize)]
-struct Entry {
+struct Gateway {
     slot: Slot,
-    pid: i32,
-    voice: Voice,
-    standing: Standing,
-    /// Where a proxy reaches it.
-    #[serde(default)]
-    lodging: Option<Place>,
-    #[serde(default)]
-    load: Load,
+    known: BTreeMap<Incarnation, Account>,
 }
 
-/// Where a proxy reaches a worker.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(in crate::master) struct Place {
-    pub(in crate::master) generation: u32,
+/// A worker that has a place, and is not known to listen there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::master) struct Lodger {
+    pub(in crate::master) worker: WorkerId,
     pub(in crate::master) address: WorkerAddress,
+    pub(in crate::master) said: Said,
 }
 
-/// What a worker has had to do, as far as a proxy knows.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(in crate::master) struct Load {
-    /// Requests that it has now.
-    pub(in crate::master) open: u32,
-    /// Requests that it has finished.
-    pub(in crate::master) served: u64,
-    /// Those of them that failed.
-    pub(in crate::master) failed: u64,
-    /// What the gateways before this one had counted.
-    before: (u64, u64),
-    ejection: Ejection,
-}
-
-/// Whether a worker is left out because it failed too often.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(in crate::master) enum Ejection {
+/// What was known of gateways when there could be but one.
+#[derive(Clone, Default, Serialize, Deserialize)]
+enum LoneGateway {
     #[default]
-    In,
-    Out,
-}
-
-impl Load {
-    /// Whether the worker is left out.
-    pub(in crate::master) fn is_ejected(self) -> bool {
-        self.ejection == Ejection::Out
-    }
-}
-
-/// Whether a worker can be told something.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Voice {
-    Silent,
-    Greeted,
-}
-
-/// What the supervisor wants for a worker.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Standing {
-    Expected,
-    Admitted,
-    Held,
-    /// The gateway has been asked, and has not answered.
-    Withdrawing,
-    Withdrawn,
-}
-
-/// Whether a gateway listens.
-#[derive(Clone, Serialize, Deserialize)]
-enum Gateway {
     Absent,
-    /// It does, and knows these workers.
     Present {
         id: WorkerId,
         known: BTreeSet<Incarnation>,
@@ -122,17 +68,37 @@ impl Roster {
     pub(in crate::master) fn new() -> Roster {
         Roster {
             workers: BTreeMap::new(),
-            gateway: Gateway::Absent,
+            gateways: BTreeMap::new(),
+            gateway: LoneGateway::Absent,
             doors: Doors::Shut,
         }
     }
 
-    /// The gateway that listens.
-    pub(in crate::master) fn gateway(&self) -> Option<WorkerId> {
-        match &self.gateway {
-            Gateway::Absent => None,
-            Gateway::Present { id, .. } => Some(*id),
+    /// As another master has left it, which may have been of an earlier build.
+    pub(in crate::master) fn taken_over(mut self) -> Roster {
+        if let LoneGateway::Present { id, known } = std::mem::take(&mut self.gateway) {
+            let known = known.into_iter().map(|life| {
+                let entry = self.workers.get(&life);
+                let is_asked = entry.is_some_and(|it| it.standing == Standing::Withdrawing);
+                let owes = is_asked.then_some(0);
+                let account = Account::default();
+                (life, Account { owes, ..account })
+            });
+            let (known, slot) = (known.collect(), id.slot);
+            self.gateways
+                .insert(id.incarnation, Gateway { slot, known });
         }
+        self
+    }
+
+    /// The gateways that listen.
+    pub(in crate::master) fn gateways(&self) -> impl Iterator<Item = WorkerId> {
+        self.gateways.iter().map(|(life, it)| it.id(*life))
+    }
+
+    /// Whether this is one of the gateways that listen.
+    pub(in crate::master) fn is_present(&self, gateway: WorkerId) -> bool {
+        self.gateways.contains_key(&gateway.incarnation)
     }
 
     /// Whether the doors wait to be opened.
@@ -142,27 +108,20 @@ impl Roster {
 
     /// A gateway has greeted: it is told everything.
     pub(in crate::master) fn gateway_arrived(&mut self, id: WorkerId) -> Vec<Order> {
-        let mut orders = self.gateway_left();
-        let mut known = BTreeSet::new();
+        let mut orders = self.gateway_left(id);
+        let mut known = BTreeMap::new();
         for (life, entry) in &self.workers {
             if entry.standing == Standing::Withdrawn {
                 // It works off what an earlier gateway gave it, whose clients are gone.
                 continue;
             }
-            known.insert(*life);
-            orders.push(entry.introduction(*life));
-            if entry.voice == Voice::Greeted {
-                orders.push(Order::Connect(entry.id(*life)));
-            }
-            let worker = life.0;
-            match entry.standing {
-                Standing::Admitted => orders.push(Order::Tell(ToGateway::Admit { worker })),
-                Standing::Held => orders.push(Order::Tell(ToGateway::Hold { worker })),
-                Standing::Expected | Standing::Withdrawing | Standing::Withdrawn => {}
-            }
+            known.insert(*life, Account::default());
+            orders.extend(entry.presentation(id, *life));
         }
-        orders.extend(self.doors.order());
-        self.gateway = Gateway::Present { id, known };
+        orders.extend(self.doors.order(id));
+        let slot = id.slot;
+        self.gateways
+            .insert(id.incarnation, Gateway { slot, known });
         orders
     }
 
@@ -175,49 +134,51 @@ impl Roster {
             .iter()
             .filter(|life| !self.workers.contains_key(life))
         {
-            orders.push(Order::Tell(ToGateway::Gone { worker: gone.0 }));
+            orders.push(Order::Tell(id, ToGateway::Gone { worker: gone.0 }));
         }
-        let mut known = BTreeSet::new();
+        let before = self.gateways.remove(&id.incarnation);
+        let before = before.map(|it| it.known).unwrap_or_default();
+        let mut known = BTreeMap::new();
         for (life, entry) in &self.workers {
-            let (worker, is_linked) = (life.0, linked.contains(life));
+            let is_linked = linked.contains(life);
             if entry.standing == Standing::Withdrawn && !is_linked {
                 continue;
             }
-            known.insert(*life);
-            if !is_linked {
-                orders.push(entry.introduction(*life));
+            let mut account = before.get(life).copied().unwrap_or_default();
+            account.owes = None;
+            match (is_linked, entry.standing) {
+                (_, Standing::Withdrawing) => {
+                    if !is_linked {
+                        orders.extend(entry.presentation(id, *life));
+                    }
+                    account.owes = Some(entry.epoch);
+                    orders.push(Order::Tell(id, entry.withdrawal(*life)));
+                }
+                (false, _) => orders.extend(entry.presentation(id, *life)),
+                (true, _) => orders.extend(entry.permission(id, *life)),
             }
-            if !is_linked && entry.voice == Voice::Greeted {
-                orders.push(Order::Connect(entry.id(*life)));
-            }
-            match entry.standing {
-                Standing::Admitted => orders.push(Order::Tell(ToGateway::Admit { worker })),
-                Standing::Held => orders.push(Order::Tell(ToGateway::Hold { worker })),
-                Standing::Withdrawing => orders.push(Order::Tell(ToGateway::Withdraw { worker })),
-                Standing::Expected | Standing::Withdrawn => {}
-            }
+            known.insert(*life, account);
         }
-        orders.extend(self.doors.order());
-        self.gateway = Gateway::Present { id, known };
+        orders.extend(self.doors.order(id));
+        let slot = id.slot;
+        self.gateways
+            .insert(id.incarnation, Gateway { slot, known });
         orders
     }
 
-    /// The gateway listens no more: what it owes an answer to is answered for it.
-    pub(in crate::master) fn gateway_left(&mut self) -> Vec<Order> {
-        self.gateway = Gateway::Absent;
-        let mut orders = Vec::new();
-        for (life, entry) in &mut self.workers {
-            // The next one counts from 0 on.
-            let load = &mut entry.load;
-            load.open = 0;
-            load.before = (load.served, load.failed);
-            load.ejection = Ejection::In;
-            if entry.standing == Standing::Withdrawing {
-                entry.standing = Standing::Withdrawn;
-                orders.push(Order::Withdrawn(entry.id(*life)));
+    /// A gateway listens no more: what it owes an answer to is answered for it.
+    pub(in crate::master) fn gateway_left(&mut self, id: WorkerId) -> Vec<Order> {
+        let Some(gateway) = self.gateways.remove(&id.incarnation) else {
+            return Vec::new();
+        };
+        for (life, account) in gateway.known {
+            if let Some(entry) = self.workers.get_mut(&life) {
+                entry.past.add(&account);
             }
         }
-        orders
+        let lives: Vec<_> = self.workers.keys().copied().collect();
+        let settled = lives.into_iter().filter_map(|life| self.settle(life));
+        settled.collect()
     }
 
     /// A worker was started. `lodging`: where a proxy is to reach it.
@@ -232,18 +193,19 @@ impl Roster {
             pid,
             voice: Voice::Silent,
             standing: Standing::Expected,
+            epoch: 0,
             lodging,
-            load: Load::default(),
+            said: Said::Nothing,
+            past: Past::default(),
         };
         let introduction = entry.introduction(id.incarnation);
         self.workers.insert(id.incarnation, entry);
-        match &mut self.gateway {
-            Gateway::Absent => Vec::new(),
-            Gateway::Present { known, .. } => {
-                known.insert(id.incarnation);
-                vec![introduction]
-            }
+        let mut orders = Vec::new();
+        for (life, gateway) in &mut self.gateways {
+            gateway.known.insert(id.incarnation, Account::default());
+            orders.push(Order::Tell(gateway.id(*life), introduction.clone()));
         }
+        orders
     }
 
     /// A worker listens, there.
@@ -251,14 +213,19 @@ impl Roster {
         let Some(entry) = self.workers.get_mut(&id.incarnation) else {
             return Vec::new();
         };
-        let known = match &mut entry.lodging {
-            Some(place) if place.address != at => place,
+        match &mut entry.lodging {
+            Some(place) if place.address != at => place.address = at,
             Some(_) | None => return Vec::new(),
-        };
-        known.address = at;
+        }
         let introduction = entry.introduction(id.incarnation);
-        let is_known = self.is_known(id);
-        is_known.then_some(introduction).into_iter().collect()
+        self.tell_acquainted(id, &introduction)
+    }
+
+    /// A worker says that it is ready, whether it listens or not.
+    pub(in crate::master) fn note_ready(&mut self, id: WorkerId) {
+        if let Some(entry) = self.workers.get_mut(&id.incarnation) {
+            entry.said = Said::Ready;
+        }
     }
 
     /// Where a proxy reaches a worker.
@@ -267,46 +234,58 @@ impl Roster {
         Some(&place.address)
     }
 
-    /// Where a proxy reaches a worker, and what that has had to do.
+    /// Where a proxy reaches a worker, and what that has had to do: by all gateways.
     pub(in crate::master) fn traffic(&self, life: Incarnation) -> Option<(&WorkerAddress, Load)> {
         let entry = self.workers.get(&life)?;
-        Some((&entry.lodging.as_ref()?.address, entry.load))
+        let address = &entry.lodging.as_ref()?.address;
+        Some((address, entry.past.with(self.accounts(life))))
     }
 
-    /// The gateway leaves a worker out, or takes it in again.
-    pub(in crate::master) fn note_ejection(&mut self, life: Incarnation, ejection: Ejection) {
-        if let Some(entry) = self.workers.get_mut(&life) {
-            entry.load.ejection = ejection;
+    /// A gateway leaves a worker out, or takes it in again. Whether that is news: only the first that
+    /// leaves it out, and the last that takes it in, have something to tell.
+    pub(in crate::master) fn note_ejection(
+        &mut self,
+        gateway: WorkerId,
+        life: Incarnation,
+        ejection: Ejection,
+    ) -> bool {
+        let is_out = |roster: &Roster| {
+            let mut accounts = roster.accounts(life);
+            accounts.any(|account| account.ejection == Ejection::Out)
+        };
+        let before = is_out(self);
+        if let Some(account) = self.account_mut(gateway, life) {
+            account.ejection = ejection;
         }
+        before != is_out(self)
     }
 
     /// Those who have a place, and are not known to listen there.
-    pub(in crate::master) fn lodgers(&self) -> Vec<(WorkerId, WorkerAddress)> {
+    pub(in crate::master) fn lodgers(&self) -> Vec<Lodger> {
         let mut lodgers = Vec::new();
         for (life, entry) in &self.workers {
             if let (Standing::Expected, Some(place)) = (entry.standing, &entry.lodging) {
-                lodgers.push((entry.id(*life), place.address.clone()));
+                lodgers.push(Lodger {
+                    worker: entry.id(*life),
+                    address: place.address.clone(),
+                    said: entry.said,
+                });
             }
         }
         lodgers
     }
 
-    /// What the gateway has counted of a worker. Says how many requests it has finished in its life.
+    /// What a gateway has counted of a worker. Says how many requests that has finished in its life, if both
+    /// are known.
     pub(in crate::master) fn note_load(
         &mut self,
-        id: WorkerId,
-        open: u32,
-        served: u64,
-        failed: u64,
-    ) -> u64 {
-        let Some(entry) = self.workers.get_mut(&id.incarnation) else {
-            return 0;
-        };
-        let load = &mut entry.load;
-        load.open = open;
-        load.served = load.before.0 + served;
-        load.failed = load.before.1 + failed;
-        load.served
+        gateway: WorkerId,
+        life: Incarnation,
+        (open, served, failed): (u32, u64, u64),
+    ) -> Option<u64> {
+        let account = self.account_mut(gateway, life)?;
+        (account.open, account.served, account.failed) = (open, served, failed);
+        self.traffic(life).map(|(_, load)| load.served)
     }
 
     /// A worker has greeted: it can be linked.
@@ -318,131 +297,179 @@ impl Roster {
             return Vec::new();
         }
         entry.voice = Voice::Greeted;
-        if self.is_known(id) {
-            vec![Order::Connect(id)]
-        } else {
-            Vec::new()
-        }
+        let connect = |gateway| Order::Connect {
+            gateway,
+            worker: id,
+        };
+        self.acquainted(id).map(connect).collect()
     }
 
     /// The worker takes jobs (again).
     pub(in crate::master) fn admit(&mut self, id: WorkerId) -> Vec<Order> {
-        let worker = id.incarnation.0;
-        self.change(id, Standing::Admitted, ToGateway::Admit { worker })
+        self.change(id, Standing::Admitted)
     }
 
     /// No new job for the worker, for now.
     pub(in crate::master) fn hold(&mut self, id: WorkerId) -> Vec<Order> {
-        let worker = id.incarnation.0;
-        self.change(id, Standing::Held, ToGateway::Hold { worker })
+        self.change(id, Standing::Held)
     }
 
     /// No new job for the worker, ever. Without a gateway that is so at once.
     pub(in crate::master) fn withdraw(&mut self, id: WorkerId) -> Vec<Order> {
-        let worker = id.incarnation.0;
-        if self.is_known(id) {
-            return self.change(id, Standing::Withdrawing, ToGateway::Withdraw { worker });
+        let life = id.incarnation;
+        let Some(entry) = self.workers.get_mut(&life) else {
+            return vec![Order::Withdrawn(id)];
+        };
+        entry.standing = Standing::Withdrawing;
+        let (withdrawal, epoch) = (entry.withdrawal(life), entry.epoch);
+        let mut orders = Vec::new();
+        for (gateway, it) in &mut self.gateways {
+            let gateway = it.id(*gateway);
+            if let Some(account) = it.known.get_mut(&life) {
+                account.owes = Some(epoch);
+                orders.push(Order::Tell(gateway, withdrawal.clone()));
+            }
         }
-        if let Some(entry) = self.workers.get_mut(&id.incarnation) {
-            entry.standing = Standing::Withdrawn;
-        }
-        vec![Order::Withdrawn(id)]
+        orders.extend(self.settle(life));
+        orders
     }
 
-    /// The gateway says that the worker has what it will ever get.
-    pub(in crate::master) fn withdrawn(&mut self, life: Incarnation) -> Vec<Order> {
-        match self.workers.get_mut(&life) {
-            Some(entry) if entry.standing == Standing::Withdrawing => {
-                entry.standing = Standing::Withdrawn;
-                vec![Order::Withdrawn(entry.id(life))]
-            }
-            Some(_) | None => Vec::new(),
+    /// A gateway says that the worker has what it will ever get from it, and to which withdrawal that is the
+    /// answer. The worker is withdrawn when all have said so.
+    pub(in crate::master) fn withdrawn(
+        &mut self,
+        gateway: WorkerId,
+        life: Incarnation,
+        epoch: u32,
+    ) -> Vec<Order> {
+        match self.account_mut(gateway, life) {
+            Some(account) if account.owes == Some(epoch) => account.owes = None,
+            Some(_) | None => return Vec::new(),
         }
+        self.settle(life).into_iter().collect()
+    }
+
+    /// No gateway is waited for any longer.
+    pub(in crate::master) fn give_up(&mut self, life: Incarnation) -> Vec<Order> {
+        self.forgive(life);
+        self.settle(life).into_iter().collect()
     }
 
     /// The worker is dead.
     pub(in crate::master) fn gone(&mut self, id: WorkerId) -> Vec<Order> {
-        self.workers.remove(&id.incarnation);
         let worker = id.incarnation.0;
-        let was_known = match &mut self.gateway {
-            Gateway::Absent => false,
-            Gateway::Present { known, .. } => known.remove(&id.incarnation),
-        };
-        let gone = Order::Tell(ToGateway::Gone { worker });
-        was_known.then_some(gone).into_iter().collect()
+        let orders = self.tell_acquainted(id, &ToGateway::Gone { worker });
+        self.workers.remove(&id.incarnation);
+        for gateway in self.gateways.values_mut() {
+            gateway.known.remove(&id.incarnation);
+        }
+        orders
     }
 
     /// Clients are let in from now on.
     pub(in crate::master) fn open(&mut self) -> Vec<Order> {
-        self.turn(Doors::Open, ToGateway::Open)
+        self.turn(Doors::Open)
     }
 
     /// No client is let in any more, and no message is read. What waits for a worker may wait so long.
     pub(in crate::master) fn close(&mut self, within_millis: u32) -> Vec<Order> {
-        let close = ToGateway::CloseListeners { within_millis };
-        self.turn(Doors::Closing { within_millis }, close)
+        self.turn(Doors::Closing { within_millis })
     }
 
-    fn turn(&mut self, doors: Doors, message: ToGateway) -> Vec<Order> {
+    fn turn(&mut self, doors: Doors) -> Vec<Order> {
         self.doors = doors;
-        let present = self.gateway().is_some();
-        present
-            .then_some(Order::Tell(message))
-            .into_iter()
+        let gateways = self.gateways();
+        gateways
+            .filter_map(|gateway| doors.order(gateway))
             .collect()
     }
 
-    fn change(&mut self, id: WorkerId, standing: Standing, message: ToGateway) -> Vec<Order> {
-        if let Some(entry) = self.workers.get_mut(&id.incarnation) {
-            entry.standing = standing;
+    fn change(&mut self, id: WorkerId, standing: Standing) -> Vec<Order> {
+        let life = id.incarnation;
+        let Some(entry) = self.workers.get_mut(&life) else {
+            return Vec::new();
+        };
+        let was = std::mem::replace(&mut entry.standing, standing);
+        if entry.lodging.is_some() && matches!(was, Standing::Withdrawing | Standing::Withdrawn) {
+            entry.epoch += 1;
         }
-        let known = self.is_known(id);
-        known.then_some(Order::Tell(message)).into_iter().collect()
-    }
-
-    fn is_known(&self, id: WorkerId) -> bool {
-        match &self.gateway {
-            Gateway::Absent => false,
-            Gateway::Present { known, .. } => known.contains(&id.incarnation),
-        }
-    }
-}
-
-impl Doors {
-    /// What a gateway is to be told of them.
-    fn order(self) -> Option<Order> {
-        match self {
-            Doors::Shut => None,
-            Doors::Open => Some(Order::Tell(ToGateway::Open)),
-            Doors::Closing { within_millis } => {
-                Some(Order::Tell(ToGateway::CloseListeners { within_millis }))
+        let (entry, mut orders) = (entry.clone(), Vec::new());
+        for (gateway, it) in &mut self.gateways {
+            let gateway = it.id(*gateway);
+            match it.known.entry(life) {
+                Known::Occupied(_) => orders.extend(entry.permission(gateway, life)),
+                // It came while the worker was about to leave.
+                Known::Vacant(account) if entry.lodging.is_some() => {
+                    account.insert(Account::default());
+                    orders.extend(entry.presentation(gateway, life));
+                }
+                Known::Vacant(_) => {}
             }
         }
+        self.forgive(life);
+        orders
+    }
+
+    /// Nobody owes an answer for this worker.
+    fn forgive(&mut self, life: Incarnation) {
+        let known = self.gateways.values_mut().map(|it| &mut it.known);
+        for account in known.filter_map(|known| known.get_mut(&life)) {
+            account.owes = None;
+        }
+    }
+
+    /// A worker that nobody has to answer for is withdrawn.
+    fn settle(&mut self, life: Incarnation) -> Option<Order> {
+        let is_owed = self.accounts(life).any(|account| account.owes.is_some());
+        let entry = self.workers.get_mut(&life)?;
+        if is_owed || entry.standing != Standing::Withdrawing {
+            return None;
+        }
+        entry.standing = Standing::Withdrawn;
+        Some(Order::Withdrawn(entry.id(life)))
+    }
+
+    fn accounts(&self, life: Incarnation) -> impl Iterator<Item = &Account> {
+        let gateways = self.gateways.values();
+        gateways.filter_map(move |gateway| gateway.known.get(&life))
+    }
+
+    fn account_mut(&mut self, gateway: WorkerId, life: Incarnation) -> Option<&mut Account> {
+        let gateway = self.gateways.get_mut(&gateway.incarnation)?;
+        gateway.known.get_mut(&life)
+    }
+
+    /// The gateways that know the worker.
+    fn acquainted(&self, id: WorkerId) -> impl Iterator<Item = WorkerId> {
+        let know = move |it: &Gateway| it.known.contains_key(&id.incarnation);
+        let gateways = self.gateways.iter();
+        let gateways = gateways.filter(move |(_, it)| know(it));
+        gateways.map(|(life, it)| it.id(*life))
+    }
+
+    fn tell_acquainted(&self, id: WorkerId, message: &ToGateway) -> Vec<Order> {
+        let tell = |gateway| Order::Tell(gateway, message.clone());
+        self.acquainted(id).map(tell).collect()
     }
 }
 
-impl Entry {
+impl Gateway {
     fn id(&self, incarnation: Incarnation) -> WorkerId {
         WorkerId {
             slot: self.slot,
             incarnation,
         }
     }
+}
 
-    fn introduction(&self, life: Incarnation) -> Order {
-        if let Some(place) = &self.lodging {
-            return Order::Tell(ToGateway::Backend(Box::new(Backend {
-                worker: life.0,
-                slot: self.slot.0,
-                generation: place.generation,
-                address: place.address.clone(),
-            })));
-        }
-        Order::Tell(ToGateway::Expect {
-            worker: life.0,
-            slot: self.slot.0,
-            // A child has a positive number.
-            pid: u32::try_from(self.pid).unwrap_or(0),
-        })
+impl Doors {
+    /// What a gateway is to be told of them.
+    fn order(self, gateway: WorkerId) -> Option<Order> {
+        let message = match self {
+            Doors::Shut => return None,
+            Doors::Open => ToGateway::Open,
+            Doors::Closing { within_millis } => ToGateway::CloseListeners { within_millis },
+        };
+        Some(Order::Tell(gateway, message))
     }
 }

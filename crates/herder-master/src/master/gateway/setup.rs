@@ -1,6 +1,6 @@
 //! From the settings of a gateway to a part of the herd.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -18,10 +18,11 @@ use herder_wire::plan::Identity;
 use herder_wire::proxy::MAX_SETTINGS;
 
 use super::certificates::Certificates;
-use super::lodging::{Lodging, Notice, Vigil};
+use super::lodging::{Notice, Vigil};
 use super::nobody::{self, Rights};
 use super::{Reception, Roster};
 use crate::config::{Config, Messages, Program, Proxy, ProxyReady, Via};
+use crate::dispatch::Berths;
 use crate::event::HerdEvent;
 use crate::master::crew::Crew;
 use crate::master::legacy::ReceptionState;
@@ -42,11 +43,21 @@ pub(in crate::master) struct Prepared {
     configuration: ToGateway,
     /// Of a proxy: what workers have to say, beside listening.
     notice: Option<Notice>,
+    /// How many processes there are to be.
+    count: WorkerCount,
     page: Option<OwnedFd>,
     certificates: Certificates,
     /// Something that the operator should know.
     warning: Option<String>,
     identity: Option<Identity>,
+}
+
+/// Where gateways let clients in.
+pub(in crate::master) struct Doors {
+    /// What all of them share.
+    pub(in crate::master) listeners: Vec<Listener>,
+    /// What each has for itself.
+    pub(in crate::master) berths: Option<Berths>,
 }
 
 /// Why there cannot be a gateway.
@@ -104,6 +115,7 @@ pub(in crate::master) fn prepare(config: &Config) -> Result<Option<Prepared>, Me
     Ok(Some(Prepared {
         configuration: ToGateway::Configure(Box::new(gateway)),
         notice: None,
+        count: one(),
         page,
         certificates: Certificates::open(&[]),
         warning: root.or(hidden),
@@ -115,21 +127,35 @@ fn prepare_proxy(config: &Config, proxy: &Proxy) -> Result<Prepared, MessageErro
     if !matches!(config.program, Program::Command(_)) || config.messages.is_some() {
         return Err(MessageError::Native);
     }
-    if proxy.settings.len() > MAX_SETTINGS {
-        return Err(MessageError::Settings(proxy.settings.len()));
-    }
     let (identity, warning) = identity();
     Ok(Prepared {
-        configuration: ToGateway::Proxy(proxy.settings.clone().into_bytes()),
+        configuration: commission(proxy)?,
         notice: Some(match proxy.ready {
             ProxyReady::Listens => Notice::Unneeded,
             ProxyReady::ListensAndSaysSo => Notice::Due,
         }),
+        count: count(proxy),
         page: None,
         certificates: Certificates::open(&proxy.certificates),
         warning,
         identity,
     })
+}
+
+/// What a gateway that forwards is told.
+///
+/// # Errors
+/// When it is more than can be said.
+pub(super) fn commission(proxy: &Proxy) -> Result<ToGateway, MessageError> {
+    if proxy.settings.len() > MAX_SETTINGS {
+        return Err(MessageError::Settings(proxy.settings.len()));
+    }
+    Ok(ToGateway::Proxy(proxy.settings.clone().into_bytes()))
+}
+
+/// How many gateways there are to be.
+pub(super) fn count(proxy: &Proxy) -> WorkerCount {
+    WorkerCount::new(proxy.gateways.into()).unwrap_or_else(|_| one())
 }
 
 /// Whose rights a gateway has, and what is to be said of it.
@@ -168,7 +194,7 @@ impl Prepared {
     pub(in crate::master) fn found(
         self,
         spec: &AppSpec,
-        listeners: Vec<Listener>,
+        doors: Doors,
         output: &Output,
         known: Option<ReceptionState<'_>>,
     ) -> io::Result<(Crew, Reception)> {
@@ -178,32 +204,39 @@ impl Prepared {
         let named = |listener: Listener| (listener.local().to_string(), listener.into_fd());
         let recipe = GatewayRecipe {
             app: spec.name.clone(),
-            listeners: listeners.into_iter().map(named).collect(),
+            listeners: doors.listeners.into_iter().map(named).collect(),
+            berths: doors.berths.clone(),
             page: self.page,
             identity: self.identity,
             open_files: limits::raise_open_files()?,
         };
-        let mut gateway = gateway_spec(spec);
+        let mut gateway = gateway_spec(spec, self.count);
         if self.notice.is_some() {
             // A proxy beats, whatever the workers do.
             gateway.life.hang = LifePolicy::default().hang;
+            // Others serve while one leaves, and its clients have as long as anybody. (At the end of all: see
+            // `hasten_gateways`.)
+            gateway.life.grace = spec.life.grace;
+            // Who has the settings serves by them.
+            gateway.reload.soak = Duration::ZERO;
         }
         let supervisor = Supervisor::new(gateway, random::seed());
         let (roster, open_by) = match known {
-            Some(known) => (known.roster.into_owned(), known.open_by),
+            Some(known) => (known.roster.into_owned().taken_over(), known.open_by),
             None => (Roster::new(), now().after(spec.life.boot_timeout)),
         };
         let mut vigil = self.notice.map(Vigil::new);
         if let Some(vigil) = &mut vigil {
-            for (worker, address) in roster.lodgers() {
-                // Who kept the port free died with the master.
-                let hold = None;
-                vigil.begin(worker, Lodging { address, hold }, now());
+            for lodger in roster.lodgers() {
+                vigil.go_on(lodger, now());
             }
         }
         let reception = Reception {
             roster,
             configuration: self.configuration,
+            former: None,
+            outdated: BTreeSet::new(),
+            berths: doors.berths,
             vigil,
             certificates: self.certificates,
             leaving: BTreeMap::new(),
@@ -218,11 +251,16 @@ pub(in crate::master) fn grace(life: &LifePolicy) -> Duration {
     life.grace.min(GRACE)
 }
 
-/// A gateway is supervised as the workers are, and has a restart budget of its own.
-fn gateway_spec(spec: &AppSpec) -> AppSpec {
+/// Where messages are jobs there is no more: a worker has one link.
+fn one() -> WorkerCount {
+    WorkerCount::new(1).expect("one is a count of workers")
+}
+
+/// Gateways are supervised as the workers are, and have restart budgets of their own.
+fn gateway_spec(spec: &AppSpec, count: WorkerCount) -> AppSpec {
     AppSpec {
         name: spec.name.clone(),
-        workers: WorkerCount::new(1).expect("one is a count of workers"),
+        workers: count,
         restart: RestartPolicy::default().without_end(),
         recycle: RecyclePolicy::default(),
         reload: spec.reload.clone(),
@@ -385,9 +423,10 @@ mod tests {
     fn a_gateway_ends_before_the_keeper_takes_the_master_for_hung() {
         let mut spec = config(DispatchMode::Message, None).spec;
         spec.life.grace = Duration::from_secs(600);
-        assert_eq!(gateway_spec(&spec).life.grace, GRACE);
+        assert_eq!(gateway_spec(&spec, one()).life.grace, GRACE);
         spec.life.grace = Duration::from_secs(1);
-        assert_eq!(gateway_spec(&spec).life.grace, Duration::from_secs(1));
-        assert_eq!(gateway_spec(&spec).workers.count(), 1);
+        let gateway = gateway_spec(&spec, WorkerCount::new(3).expect("three"));
+        assert_eq!(gateway.life.grace, Duration::from_secs(1));
+        assert_eq!(gateway.workers.count(), 3);
     }
 }

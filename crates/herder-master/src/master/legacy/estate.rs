@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use herder_core::WorkerId;
 use herder_core::spec::{AppSpec, DispatchMode};
 use herder_sys::listener::{ListenError, Listener};
 use herder_sys::page::SharedPage;
@@ -104,12 +105,39 @@ impl Estate {
     }
 
     /// Listens where the herd is to.
+    ///
+    /// # Errors
+    ///
+    /// When somebody else does.
     pub(in crate::master) fn listen(
         &mut self,
         config: &Config,
+        of_gateways: Option<&Berths>,
     ) -> Result<Vec<Listener>, ListenError> {
         let doors = self.doors();
-        listen::open(config, &mut self.treasury, doors, &self.vault)
+        let elsewhere = of_gateways.map(Berths::numbers).unwrap_or_default();
+        let (treasury, vault) = (&mut self.treasury, &self.vault);
+        listen::open(config, treasury, doors, vault, &elsewhere)
+    }
+
+    /// The listeners of their own that gateways have, where they do.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be had, or be taken over.
+    pub(in crate::master) fn berths_of_gateways(
+        &mut self,
+        config: &Config,
+    ) -> Result<Option<Berths>, BerthsError> {
+        let living = self.living(Part::Gateway);
+        let before = living.as_deref().map_or(Before::Nobody, Before::Living);
+        let doors = self.doors();
+        berths::open_for_gateways(config, &mut self.treasury, &self.vault, &before, doors)
+    }
+
+    /// Who lives of a part, if there was another master.
+    fn living(&self, part: Part) -> Option<Vec<WorkerId>> {
+        self.restored.as_ref().map(|it| it.members(part))
     }
 
     /// The listeners of their own that workers have, where they do.
@@ -121,7 +149,7 @@ impl Estate {
         &mut self,
         config: &Config,
     ) -> Result<Option<Berths>, BerthsError> {
-        let living = self.restored.as_ref().map(Restored::workers);
+        let living = self.living(Part::Workers);
         let before = living.as_deref().map_or(Before::Nobody, Before::Living);
         let doors = self.doors();
         berths::open(config, &mut self.treasury, &self.vault, &before, doors)

@@ -75,9 +75,9 @@ impl Restored {
         self.state.stopping != Stopping::No
     }
 
-    /// The workers, as far as anybody knew.
-    pub(in crate::master) fn workers(&self) -> Vec<WorkerId> {
-        let number = Part::Workers.number().0;
+    /// The members of a part, as far as anybody knew.
+    pub(in crate::master) fn members(&self, part: Part) -> Vec<WorkerId> {
+        let number = part.number().0;
         let parts = self.state.parts.iter().filter(|it| it.number == number);
         parts
             .flat_map(|it| it.members.iter().map(|member| member.worker))

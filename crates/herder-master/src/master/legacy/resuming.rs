@@ -169,12 +169,12 @@ impl Master {
             if member.fate == Fate::Unborn {
                 continue;
             }
-            if let Phase::Draining { .. } = phase {
-                self.withdraw_from_berths(id);
-            }
             let (worker, is_told) = (id.worker, member.progress == Progress::ToldToLeave);
             // Who can say how far it has come is asked first.
             let is_asked = member.control.is_some();
+            if let Phase::Draining { .. } = phase {
+                self.withdraw_from_berths(id);
+            }
             match phase {
                 Phase::Aborting { .. } | Phase::Starting { .. } => {}
                 Phase::Draining { .. } if is_told || is_asked => {}

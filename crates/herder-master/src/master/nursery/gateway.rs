@@ -8,6 +8,7 @@ use herder_sys::fd;
 use herder_wire::plan::{DescriptorUse, Identity, LaunchPlan, Limit, LimitKind, Role};
 
 use super::draft::Draft;
+use crate::dispatch::Berths;
 use crate::launch;
 use crate::master::crew::MemberId;
 
@@ -16,6 +17,8 @@ pub(in crate::master) struct GatewayRecipe {
     pub(in crate::master) app: AppName,
     /// The listeners with their names; every life of the gateway gets duplicates.
     pub(in crate::master) listeners: Vec<(String, OwnedFd)>,
+    /// Where each gateway has listeners of its own.
+    pub(in crate::master) berths: Option<Berths>,
     /// The directory of the app's own page.
     pub(in crate::master) page: Option<OwnedFd>,
     /// Whose rights it has; `None` = the master's.
@@ -49,6 +52,11 @@ impl GatewayRecipe {
         };
         let mut draft = Draft::new(plan);
         draft.give_control(id)?;
+        if let Some(berths) = &self.berths {
+            let own = berths.start(id.worker)?.into_iter();
+            let own: Vec<_> = own.map(|(local, fd)| (local.to_string(), fd)).collect();
+            draft.give_listeners(&own)?;
+        }
         draft.give_listeners(&self.listeners)?;
         if let Some(page) = &self.page {
             draft.give(DescriptorUse::Page, fd::duplicate(page.as_fd())?);

@@ -1,7 +1,7 @@
 //! What only a restart changes: it was decided when the herd began to listen.
 
 use crate::config::{
-    Choice, Command, Config, LibraryProgram, NodeProgram, NodeReady, OnReload, Program,
+    Choice, Command, Config, LibraryProgram, NodeProgram, NodeReady, OnReload, Program, Proxy,
 };
 
 /// What of a configuration a reload cannot change, by the names of the settings.
@@ -15,7 +15,8 @@ impl Fixed {
             ("name", spec.name.to_string()),
             ("listen", format!("{:?}", config.listen)),
             ("messages", format!("{:?}", config.messages)),
-            ("proxy", format!("{:?}", config.proxy)),
+            ("proxy.via", proxy(config, |it| format!("{:?}", it.via))),
+            ("ready", proxy(config, |it| format!("{:?}", it.ready))),
             ("backlog", config.backlog.to_string()),
             ("unix_mode", config.unix_mode.to_string()),
             ("dispatch", dispatch(config)),
@@ -64,6 +65,11 @@ fn dispatch(config: &Config) -> String {
         Choice::KernelFirst => "auto".to_owned(),
         Choice::Said => config.spec.dispatch.mode.to_string(),
     }
+}
+
+/// What of a proxy concerns its workers: its gateways can be replaced.
+fn proxy(config: &Config, what: impl Fn(&Proxy) -> String) -> String {
+    config.proxy.as_ref().map(what).unwrap_or_default()
 }
 
 /// What a program is to the master.
@@ -116,7 +122,9 @@ mod tests {
     use herder_core::spec::{AppSpec, PickerKind, WorkerCount};
 
     use super::*;
-    use crate::config::{Farewell, Format, Library, Numbering, Shim, Stdin, Titles};
+    use crate::config::{
+        Farewell, Format, Library, Numbering, ProxyReady, Shim, Stdin, Titles, Via,
+    };
 
     /// A setting, and how another configuration differs in it.
     type Changed = (&'static str, fn(&mut Config));
@@ -187,6 +195,32 @@ mod tests {
         to.watchdog = Some(Duration::from_secs(3));
         to.numbering.slot = Some("SLOT".to_owned());
         assert!(differing(&from, &to).is_empty());
+    }
+
+    fn proxy(settings: &str) -> Config {
+        Config {
+            proxy: Some(Proxy {
+                settings: settings.to_owned(),
+                gateways: 1,
+                via: Via::Port,
+                ready: ProxyReady::Listens,
+                certificates: Vec::new(),
+            }),
+            ..config(Program::Command(command(&["a"])))
+        }
+    }
+
+    #[test]
+    fn r38_gateways_are_replaced_but_not_where_workers_listen() {
+        let (from, mut to) = (proxy("{}"), proxy("{1}"));
+        if let Some(proxy) = &mut to.proxy {
+            proxy.gateways = 3;
+        }
+        assert!(differing(&from, &to).is_empty());
+        if let Some(proxy) = &mut to.proxy {
+            (proxy.via, proxy.ready) = (Via::Unix, ProxyReady::ListensAndSaysSo);
+        }
+        assert_eq!(differing(&from, &to), ["proxy.via", "ready"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use herder_core::spec::AppSpec;
 
-use crate::config::{Config, Library, Numbering, Program, Stdin};
+use crate::config::{Config, Library, Numbering, Program, Proxy, Stdin};
 use crate::master::environment::{self, Variable};
 use crate::part::PartNumber;
 
@@ -22,6 +22,8 @@ pub(in crate::master) struct Kit {
     pub(in crate::master) stdin: Stdin,
     /// What the decisions depend on while it holds.
     pub(in crate::master) policies: AppSpec,
+    /// How gateways work that forward.
+    pub(in crate::master) proxy: Option<Proxy>,
     /// How long the master may stand still.
     pub(in crate::master) watchdog: Option<Duration>,
 }
@@ -37,6 +39,7 @@ impl Kit {
             numbering: config.numbering.clone(),
             stdin: config.stdin,
             policies: config.spec.clone(),
+            proxy: config.proxy.clone(),
             watchdog: config.watchdog,
         }
     }

@@ -35,6 +35,7 @@ impl Master {
             (watch, Some(_)) => watch,
         };
         self.feed(Part::Workers, Event::Respec(Box::new(spec.policies())));
+        self.give_gateways(spec.life.grace);
         for (part, policies) in self.policies_of_libraries(&kit, &spec) {
             self.feed(part, Event::Respec(Box::new(policies)));
         }

@@ -6,7 +6,7 @@ use herder_core::supervisor::{Event, Failure, FailureKind};
 use super::course::Stage;
 use crate::config::Config;
 use crate::event::HerdEvent;
-use crate::master::{Master, Stopping, now};
+use crate::master::{Master, Stopping, gateway, now};
 use crate::part::{Part, PartNumber};
 
 impl Master {
@@ -48,6 +48,9 @@ impl Master {
     /// A reload, to this configuration if it can change.
     pub(super) fn begin_reload_of(&mut self, config: Option<Config>) {
         let (from, to) = (self.generation(), self.reloads.next());
+        if let Some(Err(error)) = config.as_ref().map(gateway::check_renewal) {
+            return self.refuse_reload(to, error.to_string());
+        }
         match self.editions.open(to, config, &self.book.vault) {
             Err(error) => return self.refuse_reload(to, error.to_string()),
             Ok(hints) => hints.into_iter().for_each(|hint| self.caution(hint)),

@@ -38,6 +38,11 @@ impl Master {
                 },
             ) => self.rolled_back(part, *generation, *to, failure),
             (Part::Library(_), notice) => self.judge_library(part, notice),
+            (Part::Gateway, Notice::Reloaded { .. }) => self.gateways_renewed(),
+            (Part::Gateway, Notice::RolledBack { failure, .. }) => {
+                let why = self.reason(part, failure);
+                self.gateways_stay(&why);
+            }
             (Part::Gateway | Part::Workers, _) => {}
         }
     }
@@ -53,6 +58,7 @@ impl Master {
         let took = took + course.map_or(Duration::ZERO, |course| course.time_for_libraries());
         let done = Verdict::done(Operation::Reload, generation, took, wall_clock());
         self.take_over_size(from, generation);
+        self.renew_gateways(generation);
         self.give(done, Matter::Reload { from });
         self.sweep();
     }

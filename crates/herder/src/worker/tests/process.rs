@@ -111,7 +111,8 @@ impl Herd {
             | ToMaster::State { .. }
             | ToMaster::Unusable { .. }
             | ToMaster::User(_)
-            | ToMaster::Withdrawn { .. } => None,
+            | ToMaster::Withdrawn { .. }
+            | ToMaster::WithdrawnAgain { .. } => None,
         });
         let reasons: Vec<_> = reasons.collect();
         assert_eq!(reasons.len(), 1, "{reasons:?}");

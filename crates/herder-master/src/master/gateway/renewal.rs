@@ -1,0 +1,144 @@
+//! Other settings for gateways that serve: others take their place, and the workers notice nothing. And how
+//! long those have who leave.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use herder_core::supervisor::{DrainReason, Event, Phase};
+use herder_core::{Generation, WorkerId};
+use herder_wire::gateway::ToGateway;
+
+use super::certificates::Certificates;
+use super::setup::{MessageError, commission, count, grace};
+use crate::config::Config;
+use crate::event::HerdEvent;
+use crate::master::crew::{Crew, MemberId};
+use crate::master::delivery::Delivery;
+use crate::master::{Master, millis};
+use crate::part::Part;
+
+/// Finds out whether gateways could be started with these settings.
+///
+/// # Errors
+/// When they could not.
+pub(in crate::master) fn check_renewal(config: &Config) -> Result<(), MessageError> {
+    match &config.proxy {
+        Some(proxy) => {
+            commission(proxy)?;
+            Certificates::open(&proxy.certificates).check()
+        }
+        None => Ok(()),
+    }
+}
+
+/// What holds again if gateways cannot work by other settings.
+pub(super) struct Former {
+    configuration: ToGateway,
+    certificates: Certificates,
+    outdated: BTreeSet<WorkerId>,
+}
+
+impl Master {
+    /// This generation is in service: if gateways are to work otherwise by its settings, others take their
+    /// place, one by one.
+    pub(in crate::master) fn renew_gateways(&mut self, generation: Generation) {
+        let Some(proxy) = self.editions.get(generation).kit().proxy.clone() else {
+            return;
+        };
+        let Delivery::Gateway(reception) = &mut self.delivery else {
+            return;
+        };
+        let configuration = match commission(&proxy) {
+            Ok(configuration) if configuration == reception.configuration => return,
+            Ok(configuration) => configuration,
+            Err(error) => return self.gateways_stay(&error.to_string()),
+        };
+        let present = reception.roster.gateways().collect();
+        let certificates = Certificates::open(&proxy.certificates);
+        let former = Former {
+            configuration: std::mem::replace(&mut reception.configuration, configuration),
+            certificates: std::mem::replace(&mut reception.certificates, certificates),
+            outdated: std::mem::replace(&mut reception.outdated, present),
+        };
+        // Of two changes in a row the first one's serve until all is done.
+        reception.former.get_or_insert(former);
+        let (count, size) = (count(&proxy), |crew: &Crew| crew.supervisor.size());
+        if self.crews.get(Part::Gateway).map(size) != Some(count.count()) {
+            self.feed(Part::Gateway, Event::Scale(count));
+        }
+        self.feed(Part::Gateway, Event::Reload { generation });
+    }
+
+    /// All gateways work by the new settings.
+    pub(in crate::master) fn gateways_renewed(&mut self) {
+        if let Delivery::Gateway(reception) = &mut self.delivery {
+            reception.former = None;
+        }
+    }
+
+    /// Gateways cannot work by the new settings: those that serve go on.
+    pub(in crate::master) fn gateways_stay(&mut self, why: &str) {
+        if let Delivery::Gateway(reception) = &mut self.delivery
+            && let Some(former) = reception.former.take()
+        {
+            reception.configuration = former.configuration;
+            reception.certificates = former.certificates;
+            reception.outdated = former.outdated;
+        }
+        let text = format!("the gateways stay as they were: {why}");
+        self.tell(HerdEvent::Warning { text });
+    }
+
+    /// Whether a gateway works by the settings that hold, and will.
+    pub(super) fn is_up_to_date(&self, gateway: MemberId) -> bool {
+        let leaves = matches!(self.crews.phase(gateway), Some(Phase::Draining { .. }));
+        match &self.delivery {
+            Delivery::Gateway(reception) => {
+                !leaves && !reception.outdated.contains(&gateway.worker)
+            }
+            Delivery::Thread(..) => false,
+        }
+    }
+
+    /// How long a gateway may take to leave. Its clients have as long as anybody, unless all end.
+    pub(in crate::master) fn gateways_grace(&self, reason: DrainReason) -> Duration {
+        let life = &self.spec.life;
+        if self.is_proxy() && reason != DrainReason::Stop {
+            life.grace
+        } else {
+            grace(life)
+        }
+    }
+
+    /// The workers have ended: the keeper does not wait for long any more, also for gateways that leave
+    /// already.
+    pub(super) fn hasten_gateways(&mut self) {
+        let grace = grace(&self.spec.life);
+        self.give_gateways(grace);
+        let grace_millis = millis(grace);
+        let proxies = if self.is_proxy() {
+            self.gateways()
+        } else {
+            Vec::new()
+        };
+        for gateway in proxies {
+            self.say(gateway, &ToGateway::Drain { grace_millis });
+        }
+    }
+
+    /// Gateways that forward have so long to leave from now on.
+    pub(in crate::master) fn give_gateways(&mut self, grace: Duration) {
+        if let Some(crew) = self.crews.get(Part::Gateway).filter(|_| self.is_proxy()) {
+            let mut spec = crew.supervisor.spec().clone();
+            spec.life.grace = grace;
+            self.feed(Part::Gateway, Event::Respec(Box::new(spec.policies())));
+        }
+    }
+
+    fn is_proxy(&self) -> bool {
+        match &self.delivery {
+            Delivery::Gateway(reception) => reception.vigil.is_some(),
+            Delivery::Thread(..) => false,
+        }
+    }
+}
