@@ -1,7 +1,7 @@
 //! What workers are told of the client.
 
 use std::fmt::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::BytesMut;
 
@@ -18,20 +18,20 @@ pub(super) struct Forwarding {
     ids: Option<Ids>,
     scheme: &'static str,
     client: Option<String>,
-    /// As a node of `Forwarded`.
+    /// As a node of `Forwarded`, where that is written.
     node: String,
-    authority: String,
+    local: Option<SocketAddr>,
 }
 
 impl Forwarding {
     pub(super) fn new(visitor: &Visitor, settings: &HttpSettings, ids: &Ids) -> Forwarding {
         let client = visitor.client.map(|client| client.ip().to_canonical());
         let node = match client {
+            _ if !settings.forwarded => String::new(),
             Some(IpAddr::V4(address)) => address.to_string(),
             Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
             None => "unknown".to_owned(),
         };
-        let local = visitor.local.map(|local| local.to_string());
         Forwarding {
             trust: visitor.trust,
             x_forwarded: settings.x_forwarded,
@@ -43,13 +43,18 @@ impl Forwarding {
             },
             client: client.map(|client| client.to_string()),
             node,
-            authority: local.unwrap_or_else(|| "localhost".to_owned()),
+            local: visitor.local,
         }
     }
 
-    /// What a request of HTTP/1.0 without a host is for.
-    pub(super) fn authority(&self) -> &[u8] {
-        self.authority.as_bytes()
+    /// Writes what a request of HTTP/1.0 without a host is for.
+    pub(super) fn write_authority(&self, out: &mut BytesMut) {
+        match self.local {
+            Some(local) => {
+                let _fits = write!(out, "{local}");
+            }
+            None => out.extend_from_slice(b"localhost"),
+        }
     }
 
     /// Whether a line is passed on as it stands.

@@ -309,7 +309,10 @@ impl<'a> Whole<'a, '_> {
         }
         out.extend_from_slice(line.target.query);
         out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
-        out.extend_from_slice(host.unwrap_or(forwarding.authority()));
+        match host {
+            Some(host) => out.extend_from_slice(host),
+            None => forwarding.write_authority(out),
+        }
         out.extend_from_slice(b"\r\n");
         copy_lines(self.head, self.lines, out, |index| {
             forwarding.passes(self.fields[index])
