@@ -2,6 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 
+use crate::proxy::http::extension::Extension;
 use crate::proxy::http::field::Field;
 
 /// What becomes of the framing.
@@ -13,12 +14,20 @@ pub(super) enum Frames {
     Stripped,
 }
 
+/// Who has written a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writer {
+    /// A client, who may want others to read something else than we do.
+    Client,
+    Worker,
+}
+
 /// Why a body in chunks is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ChunkFault {
     #[error("the size of a chunk is not a number as it must be written")]
     Size,
-    #[error("an extension of a chunk is longer than {EXTENSION} bytes, or no text")]
+    #[error("an extension of a chunk is longer than {EXTENSION} bytes, or malformed")]
     Extension,
     #[error("a chunk does not end where it must")]
     End,
@@ -42,6 +51,7 @@ const TRAILER_LINES: usize = 64;
 pub(super) struct Chunks {
     state: State,
     frames: Frames,
+    writer: Writer,
     /// Of the chunk.
     left: u64,
     /// Of all chunks, with the one that is being read.
@@ -56,7 +66,7 @@ enum State {
     /// So many digits came.
     Size(u8),
     /// So many bytes came.
-    Extension(u16),
+    Extension(Extension, u16),
     SizeFeed,
     Data,
     DataReturn,
@@ -76,11 +86,20 @@ enum Fate {
 }
 
 impl Chunks {
+    /// The body of a request, of at most so many bytes; 0 = any.
+    pub(super) fn of_request(most: u64) -> Chunks {
+        Chunks {
+            writer: Writer::Client,
+            ..Chunks::new(Frames::Kept, most)
+        }
+    }
+
     /// A body of at most so many bytes; 0 = any.
     pub(super) fn new(frames: Frames, most: u64) -> Chunks {
         Chunks {
             state: State::Size(0),
             frames,
+            writer: Writer::Worker,
             left: 0,
             total: 0,
             most,
@@ -138,12 +157,32 @@ impl Chunks {
         let Ok(httparse::Status::Complete((_, lines))) = parsed else {
             return Err(ChunkFault::Trailers);
         };
-        // Programs that put them among the headers must not be told by them who the client is.
-        let is_plain = |name: &str| {
-            let field = Field::of(name.as_bytes());
-            matches!(field, Field::Plain | Field::RequestId)
-        };
-        for line in lines.iter().filter(|line| is_plain(line.name)) {
+        for line in lines {
+            match Field::of(line.name.as_bytes()) {
+                Field::Plain | Field::RequestId => {}
+                // How long a body is cannot be said behind it.
+                Field::ContentLength | Field::TransferEncoding if self.writer == Writer::Client => {
+                    return Err(ChunkFault::Trailers);
+                }
+                // Programs that put them among the headers must not be told by them who the client
+                // is.
+                Field::Accept
+                | Field::Connection
+                | Field::ContentLength
+                | Field::Cookie
+                | Field::Dropped
+                | Field::Expect
+                | Field::Forwarded
+                | Field::ForwardedFor
+                | Field::ForwardedHost
+                | Field::ForwardedOther
+                | Field::ForwardedProto
+                | Field::Host
+                | Field::KeepAlive
+                | Field::Te
+                | Field::TransferEncoding
+                | Field::Upgrade => continue,
+            }
             tail.extend_from_slice(line.name.as_bytes());
             tail.extend_from_slice(b": ");
             tail.extend_from_slice(line.value);
@@ -161,16 +200,17 @@ impl Chunks {
         self.state = match (self.state, byte) {
             (State::Size(1..), b'\r') => State::SizeFeed,
             (State::Size(1..), b';') => {
-                self.state = State::Extension(0);
+                self.state = State::Extension(Extension::Begin, 0);
                 return Ok(Fate::Drop);
             }
             (State::Size(digits), _) => self.size(digits, byte)?,
-            (State::Extension(_), b'\r') => State::SizeFeed,
-            (State::Extension(length), b'\t' | b' '..=0x7e) if length < EXTENSION => {
-                self.state = State::Extension(length + 1);
+            (State::Extension(extension, _), b'\r') if extension.may_end() => State::SizeFeed,
+            (State::Extension(extension, length), _) => {
+                let next = extension.step(byte).filter(|_| length < EXTENSION);
+                let next = next.ok_or(ChunkFault::Extension)?;
+                self.state = State::Extension(next, length + 1);
                 return Ok(Fate::Drop);
             }
-            (State::Extension(_), _) => return Err(ChunkFault::Extension),
             (State::SizeFeed, b'\n') => self.begin()?,
             (State::SizeFeed, _) => return Err(ChunkFault::Size),
             (State::DataReturn, b'\r') => State::DataFeed,
@@ -327,6 +367,16 @@ mod tests {
         let long = format!("0\r\na: {}\r\n\r\n", "x".repeat(TRAILERS));
         let long = in_pieces(Frames::Kept, &long, 1000);
         assert_eq!(long, Err(ChunkFault::Trailers));
+    }
+
+    #[test]
+    fn clients_cannot_say_how_long_a_body_is_behind_it() {
+        for line in ["Content-Length: 3", "a: b\r\ntransfer-encoding: chunked"] {
+            let mut chunks = Chunks::of_request(0);
+            let mut bytes = BytesMut::from(format!("0\r\n{line}\r\n\r\n").as_bytes());
+            chunks.feed(&mut bytes, 0).unwrap();
+            assert_eq!(chunks.take_tail(), Err(ChunkFault::Trailers), "{line}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! | `exchange` | one attempt: both directions at the same time |
 //! | `pipe`, `inbox` | one direction: a head, and a body that passes by |
 //! | `request`, `answer` | heads: what they mean, and what the other side gets to read |
-//! | `scan`, `target`, `field`, `chunks` | what is refused, and what is not passed on |
+//! | `scan`, `target`, `field`, `chunks`, `extension` | what is refused, and what is not passed on |
 //! | `forwarded`, `id` | what workers are told of the client |
 //! | `bad` | what is wrong with a request, and the pages that say so |
 //!
@@ -20,6 +20,7 @@ mod bad;
 mod chunks;
 mod clock;
 mod exchange;
+mod extension;
 mod field;
 mod forwarded;
 mod id;

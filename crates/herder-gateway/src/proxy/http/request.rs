@@ -5,9 +5,10 @@ use std::mem::MaybeUninit;
 use bytes::BytesMut;
 use herder_core::Slot;
 use herder_core::proxy::retry::{self, Method};
+use memchr::memchr;
 
 use crate::proxy::http::bad::Bad;
-use crate::proxy::http::chunks::{Chunks, Frames};
+use crate::proxy::http::chunks::Chunks;
 use crate::proxy::http::field::{Field, drop_named, number, words};
 use crate::proxy::http::forwarded::Forwarding;
 use crate::proxy::http::pipe::Framing;
@@ -118,7 +119,7 @@ impl Request {
     pub(super) fn framing(&self, most: u64) -> Framing {
         match self.body {
             Body::Length(length) => Framing::Length(length),
-            Body::Chunks => Framing::Chunks(Chunks::new(Frames::Kept, most)),
+            Body::Chunks => Framing::Chunks(Chunks::of_request(most)),
         }
     }
 }
@@ -213,7 +214,8 @@ impl<'a> Whole<'a, '_> {
                 if sum.chunks {
                     return Err(Bad::Head("there are two `Transfer-Encoding` lines"));
                 }
-                if !value.eq_ignore_ascii_case(b"chunked") {
+                // With a tab behind it, it is no coding that llhttp knows.
+                if !value.eq_ignore_ascii_case(b"chunked") || self.behind(value).contains(&b'\t') {
                     return Err(Bad::Coding);
                 }
                 sum.chunks = true;
@@ -248,6 +250,14 @@ impl<'a> Whole<'a, '_> {
             | Field::Dropped => {}
         }
         Ok(())
+    }
+
+    /// The blanks between a value, which is a part of the head, and the end of its line.
+    fn behind(&self, value: &[u8]) -> &'a [u8] {
+        let end = value.as_ptr().addr() - self.head.as_ptr().addr() + value.len();
+        let rest = &self.head[end..];
+        let line = memchr(b'\r', rest).unwrap_or(rest.len());
+        &rest[..line]
     }
 
     /// Takes the words of a `Connection` line into account: names of lines are for this hop alone.
@@ -368,10 +378,10 @@ fn host<'a>(line: &Line<'a>, sum: &Sum<'a>) -> Result<Option<&'a [u8]>, Bad> {
         (Some(authority), Some(host)) if !authority.eq_ignore_ascii_case(host) => {
             Err(Bad::Head("its `Host` is not that of its target"))
         }
+        // Also beside a target that names one: others look at the line alone.
+        (_, None) if line.version == Version::Http11 => Err(Bad::Head("there is no `Host`")),
         (Some(authority), _) => Ok(Some(authority)),
-        (None, Some(host)) => Ok(Some(host)),
-        (None, None) if line.version == Version::Http11 => Err(Bad::Head("there is no `Host`")),
-        (None, None) => Ok(None),
+        (None, host) => Ok(host),
     }
 }
 

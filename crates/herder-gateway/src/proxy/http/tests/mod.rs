@@ -5,6 +5,7 @@ mod bodies;
 mod heads;
 mod leaving;
 mod limits;
+mod llhttp;
 mod meaning;
 mod retries;
 mod rig;

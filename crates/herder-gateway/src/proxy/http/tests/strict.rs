@@ -152,6 +152,10 @@ fn ambiguous_requests_are_refused() {
             "501",
         ),
         (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked \t\r\n\r\n0\r\n\r\n",
+            "501",
+        ),
+        (
             "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n",
             "400",
         ),
@@ -170,6 +174,7 @@ fn ambiguous_requests_are_refused() {
         ("GET / HTTP/1.1\r\nHost: a\r\n\n", "400"),
         // Whom it is for.
         ("GET / HTTP/1.1\r\n\r\n", "400"),
+        ("GET http://a/ HTTP/1.1\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "400"),
@@ -203,7 +208,7 @@ fn ambiguous_requests_are_refused() {
         ("/ HTTP/1.1\r\nHost: a\r\n\r\n", "400 or 505"),
         ("GET / ICAP/1.0\r\nHost: a\r\n\r\n", "400 or 505"),
         ("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", "400 or 505"),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400 or 505"),
+        ("PRI / HTTP/2.0\r\n\r\nSM\r\n\r\n", "400 or 505"),
         ("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", "501"),
         ("\x16\x03\x01\x02\0", "400 or 505"),
         // What would hide lines from others.
@@ -266,6 +271,10 @@ fn chunks_that_others_might_read_otherwise_are_refused() {
             "5\r\nhello\r\n0\n\n",
             "0\r\nX: y\r\n z\r\n\r\n",
             "0\r\nX\r\n\r\n",
+            "0\r\nContent-Length: 5\r\n\r\n",
+            "5;\r\nhello\r\n0\r\n\r\n",
+            "5; a\r\nhello\r\n0\r\n\r\n",
+            "5;a=\"b\r\nhello\r\n0\r\n\r\n",
             "0\r\nX: y\n\r\n",
             "\r\nhello\r\n0\r\n\r\n",
         ] {
