@@ -14,45 +14,53 @@ mod reasons;
 mod verdict;
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::ops::Range;
 
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 
 use super::{Rig, play};
+use cases::Case;
 use judge::Court;
 use node::Node;
 
 /// How many requests are tried at a time.
 const AT_ONCE: usize = 24;
 
-/// How many requests something has happened to.
-const MUTANTS: u64 = 6_000;
+/// How many one front has to read.
+const AT_MOST: usize = 500;
+
+/// How many requests something has happened to, in each run of the tests, and in the long one.
+const FEW: u64 = 2_000;
+const MANY: u64 = 30_000;
+
+/// A name, and bytes.
+type Named = (String, Vec<u8>);
 
 /// Has both read all of it, and returns the reasons of all differences.
-fn differences(
-    major: u8,
-    cases: impl Iterator<Item = (String, Vec<u8>)>,
-) -> BTreeSet<&'static str> {
+fn differences(major: u8, cases: &[Named]) -> BTreeSet<&'static str> {
     let node = Node::start(major);
+    let parts = cases.chunks(AT_MOST);
+    parts.flat_map(|part| differences_in(&node, part)).collect()
+}
+
+fn differences_in(node: &Node, cases: &[Named]) -> BTreeSet<&'static str> {
     play(async {
         let rig = Rig::new(|_| {});
         rig.admit(1, node.worker);
-        let court = Rc::new(Court {
+        let court = &Court {
             front: rig.address,
             direct: node.direct,
-        });
-        let judged = iter(cases).map(|(name, bytes)| {
-            let court = Rc::clone(&court);
-            async move { court.judge(&name, &bytes).await }
-        });
+        };
+        let judged = iter(cases).map(|(name, bytes)| court.judge(name, bytes));
         let judged: Vec<_> = judged.buffer_unordered(AT_ONCE).collect().await;
         let wrong: Vec<_> = judged.iter().filter_map(|it| it.as_ref().err()).collect();
+        let first: Vec<_> = wrong.iter().take(40).map(|it| it.as_str()).collect();
         assert!(
             wrong.is_empty(),
             "{} differ:\n{}",
             wrong.len(),
-            list(&wrong)
+            first.join("\n")
         );
         let strays = court.strays().await;
         assert_eq!(strays, "", "the worker has read what was no request");
@@ -60,21 +68,40 @@ fn differences(
     })
 }
 
-/// The first of them.
-fn list(wrong: &[&String]) -> String {
-    let first: Vec<_> = wrong.iter().take(40).map(|it| it.as_str()).collect();
-    first.join("\n")
+fn named(cases: Vec<Case>) -> Vec<Named> {
+    let cases = cases.into_iter();
+    cases
+        .map(|case| (case.idea.to_owned(), case.bytes))
+        .collect()
 }
 
-fn systematic(major: u8) -> BTreeSet<&'static str> {
-    let cases = cases::all().into_iter();
-    differences(major, cases.map(|case| (case.idea.to_owned(), case.bytes)))
+fn mutated(seeds: Range<u64>) -> Vec<Named> {
+    seeds
+        .map(|seed| (format!("mutant {seed}"), mutants::mutant(seed)))
+        .collect()
 }
 
 #[test]
-fn requests_of_every_idea_are_read_as_llhttp_reads_them() {
-    let (mut found, old) = (systematic(24), systematic(20));
-    found.extend(old);
+fn heads_of_every_idea_are_read_as_llhttp_reads_them() {
+    differences(24, &named(cases::heads()));
+}
+
+#[test]
+fn bodies_of_every_idea_are_read_as_llhttp_reads_them() {
+    differences(24, &named(cases::bodies()));
+}
+
+#[test]
+fn mutated_requests_are_read_as_llhttp_reads_them() {
+    differences(24, &mutated(0..FEW));
+}
+
+#[test]
+#[ignore = "another llhttp, and all of them once more: in the long set"]
+fn each_difference_has_a_reason_and_each_reason_a_difference() {
+    let cases = named(cases::all());
+    let mut found = differences(20, &cases);
+    found.extend(differences(24, &cases));
     let listed: BTreeSet<_> = reasons::all().collect();
     let unneeded: Vec<_> = listed.difference(&found).collect();
     assert!(
@@ -84,9 +111,10 @@ fn requests_of_every_idea_are_read_as_llhttp_reads_them() {
 }
 
 #[test]
-fn mutated_requests_are_read_as_llhttp_reads_them() {
-    let mutants = (0..MUTANTS).map(|seed| (format!("mutant {seed}"), mutants::mutant(seed)));
-    differences(24, mutants);
+#[ignore = "very many: in the long set"]
+fn very_many_mutated_requests_are_read_as_llhttp_reads_them() {
+    differences(20, &mutated(FEW..MANY));
+    differences(24, &mutated(FEW..MANY));
 }
 
 #[test]
