@@ -43,6 +43,9 @@ pub(crate) enum Client {
     /// Within TLS.
     #[cfg(feature = "tls")]
     Tls(Box<crate::proxy::tls::TlsStream>),
+    /// One of many within HTTP/2.
+    #[cfg(feature = "http2")]
+    Strand(Box<crate::proxy::http::Strand>),
 }
 
 /// What is spoken behind the entrance.
@@ -236,15 +239,29 @@ impl Client {
             Client::Plain(stream) => Some(stream),
             #[cfg(feature = "tls")]
             Client::Tls(_) => None,
+            #[cfg(feature = "http2")]
+            Client::Strand(_) => None,
         }
     }
 
     /// Has the peer learn by a reset that the connection did not end as it should, once it is closed.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(&mut self) {
         match self {
             Client::Plain(stream) => stream.reset(),
             #[cfg(feature = "tls")]
             Client::Tls(stream) => stream.get_ref().0.reset(),
+            #[cfg(feature = "http2")]
+            Client::Strand(strand) => strand.reset(),
+        }
+    }
+
+    /// Whether it was agreed by TLS that HTTP/2 is spoken within.
+    #[cfg(feature = "http2")]
+    pub(crate) fn agreed_on_http2(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Client::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            Client::Plain(_) | Client::Strand(_) => false,
         }
     }
 
@@ -254,6 +271,8 @@ impl Client {
             Client::Plain(_) => None,
             #[cfg(feature = "tls")]
             Client::Tls(stream) => Some(crate::proxy::tls::agreed(stream)),
+            #[cfg(feature = "http2")]
+            Client::Strand(_) => None,
         }
     }
 }
@@ -262,6 +281,8 @@ speaks_as_one_of!(Client {
     Plain,
     #[cfg(feature = "tls")]
     Tls,
+    #[cfg(feature = "http2")]
+    Strand,
 });
 
 /// A client that says nothing is asked by the kernel after so long whether it is there.

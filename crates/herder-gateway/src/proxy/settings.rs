@@ -153,7 +153,11 @@ pub struct TlsSettings {
 }
 
 /// What the HTTP front speaks within TLS, in the order of preference.
-pub const HTTP_ALPN: &[&str] = &["http/1.1"];
+pub const HTTP_ALPN: &[&str] = if cfg!(feature = "http2") {
+    &["h2", "http/1.1"]
+} else {
+    &["http/1.1"]
+};
 
 impl TlsSettings {
     /// These certificates, and the default of everything else.

@@ -192,6 +192,12 @@ impl Chunks {
         Ok(tail)
     }
 
+    /// The lines behind the last chunk, with an empty one, if there are any.
+    #[cfg(feature = "http2")]
+    pub(super) fn take_trailers(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.trailers)
+    }
+
     fn step(&mut self, byte: u8) -> Result<Fate, ChunkFault> {
         let frame = match self.frames {
             Frames::Kept => Fate::Pass,

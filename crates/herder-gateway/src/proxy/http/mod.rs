@@ -1,4 +1,5 @@
-//! The front that speaks HTTP/1.1: a worker is chosen for each request.
+//! The front that speaks HTTP/1.1, and HTTP/2 with the feature of that name: a worker is chosen for each
+//! request.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -9,6 +10,7 @@
 //! | `request`, `answer` | heads: what they mean, and what the other side gets to read |
 //! | `scan`, `target`, `field`, `chunks`, `extension` | what is refused, and what is not passed on |
 //! | `forwarded`, `id` | what workers are told of the client |
+//! | `http2` | clients that speak HTTP/2: each request is a conversation in HTTP/1.1 |
 //! | `bad` | what is wrong with a request, and the pages that say so |
 //!
 //! Heads are checked and copied, never rebuilt: what is passed on has the order and the letters that
@@ -23,6 +25,8 @@ mod exchange;
 mod extension;
 mod field;
 mod forwarded;
+#[cfg(feature = "http2")]
+mod http2;
 mod id;
 mod inbox;
 mod pipe;
@@ -48,6 +52,9 @@ use crate::proxy::settings::ProxySettings;
 use crate::proxy::tcp::Tools;
 use crate::proxy::{House, Visitor};
 
+#[cfg(feature = "http2")]
+pub(crate) use http2::Strand;
+
 /// What all connections of the front share.
 pub(crate) struct Front {
     settings: Rc<ProxySettings>,
@@ -59,6 +66,9 @@ pub(crate) struct Front {
     limits: Limits,
     habits: Habits,
     tools: Tools,
+    /// Requests within HTTP/2 that are open.
+    #[cfg(feature = "http2")]
+    strands: std::cell::Cell<u32>,
 }
 
 impl Front {
@@ -84,6 +94,8 @@ impl Front {
             limits,
             habits,
             tools: Tools::default(),
+            #[cfg(feature = "http2")]
+            strands: std::cell::Cell::default(),
             settings,
         }
     }
@@ -94,8 +106,25 @@ impl entrance::Front for Front {
         &self.backends
     }
 
+    #[cfg(not(feature = "http2"))]
     async fn converse(self: Rc<Self>, client: Client, visitor: Visitor) {
         talk::Talk::new(client, &visitor, self).run().await;
+    }
+
+    /// Serves one client, which may turn out to speak HTTP/2.
+    #[cfg(feature = "http2")]
+    async fn converse(self: Rc<Self>, client: Client, visitor: Visitor) {
+        let (client, ahead) = if client.agreed_on_http2() {
+            (client, bytes::BytesMut::new())
+        } else {
+            let talk = talk::Talk::new(client, &visitor, Rc::clone(&self));
+            match talk.run().await {
+                Some(handover) => (handover.client, handover.ahead),
+                None => return,
+            }
+        };
+        // Those who speak HTTP/1.1 have no room for it.
+        Box::pin(http2::serve(client, ahead, visitor, self)).await;
     }
 }
 

@@ -57,6 +57,8 @@ pub(super) enum Next {
     Drop,
     /// Something else is spoken.
     Tunnel(Tunnel),
+    /// It is HTTP/2 that is spoken.
+    Http2,
 }
 
 /// An upgraded connection.
@@ -66,6 +68,16 @@ pub(super) struct Tunnel {
     /// The answer that says so, and what followed it.
     pub(super) answer: Vec<u8>,
 }
+
+/// A client that speaks HTTP/2.
+pub(super) struct Handover {
+    pub(super) client: Client,
+    /// What was read.
+    pub(super) ahead: BytesMut,
+}
+
+/// What a client of HTTP/2 begins with; it looks like a request, and no request can look like it.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
 /// What came.
 enum Came {
@@ -93,8 +105,8 @@ impl Talk {
         }
     }
 
-    /// Serves the client until the end.
-    pub(super) async fn run(mut self) {
+    /// Serves the client until the end, or until it turns out to speak HTTP/2.
+    pub(super) async fn run(mut self) -> Option<Handover> {
         loop {
             let next = match self.come().await {
                 Came::Head(length) => self.request(length).await,
@@ -104,9 +116,21 @@ impl Talk {
             };
             match next {
                 Next::Request => {}
-                Next::Close => return self.close().await,
-                Next::Drop => return,
-                Next::Tunnel(tunnel) => return self.tunnel(tunnel).await,
+                Next::Close => {
+                    self.close().await;
+                    return None;
+                }
+                Next::Drop => return None,
+                Next::Tunnel(tunnel) => {
+                    self.tunnel(tunnel).await;
+                    return None;
+                }
+                Next::Http2 => {
+                    return Some(Handover {
+                        client: self.client,
+                        ahead: self.ahead,
+                    });
+                }
             }
         }
     }
@@ -195,6 +219,9 @@ impl Talk {
     /// Answers the request whose head is there.
     async fn request(&mut self, length: usize) -> Next {
         self.served = self.served.saturating_add(1);
+        if self.served == 1 && self.is_preface(length) {
+            return Next::Http2;
+        }
         let mut head = BytesMut::new();
         let cookie = self.front.cookie.as_ref();
         let slot = |value: &[u8]| cookie.and_then(|cookie| cookie.find(value));
@@ -220,6 +247,11 @@ impl Talk {
             return self.refuse(&refusal, wanted(&request)).await;
         }
         self.attempt(request, head).await
+    }
+
+    /// Whether a client begins to speak HTTP/2. Within TLS it would have said so before.
+    fn is_preface(&self, length: usize) -> bool {
+        cfg!(feature = "http2") && self.client.plain().is_some() && self.ahead[..length] == *PREFACE
     }
 
     /// Whether another request may follow this one.

@@ -77,7 +77,7 @@ impl entrance::Front for Front {
         &self.backends
     }
 
-    async fn converse(self: Rc<Self>, client: Client, visitor: Visitor) {
+    async fn converse(self: Rc<Self>, mut client: Client, visitor: Visitor) {
         let Some((lease, worker)) = connect(&visitor, &self).await else {
             // Nobody is there. The client learns it by a reset, which says that nothing was read.
             client.reset();

@@ -67,8 +67,8 @@ impl Relay {
         if let Finish::Broken { side, .. } = &finish {
             // What came is not all that was sent: the other side must not take it for that.
             let other = match side {
-                Side::Client => &self.worker,
-                Side::Worker => &self.client,
+                Side::Client => &mut self.worker,
+                Side::Worker => &mut self.client,
             };
             other.reset();
         }

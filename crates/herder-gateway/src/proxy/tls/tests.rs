@@ -162,6 +162,43 @@ fn what_was_agreed_is_said_to_the_worker_and_each_half_ends_for_itself() {
     });
 }
 
+#[cfg(feature = "http2")]
+#[test]
+fn clients_agree_on_http_2_or_do_not() {
+    run(async {
+        let files = Files::new();
+        let tls = TlsSettings {
+            alpn: Vec::new(),
+            ..with(vec![files.pair("one", ONE)])
+        };
+        let (tls, _) = Acceptor::new(&tls, Kind::Http).unwrap();
+        let mut settings = settings();
+        settings.kind = Kind::Http;
+        let site = Site::open(settings, Some(tls));
+        let agreed = async |alpn: &[&str]| {
+            let client = client(&site, "one.example", &[ONE.0], alpn).await.unwrap();
+            let agreed = client.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+            (client, agreed)
+        };
+        let (new, protocol) = agreed(&["http/1.1", "h2"]).await;
+        assert_eq!(protocol.as_deref(), Some(&b"h2"[..]));
+        let (requests, connection) = h2::client::handshake(new).await.unwrap();
+        tokio::task::spawn_local(connection);
+        let request = http::Request::get("https://one.example/").body(()).unwrap();
+        let mut requests = requests.ready().await.unwrap();
+        let (response, _) = requests.send_request(request, true).unwrap();
+        // There is no worker.
+        assert_eq!(response.await.unwrap().status(), 503);
+        for alpn in [&["http/1.1"][..], &[]] {
+            let (mut old, protocol) = agreed(alpn).await;
+            assert_ne!(protocol.as_deref(), Some(&b"h2"[..]));
+            let request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+            old.write_all(request).await.unwrap();
+            assert!(all_of(&mut old).await.starts_with(b"HTTP/1.1 503 "));
+        }
+    });
+}
+
 #[test]
 fn a_client_that_leaves_tls_without_a_word_has_said_its_last() {
     run(async {

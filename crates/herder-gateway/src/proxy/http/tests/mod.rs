@@ -3,6 +3,8 @@
 mod basics;
 mod bodies;
 mod heads;
+#[cfg(feature = "http2")]
+mod http2;
 mod leaving;
 mod limits;
 mod llhttp;
