@@ -7,7 +7,7 @@ mod seeds;
     unreachable_pub,
     reason = "the file is a public module of the fuzz targets' crate"
 )]
-#[path = "../../../fuzz/src/properties.rs"]
+#[path = "../../../fuzz/src/properties/mod.rs"]
 mod properties;
 
 use std::collections::BTreeSet;
