@@ -70,6 +70,10 @@ pub(super) struct Tunnel {
 }
 
 /// A client that speaks HTTP/2.
+#[cfg_attr(
+    not(feature = "http2"),
+    expect(dead_code, reason = "nobody does without the feature")
+)]
 pub(super) struct Handover {
     pub(super) client: Client,
     /// What was read.

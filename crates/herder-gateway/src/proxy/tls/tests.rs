@@ -167,11 +167,13 @@ fn what_was_agreed_is_said_to_the_worker_and_each_half_ends_for_itself() {
 fn clients_agree_on_http_2_or_do_not() {
     run(async {
         let files = Files::new();
+        let pairs = vec![files.pair("one", ONE)];
+        let open = opened(&pairs);
         let tls = TlsSettings {
             alpn: Vec::new(),
-            ..with(vec![files.pair("one", ONE)])
+            ..with(pairs)
         };
-        let (tls, _) = Acceptor::new(&tls, Kind::Http).unwrap();
+        let (tls, _) = Acceptor::new(&tls, Kind::Http, &open).unwrap();
         let mut settings = settings();
         settings.kind = Kind::Http;
         let site = Site::open(settings, Some(tls));

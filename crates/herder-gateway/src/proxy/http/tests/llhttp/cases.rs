@@ -35,9 +35,17 @@ pub(super) fn bodies() -> Vec<Case> {
     list.cases
 }
 
+/// Bodies in chunks.
+pub(super) fn chunks() -> Vec<Case> {
+    let mut list = List::default();
+    bodies::chunks(&mut list);
+    list.cases
+}
+
 /// All requests, in the order of their ideas.
 pub(super) fn all() -> Vec<Case> {
-    heads().into_iter().chain(bodies()).collect()
+    let parts = [heads(), bodies(), chunks()];
+    parts.into_iter().flatten().collect()
 }
 
 #[derive(Default)]

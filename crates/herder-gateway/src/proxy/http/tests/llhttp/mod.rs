@@ -92,6 +92,11 @@ fn bodies_of_every_idea_are_read_as_llhttp_reads_them() {
 }
 
 #[test]
+fn chunks_of_every_idea_are_read_as_llhttp_reads_them() {
+    differences(24, &named(cases::chunks()));
+}
+
+#[test]
 fn mutated_requests_are_read_as_llhttp_reads_them() {
     differences(24, &mutated(0..FEW));
 }

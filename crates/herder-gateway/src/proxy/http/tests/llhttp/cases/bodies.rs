@@ -207,7 +207,6 @@ const TRAILERS: [&str; 34] = [
 pub(super) fn add(list: &mut List) {
     lengths(list);
     codings(list);
-    chunks(list);
     connections(list);
     pipelines(list);
 }
@@ -314,7 +313,7 @@ fn codings(list: &mut List) {
     }
 }
 
-fn chunks(list: &mut List) {
+pub(super) fn chunks(list: &mut List) {
     list.idea("chunks");
     for body in CHUNKS {
         list.chunks(body);
