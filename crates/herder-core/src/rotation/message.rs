@@ -82,7 +82,8 @@ pub struct Load {
 /// The queues at one moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sample {
-    /// How often the kernel's program was asked so far; `None` without a program.
+    /// How often the kernel's program was asked so far, counted after the queues were looked at: whoever
+    /// waits there is among them. `None` without a program.
     pub turns: Option<u64>,
     /// How many connections wait at each socket. A socket that is missing is not known.
     pub queues: Vec<(SocketId, u32)>,

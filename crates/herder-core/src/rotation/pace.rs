@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::message::{Action, Relief, Sample};
+use super::message::{Action, Relief, Sample, SocketId};
 use super::spec::{Balance, Steering};
 use super::state::Rotation;
 use super::turns::shares;
 use super::watch::Sight;
-use super::worker::{Pace, Socket, Standing, Worker};
+use super::worker::{Pace, Socket, Standing, Taken, Worker};
 use crate::mutation::{self, Mutation};
 use crate::{Slot, Tick, WorkerId};
 
 /// A queue that grew at so many looks after the first one stands.
 const STANDS: u32 = 2;
 
-/// A queue to which nobody came, and from which nobody was accepted, stands after so many: as long as
-/// nobody comes, nobody new waits there, and a machine that is busy lets any worker stand for a moment.
+/// A queue to which nobody came, and from which nobody was accepted, stands after so many, if anybody came
+/// to the others: as long as nobody comes, nobody new waits there, and a machine that is busy lets any
+/// worker stand for a moment.
 const STANDS_UNASKED: u32 = 10;
 
 /// Who was seen with an empty queue so often in a row has nothing to do.
@@ -54,6 +55,7 @@ impl Rotation {
         let now = self.now;
         let taken = self.watch.taken(sample.turns);
         let shares = taken.map(|taken| shares(&self.turns, taken));
+        let all = self.watch.passed(sample.turns);
         let mut has_changed = self.watch.saw_turns(sample.turns);
         for (id, waiting) in &sample.queues {
             if let Some(socket) = self.socket_mut(*id) {
@@ -61,22 +63,28 @@ impl Rotation {
                     true => shares.get(&id.slot).copied().unwrap_or(0),
                     false => 0,
                 };
-                let came = shares.as_ref().map(share);
-                has_changed |= socket.saw(*waiting, came, now);
+                let own = shares.as_ref().map(share);
+                has_changed |= socket.saw(*waiting, Taken { own, all }, now);
             }
         }
         self.begin_trials();
         let ids: Vec<WorkerId> = self.workers.iter().map(|worker| worker.id).collect();
         let mut field = self.field();
+        let mut verdict = Verdict::Same;
         for id in ids {
             if self.judge(id, &field) == Verdict::Changed {
                 // Who was left out a moment ago does not count.
                 field = self.field();
+                verdict = Verdict::Changed;
             }
             self.drain(id);
         }
         let sight = self.sight();
         self.watch.looked(has_changed, sight, now, &self.spec);
+        if verdict == Verdict::Changed && self.spec.balance == Balance::LeastLoaded {
+            // As soon as the turns are written, who waits at the wrong one may go to another.
+            self.watch.hurry(now);
+        }
     }
 
     pub(super) fn timer(&mut self) {
@@ -193,15 +201,23 @@ impl Rotation {
         self.actions.push_back(action);
         match next {
             // From now on nobody comes: whatever changes is its own doing.
-            Pace::Behind => self.restart_clock(id),
+            Pace::Behind if self.is_asked(socket) => self.restart_clock(id),
             // It will not accept any more, and the next of its slot inherits the socket.
             Pace::Hung if self.spec.steering == Steering::Program => self.flush(socket),
             Pace::Keeping
+            | Pace::Behind
             | Pace::OnTrial { .. }
             | Pace::Rescuing
             | Pace::Silent { .. }
             | Pace::Hung => {}
         }
+    }
+
+    /// Whether it is not certain since when nobody was accepted there, because others came meanwhile. (By
+    /// load, who waits too short a time is moved in vain, and nothing is lost by that.)
+    fn is_asked(&self, id: SocketId) -> bool {
+        let is_asked = |socket: &Socket| socket.passed > 0;
+        self.spec.balance == Balance::RoundRobin && self.socket(id).is_some_and(is_asked)
     }
 
     /// Who waits at the worker goes to others at once, and its turns for a while.
@@ -238,9 +254,14 @@ impl Rotation {
         if is_alone || is_fresh {
             return false;
         }
+        let is_on_trial = matches!(worker.pace, Pace::OnTrial { .. });
         let patience = match self.spec.balance {
             Balance::RoundRobin if socket.has_grown() => self.spec.tick * STANDS,
-            Balance::RoundRobin => self.spec.tick * STANDS_UNASKED,
+            Balance::RoundRobin if socket.passed > 0 || is_on_trial => {
+                self.spec.tick * STANDS_UNASKED
+            }
+            // Nobody came to anybody: with other turns nobody would have been better off.
+            Balance::RoundRobin => self.spec.rescue_after,
             Balance::LeastLoaded => self.spec.tick,
         };
         let stands = self.has_stood(socket, patience) && field.is_anyone_idle;

@@ -168,7 +168,7 @@ impl Rotation {
     }
 
     fn loaded(&mut self, worker: WorkerId, load: Load) {
-        let back_until = self.now.after(self.spec.hysteresis);
+        let (now, back_until) = (self.now, self.now.after(self.spec.hysteresis));
         let Some(worker) = self.worker_mut(worker) else {
             return;
         };
@@ -181,6 +181,8 @@ impl Rotation {
             worker.may_fall_behind_at = back_until;
             let worker = worker.id;
             self.actions.push_back(Action::Readmitted { worker });
+            // Others may have somebody for it.
+            self.watch.hurry(now);
         }
     }
 

@@ -69,6 +69,14 @@ impl Watch {
         }
     }
 
+    /// There is a reason to look at once.
+    pub(super) fn hurry(&mut self, now: Tick) {
+        self.begin(now);
+        if let State::Looking { next } = &mut self.state {
+            *next = now;
+        }
+    }
+
     pub(super) fn next_look(&self) -> Option<Tick> {
         match self.state {
             State::Looking { next } => Some(next),
@@ -86,6 +94,14 @@ impl Watch {
     pub(super) fn taken(&self, turns: Option<u64>) -> Option<Range<u64>> {
         let taken = self.turns?..turns?;
         (self.since == Since::Same && taken.start <= taken.end).then_some(taken)
+    }
+
+    /// How many turns were taken since the last look, as far as that is known.
+    pub(super) fn passed(&self, turns: Option<u64>) -> u64 {
+        let (Some(before), Some(now)) = (self.turns, turns) else {
+            return 0;
+        };
+        now.saturating_sub(before)
     }
 
     /// Returns whether anybody took a turn since the last look.

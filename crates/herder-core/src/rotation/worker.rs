@@ -107,6 +107,17 @@ pub(super) struct Socket {
     pub(super) waited: u32,
     /// How many turns it had since, as far as they are known.
     pub(super) came: u64,
+    /// How many turns anybody had since.
+    pub(super) passed: u64,
+}
+
+/// The turns that were taken between two looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Taken {
+    /// By a socket, if that is known.
+    pub(super) own: Option<u64>,
+    /// By all.
+    pub(super) all: u64,
 }
 
 impl Socket {
@@ -121,12 +132,13 @@ impl Socket {
             still_since: None,
             waited: 0,
             came: 0,
+            passed: 0,
         }
     }
 
-    /// What a look at the queue shows; `came`: how many turns it had since the last one, if that is
-    /// known. Returns whether it has changed.
-    pub(super) fn saw(&mut self, waiting: u32, came: Option<u64>, now: Tick) -> bool {
+    /// What a look at the queue shows; `taken`: the turns since the last one. Returns whether it has
+    /// changed.
+    pub(super) fn saw(&mut self, waiting: u32, taken: Taken, now: Tick) -> bool {
         let was = std::mem::replace(&mut self.waiting, waiting);
         if waiting == 0 {
             self.seen_empty = self.seen_empty.saturating_add(1);
@@ -134,7 +146,8 @@ impl Socket {
             return was != waiting;
         }
         self.seen_empty = 0;
-        match came {
+        self.passed += taken.all;
+        match taken.own {
             Some(came) => self.came += came,
             // It cannot be told what its length is to be compared with.
             None => (self.waited, self.came) = (waiting, 0),
@@ -148,7 +161,7 @@ impl Socket {
     /// What was seen before does not count.
     pub(super) fn restart(&mut self, now: Tick) {
         self.still_since = Some(now);
-        (self.waited, self.came) = (self.waiting, 0);
+        (self.waited, self.came, self.passed) = (self.waiting, 0, 0);
     }
 
     /// Whether anybody was seen to come since the queue stands.

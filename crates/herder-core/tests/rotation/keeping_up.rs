@@ -66,13 +66,32 @@ fn who_accepts_a_few_of_many_is_left_out() {
 
 #[test]
 fn a_queue_to_which_nobody_comes_is_left_out_later() {
-    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    let mut desk = Desk::with(&by_program(), 3, Relief::Kill);
     desk.pass(ms(20));
     desk.queue(socket(1, 2), 1);
     let nobody = |_: &mut Desk| {};
-    assert_eq!(desk.pass_with(ms(45), nobody), []);
+    assert_eq!(desk.pass_with(ms(5), nobody), []);
+    // Somebody comes to the first.
+    desk.turns += 1;
+    assert_eq!(desk.pass_with(ms(40), nobody), []);
     let actions = desk.pass_with(ms(20), nobody);
-    assert_eq!(actions, [excluded(1, 1), rotate(&[0])]);
+    assert_eq!(actions, [excluded(1, 1), rotate(&[0, 2])]);
+}
+
+#[test]
+fn as_long_as_nobody_comes_to_anybody_all_have_their_turns() {
+    let mut desk = Desk::with(&by_program(), 2, Relief::HandOver);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 1);
+    let nobody = |_: &mut Desk| {};
+    assert_eq!(desk.pass_with(ms(480), nobody), []);
+    // Who waits is helped as soon as who waits while others come.
+    let rescue = Action::Rescue {
+        worker: worker(1, 2),
+        socket: socket(1, 2),
+    };
+    let actions = desk.pass_with(ms(40), nobody);
+    assert_eq!(actions, [excluded(1, 1), rotate(&[0]), rescue]);
 }
 
 #[test]

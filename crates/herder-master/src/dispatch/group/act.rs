@@ -153,7 +153,7 @@ impl Group {
 
     fn sample(&mut self) -> Sample {
         let mut sample = Sample {
-            turns: self.counts().map(|counts| counts.turns),
+            turns: None,
             queues: Vec::with_capacity(self.berths.len()),
         };
         let mut silent = Vec::new();
@@ -165,6 +165,9 @@ impl Group {
                 Err(_) => {}
             }
         }
+        // After the queues: whoever was seen there has taken a turn that is counted. The other way around, one that
+        // came between would look like one who waits since the last look.
+        sample.turns = self.counts().map(|counts| counts.turns);
         for id in silent {
             // A worker has shut down what it shares with us. Who waited has been moved, or is lost.
             self.fail(
