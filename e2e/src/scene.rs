@@ -2,7 +2,7 @@
 
 use crate::baseline::Baseline;
 use crate::binary::Binary;
-use crate::herd::Setup;
+use crate::herd::{NO_KERNEL_DISPATCH, Setup};
 use crate::lineage::{Lineage, own_pid};
 use crate::process::Process;
 use crate::wait;
@@ -66,6 +66,16 @@ impl Scene {
     /// Prepares the start of a program of this workspace.
     pub fn herd(&self, binary: Binary) -> Setup {
         Setup::new(self, &binary.path())
+    }
+
+    /// Prepares the start of a program of this workspace that may not load programs into the kernel, and to which
+    /// nobody has said anything about that.
+    pub fn unprivileged(&self, binary: Binary) -> Setup {
+        const NONE: &str = "-bpf,-sys_admin";
+        let setup = self.program("setpriv");
+        let setup = setup.arg(format!("--bounding-set={NONE}"));
+        let setup = setup.arg(format!("--inh-caps={NONE}"));
+        setup.arg(binary.path()).env(NO_KERNEL_DISPATCH, "")
     }
 
     /// Prepares the start of any other program, by path or name.

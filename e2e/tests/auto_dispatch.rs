@@ -5,22 +5,27 @@ use herder_e2e::binary::Binary;
 use herder_e2e::client::Load;
 use herder_e2e::foreign::{BOOT, address, examples, pid_of_body, wait_for};
 use herder_e2e::herd::{Herd, NO_KERNEL_DISPATCH, Setup, Signal};
+use herder_e2e::native::TEST_HERD;
 use herder_e2e::node::programs;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
-
-/// What may not be done without the right.
-const NONE: &str = "-bpf,-sys_admin";
 
 fn herder(scene: &Scene) -> Setup {
     scene.herd(Binary::HERDER).env(NO_KERNEL_DISPATCH, "")
 }
 
 fn without_rights(scene: &Scene) -> Setup {
-    let setup = scene.program("setpriv").env(NO_KERNEL_DISPATCH, "");
-    let setup = setup.arg(format!("--bounding-set={NONE}"));
-    let setup = setup.arg(format!("--inh-caps={NONE}"));
-    setup.arg(Binary::HERDER.path())
+    scene.unprivileged(Binary::HERDER)
+}
+
+/// A Rust program that is its own master, and says nothing of who accepts.
+fn rust(setup: Setup, options: &[&str]) -> Herd {
+    let setup = setup.args(["--dispatch", "auto"]).args(options);
+    setup.env("RUST_BACKTRACE", "0").start()
+}
+
+fn embedded(scene: &Scene) -> Setup {
+    scene.herd(TEST_HERD).env(NO_KERNEL_DISPATCH, "")
 }
 
 fn script(setup: Setup, options: &[&str]) -> Herd {
@@ -66,9 +71,14 @@ const NEEDS: &str = "(kernel needs CAP_BPF";
 const LOCAL: [&str; 2] = ["-l", "127.0.0.1:0"];
 
 #[test]
-fn kernel_auto_is_the_kernels_for_scripts_and_commands() {
+fn kernel_auto_is_the_kernels_for_scripts_commands_and_rust_programs() {
     let scene = Scene::new("auto_kernel");
-    for herd in [script(herder(&scene), &[]), command(herder(&scene), &LOCAL)] {
+    for herd in [
+        script(herder(&scene), &[]),
+        command(herder(&scene), &LOCAL),
+        rust(embedded(&scene), &[]),
+        rust(embedded(&scene), &["--blocking"]),
+    ] {
         assert_says(&herd, KERNEL);
         assert_both_serve(&herd);
         assert!(herd.end().success());
@@ -82,10 +92,43 @@ fn auto_says_what_is_missing_and_takes_what_is_left() {
     assert_says(&node, &format!("dispatch: pass {NEEDS}"));
     let python = command(without_rights(&scene), &LOCAL);
     assert_says(&python, &format!("dispatch: shared {NEEDS}"));
-    for herd in [node, python] {
+    let rust = rust(scene.unprivileged(TEST_HERD), &[]);
+    assert_says(&rust, &format!("dispatch: pass {NEEDS}"));
+    for herd in [node, python, rust] {
         assert_serves(&herd);
         assert!(herd.end().success());
     }
+}
+
+#[test]
+fn auto_leaves_the_kernel_out_where_it_cannot_be_for_rust_programs() {
+    let scene = Scene::new("auto_rust");
+    for (options, expected) in [
+        (
+            &["--policy", "ip-hash"][..],
+            "pass (kernel has no such policy)",
+        ),
+        (
+            &["--listen", "unix:a.sock"],
+            "pass (a Unix socket has one listener)",
+        ),
+        (
+            &["--listen", "127.0.0.1:0", "--listen", "unix:b.sock"],
+            "pass (a Unix socket has one listener)",
+        ),
+    ] {
+        let herd = rust(embedded(&scene), options);
+        assert_says(&herd, expected);
+        wait_for(&herd, 0, 2, "ready", BOOT);
+        assert!(herd.end().success());
+    }
+    let herd = rust(embedded(&scene).env(NO_KERNEL_DISPATCH, "1"), &[]);
+    assert_says(
+        &herd,
+        "pass (kernel is switched off by HERDER_NO_KERNEL_DISPATCH)",
+    );
+    assert_serves(&herd);
+    assert!(herd.end().success());
 }
 
 #[test]

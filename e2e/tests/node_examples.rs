@@ -29,7 +29,11 @@ fn run(scene: &Scene, node: Node, script: &str, options: &[&str]) -> Setup {
         examples().join("node_modules").is_dir(),
         "the packages of examples/node are missing: run scripts/setup test"
     );
-    let setup = scene.herd(Binary::HERDER).directory(examples());
+    prepare(scene.herd(Binary::HERDER), node, script, options)
+}
+
+fn prepare(herder: Setup, node: Node, script: &str, options: &[&str]) -> Setup {
+    let setup = herder.directory(examples());
     let setup = setup.args(["run", script, "-i", "2", "--interpreter"]);
     setup.arg(node.program()).args(options).env("PORT", "0")
 }
@@ -98,30 +102,13 @@ fn tcp_is_served(scene: &str, versions: &[Node]) {
     }
 }
 
-/// A worker that the machine did not run for some milliseconds loses its turns to the other, rightly so: one run of
-/// some in which that did not happen is enough.
-fn assert_even_once(load: &Load) {
-    let mut seen = Vec::new();
-    for _ in 0..20 {
-        let load = load.clone().worker_from(pid_behind("worker-"));
-        let ledger = load.count(40).run();
-        ledger.assert_no_failure();
-        let each: Vec<usize> = ledger.per_worker().into_values().collect();
-        if each == [20, 20] {
-            return;
-        }
-        seen.push(each);
-    }
-    panic!("{seen:?}");
-}
-
 /// The examples in kernel mode: in turns, and nobody who had connected is lost at the end.
 fn is_served_by_kernel(scene: &str, script: &str, versions: &[Node], request: &[u8]) {
     let scene = Scene::new(scene);
     for node in versions {
         let herd = start(run(&scene, *node, script, &["--dispatch", "kernel"]));
         let address = address(&herd);
-        assert_even_once(&if request.is_empty() {
+        assert_even(if request.is_empty() {
             Load::plain(address, b"")
         } else {
             Load::http(address, "/")
@@ -133,6 +120,23 @@ fn is_served_by_kernel(scene: &str, script: &str, versions: &[Node], request: &[
 #[test]
 fn kernel_s4_the_classic_cluster_program() {
     is_served_by_kernel("example_knet", "net-cluster.js", &USUAL, b"");
+}
+
+#[test]
+fn unprivileged_s4_by_what_is_left() {
+    let scene = Scene::new("example_rights");
+    for node in USUAL {
+        let herder = scene.unprivileged(Binary::HERDER);
+        let setup = prepare(herder, node, "net-cluster.js", &["--dispatch", "auto"]);
+        let herd = start(setup);
+        herd.wait_for_line("what is left, and why", BOOT, |line| {
+            line.contains("dispatch: pass (kernel needs CAP_BPF")
+                .then_some(())
+        });
+        let address = address(&herd);
+        assert_even(Load::plain(address, b""));
+        assert_loses_nothing_when_stopped(&herd, address, b"");
+    }
 }
 
 #[test]

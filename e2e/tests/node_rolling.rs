@@ -1,10 +1,11 @@
 //! Every worker is replaced, again and again, under load; the program knows nothing of it.
 
+use herder_e2e::binary::Binary;
 use herder_e2e::client::{Ledger, Load, Running};
 use herder_e2e::foreign::{BOOT, address, pid_of_body, wait_for};
 use herder_e2e::herd::Herd;
 use herder_e2e::interpreter::Node;
-use herder_e2e::node::run;
+use herder_e2e::node::{programs, run};
 use herder_e2e::scene::Scene;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -64,10 +65,11 @@ fn assert_nothing_lost(kind: &str, ledger: &Ledger) {
 
 fn loses_nothing(name: &str, node: Node, options: &[&str]) {
     let scene = Scene::new(name);
-    let herd = run(&scene, "serve.js", &["-i", "2", "--interpreter"])
-        .arg(node.program())
-        .args(options)
-        .start();
+    let setup = run(&scene, "serve.js", &["-i", "2", "--interpreter"]);
+    loses_nothing_of(setup.arg(node.program()).args(options).start());
+}
+
+fn loses_nothing_of(herd: Herd) {
     wait_for(&herd, 0, 2, "ready", BOOT);
     let clients = clients(address(&herd));
     wait_for_rounds(&herd);
@@ -117,6 +119,22 @@ fn kernel_scenario_34_six_rounds_of_recycling_lose_nothing() {
     for node in [20, 24].map(Node::Version) {
         let options = ["--dispatch", "kernel", "--max-lifetime", "1s"];
         loses_nothing("node_sixkernel", node, &options);
+    }
+}
+
+#[test]
+fn unprivileged_scenario_34_by_what_is_left() {
+    for node in [20, 24].map(Node::Version) {
+        let scene = Scene::new("node_sixrights");
+        let setup = scene.unprivileged(Binary::HERDER).arg("run");
+        let setup = setup.arg(programs().join("serve.js")).args(["-i", "2"]);
+        let setup = setup.args(["--dispatch", "auto", "--max-lifetime", "1s"]);
+        let herd = setup.arg("--interpreter").arg(node.program()).start();
+        herd.wait_for_line("what is left, and why", BOOT, |line| {
+            line.contains("dispatch: pass (kernel needs CAP_BPF")
+                .then_some(())
+        });
+        loses_nothing_of(herd);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::binary::Binary;
 use crate::foreign::BOOT;
-use crate::herd::{Herd, NO_KERNEL_DISPATCH, Setup, Signal};
+use crate::herd::{Herd, Setup, Signal};
 use crate::interpreter::Node;
 use crate::node::actor::{Actor, Control};
 use crate::node::event::{End, Event};
@@ -67,15 +67,6 @@ impl Scheduling {
     pub fn is_passed(self) -> bool {
         matches!(self, Scheduling::Auto | Scheduling::RoundRobin)
     }
-}
-
-/// Prepares a herder that may not load programs into the kernel.
-fn without_rights(scene: &Scene) -> Setup {
-    const NONE: &str = "-bpf,-sys_admin";
-    let setup = scene.program("setpriv");
-    let setup = setup.arg(format!("--bounding-set={NONE}"));
-    let setup = setup.arg(format!("--inh-caps={NONE}"));
-    setup.arg(Binary::HERDER.path()).env(NO_KERNEL_DISPATCH, "")
 }
 
 impl Case {
@@ -168,7 +159,7 @@ impl ClusterSetup {
             Primary::Herder => {
                 let dispatch = case.scheduling.dispatch();
                 let setup = match case.scheduling {
-                    Scheduling::Auto => without_rights(scene),
+                    Scheduling::Auto => scene.unprivileged(Binary::HERDER),
                     Scheduling::Kernel | Scheduling::None | Scheduling::RoundRobin => {
                         scene.herd(Binary::HERDER)
                     }

@@ -16,6 +16,13 @@ impl Settings {
             Dispatch::Auto if self.policy == Policy::LeastLoaded => {
                 (DispatchMode::Kernel, "LeastLoaded is the kernel's")
             }
+            // What the kernel might do is tried first, and says itself why it cannot.
+            Dispatch::Auto if self.listens_at_unix() => {
+                (DispatchMode::Pass, "a Unix socket has one listener")
+            }
+            Dispatch::Auto if self.policy != Policy::RoundRobin => {
+                (DispatchMode::Pass, "kernel has no such policy")
+            }
             Dispatch::Auto => (
                 DispatchMode::Pass,
                 "the workers take connections by channel",
@@ -29,16 +36,20 @@ impl Settings {
 
     /// Whether the kernel is to dispatch if it takes a program.
     pub(super) fn choice(&self, mode: DispatchMode) -> Choice {
-        // A Unix socket has one listener, and not one for each worker.
-        let is_unix =
-            |text: &String| matches!(text.parse::<ListenAddress>(), Ok(ListenAddress::Unix(_)));
-        let is_tcp = !self.listen.is_empty() && !self.listen.iter().any(is_unix);
+        let is_tcp = !self.listen.is_empty() && !self.listens_at_unix();
         let is_pass = mode == DispatchMode::Pass && self.dispatch == Dispatch::Auto;
         if is_pass && is_tcp && self.policy == Policy::RoundRobin {
             Choice::KernelFirst
         } else {
             Choice::Said
         }
+    }
+
+    /// A Unix socket has one listener, and not one for each worker.
+    fn listens_at_unix(&self) -> bool {
+        let is_unix =
+            |text: &String| matches!(text.parse::<ListenAddress>(), Ok(ListenAddress::Unix(_)));
+        self.listen.iter().any(is_unix)
     }
 
     pub(super) fn check_dispatch(&self) -> Result<(), ClusterError> {

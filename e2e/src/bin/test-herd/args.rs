@@ -66,6 +66,7 @@ pub(crate) enum Kind {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Mode {
+    Auto,
     Kernel,
     Pass,
     Reuseport,
@@ -94,6 +95,7 @@ impl Args {
             .name("test-herd")
             .workers(self.workers)
             .dispatch(match self.dispatch {
+                Mode::Auto => Dispatch::Auto,
                 Mode::Kernel => Dispatch::Kernel,
                 Mode::Pass => Dispatch::Pass,
                 Mode::Reuseport => Dispatch::Reuseport,
