@@ -151,15 +151,21 @@ impl Stream {
                 BoundAddress::Unix(_)
             ),
         };
-        let nonblocking = blocking == Blocking::No;
-        if is_unix {
-            let stream = UnixStream::from(arrival.fd);
-            stream.set_nonblocking(nonblocking)?;
-            Ok(Stream::Unix(stream))
+        let stream = if is_unix {
+            Stream::Unix(UnixStream::from(arrival.fd))
         } else {
-            let stream = TcpStream::from(arrival.fd);
-            stream.set_nonblocking(nonblocking)?;
-            Ok(Stream::Tcp(stream))
+            Stream::Tcp(TcpStream::from(arrival.fd))
+        };
+        if arrival.is_now != Some(blocking) {
+            stream.set_nonblocking(blocking == Blocking::No)?;
+        }
+        Ok(stream)
+    }
+
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.set_nonblocking(nonblocking),
+            Stream::Unix(stream) => stream.set_nonblocking(nonblocking),
         }
     }
 

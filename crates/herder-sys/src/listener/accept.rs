@@ -10,6 +10,7 @@ use rustix::net::addr::SocketAddrArg;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with};
 
 use super::address::BoundAddress;
+use crate::fd::Blocking;
 
 /// What a failed [`accept`] means for the loop around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,19 @@ pub enum AcceptError {
 ///
 /// Classify with [`accept_error`].
 pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    accept_as(listener, Blocking::No)
+}
+
+/// As [`accept`], but the connection is as it is said to be.
+///
+/// # Errors
+///
+/// Classify with [`accept_error`].
+pub fn accept_as(listener: BorrowedFd<'_>, blocking: Blocking) -> io::Result<OwnedFd> {
+    let flags = match blocking {
+        Blocking::Yes => SocketFlags::CLOEXEC,
+        Blocking::No => SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
+    };
     Ok(retry_on_intr(|| accept_with(listener, flags))?)
 }
 

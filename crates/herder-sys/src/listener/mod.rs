@@ -15,12 +15,12 @@ pub(crate) mod unix_path;
 
 pub use crate::fd::{Blocking, set_blocking};
 pub use accept::{
-    AcceptError, accept, accept_error, accept_queue_length, connect_and_close, has_waiting,
-    is_listening, listen_again, waiting_at,
+    AcceptError, accept, accept_as, accept_error, accept_queue_length, connect_and_close,
+    has_waiting, is_listening, listen_again, waiting_at,
 };
 pub use address::{Address, BoundAddress, local_address};
 pub use error::ListenError;
 pub use exact::{Families, Sharing, bind_tcp, bind_udp, bind_unix_name, bind_unix_path};
 pub use handle::{ListenOptions, Listener};
-pub use reuseport::{Bar, bar, bind_anchor, cookie, join, shut_down, unbar};
+pub use reuseport::{Bar, bar, bind_anchor, cookie, is_in_group, join, shut_down, unbar};
 pub use tcp::bind_first;

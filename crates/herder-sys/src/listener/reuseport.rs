@@ -50,6 +50,15 @@ pub fn join(anchor: BorrowedFd<'_>, backlog: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// Whether the socket is one of several on its address.
+///
+/// # Errors
+///
+/// What is no socket.
+pub fn is_in_group(listener: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(sockopt::socket_reuseport(listener)?)
+}
+
 /// Ends the listening of a socket for everyone who holds it. Who waits there goes to others of the
 /// group if a program decides there, and else is lost. It can
 /// [listen again](super::listen_again).

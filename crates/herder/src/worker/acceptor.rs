@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use herder_sys::epoll::{Epoll, Events, Interest};
+use herder_sys::fd::Blocking;
 
 use crate::worker::conns::Conns;
 use crate::worker::link::Link;
@@ -27,6 +28,8 @@ pub(crate) struct Arrival {
     pub(crate) fd: OwnedFd,
     /// By which listener it came.
     pub(crate) listener: u16,
+    /// Whether reading from it waits, as it is; `None` = that is not known.
+    pub(crate) is_now: Option<Blocking>,
 }
 
 /// What a source of connections had.
@@ -220,15 +223,18 @@ impl Acceptor {
     /// A descriptor that is readable when another [`step`](Acceptor::step) is worth while, for a
     /// caller that waits elsewhere, and that takes care of the link by other means.
     #[cfg(feature = "tokio")]
-    pub(crate) fn detach(&self, link: &Link) -> io::Result<OwnedFd> {
+    pub(crate) fn detach(&mut self, link: &Link) -> io::Result<OwnedFd> {
         match self.epoll.remove(link.house()) {
             // It was detached before, for a runtime that is gone.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed?,
         }
-        match &self.source {
+        match &mut self.source {
             Source::Pass(conns) => herder_sys::fd::duplicate(conns.channel()),
-            Source::Shared(_) => herder_sys::fd::duplicate(std::os::fd::AsFd::as_fd(&self.epoll)),
+            Source::Shared(listeners) => {
+                listeners.accept_for_tasks();
+                herder_sys::fd::duplicate(std::os::fd::AsFd::as_fd(&self.epoll))
+            }
         }
     }
 

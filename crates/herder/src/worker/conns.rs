@@ -146,6 +146,8 @@ impl Conns {
                 self.arrived.push_back(Arrival {
                     fd,
                     listener: record.listener,
+                    // Whoever passes it may have changed it.
+                    is_now: None,
                 });
             }
         }

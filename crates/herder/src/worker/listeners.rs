@@ -8,7 +8,7 @@ use std::time::Duration;
 use herder_sys::epoll::{Epoll, Interest};
 use herder_sys::fd::Reserve;
 use herder_sys::listener::{
-    AcceptError, Blocking, accept, accept_error, is_listening, set_blocking,
+    AcceptError, Blocking, accept_as, accept_error, is_in_group, is_listening, set_blocking,
 };
 
 use crate::worker::acceptor::{Arrival, Look};
@@ -31,6 +31,8 @@ pub(crate) struct Listeners {
     /// else hears of it: so a place is kept for it, and without one no listener is watched.
     reserve: Reserve,
     watching: Watching,
+    /// What connections are to be: whoever serves them would have to change it otherwise, one by one.
+    accepted: Blocking,
 }
 
 /// Whether the kernel wakes this worker for new connections.
@@ -42,7 +44,16 @@ enum Watching {
 
 struct Shared {
     socket: OwnedFd,
+    sharing: Sharing,
     accepted: u32,
+}
+
+/// Whether other workers watch the same listener.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sharing {
+    /// Not for long: it is the slot's own.
+    Own,
+    All,
 }
 
 impl Listeners {
@@ -53,9 +64,16 @@ impl Listeners {
         }
         let all = sockets
             .into_iter()
-            .map(|socket| Shared {
-                socket,
-                accepted: 0,
+            .map(|socket| {
+                let sharing = match is_in_group(socket.as_fd()) {
+                    Ok(true) => Sharing::Own,
+                    Ok(false) | Err(_) => Sharing::All,
+                };
+                Shared {
+                    socket,
+                    sharing,
+                    accepted: 0,
+                }
             })
             .collect();
         Ok(Listeners {
@@ -64,7 +82,14 @@ impl Listeners {
             first_token,
             reserve: Reserve::new(1)?,
             watching: Watching::No,
+            accepted: Blocking::Yes,
         })
+    }
+
+    /// From now on reading from connections does not wait.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn accept_for_tasks(&mut self) {
+        self.accepted = Blocking::No;
     }
 
     pub(crate) fn watch(&mut self, epoll: &Epoll) -> io::Result<()> {
@@ -122,7 +147,12 @@ impl Listeners {
                     self.promising.push_back(place);
                     self.count(place, epoll)?;
                     let listener = u16::try_from(place).unwrap_or(u16::MAX);
-                    return Ok(Look::Arrived(Arrival { fd, listener }));
+                    let is_now = Some(self.accepted);
+                    return Ok(Look::Arrived(Arrival {
+                        fd,
+                        listener,
+                        is_now,
+                    }));
                 }
                 Err(error) => match accept_error(&error) {
                     AcceptError::None => {}
@@ -140,10 +170,10 @@ impl Listeners {
 
     fn accept(&mut self, place: usize) -> io::Result<OwnedFd> {
         let socket = self.all[place].socket.as_fd();
-        match accept(socket) {
+        match accept_as(socket, self.accepted) {
             Err(error) if matches!(accept_error(&error), AcceptError::OutOfDescriptors) => {
                 self.reserve.release();
-                let last = accept(socket);
+                let last = accept_as(socket, self.accepted);
                 if last.is_err() {
                     self.reserve.refill();
                 }
@@ -166,6 +196,9 @@ impl Listeners {
 
     fn count(&mut self, place: usize, epoll: &Epoll) -> io::Result<()> {
         let shared = &mut self.all[place];
+        if shared.sharing == Sharing::Own {
+            return Ok(());
+        }
         shared.accepted = shared.accepted.wrapping_add(1);
         if self.watching == Watching::Yes && shared.accepted.is_multiple_of(TURN) {
             epoll.remove(shared.socket.as_fd())?;
