@@ -10,7 +10,6 @@ use herder_bench::bare;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use std::collections::HashMap;
 use std::env;
 use std::error::Error;
 use std::io;
@@ -55,7 +54,8 @@ fn serve(worker: Worker) -> io::Result<()> {
 /// Connections that wait for a request, on a thread of their own.
 struct Waiting {
     set: OwnedFd,
-    clients: Mutex<HashMap<u64, Connection>>,
+    /// By their descriptors.
+    clients: Mutex<Vec<Option<Connection>>>,
 }
 
 impl Waiting {
@@ -72,16 +72,19 @@ impl Waiting {
 
     fn add(&self, client: Connection) -> io::Result<()> {
         let number = client.as_fd().as_raw_fd();
-        let token = u64::try_from(number).expect("descriptors are not negative");
+        let place = usize::try_from(number).expect("descriptors are not negative");
         // Held until both know it: an event may come at once.
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         epoll::add(
             &self.set,
             &client,
-            EventData::new_u64(token),
+            EventData::new_u64(place as u64),
             EventFlags::IN,
         )?;
-        clients.insert(token, client);
+        if clients.len() <= place {
+            clients.resize_with(place + 1, || None);
+        }
+        clients[place] = Some(client);
         Ok(())
     }
 
@@ -95,11 +98,11 @@ impl Waiting {
             };
             let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
             for event in events.drain(..) {
-                let token = event.data.u64();
-                if let Some(client) = clients.get(&token)
+                let place = usize::try_from(event.data.u64()).expect("a descriptor");
+                if let Some(Some(client)) = clients.get(place)
                     && bare::answer(client, answers) == Then::Close
                 {
-                    clients.remove(&token);
+                    clients[place] = None;
                 }
             }
         }
