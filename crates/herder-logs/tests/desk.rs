@@ -2,10 +2,13 @@
 
 mod bench;
 
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use bench::{Bench, Directory, lines, settings};
 use herder_logs::{News, Pumped, Stream};
+use herder_sys::fd::{Blocking, set_blocking};
+use herder_sys::pipe;
 
 #[test]
 fn bytes_stay_as_they_come() {
@@ -281,4 +284,28 @@ fn files_are_opened_again_and_emptied_on_request() {
     bench.say(&mut out, b"again\n");
     assert_eq!(directory.text("web-out.log"), "again\n");
     assert_eq!(bench.news(), []);
+}
+
+#[test]
+fn a_pipe_that_is_full_of_pieces_holds_more_from_then_on() {
+    let directory = Directory::new();
+    let mut bench = Bench::new(&settings(&directory.0, ""));
+    let _voices = bench.worker(1, 0);
+    let (from, to) = pipe::pipe().expect("a pipe");
+    for end in [&from, &to] {
+        set_blocking(end.as_fd(), Blocking::No).expect("a pipe");
+    }
+    // Two of them do not fit into a page.
+    let piece = [b'x'; 3000];
+    let fill = || {
+        let written = || pipe::write(to.as_fd(), &piece).ok();
+        std::iter::from_fn(written).sum::<usize>()
+    };
+    let mut empty = || {
+        while let Pumped::Moved(_) = bench.desk.pump(1, Stream::Out, from.as_fd()) {}
+    };
+    let before = fill();
+    empty();
+    let after = fill();
+    assert!(after >= 2 * before, "{before} {after}");
 }

@@ -41,8 +41,9 @@ use crate::writer::Writer;
 /// How much is read or moved at a time.
 const CHUNK: usize = 256 * 1024;
 
-/// A pipe that is found this full may hold more from then on, so that its writer is woken less often.
-const FULL: usize = 60 * 1024;
+/// A pipe that is found this full may hold more from then on, so that its writer is woken less often. (What is
+/// written in pieces fills pages in part. A full pipe holds half of what it can, at least.)
+const FULL: usize = 32 * 1024;
 const ENLARGED: usize = 256 * 1024;
 
 /// How long others wait for the end of a line.
