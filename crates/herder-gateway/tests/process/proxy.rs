@@ -118,6 +118,19 @@ fn news(herd: &mut Herd) -> ToMaster {
     panic!("nothing comes");
 }
 
+/// Nothing is said of a worker for so many beats: a request is open.
+fn is_silent(herd: &mut Herd, beats: u32) {
+    let mut heard = 0;
+    while heard < beats {
+        let said = herd.hears();
+        if said == ToMaster::Beat {
+            heard += 1;
+        } else {
+            assert!(matches!(said, ToMaster::Load { .. }), "{said:?}");
+        }
+    }
+}
+
 #[test]
 fn a_worker_that_was_never_let_in_leaves_at_once() {
     let mut herd = proxy();
@@ -151,14 +164,7 @@ fn who_is_let_in_again_and_has_a_request_does_not_count_as_drained() {
         epoch: 7,
     });
     // Two beats: by then it would have been said.
-    let mut beats = 0;
-    while beats < 2 {
-        match herd.hears() {
-            ToMaster::Beat => beats += 1,
-            ToMaster::Load { .. } => {}
-            said => panic!("a request is open: {said:?}"),
-        }
-    }
+    is_silent(&mut herd, 2);
     worker.get_mut().write_all(OK.as_bytes()).unwrap();
     assert!(head(&mut waiting).starts_with("HTTP/1.1 204 "));
     let answer = ToMaster::WithdrawnAgain {
@@ -184,14 +190,7 @@ fn a_proxy_that_leaves_still_answers_for_its_workers() {
         grace_millis: 600_000,
     });
     herd.says(&ToGateway::Withdraw { worker: 1 });
-    let mut beats = 0;
-    while beats < 3 {
-        match herd.hears() {
-            ToMaster::Beat => beats += 1,
-            ToMaster::Load { .. } => {}
-            said => panic!("a request is open: {said:?}"),
-        }
-    }
+    is_silent(&mut herd, 3);
     worker.get_mut().write_all(OK.as_bytes()).unwrap();
     assert!(head(&mut waiting).starts_with("HTTP/1.1 204 "));
     drop(waiting);
