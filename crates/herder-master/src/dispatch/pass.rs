@@ -52,6 +52,8 @@ pub(super) struct Pass {
     ready: Vec<usize>,
     /// Which of them is first.
     turn: usize,
+    /// Whether several connections came in the last turn in which any came.
+    crowded: bool,
     /// Workers whose receipts should wake the thread, but the kernel had no memory for it.
     unwatchable: BTreeSet<Incarnation>,
     last_call: Option<LastCall>,
@@ -121,6 +123,7 @@ impl Pass {
             next_conn,
             ready: Vec::new(),
             turn: 0,
+            crowded: false,
             unwatchable: BTreeSet::new(),
             last_call: None,
             reserve: Reserve::new(MAX_BATCH)?,
@@ -225,6 +228,9 @@ impl Pass {
     ///
     /// One from each in turn, each turn beginning with another: a flood at one address leaves the
     /// others their share.
+    ///
+    /// While connections come one by one, each is handed over before anybody looks for the next; a crowd is
+    /// accepted first, so that it travels in few messages.
     fn accept(&mut self, now: Tick) {
         if self.ready.is_empty() {
             return;
@@ -236,13 +242,21 @@ impl Pass {
             let first = self.turn % ready.len();
             ready.rotate_left(first);
         }
-        let mut budget = self.budget();
+        let whole = self.budget();
+        let mut budget = whole;
         while budget > 0 && !ready.is_empty() {
+            let is_first = budget == whole;
             ready.retain(|place| {
                 let taken = budget > 0 && self.accept_from(*place, now);
                 budget -= usize::from(taken);
                 taken
             });
+            if is_first && !self.crowded {
+                self.act(now);
+            }
+        }
+        if budget < whole {
+            self.crowded = whole - budget > 1;
         }
         ready.clear();
         self.ready = ready;
