@@ -172,6 +172,13 @@ impl Reserve {
         self.spares.clear();
     }
 
+    /// Closes so many of the spares, or all that there are: as [`release`](Reserve::release), for a message of
+    /// which it is known how many descriptors it carries. Each spare costs two system calls.
+    pub fn release_some(&mut self, count: usize) {
+        let left = self.spares.len().saturating_sub(count);
+        self.spares.truncate(left);
+    }
+
     /// Takes the places back. Returns how many are missing: not zero means that the process is at
     /// its limit and should close something before it receives again.
     pub fn refill(&mut self) -> usize {

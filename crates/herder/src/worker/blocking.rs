@@ -46,6 +46,7 @@ impl Worker {
         let link = self.handle.link();
         link.ready();
         let mut acceptor = lock(&self.acceptor);
+        lock(&link.schedule).is_at_home();
         loop {
             let due = link.tick(Instant::now());
             match acceptor.step(link)? {
@@ -117,6 +118,7 @@ impl Worker {
     /// Outside of a runtime with I/O and time, or when no descriptor is left.
     #[cfg(feature = "tokio")]
     pub fn into_async(self) -> io::Result<crate::AsyncWorker> {
+        lock(&self.handle.link().schedule).has_no_home();
         crate::AsyncWorker::new(self.handle, self.acceptor)
     }
 }

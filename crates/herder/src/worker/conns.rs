@@ -117,12 +117,24 @@ impl Conns {
         Ok(())
     }
 
+    /// Most looks find nothing, and most messages carry one connection. So the message is looked at before
+    /// room is made for what it carries: a spare descriptor costs more than the look.
     fn receive(&mut self) -> io::Result<()> {
         let mut message = [0; MAX_MESSAGE];
-        let (channel, room) = (self.channel.as_fd(), &mut self.descriptors);
+        let channel = self.channel.as_fd();
+        let records = match socket::peek(channel, &mut message, Wait::DontWait)? {
+            0 => {
+                self.state = State::Withdrawn;
+                return Ok(());
+            }
+            len => len.div_ceil(Record::SIZE),
+        };
         // Room for every descriptor of a message, even when the program has used up its own: a
-        // descriptor that finds no place is lost, and the client with it.
-        self.reserve.release();
+        // descriptor that finds no place is lost, and the client with it. (The master may take the message
+        // back between the two calls; what it sends then is shorter, unless it was to hold us and let us go
+        // on all within that time.)
+        self.reserve.release_some(records);
+        let room = &mut self.descriptors;
         let got = socket::receive(channel, &mut message, room, MAX_BATCH, Wait::DontWait);
         self.reserve.refill();
         match got?.len {

@@ -348,7 +348,9 @@ impl Link {
             self.report(&mut schedule, now);
         } else if !schedule.asked {
             schedule.asked = true;
-            self.wake.wake();
+            if schedule.needs_a_wake() {
+                self.wake.wake();
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a worker and its master say to each other.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,31 @@ fn the_counters_are_sent_on_change_at_most_every_10_ms() {
         .filter(|message| matches!(message, ToMaster::Counters { .. }));
     let most = began.elapsed().as_millis() / 10 + 2;
     assert!(reports.count() as u128 <= most, "{said:?}");
+    worker.retire("enough");
+    waiting.join().unwrap().unwrap();
+}
+
+#[test]
+fn what_one_thread_closes_is_told_while_another_waits() {
+    let (mut master, worker) = testing::pass(CALM);
+    let _clients = master.pass(2);
+    let first = worker.accept().unwrap().unwrap();
+    let (say, second) = mpsc::channel();
+    let waiting = thread::spawn({
+        let worker = worker.clone();
+        move || {
+            say.send(worker.accept().unwrap().unwrap()).unwrap();
+            worker.accept().map(|connection| connection.is_none())
+        }
+    });
+    let second = second.recv_timeout(PATIENCE).expect("it accepts");
+    for (connection, done) in [(first, 1), (second, 2)] {
+        drop(connection);
+        master.wait_for(|message| {
+            matches!(message, ToMaster::Counters { open, served, .. }
+                if (u64::from(*open), *served) == (2 - done, done))
+        });
+    }
     worker.retire("enough");
     waiting.join().unwrap().unwrap();
 }
