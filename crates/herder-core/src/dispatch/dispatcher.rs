@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,10 @@ use crate::{Tick, WorkerId};
 /// How many connections the shell accepts in one turn at most: beyond it the other duties of its
 /// loop would wait.
 const MAX_ACCEPT: usize = 64;
+
+/// After so long without a connection that moves, nobody makes up for turns any more: who is idle gets
+/// strictly its turns.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Decides who gets a connection, and takes back what is not received.
 ///
@@ -33,6 +38,9 @@ pub struct Dispatcher {
     pub(super) unsent: usize,
     pub(super) supply: Supply,
     pub(super) totals: Totals,
+    /// When a connection was last accepted, received or taken back.
+    #[serde(default)]
+    pub(super) moved_at: Tick,
 }
 
 /// Whether the workers must be watched for credit.
@@ -68,6 +76,7 @@ impl Dispatcher {
             unsent: 0,
             supply: Supply::Ample,
             totals: Totals::default(),
+            moved_at: Tick::ZERO,
         }
     }
 
@@ -78,6 +87,7 @@ impl Dispatcher {
         match event {
             Event::Accepted { conn, origin } => {
                 self.totals.accepted += 1;
+                self.forget_turns_after_a_pause();
                 self.pending.push_back(Waiting::new(conn, origin, self.now));
             }
             Event::Admit { worker } => self.admit(worker),
@@ -213,6 +223,15 @@ impl Dispatcher {
     pub fn open(&self, worker: WorkerId) -> u32 {
         self.find(worker)
             .map_or(0, |index| self.workers[index].open)
+    }
+
+    fn forget_turns_after_a_pause(&mut self) {
+        if self.moved_at.after(PAUSE) <= self.now {
+            for worker in &mut self.workers {
+                worker.missed = 0;
+            }
+        }
+        self.moved_at = self.now;
     }
 
     pub(super) fn find(&self, id: WorkerId) -> Option<usize> {

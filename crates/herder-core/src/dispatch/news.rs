@@ -71,7 +71,11 @@ impl Dispatcher {
         self.totals.received += received as u64;
         worker.measure = Ask::Idle;
         worker.measured_at = self.now;
+        let before = worker.receipt;
         worker.saw_probe(probe);
+        if received > 0 || worker.receipt != before {
+            self.moved_at = self.now;
+        }
         // A count without a receipt says nothing about the refusal: to try again would be a loop.
         if received > 0 && matches!(worker.receipt, Receipt::Refused { .. }) {
             worker.receipt = Receipt::Flowing;
@@ -108,6 +112,7 @@ impl Dispatcher {
     pub(super) fn taken_back_from(&mut self, id: WorkerId, conns: &[ConnId]) {
         self.bring_back(id, conns, Returned::Peacefully);
         let Some(index) = self.find(id) else { return };
+        self.moved_at = self.now;
         let worker = &mut self.workers[index];
         worker.take_back = Ask::Idle;
         if worker.standing == Standing::Withdrawing {

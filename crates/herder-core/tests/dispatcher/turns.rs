@@ -107,6 +107,15 @@ fn who_makes_up_for_turns_and_falls_behind_is_not_given_more() {
 }
 
 #[test]
+fn after_a_pause_nobody_makes_up_for_anything() {
+    let mut desk = Desk::new(2);
+    serve_without_the_first(&mut desk, 2, 50);
+    desk.receive(worker(0), usize::MAX);
+    desk.pass(Duration::from_millis(1));
+    assert_eq!(serve_all(&mut desk, 2, 100), [50, 50]);
+}
+
+#[test]
 fn who_was_withdrawn_or_holds_back_misses_nothing() {
     let mut desk = Desk::new(2);
     let worker = worker(0);
