@@ -14,6 +14,19 @@ use crate::part::Part;
 /// than this while nobody looked.
 const LATE: Duration = Duration::from_secs(1);
 
+/// One that comes so much later was away for a moment. Who gets a second in all, a Node worker that should end by
+/// itself, has spent that moment waiting, too.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// For how long the loop was not there, when it should have been.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Absence {
+    /// Somewhat late.
+    Moment(Duration),
+    /// It stood still.
+    Standstill(Duration),
+}
+
 /// When the main loop was there.
 pub(super) struct Attendance {
     marks: Marks,
@@ -33,13 +46,17 @@ impl Attendance {
 
     /// The loop goes on. Says for how long it stood still, if it did: that is since it was seen last, because
     /// nobody knows when in its sleep it was stopped.
-    fn is_there(&mut self, now: Tick) -> Option<Duration> {
-        let late = self.due.is_some_and(|due| now.since(due) > LATE);
-        let lasted = late.then(|| now.since(self.seen));
+    fn is_there(&mut self, now: Tick) -> Option<Absence> {
+        let late = self.due.map_or(Duration::ZERO, |due| now.since(due));
+        let lasted = now.since(self.seen);
         self.seen = now;
         self.due = Some(now);
         self.marks.turned(now);
-        lasted
+        match late {
+            late if late > LATE => Some(Absence::Standstill(lasted)),
+            late if late > SHORT => Some(Absence::Moment(lasted)),
+            _ => None,
+        }
     }
 
     /// The loop sleeps for so long, or until something happens.
@@ -58,8 +75,10 @@ impl Attendance {
 impl Master {
     /// The loop goes on: if it stood still, everybody gets the time back.
     pub(super) fn attend(&mut self) {
-        if let Some(lasted) = self.attendance.is_there(now()) {
-            self.stood_still(lasted);
+        match self.attendance.is_there(now()) {
+            Some(Absence::Standstill(lasted)) => self.stood_still(lasted),
+            Some(Absence::Moment(lasted)) => self.excuse_lingering(lasted),
+            None => {}
         }
     }
 
@@ -82,17 +101,22 @@ impl Master {
         for part in self.crews.parts() {
             self.feed(part, Event::StoodStill { lasted });
         }
-        for member in self.crews.members_mut() {
-            if let Some(node) = &mut member.node {
-                node.stood_still(lasted);
-            }
-        }
+        self.excuse_lingering(lasted);
         // What they printed was read by nobody.
         for id in self.crews.living(Part::Workers) {
             let life = id.worker.incarnation.0;
             self.output.excuse_silence(id.part, life, now);
         }
         self.touch();
+    }
+
+    /// Node workers that should end by themselves had this long less for it.
+    fn excuse_lingering(&mut self, lasted: Duration) {
+        for member in self.crews.members_mut() {
+            if let Some(node) = &mut member.node {
+                node.stood_still(lasted);
+            }
+        }
     }
 }
 
@@ -106,16 +130,22 @@ mod tests {
 
     #[test]
     fn r30_a_loop_that_comes_late_stood_still_since_it_was_seen() {
+        let millis = Duration::from_millis;
         let mut attendance = Attendance::new(Marks::private(), at(1000));
-        assert_eq!(attendance.is_there(at(1900)), None, "a long turn");
+        assert_eq!(attendance.is_there(at(1050)), None, "a turn");
+        let long_turn = Some(Absence::Moment(millis(850)));
+        assert_eq!(attendance.is_there(at(1900)), long_turn);
         attendance.sleeps(Some(Duration::from_secs(3)));
-        assert_eq!(attendance.is_there(at(5500)), None, "a little late");
-        attendance.sleeps(Some(Duration::from_secs(3)));
+        assert_eq!(attendance.is_there(at(4950)), None, "a little late");
+        attendance.sleeps(Some(Duration::from_secs(1)));
+        let somewhat_late = Some(Absence::Moment(millis(1550)));
+        assert_eq!(attendance.is_there(at(6500)), somewhat_late);
+        attendance.sleeps(Some(Duration::from_secs(2)));
         let stood = attendance.is_there(at(9600));
-        assert_eq!(stood, Some(Duration::from_millis(4100)));
+        assert_eq!(stood, Some(Absence::Standstill(millis(3100))));
         assert_eq!(attendance.is_there(at(9600)), None, "it is told once");
         let stood = attendance.is_there(at(11_000));
-        let while_it_worked = Some(Duration::from_millis(1400));
+        let while_it_worked = Some(Absence::Standstill(millis(1400)));
         assert_eq!(stood, while_it_worked, "it was stopped within a turn");
     }
 

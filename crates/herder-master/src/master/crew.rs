@@ -128,6 +128,12 @@ impl Crews {
         supervisors.chain(members).min()
     }
 
+    /// Whether a Node worker should end by itself, and has little time for it.
+    pub(super) fn has_lingering(&self) -> bool {
+        let mut lives = self.members().filter_map(|(_, m)| m.node.as_ref());
+        lives.any(|node| node.due().is_some())
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (Part, &Crew)> {
         self.crews.iter().map(|(part, crew)| (*part, crew))
     }

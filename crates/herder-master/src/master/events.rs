@@ -22,6 +22,9 @@ use crate::event::HerdEvent;
 use crate::part::Part;
 use crate::upgrade::Inquiry;
 
+/// While somebody has a second to end by itself, the loop looks at the clock so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 impl Master {
     pub(super) fn on_ready(&mut self, event: &epoll::Event) -> io::Result<()> {
         match Source::of(event.token) {
@@ -104,7 +107,12 @@ impl Master {
     /// How long nothing is to be done, if nothing happens.
     pub(super) fn timeout(&self, due: Option<Tick>) -> Option<Duration> {
         let first = due.into_iter().chain(self.book.beat_at()).min();
-        first.map(|at| at.since(now()))
+        let wait = first.map(|at| at.since(now()));
+        // Whether the machine stood still meanwhile is found out only by who looks again and again.
+        if self.crews.has_lingering() {
+            return wait.map(|wait| wait.min(LOOK_AGAIN));
+        }
+        wait
     }
 
     pub(super) fn on_exit(&mut self, part: Part, life: Incarnation) -> io::Result<()> {
