@@ -99,22 +99,35 @@ fn reloads_lose_nothing_by_rust_that_accepts() {
     loses_nothing("reload_shared", Program::NativeShared, FEW);
 }
 
+/// By programs whose workers have listeners of their own.
+fn accepting_reloads_lose_nothing(own: Own, times: u32) {
+    loses_nothing("own_python", Program::PythonOwn(own), times);
+    loses_nothing("own_native", Program::NativeOwn(own), times);
+}
+
 #[test]
 fn kernel_reloads_lose_nothing() {
-    loses_nothing("kernel_python", Program::PythonOwn(Own::Kernel), 5);
-    loses_nothing("kernel_native", Program::NativeOwn(Own::Kernel), 5);
+    accepting_reloads_lose_nothing(Own::Kernel, FEW);
 }
 
 #[test]
 fn reuseport_reloads_lose_nothing() {
-    loses_nothing("reuse_python", Program::PythonOwn(Own::Reuseport), 5);
-    loses_nothing("reuse_native", Program::NativeOwn(Own::Reuseport), 5);
+    accepting_reloads_lose_nothing(Own::Reuseport, FEW);
 }
 
 #[test]
 fn kernel_and_reuseport_reloads_lose_nothing_by_node() {
     for own in [Own::Kernel, Own::Reuseport] {
-        loses_nothing("own_node", Program::NodeOwn(Node::Version(24), own), 5);
+        loses_nothing("own_node", Program::NodeOwn(Node::Version(24), own), FEW);
+    }
+}
+
+#[test]
+#[ignore = "twenty reloads of each program"]
+fn kernel_and_reuseport_twenty_reloads_lose_nothing() {
+    for own in [Own::Kernel, Own::Reuseport] {
+        accepting_reloads_lose_nothing(own, MANY);
+        loses_nothing("own_node", Program::NodeOwn(Node::Version(24), own), MANY);
     }
 }
 
