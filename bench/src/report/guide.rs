@@ -52,6 +52,8 @@ impl Circumstances {
             .collect();
         let processor = models.first().copied().unwrap_or("an unnamed processor");
         let kernel = read("/proc/sys/kernel/osrelease");
+        // The rest names a build of it.
+        let kernel: Vec<&str> = kernel.trim().split('.').take(2).collect();
         let load = read("/proc/loadavg");
         let load = load.split(' ').next().and_then(|text| text.parse().ok());
         Circumstances {
@@ -59,7 +61,7 @@ impl Circumstances {
             machine: format!(
                 "{} x {processor}, Linux {}, loopback",
                 models.len().max(1),
-                kernel.trim()
+                kernel.join(".")
             ),
             load: load.unwrap_or_default(),
             command,

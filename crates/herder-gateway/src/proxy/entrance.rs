@@ -84,9 +84,13 @@ pub(crate) async fn serve(
                 let (entrance, front) = (Rc::clone(&entrance), Rc::clone(&front));
                 let strangers = Rc::clone(&strangers);
                 spawn_local(async move {
-                    if let Some((client, visitor)) =
-                        entrance.pass(stream, visitor, &strangers).await
-                    {
+                    let passed = if entrance.is_open() {
+                        Some((Client::Plain(stream), visitor))
+                    } else {
+                        // Those who need not have no room for it either.
+                        Box::pin(entrance.pass(stream, visitor, &strangers)).await
+                    };
+                    if let Some((client, visitor)) = passed {
                         front.converse(client, visitor).await;
                     }
                     drop(presence);
@@ -163,6 +167,11 @@ async fn next(listener: &Listener, entrance: &Entrance) -> io::Result<(Stream, V
 }
 
 impl Entrance {
+    /// Whether nothing is said ahead of everything else.
+    fn is_open(&self) -> bool {
+        self.tls.is_none() && !self.settings.proxy_protocol
+    }
+
     /// Has a client say what is said ahead of everything else. `None` = it did not say it well, and has
     /// been closed.
     async fn pass(
