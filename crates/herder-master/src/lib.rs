@@ -32,6 +32,23 @@ pub fn no_kernel_dispatch() -> Option<String> {
     master::no_kernel_dispatch()
 }
 
+/// Whose rights a gateway has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GatewayUser {
+    /// The master's, who is not root.
+    Masters,
+    /// Nobody's.
+    Nobody,
+    /// Root's: this root may not become another user.
+    Root,
+}
+
+/// Whose rights the gateway of a herd that this process starts would have.
+#[must_use]
+pub fn gateway_user() -> GatewayUser {
+    master::gateway_user()
+}
+
 /// Runs a herd until it ends, and returns the exit status of this process (see [`status`]).
 ///
 /// Without a seat, this process becomes the keeper: it starts the master, forwards signals to it,

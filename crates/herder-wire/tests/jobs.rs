@@ -14,6 +14,7 @@ use herder_wire::link::{
     self, Body, FromGateway, FromWorker, Kind, MAX_ERROR, MAX_INLINE, MAX_MESSAGE,
 };
 use herder_wire::plan::MAX_DESCRIPTORS;
+use herder_wire::proxy::CertificateFiles;
 
 use bytes::{MANDATORY, UNKNOWN, decode, encoded, raw};
 use random::Random;
@@ -258,6 +259,11 @@ fn every_to_gateway() -> Vec<ToGateway> {
             capabilities: 5,
         },
         ToGateway::Configure(Box::default()),
+        ToGateway::Certificate(Box::new(CertificateFiles {
+            set: 2,
+            place: 7,
+            unopened: None,
+        })),
         ToGateway::Expect {
             worker,
             slot: 255,

@@ -34,12 +34,18 @@ fn daemon(context: &Context) -> Option<Answered> {
         let client = context.client_as_is();
         let daemon = client.daemon().await?;
         let apps = client.apps(&[]).await?;
+        let mut definitions = Vec::new();
+        for app in &apps {
+            // One may have been deleted meanwhile.
+            definitions.extend(client.app(&app.name).await.ok().map(|it| it.app));
+        }
         let herds = apps
             .into_iter()
             .filter_map(|app| Some((app.name, app.herd?)));
         answered = Some(Answered {
             daemon: doctor::build(&daemon.version, daemon.pid),
             herds: herds.map(|(name, herd)| (name, of_herd(&herd))).collect(),
+            apps: definitions,
         });
         Ok(())
     });

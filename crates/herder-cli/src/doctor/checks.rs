@@ -1,7 +1,7 @@
 //! What facts mean.
 
 use super::facts::{Answered, Cgroup, Facts, Home, Service};
-use super::{Build, Finding};
+use super::{Build, Finding, proxies};
 use crate::render::text::{bytes, escape};
 
 /// The oldest kernel that has everything: `pidfd_open`, and `close_range`.
@@ -44,6 +44,7 @@ pub(crate) fn check(facts: &Facts) -> Vec<Finding> {
     findings.extend(space(&facts.home));
     findings.push(clock(facts.clock));
     findings.push(node(facts));
+    findings.extend(proxies::check(facts));
     findings.push(builds(facts.daemon.as_ref(), &facts.ours));
     findings.push(stale(&facts.home));
     findings.push(startup(facts));

@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use herder_api::App;
+
+use super::proxies::Proxies;
+
 /// What was found.
-#[derive(Clone, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Facts {
     /// What the kernel calls itself: `6.1.0-26-amd64`.
     pub(crate) kernel: String,
@@ -32,6 +36,7 @@ pub(crate) struct Facts {
     /// The daemon and its herds; None = no daemon answers.
     pub(crate) daemon: Option<Answered>,
     pub(crate) ours: Build,
+    pub(crate) proxies: Proxies,
     pub(crate) services: Vec<Service>,
     /// Whether something here starts services.
     pub(crate) has_init: bool,
@@ -85,11 +90,13 @@ pub(crate) struct Build {
 }
 
 /// What the daemon said.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Answered {
     pub(crate) daemon: Build,
     /// The herds that run, by name.
     pub(crate) herds: Vec<(String, Build)>,
+    /// The definitions of all apps.
+    pub(crate) apps: Vec<App>,
 }
 
 /// A service that `herder startup` wrote.

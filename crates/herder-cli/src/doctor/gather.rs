@@ -11,7 +11,7 @@ use herder_sys::pidfd::PidFd;
 use rustix::fs::Access;
 
 use super::facts::{Answered, Build, Cgroup, Facts};
-use super::{home, services};
+use super::{home, proxies, services};
 
 /// How long a program may take to say its version.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -40,6 +40,7 @@ pub(crate) fn gather(home: &Path, daemon: Option<Answered>) -> Facts {
         home: home::look(home),
         clock: (seconds(SystemTime::now()), installed()),
         nodes: nodes(),
+        proxies: proxies::look(daemon.as_ref().map_or(&[], |it| &it.apps)),
         daemon,
         ours: Build {
             version: env!("CARGO_PKG_VERSION").to_owned(),

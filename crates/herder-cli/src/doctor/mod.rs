@@ -4,6 +4,7 @@ mod checks;
 mod facts;
 mod gather;
 mod home;
+mod proxies;
 mod services;
 
 use serde::Serialize;

@@ -1,8 +1,29 @@
 use std::path::PathBuf;
 
+use herder_master::GatewayUser;
+
 use super::super::Level;
 use super::super::facts::Space;
+use super::super::proxies::{Paper, Proxies, ProxyApp};
 use super::*;
+
+/// An app behind a proxy, with a certificate.
+fn shop() -> ProxyApp {
+    let paper = |path: &str, ends| Paper {
+        path: PathBuf::from(path),
+        problem: None,
+        ends,
+    };
+    ProxyApp {
+        name: "shop".to_owned(),
+        max_clients: 1000,
+        by_port: Some(1),
+        certificates: vec![
+            paper("/etc/shop.crt", Some(1_900_000_000)),
+            paper("/etc/shop.key", None),
+        ],
+    }
+}
 
 /// A machine with nothing to complain of.
 fn fine() -> Facts {
@@ -41,6 +62,7 @@ fn fine() -> Facts {
         daemon: Some(Answered {
             daemon: ours.clone(),
             herds: vec![("web".to_owned(), ours.clone())],
+            apps: Vec::new(),
         }),
         services: vec![Service {
             file: PathBuf::from("/etc/systemd/system/herder-me.service"),
@@ -48,6 +70,11 @@ fn fine() -> Facts {
             home: Some(PathBuf::from("/home/me/.herder")),
         }],
         ours,
+        proxies: Proxies {
+            user: GatewayUser::Nobody,
+            ports: Some((32_768, 60_999)),
+            apps: vec![shop()],
+        },
         has_init: true,
     }
 }
@@ -79,7 +106,7 @@ fn changed(subject: &str, change: impl FnOnce(&mut Facts)) -> Level {
 #[test]
 fn a_fine_machine_is_fine_in_everything() {
     let found = check(&fine());
-    assert_eq!(found.len(), 18);
+    assert_eq!(found.len(), 19);
     assert!(found.iter().all(|it| it.level == Level::Ok), "{found:?}");
 }
 
@@ -251,4 +278,42 @@ fn a_service_starts_this_build_in_this_home() {
         changed("startup", |it| it.services[0].program = None),
         Level::Warning
     );
+}
+
+#[test]
+fn proxies_have_what_they_need() {
+    let app = |change: fn(&mut ProxyApp)| {
+        changed("proxy", move |it: &mut Facts| {
+            change(&mut it.proxies.apps[0])
+        })
+    };
+    let root = |it: &mut Facts| it.proxies.user = GatewayUser::Root;
+    assert_eq!(changed("proxy", root), Level::Warning);
+    let unused = |it: &mut Facts| (it.proxies.user, it.proxies.apps) = (GatewayUser::Root, vec![]);
+    assert_eq!(changed("proxy", unused), Level::Ok);
+    // 2 * 300,000 and some are more than the 524,288 that are permitted.
+    assert_eq!(
+        app(|it| (it.max_clients, it.by_port) = (300_000, None)),
+        Level::Warning
+    );
+    assert_eq!(
+        app(|it| (it.max_clients, it.by_port) = (260_000, None)),
+        Level::Ok
+    );
+    assert_eq!(app(|it| it.max_clients = 30_000), Level::Warning);
+    assert_eq!(
+        app(|it| (it.max_clients, it.by_port) = (30_000, Some(2))),
+        Level::Ok
+    );
+    // It is 1,800,000,000.
+    let ends = |at: u64| {
+        changed("proxy", move |it: &mut Facts| {
+            it.proxies.apps[0].certificates[0].ends = Some(at);
+        })
+    };
+    assert_eq!(ends(1_799_999_999), Level::Problem);
+    assert_eq!(ends(1_800_000_000 + 13 * 86_400), Level::Warning);
+    assert_eq!(ends(1_800_000_000 + 15 * 86_400), Level::Ok);
+    let unread = |it: &mut ProxyApp| it.certificates[1].problem = Some("denied".to_owned());
+    assert_eq!(app(unread), Level::Problem);
 }

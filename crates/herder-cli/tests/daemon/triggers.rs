@@ -309,6 +309,7 @@ fn proxied(name: &str, cwd: &Path, health: Health) -> App {
         workers: herder_api::app::Workers::Count(2),
         dispatch: herder_api::app::Dispatch::Proxy,
         listen: vec!["127.0.0.1:0".to_owned()],
+        ready_after: None,
         ..app
     }
 }

@@ -143,6 +143,11 @@ pub(crate) fn no_kernel_dispatch() -> Option<String> {
     auto::missing()
 }
 
+/// Whose rights the gateway of a herd of this process would have.
+pub(crate) fn gateway_user() -> crate::GatewayUser {
+    gateway::user()
+}
+
 /// Whether a herd of these settings could go on with what the living master has written down.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use herder_wire::gateway::{
     GatewayConfig, MAX_TEXT, Origins, Policy, Protocol, Reports, Retry, ToGateway,
 };
-use herder_wire::proxy::{Backend, WorkerAddress};
+use herder_wire::proxy::{Backend, CertificateFiles, Unopened, Which, WorkerAddress};
 
 use super::{MANDATORY, Seed, good, raw, seed};
 
@@ -11,6 +11,15 @@ const CONFIGURE: u16 = 0x0302;
 
 /// Where the body of a configuration without protocols has its first choice, the policy.
 const POLICY: usize = 5;
+
+fn certificate(unopened: Option<Which>) -> Vec<u8> {
+    let reason = "Permission denied".to_owned();
+    good(&ToGateway::Certificate(Box::new(CertificateFiles {
+        set: 1,
+        place: 0,
+        unopened: unopened.map(|which| Unopened { which, reason }),
+    })))
+}
 
 pub(super) fn all() -> Vec<Seed> {
     let target = "gateway_frames";
@@ -39,6 +48,12 @@ pub(super) fn all() -> Vec<Seed> {
             target,
             "backend-unix",
             backend(WorkerAddress::Unix(b"/run/herder/7.sock".to_vec())),
+        ),
+        seed(target, "certificate", certificate(None)),
+        seed(
+            target,
+            "certificate-unopened",
+            certificate(Some(Which::Chain)),
         ),
         seed(target, "resync", good(&ToGateway::Resync)),
         seed(target, "hold", good(&ToGateway::Hold { worker: u64::MAX })),

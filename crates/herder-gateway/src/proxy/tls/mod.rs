@@ -6,6 +6,7 @@
 //! | `pem` | sections of a file, with their lines |
 //! | `files` | a certificate and its key, and what is wrong with them |
 //! | `names` | which certificate a client gets |
+//! | `validity` | until when a certificate is valid |
 //! | `acceptor` | the handshake; certificates in place of others |
 //!
 //! Without the feature `tls` there is none of it, and settings that ask for it are refused.
@@ -21,6 +22,8 @@ mod pem;
 #[cfg(feature = "tls")]
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "tls")]
+mod validity;
 
 #[cfg(not(feature = "tls"))]
 mod absent;
@@ -32,11 +35,13 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 #[cfg(not(feature = "tls"))]
-pub use absent::Acceptor;
+pub use absent::{Acceptor, ends};
 #[cfg(feature = "tls")]
 pub use acceptor::Acceptor;
 #[cfg(feature = "tls")]
 pub(crate) use acceptor::{TlsStream, agreed};
+#[cfg(feature = "tls")]
+pub use validity::ends;
 
 /// The files of a certificate, open for reading, or why they cannot be.
 #[derive(Debug)]

@@ -39,6 +39,7 @@ use renewal::Former;
 
 pub(super) use entry::Place;
 pub(super) use lodging::Lodging;
+pub(super) use nobody::user;
 pub(super) use renewal::check_renewal;
 pub(super) use roster::Roster;
 pub(super) use setup::{Doors, MessageError, Prepared, grace, group, prepare, visitor};

@@ -3,6 +3,8 @@
 use herder_sys::user;
 use herder_wire::plan::Identity;
 
+use crate::GatewayUser;
+
 /// The user and the group that own nothing.
 const NOBODY: u32 = 65_534;
 
@@ -18,6 +20,15 @@ pub(super) enum Rights {
     Of(Identity),
     /// The master's, although that is root: it may not become another user.
     Roots,
+}
+
+/// As [`rights`], for who has no herd.
+pub(in crate::master) fn user() -> GatewayUser {
+    match rights() {
+        Rights::Masters => GatewayUser::Masters,
+        Rights::Of(_) => GatewayUser::Nobody,
+        Rights::Roots => GatewayUser::Root,
+    }
 }
 
 /// What this process can do for its gateway.
