@@ -10,7 +10,6 @@ use herder_e2e::wait;
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const WORKERS: usize = 3;
@@ -147,30 +146,6 @@ fn workers_listen_on_unix_sockets_of_the_herd() {
     let three = Three::of(herd);
     is_even(&three);
     assert!(three.herd.end().success());
-}
-
-#[test]
-fn a_gateway_that_is_nobody_reaches_workers_beside_a_library() {
-    let scene = Scene::new("proxy_unix_library");
-    // A runtime directory as a login has it, whose path leaves room for a socket's.
-    let runtime = std::env::temp_dir().join(format!("hx{}", std::process::id()));
-    fs::create_dir(&runtime).unwrap();
-    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).unwrap();
-    let library = scene.directory().join("core");
-    fs::write(&library, "#!/bin/sh\nprintf READY=1 >&4\nexec sleep 600\n").unwrap();
-    fs::set_permissions(&library, fs::Permissions::from_mode(0o755)).unwrap();
-    let file = scene.directory().join("herder.toml");
-    let script = examples().join("server.js");
-    let text = format!(
-        "[apps.web]\ncommand = [\"node\", {script:?}]\nlisten = \"127.0.0.1:0\"\nworkers = 3\n\
-         dispatch = \"proxy\"\nlibraries = {{ core = \"core\" }}\n[apps.web.proxy]\nvia = \"unix\"\n"
-    );
-    fs::write(&file, text).unwrap();
-    let herd = scene.herd(Binary::HERDER).env("XDG_RUNTIME_DIR", &runtime);
-    let three = Three::of(herd.arg("run").arg(&file).start());
-    is_even(&three);
-    assert!(three.herd.end().success());
-    fs::remove_dir(&runtime).unwrap();
 }
 
 #[test]

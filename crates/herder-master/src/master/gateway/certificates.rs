@@ -97,6 +97,11 @@ impl Certificates {
         messages.collect()
     }
 
+    /// Looks at them no more: nobody takes what would be found.
+    pub(super) fn rest(&mut self) {
+        self.watch = None;
+    }
+
     /// Begins to look at them.
     fn watch(&self) -> io::Result<Watch> {
         let (files, known) = (self.files.clone(), self.stamps.clone());
@@ -221,12 +226,13 @@ impl Master {
         self.watch_certificates();
     }
 
-    fn watch_certificates(&mut self) {
+    /// Sees to it that changes of the files are seen.
+    pub(super) fn watch_certificates(&mut self) {
         let Delivery::Gateway(reception) = &mut self.delivery else {
             return;
         };
         let certificates = &mut reception.certificates;
-        if certificates.watch.is_some() {
+        if certificates.files.is_empty() || certificates.watch.is_some() {
             return;
         }
         let begun = certificates.watch().and_then(|watch| {
@@ -256,7 +262,10 @@ impl Master {
         certificates.open = open;
         certificates.set = certificates.set.wrapping_add(1);
         for gateway in self.gateways() {
-            self.show_certificates(gateway);
+            // By other settings they are others.
+            if self.is_up_to_date(gateway) {
+                self.show_certificates(gateway);
+            }
         }
     }
 }

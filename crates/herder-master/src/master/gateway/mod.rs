@@ -136,7 +136,9 @@ impl Master {
             let orders = reception.roster.gateway_stays(id.worker, workers);
             self.carry_out(orders);
             // What the master before this one has shown it is not known.
-            self.show_certificates(id);
+            if self.is_up_to_date(id) {
+                self.show_certificates(id);
+            }
         }
     }
 

@@ -55,6 +55,7 @@ impl Master {
         };
         let present = reception.roster.gateways().collect();
         let certificates = Certificates::open(&proxy.certificates);
+        reception.certificates.rest();
         let former = Former {
             configuration: std::mem::replace(&mut reception.configuration, configuration),
             certificates: std::mem::replace(&mut reception.certificates, certificates),
@@ -85,6 +86,7 @@ impl Master {
             reception.certificates = former.certificates;
             reception.outdated = former.outdated;
         }
+        self.watch_certificates();
         let text = format!("the gateways stay as they were: {why}");
         self.tell(HerdEvent::Warning { text });
     }
