@@ -1,6 +1,8 @@
 //! TLS in front of programs that know nothing but `PORT`: certificates that only the master may read, chosen by
 //! name and renewed while clients are there. The client is Python's.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use herder_e2e::binary::Binary;
 use herder_e2e::foreign::{BOOT, address, wait_for};
 use herder_e2e::herd::Herd;
