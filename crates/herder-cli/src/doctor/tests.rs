@@ -284,7 +284,7 @@ fn a_service_starts_this_build_in_this_home() {
 fn proxies_have_what_they_need() {
     let app = |change: fn(&mut ProxyApp)| {
         changed("proxy", move |it: &mut Facts| {
-            change(&mut it.proxies.apps[0])
+            change(&mut it.proxies.apps[0]);
         })
     };
     let root = |it: &mut Facts| it.proxies.user = GatewayUser::Root;

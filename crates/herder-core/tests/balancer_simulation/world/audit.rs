@@ -58,8 +58,16 @@ impl World {
     fn sentence(&self, worker: u64) -> Option<Tick> {
         let spec = self.spec.ejection.as_ref()?;
         let it = self.workers.get(&worker)?;
-        let has_room = (self.ejected() + 1) * 2 <= self.admitted();
+        let has_room = self.may_be_out(self.ejected() + 1);
         (it.history.is_hopeless(spec) && has_room).then(|| it.history.sentence(spec, self.now))
+    }
+
+    /// Whether so many may be left out of those that are admitted.
+    fn may_be_out(&self, out: usize) -> bool {
+        let spec = self.spec.ejection.as_ref();
+        let percent = spec.map_or(0, |spec| usize::from(spec.at_most_percent));
+        let all = self.admitted();
+        out == 0 || (out < all && out * 100 <= all * percent)
     }
 
     fn drained(&mut self, worker: u64) -> Verdict {
@@ -92,7 +100,7 @@ impl World {
 
     /// When others have left: whoever was to come back first comes back now.
     pub(super) fn return_early(&mut self) {
-        while self.ejected() * 2 > self.admitted() {
+        while !self.may_be_out(self.ejected()) {
             let all = self.workers.iter();
             let first = all
                 .filter_map(|(id, it)| Some((it.history.ejected_until?, it.slot, *id)))
@@ -136,15 +144,11 @@ impl World {
             "who is not known has drained at once",
             || format!("{:?}", self.stray),
         )?;
-        let percent = self.spec.ejection.as_ref();
-        let percent = percent.map_or(0, |spec| usize::from(spec.at_most_percent));
         let (out, all) = (self.ejected(), self.admitted());
         ensure(
-            out * 100 <= all * percent
-                && (out == 0 || out < all)
-                && self.balancer.admitted() == all,
+            self.may_be_out(out) && self.balancer.admitted() == all,
             "not more workers are left out than may be, and never the last one",
-            || format!("{out} of {all}, with {percent} of a hundred"),
+            || format!("{out} of {all}, by {:?}", self.spec.ejection),
         )?;
         let next = self
             .workers
