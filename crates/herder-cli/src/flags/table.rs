@@ -207,6 +207,7 @@ pub(super) const EFFECTS: &[(&str, &str, &[&str])] = &[
     ("run", "--workers", &["run_does_as_its_options_say"]),
     ("run", "--name", &["run_does_as_its_options_say"]),
     ("run", "--dispatch", &["the_workers_of_a_shared_listener_accept_for_themselves"]),
+    ("run", "--gateways", &["requests_are_spread_evenly_whichever_gateway_has_the_client"]),
     ("run", "--hang", &["kernel_who_waits_at_a_worker_that_stands_still_is_answered"]),
     ("run", "--policy", &["a_client_stays_with_its_worker_by_its_address"]),
     ("run", "--ready", &["a_worker_is_ready_when_it_says_so"]),
