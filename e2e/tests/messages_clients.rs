@@ -202,11 +202,12 @@ fn r46_a_client_that_reads_nothing_at_all_is_given_up() {
     let (herd, door) = started(&scene, &["--workers", "4"]);
     let before = gateway(&herd).pid;
     let mut lazy = Chat::open(&door);
+    let mark = herd.mark();
+    // First: nothing is heard of a client any more while a megabyte waits for it.
+    lazy.say("watch w");
     for number in 0..8 {
         lazy.say(&format!("big/16777216 {number}"));
     }
-    let mark = herd.mark();
-    lazy.say("watch w");
     // Its jobs are cancelled when it is.
     herd.wait_for_line_after(mark, "the job is cancelled", BOOT, |line| {
         line.ends_with("cancelled w").then_some(())
