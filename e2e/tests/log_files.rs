@@ -4,6 +4,7 @@ use herder_api::app::LogFormat;
 use herder_api::herd::HerdRequest;
 use herder_api::units::Size;
 use herder_e2e::caller::{Caller, Ordered, PATIENCE};
+use herder_e2e::fault::Trap;
 use herder_e2e::herd::Signal;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
@@ -134,6 +135,78 @@ fn a_master_that_is_killed_leaves_no_gap_in_the_files() {
     herd.wait_for_exit(PATIENCE);
     is_counted(&whole_lines(&read(&out)));
     herd.end();
+}
+
+#[test]
+fn a_master_that_is_killed_with_lines_on_their_way_leaves_no_gap_in_the_files() {
+    const LAST: u32 = 1_000_000;
+    let scene = Scene::new("logs-landed");
+    let go = scene.directory().join("go");
+    let wait = format!("until [ -e {} ]; do sleep 0.1; done", go.display());
+    let script = format!("{wait}; seq {LAST}; exec sleep 600");
+    let mut ordered = Ordered::command(&scene, &["sh", "-c", &script], 1);
+    ordered.app.logs.rotate_size = Size(0);
+    let trap = Trap::of(&scene);
+    let (name, value) = trap.variable();
+    let herd = ordered.setup().env(name, value).start();
+    drop(ordered.call_when_ready());
+    // While nobody reads, the pipe is filled.
+    let master = herd.master().unwrap().pid;
+    herd.signal_to(master, Signal::STOP);
+    fs::write(&go, "").unwrap();
+    wait::until(PATIENCE, "the pipe is full", || {
+        let seq = herd
+            .descendants()
+            .into_iter()
+            .find(|it| it.title.starts_with("seq "))?;
+        // It only writes, so that is what it waits for.
+        (seq.state == 'S').then_some(())
+    });
+    for round in 0..3 {
+        trap.arm("logs.landed", "kill", 1);
+        if round == 0 {
+            herd.signal_to(master, Signal::CONT);
+        }
+        let sprung = trap.wait(PATIENCE, || false).unwrap();
+        wait::until(PATIENCE, "another master", || {
+            herd.master().filter(|it| it.pid != sprung.pid)
+        });
+    }
+    let out = log(&scene, "web-out.log");
+    let whole: u64 = (1..=LAST).map(|n| u64::from(n.ilog10()) + 2).sum();
+    wait::until(PATIENCE, "everything is printed", || {
+        (fs::metadata(&out).unwrap().len() >= whole).then_some(())
+    });
+    let mut caller = Caller::connect(&ordered.socket());
+    caller.count(HerdRequest::Stop { fast: true });
+    herd.wait_for_exit(PATIENCE);
+    is_counted_to(LAST, &fs::read(&out).unwrap());
+    herd.end();
+}
+
+/// Every number up to `last`, a line each. A line within which a master was killed is ended there, and goes
+/// on in the next one: for three masters.
+fn is_counted_to(last: u32, mut text: &[u8]) {
+    let mut cuts = 0;
+    for n in 1..=last {
+        let line = format!("{n}\n");
+        if let Some(rest) = text.strip_prefix(line.as_bytes()) {
+            text = rest;
+            continue;
+        }
+        cuts += 1;
+        let end = text.iter().position(|byte| *byte == b'\n');
+        let (begin, rest) = text.split_at(end.expect("it ends with a line") + 1);
+        let begin = &begin[..begin.len() - 1];
+        let goes_on = line.as_bytes().strip_prefix(begin);
+        let whole = goes_on.and_then(|it| rest.strip_prefix(it));
+        text = whole.unwrap_or_else(|| {
+            let found = String::from_utf8_lossy(&text[..text.len().min(80)]);
+            panic!("in place of {n}: {found:?}")
+        });
+    }
+    assert!(text.is_empty(), "{} bytes more", text.len());
+    assert!(cuts <= 3, "{cuts} lines are cut");
 }
 
 /// Without the newline that ends a line within which a master was killed: it goes on in the next one.

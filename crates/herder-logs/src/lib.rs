@@ -34,7 +34,7 @@ mod tail;
 pub mod time;
 pub mod writer;
 
-pub use desk::{Desk, Printer, Pumped};
+pub use desk::{Desk, Keep, Printer, Pumped};
 pub use outlet::{News, Tell};
 pub use place::{LogError, Refusal};
 pub use reader::{Filter, Follower, LogFile, Marks, NoMarks, Stream, follow, go_on, tail};

@@ -4,7 +4,7 @@ mod bench;
 
 use std::process::Command;
 
-use bench::{Bench, Directory, lines, settings};
+use bench::{Bench, Directory, Store, lines, settings};
 use herder_logs::News;
 
 const INSIDE: &str = "HERDER_LOGS_TEST_DISK";
@@ -47,6 +47,42 @@ fn r43_what_a_full_disk_loses_is_counted_and_the_gap_is_marked() {
                     fill(disk, format, overflow);
                 }
             }
+        },
+    );
+}
+
+#[test]
+fn r43_what_is_on_its_way_when_the_disk_becomes_full_is_counted_too() {
+    on_a_small_disk(
+        "r43_what_is_on_its_way_when_the_disk_becomes_full_is_counted_too",
+        |disk| {
+            let mut bench = Bench::new(&settings(disk, r#""rotate_size":0"#));
+            let store = Store::default();
+            bench.desk.be_kept_by(Box::new(store.clone()));
+            let ballast = disk.join("ballast");
+            let (out, _error) = bench.worker(1, 0);
+            let mut out = out;
+            // It is loud enough for a landing, and the file is emptied so that there is room once more.
+            for from in [0, 700] {
+                out.write(lines(from, 630).as_bytes());
+                bench.pump(&out);
+                bench.desk.empty();
+            }
+            assert_eq!(store.held(), 1);
+            std::fs::write(&ballast, vec![0; 30_000]).expect("it fits");
+            out.write(lines(0, 630).as_bytes());
+            assert_eq!(bench.pump(&out), 63_000);
+            std::fs::remove_file(&ballast).expect("it is there");
+            out.write(b"back\n");
+            assert_eq!(bench.pump(&out), 5);
+            let told = bench.news.clone();
+            bench.desk.finish();
+            let news = std::mem::take(&mut *told.lock().expect("no panic"));
+            let text = std::fs::read_to_string(disk.join("web-out.log")).expect("a file");
+            let written = text.lines().filter(|line| line.len() == 99).count() as u64;
+            assert!(lost(&news) > 100, "{news:?}");
+            assert_eq!(written + lost(&news), 630, "{news:?}");
+            assert!(text.ends_with("\nback\n"));
         },
     );
 }

@@ -73,9 +73,9 @@ pub fn splice_to_file(
     })?)
 }
 
-/// Moves up to `length` bytes from a socket into a pipe or from a pipe into a socket, within the kernel;
-/// never waits for the pipe, and not for a socket that is non-blocking. Gives how many were moved; 0 =
-/// the socket's peer has written its last. Whoever calls this has `SIGPIPE`
+/// Moves up to `length` bytes from a socket or a pipe into a pipe, or from a pipe into a socket, within the
+/// kernel; from pipe to pipe nothing is copied. Never waits for a pipe, and not for a socket that is
+/// non-blocking. Gives how many were moved; 0 = who writes has written its last. Whoever calls this has `SIGPIPE`
 /// [ignored](crate::signal::ignore_sigpipe).
 ///
 /// # Errors

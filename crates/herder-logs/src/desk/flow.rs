@@ -9,7 +9,7 @@ use herder_sys::pipe;
 
 use super::seat::Key;
 use super::sheet::Line;
-use super::{CHUNK, Desk, HOLD, Pumped, SURPLUS};
+use super::{CHUNK, Desk, FULL, HOLD, Pumped, SURPLUS};
 use crate::clerk::newlines;
 use crate::outlet::News;
 use crate::reader::Stream;
@@ -71,7 +71,7 @@ impl Desk {
     /// are killed.
     pub(super) fn shift(&mut self, key: Key, from: BorrowedFd<'_>, now: Instant) -> Option<Pumped> {
         let waiting = pipe::waiting(from).unwrap_or(0);
-        if waiting == 0 {
+        if waiting == 0 && self.source(key)?.landed().is_none() {
             return None;
         }
         self.enlarge(key, from, waiting);
@@ -89,11 +89,17 @@ impl Desk {
         if !outlet.is_clean() {
             return None;
         }
-        match outlet.writer.splice(from, CHUNK) {
+        if let Some(landing) = &mut source.landing {
+            landing.fill(from, waiting, now);
+        }
+        match outlet.writer.splice(source.landed().unwrap_or(from), CHUNK) {
             Ok(Some(moved)) if moved.length > 0 => {
                 sheet.last = Some((key, now));
                 sheet.line = Line::Unknown;
                 seat.tail.moved(key.stream, at, moved.at, moved.length);
+                if waiting >= FULL {
+                    self.provide_landing(key, now);
+                }
                 Some(Pumped::Moved(moved.length))
             }
             // The end, or what goes wrong, is found in the same way as when it is copied.
@@ -242,6 +248,7 @@ impl Desk {
     /// A stream has ended: what stands there without a newline is written.
     pub fn close(&mut self, process: u64, stream: Stream) {
         let (key, now) = (Key { process, stream }, Instant::now());
+        self.give_up_landing(key);
         let Some(seat) = self.printers.get_mut(&process) else {
             return;
         };

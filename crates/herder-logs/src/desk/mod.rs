@@ -5,13 +5,15 @@
 //!
 //! - With the format `raw` it is moved from the pipe to the file within the kernel, and not looked at: that is
 //!   fast, and whoever is killed meanwhile loses nothing. Only where somebody waits for the end of a line, or
-//!   where the file cannot be moved to, it is read and written.
+//!   where the file cannot be moved to, it is read and written. What a process says that says a lot goes
+//!   through a second pipe ([`landing`]), so that it can go on meanwhile.
 //! - With a time, or as JSON, everything is read once, and written once.
 //!
 //! When the disk is slow, the source waits; or (`overflow = drop`) another thread writes, and what does not
 //! fit into its memory is dropped and counted. When the disk is full, lines are dropped and counted too.
 
 mod flow;
+mod landing;
 mod seat;
 mod sheet;
 
@@ -25,6 +27,7 @@ use std::time::{Duration, Instant};
 use herder_api::app::{LogFiles, LogFormat, Overflow};
 use herder_sys::pipe;
 
+pub use self::landing::Keep;
 use self::seat::{Key, Seat, Source};
 use self::sheet::{Line, Sheet};
 use crate::attic::{Attic, Each, Family};
@@ -85,6 +88,7 @@ pub struct Desk {
     attic: Attic,
     tell: Tell,
     clerk: Option<Clerk>,
+    keep: Option<Box<dyn Keep>>,
     render: Render,
     printers: BTreeMap<u64, Seat>,
     files: Vec<Sheet>,
@@ -133,6 +137,7 @@ impl Desk {
             attic,
             tell,
             clerk,
+            keep: None,
             printers: BTreeMap::new(),
             files: Vec::new(),
             buffer: vec![0; CHUNK],
@@ -176,6 +181,7 @@ impl Desk {
             lost: 0,
             told: None,
             owes: false,
+            exited: false,
         };
         self.printers.insert(seat.printer.process, seat);
     }
@@ -223,7 +229,8 @@ impl Desk {
             return pumped;
         }
         let mut buffer = std::mem::take(&mut self.buffer);
-        let pumped = match pipe::read(from, &mut buffer) {
+        let landed = self.source(key).and_then(|it| it.landed());
+        let pumped = match pipe::read(landed.unwrap_or(from), &mut buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Pumped::Empty,
             Ok(length @ 1..) => {
                 self.enlarge(key, from, length);
@@ -346,8 +353,11 @@ impl Desk {
         }
     }
 
-    /// Writes what is left of all processes, and waits until it is written.
+    /// Writes what is left of all processes, and waits until it is written. What lies between a pipe and a
+    /// file stays there, and is [held](Keep) on.
     pub fn finish(mut self) {
+        // What did not come into a file is for who goes on.
+        self.keep = None;
         for process in self.printers.keys().copied().collect::<Vec<_>>() {
             self.forget(process);
         }

@@ -1,8 +1,10 @@
 //! Processes that print, and their streams.
 
+use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use super::Printer;
+use super::landing::Landing;
 use crate::clerk::TELL_EVERY;
 use crate::reader::Stream;
 use crate::tail::Tail;
@@ -23,6 +25,8 @@ pub(super) struct Seat {
     pub(super) told: Option<Instant>,
     /// Writing works again, so the loss is to be told.
     pub(super) owes: bool,
+    /// Only its children may still speak.
+    pub(super) exited: bool,
 }
 
 /// A stream of a process.
@@ -36,6 +40,15 @@ pub(super) struct Source {
     /// The rest of a line is lost, as its begin was.
     pub(super) skipping: bool,
     pub(super) enlarged: bool,
+    /// What lies in it was said before what lies in the pipe.
+    pub(super) landing: Option<Landing>,
+}
+
+impl Source {
+    /// Where something was put that goes into the file before everything else.
+    pub(super) fn landed(&self) -> Option<BorrowedFd<'_>> {
+        self.landing.as_ref().and_then(Landing::filled)
+    }
 }
 
 impl Seat {

@@ -1,17 +1,18 @@
 //! A desk with both ends in a test's hand.
 #![allow(dead_code, reason = "each test file uses its part of it")]
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use herder_api::App;
-use herder_logs::{Desk, News, Printer, Pumped, Settings, Stream};
-use herder_sys::fd::{Blocking, set_blocking};
+use herder_logs::{Desk, Keep, News, Printer, Pumped, Settings, Stream};
+use herder_sys::fd::{Blocking, duplicate, set_blocking};
 use herder_sys::pipe::pipe;
 
 /// Far more than anything here takes.
@@ -170,6 +171,66 @@ impl Voice {
 
     pub(crate) fn end(&mut self) {
         self.to = None;
+    }
+
+    /// Lets somebody else speak.
+    pub(crate) fn take(&mut self) -> File {
+        self.to.take().expect("it speaks still")
+    }
+}
+
+/// Who holds what is on its way into files. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Store(Arc<Mutex<Stored>>);
+
+#[derive(Default)]
+struct Stored {
+    deaf: bool,
+    pipes: BTreeMap<(u64, String), OwnedFd>,
+    asked: usize,
+    ever: usize,
+}
+
+impl Store {
+    /// One that takes nothing.
+    pub(crate) fn deaf() -> Store {
+        let store = Store::default();
+        store.0.lock().expect("no panic").deaf = true;
+        store
+    }
+
+    /// How much it holds.
+    pub(crate) fn held(&self) -> usize {
+        self.0.lock().expect("no panic").pipes.len()
+    }
+
+    /// How often it was asked to hold something.
+    pub(crate) fn asked(&self) -> usize {
+        self.0.lock().expect("no panic").asked
+    }
+
+    /// How often it has begun to.
+    pub(crate) fn ever(&self) -> usize {
+        self.0.lock().expect("no panic").ever
+    }
+}
+
+impl Keep for Store {
+    fn hold(&self, process: u64, stream: Stream, pipe: BorrowedFd<'_>) -> io::Result<()> {
+        let mut stored = self.0.lock().expect("no panic");
+        stored.asked += 1;
+        if stored.deaf {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        stored.ever += 1;
+        let key = (process, format!("{stream:?}"));
+        stored.pipes.insert(key, duplicate(pipe)?);
+        Ok(())
+    }
+
+    fn let_go(&self, process: u64, stream: Stream) {
+        let key = (process, format!("{stream:?}"));
+        self.0.lock().expect("no panic").pipes.remove(&key);
     }
 }
 

@@ -55,6 +55,24 @@ impl Vault {
         self.send(&ToKeeper::Store { key, pid }, Some(fd))
     }
 
+    /// As [`store`](Vault::store), but nothing is kept for later: when this returns, the store has it,
+    /// whatever becomes of this process.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` when the keeper does not take it now; or it is gone.
+    pub(crate) fn store_now(&self, key: &Key, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let (mut bytes, key) = (Vec::new(), *key);
+        let message = ToKeeper::Store { key, pid: 0 };
+        message.encode(&mut bytes).map_err(io::Error::other)?;
+        let waiting = self.waiting();
+        // What waits was said before.
+        if waiting.parcels.is_empty() && self.post(&bytes, Some(fd))? {
+            return Ok(());
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     /// What lies under this key is not needed any more.
     pub(crate) fn forget(&self, key: &Key) {
         let key = *key;
@@ -174,6 +192,8 @@ mod tests {
             stored += 1;
         }
         vault.say(&ToKeeper::Beat);
+        let now = vault.store_now(&Key::board(), gift.as_fd());
+        assert_eq!(now.unwrap_err().kind(), io::ErrorKind::WouldBlock);
         for expected in 0..stored {
             let (frame, descriptors) = next(&keeper).expect("it was sent");
             let is_next = matches!(frame, ToKeeper::Store { pid, .. } if pid == expected);
@@ -181,6 +201,10 @@ mod tests {
             vault.flush();
         }
         assert_eq!(next(&keeper), Some((ToKeeper::Beat, 0)));
+        vault
+            .store_now(&Key::board(), gift.as_fd())
+            .expect("there is room");
+        assert!(matches!(next(&keeper), Some((ToKeeper::Store { .. }, 1))));
         assert!(!vault.wants_room() && !vault.is_deaf());
     }
 

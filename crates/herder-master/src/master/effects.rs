@@ -20,6 +20,7 @@ use super::nursery::Newborn;
 use super::{Master, gateway, millis, nursery};
 use crate::dispatch::{Command, Line};
 use crate::event::HerdEvent;
+use crate::output::Streams;
 use crate::part::Part;
 
 impl Master {
@@ -132,7 +133,8 @@ impl Master {
             return;
         };
         let ([stdout, stderr], pid) = (printed, member.child.pid);
-        self.output.attach(member.process(), stdout, stderr);
+        let streams = Streams::new(stdout, stderr);
+        self.output.attach(member.process(), streams);
         let worker = id.worker;
         if id.part == Part::Workers {
             self.expect_worker(worker, pid, line, lodging);

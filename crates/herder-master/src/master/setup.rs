@@ -167,7 +167,7 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     let berths = estate.berths(&config)?;
     let spec = estate.spec(&config);
     let marks = estate.marks()?;
-    let places = places(&mut config, estate.restored.as_ref(), &marks)?;
+    let places = places(&mut config, &estate, &marks)?;
     let output = Output::start(&spec.name, config.format, config.observer.take(), places)?;
     if !marks.is_announced() {
         let gateways = if of_gateways.is_some() {
@@ -236,14 +236,10 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
 
 /// The files that are written to. The first master sees whether they can be: one that follows has workers
 /// to look after, whatever became of the disk.
-fn places(
-    config: &mut Config,
-    known: Option<&Restored>,
-    marks: &Marks,
-) -> Result<Places, SetupError> {
+fn places(config: &mut Config, estate: &Estate, marks: &Marks) -> Result<Places, SetupError> {
     // The settings stay: a reload compares them with those that it reads.
     let (logs, events) = (config.logs.clone(), config.event_log.take());
-    if known.is_none() {
+    if estate.restored.is_none() {
         logs.as_ref().map_or(Ok(()), Desk::check)?;
         events.as_deref().map_or(Ok(()), Writer::check)?;
     }
@@ -253,6 +249,7 @@ fn places(
         logs,
         events,
         marks: marks.clone(),
+        vault: estate.vault().clone(),
     })
 }
 

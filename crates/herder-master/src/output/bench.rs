@@ -10,6 +10,7 @@ use herder_core::Exit;
 use herder_core::supervisor::{Cause, DrainReason};
 use herder_sys::pipe::pipe;
 
+use super::custody::Streams;
 use super::handle::Output;
 use super::standard::{Target, Targets, Terminal};
 use crate::config::{Format, Observer};
@@ -139,7 +140,8 @@ impl Bench {
         let (stdout, print) = pipe().unwrap();
         let (stderr, complain) = pipe().unwrap();
         let part = Part::Workers;
-        self.output.attach(Process { part, info }, stdout, stderr);
+        let streams = Streams::new(stdout, stderr);
+        self.output.attach(Process { part, info }, streams);
         (print.into(), complain.into())
     }
 

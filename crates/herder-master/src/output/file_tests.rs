@@ -14,6 +14,7 @@ use herder_sys::clock;
 use herder_sys::pipe::pipe;
 
 use super::bench::{Disk, LONG, WEB, exited};
+use super::custody::{Filing, Streams};
 use super::event_file::EventFile;
 use super::handle::{Output, Teller};
 use super::standard::Targets;
@@ -53,9 +54,11 @@ impl Bench {
             format: Format::Quiet,
             observer: None,
         };
-        let logs = Settings::of(&app, &directory).unwrap();
+        let settings = Settings::of(&app, &directory).unwrap();
+        let vault = None;
+        let filing = Filing { settings, vault };
         Bench {
-            output: Output::put_together(teller, targets, Some(logs)).unwrap(),
+            output: Output::put_together(teller, targets, Some(filing)).unwrap(),
             directory,
             stdout,
             stderr,
@@ -66,7 +69,8 @@ impl Bench {
     fn attach(&self, info: WorkerInfo) -> (File, File) {
         let ((out, print), (err, complain)) = (pipe().unwrap(), pipe().unwrap());
         let part = Part::Workers;
-        self.output.attach(Process { part, info }, out, err);
+        let streams = Streams::new(out, err);
+        self.output.attach(Process { part, info }, streams);
         self.output.tell(HerdEvent::Forked { worker: info });
         (print.into(), complain.into())
     }

@@ -14,12 +14,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use herder_core::Tick;
-use herder_logs::{Desk, News, Printer, Pumped, Settings};
+use herder_logs::{Desk, News, Printer, Pumped};
 use herder_sys::clock;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::{Blocking, set_blocking};
 use herder_sys::wake::Wake;
 
+use super::custody::{Custody, Filing, Streams};
 use super::pipes::KEPT;
 use super::queue::{Queue, Stream, lost_lines};
 use super::sentence::Who;
@@ -50,7 +51,7 @@ pub(super) struct Files {
     /// Of whom the thread speaks.
     names: Arc<Mutex<BTreeMap<u64, Process>>>,
     heard: Mutex<BTreeMap<ProcessId, Arc<Heard>>>,
-    settings: Settings,
+    filing: Filing,
 }
 
 /// What a process was heard of.
@@ -74,7 +75,7 @@ impl Heard {
 }
 
 enum Wish {
-    Attach(Process, [OwnedFd; 2], Arc<Heard>),
+    Attach(Process, Streams, Arc<Heard>),
     Exited(ProcessId),
     LastLines(ProcessId, Sender<Vec<String>>),
     Reopen,
@@ -88,7 +89,7 @@ impl Files {
     /// # Errors
     ///
     /// When no descriptor is left.
-    pub(super) fn new(settings: Settings, queue: Arc<Queue>) -> io::Result<Files> {
+    pub(super) fn new(filing: Filing, queue: Arc<Queue>) -> io::Result<Files> {
         Ok(Files {
             bell: Wake::new()?,
             wishes: Mutex::default(),
@@ -96,7 +97,7 @@ impl Files {
             queue,
             names: Arc::default(),
             heard: Mutex::default(),
-            settings,
+            filing,
         })
     }
 
@@ -105,8 +106,8 @@ impl Files {
     /// # Errors
     ///
     /// When the pipes cannot be made non-blocking. They are closed then.
-    pub(super) fn attach(&self, process: Process, pipes: [OwnedFd; 2]) -> io::Result<()> {
-        for pipe in &pipes {
+    pub(super) fn attach(&self, process: Process, streams: Streams) -> io::Result<()> {
+        for pipe in &streams.pipes {
             set_blocking(pipe.as_fd(), Blocking::No)?;
         }
         let heard = Arc::new(Heard {
@@ -115,7 +116,7 @@ impl Files {
         });
         heard.of_now();
         lock(&self.heard).insert(process.id(), Arc::clone(&heard));
-        self.wish(Wish::Attach(process, pipes, heard));
+        self.wish(Wish::Attach(process, streams, heard));
         Ok(())
     }
 
@@ -211,7 +212,11 @@ impl<'a> Mover<'a> {
                 queue.tell(event);
             }
         };
-        let desk = Desk::new(shared.settings.clone(), Arc::new(tell))?;
+        let mut desk = Desk::new(shared.filing.settings.clone(), Arc::new(tell))?;
+        if let Some(vault) = shared.filing.vault.clone() {
+            let names = Arc::clone(&shared.names);
+            desk.be_kept_by(Box::new(Custody { vault, names }));
+        }
         Ok(Mover {
             shared,
             epoll,
@@ -308,9 +313,10 @@ impl<'a> Mover<'a> {
         let wishes = std::mem::take(&mut *lock(&self.shared.wishes));
         for wish in wishes {
             match wish {
-                Wish::Attach(process, pipes, heard) => self.attach(process, pipes, heard),
+                Wish::Attach(process, streams, heard) => self.attach(process, streams, heard),
                 Wish::Exited(process) => {
                     self.drain(process);
+                    self.desk.exited(number(process));
                     if let Some(pipes) = self.pipes.get_mut(&process) {
                         pipes.exited = true;
                         pipes.heard.open.store(false, Ordering::Relaxed);
@@ -329,7 +335,7 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn attach(&mut self, process: Process, pipes: [OwnedFd; 2], heard: Arc<Heard>) {
+    fn attach(&mut self, process: Process, streams: Streams, heard: Arc<Heard>) {
         let id = process.id();
         lock(&self.shared.names).insert(number(id), process);
         self.desk.attach(printer(process));
@@ -338,7 +344,7 @@ impl<'a> Mover<'a> {
         self.pipes.insert(
             id,
             Pipes {
-                open: pipes.map(Some),
+                open: streams.pipes.map(Some),
                 is_ready: [false; 2],
                 exited: false,
                 heard,
@@ -350,6 +356,23 @@ impl<'a> Mover<'a> {
                 self.shared.queue.tell(HerdEvent::Warning { text });
                 self.close(id, stream);
             }
+        }
+        self.go_on(process, streams.landings);
+    }
+
+    /// What an earlier master had taken and not written comes first.
+    fn go_on(&mut self, process: Process, landings: [Option<OwnedFd>; 2]) {
+        for (stream, landing) in STREAMS.into_iter().zip(landings) {
+            let Some(landing) = landing else {
+                continue;
+            };
+            let id = process.id();
+            if let Err(error) = self.desk.go_on(number(id), of(stream), landing) {
+                let text = format!("some of the output of {} is lost: {error}", Who(process));
+                self.shared.queue.tell(HerdEvent::Warning { text });
+            }
+            // Though nothing may ever come after it.
+            self.wake(id, stream);
         }
     }
 

@@ -1,7 +1,6 @@
 //! What the rest of the master holds.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 #[cfg(test)]
@@ -16,6 +15,7 @@ use herder_core::spec::AppName;
 use herder_logs::Settings;
 use herder_sys::wake::Wake;
 
+use super::custody::{Filing, Streams};
 use super::ear::{Ear, Overheard};
 use super::event_file::EventFile;
 use super::files::Files;
@@ -26,7 +26,7 @@ use super::record::VerdictFile;
 use super::sentence::Who;
 use super::standard::Targets;
 use crate::config::{Format, Observer};
-use crate::estate::Marks;
+use crate::estate::{Marks, Vault};
 use crate::event::{HerdEvent, WorkerInfo};
 use crate::part::{Part, Process, ProcessId};
 use crate::verdict::Verdict;
@@ -63,6 +63,8 @@ pub(crate) struct Places {
     pub(crate) events: Option<PathBuf>,
     /// Where it is marked which verdicts were told.
     pub(crate) marks: Marks,
+    /// Where the next master finds what is on its way into a file.
+    pub(crate) vault: Vault,
 }
 
 impl Output {
@@ -93,7 +95,9 @@ impl Output {
             format,
             observer,
         };
-        let mut output = Output::put_together(teller, targets, places.logs)?;
+        let vault = Some(places.vault);
+        let filing = places.logs.map(|settings| Filing { settings, vault });
+        let mut output = Output::put_together(teller, targets, filing)?;
         output.reopen_events = reopen;
         Ok(output)
     }
@@ -117,7 +121,7 @@ impl Output {
     pub(super) fn put_together(
         teller: Teller,
         targets: Targets,
-        logs: Option<Settings>,
+        logs: Option<Filing>,
     ) -> io::Result<Output> {
         let queue = Arc::new(Queue::default());
         let intake = match logs {
@@ -154,10 +158,10 @@ impl Output {
     /// Passes on what `process` prints, once its start has been [told](Output::tell). The descriptors
     /// are the ends to read of pipes (or sockets) that this process alone holds; they become
     /// non-blocking.
-    pub(crate) fn attach(&self, process: Process, stdout: OwnedFd, stderr: OwnedFd) {
+    pub(crate) fn attach(&self, process: Process, streams: Streams) {
         let attached = match &self.intake {
-            Intake::Filed(files) => files.attach(process, [stdout, stderr]),
-            Intake::Told(pipes) => pipes.attach(process, [stdout, stderr]),
+            Intake::Filed(files) => files.attach(process, streams),
+            Intake::Told(pipes) => pipes.attach(process, streams),
         };
         if let Err(error) = attached {
             self.unreadable(process, &error);
@@ -209,8 +213,8 @@ impl Output {
     }
 
     /// Passes on what a process prints that was started before this output was.
-    pub(crate) fn go_on(&self, process: Process, stdout: OwnedFd, stderr: OwnedFd) {
-        self.attach(process, stdout, stderr);
+    pub(crate) fn go_on(&self, process: Process, streams: Streams) {
+        self.attach(process, streams);
         self.watch(process);
     }
 

@@ -14,6 +14,7 @@
 //! - [`handle`]: what the rest of the master holds.
 //! - [`pipes`], [`source`], [`lines`]: from the workers' pipes to lines.
 //! - [`files`]: from the workers' pipes to log files, past queue and narrator; the file of events.
+//!   [`custody`]: what of it the keeper holds.
 //! - [`queue`]: the one queue, and its accounts; [`ear`]: what is overheard there.
 //! - [`narrator`], [`sink`], [`standard`]: from the queue to stdout, stderr and the observer.
 //! - [`record`]: the file in which the last verdict is found.
@@ -21,6 +22,7 @@
 
 #[cfg(test)]
 mod bench;
+mod custody;
 mod ear;
 mod ending;
 mod escape;
@@ -47,6 +49,7 @@ mod tests;
 mod text;
 mod wall;
 
+pub(crate) use custody::Streams;
 pub(crate) use handle::{Output, Places};
 pub(crate) use sentence::{Span, Who, how};
 

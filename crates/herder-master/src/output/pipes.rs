@@ -12,6 +12,7 @@ use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::{Blocking, set_blocking};
 use herder_sys::wake::Wake;
 
+use super::custody::Streams;
 use super::queue::{Queue, Stream};
 use super::source::{self, Source, Turn};
 use crate::event::HerdEvent;
@@ -69,11 +70,12 @@ impl Pipes {
     /// # Errors
     ///
     /// When they cannot be made non-blocking. They are closed then.
-    pub(super) fn attach(&self, process: Process, pipes: [OwnedFd; 2]) -> io::Result<()> {
-        for pipe in &pipes {
+    pub(super) fn attach(&self, process: Process, streams: Streams) -> io::Result<()> {
+        for pipe in &streams.pipes {
             set_blocking(pipe.as_fd(), Blocking::No)?;
         }
-        let [stdout, stderr] = pipes;
+        let [stdout, stderr] = streams.pipes;
+        // (Who writes no files leaves nothing on the way into one.)
         let source = Source::new(process, stdout, stderr);
         let mut sources = lock(&self.sources);
         sources.insert(process.id(), Arc::new(Mutex::new(source)));

@@ -14,7 +14,8 @@
 //! `exit` or `exit=STATUS`, and `errno=NUMBER`, which only a [`check`] heeds.
 //!
 //! The part of a name before the first dot says who comes by: `master` (its main thread), `dispatch` (its dispatch
-//! thread), `probe` (a build that is asked whether it could be the master), `keeper`, `worker`.
+//! thread), `logs` (its thread that writes log files), `probe` (a build that is asked whether it could be the
+//! master), `keeper`, `worker`.
 
 #[cfg(feature = "failpoints")]
 mod active;

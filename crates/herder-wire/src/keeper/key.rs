@@ -49,14 +49,18 @@ pub enum MemberItem {
     Pidfd,
     /// Read end of the error output.
     Stderr,
+    /// Read end of a pipe with what was taken from the error output and is in no file yet.
+    StderrLanding,
     /// Write end of the input.
     Stdin,
     /// Read end of the output.
     Stdout,
+    /// Read end of a pipe with what was taken from the output and is in no file yet.
+    StdoutLanding,
 }
 
 impl MemberItem {
-    const ALL: [MemberItem; 10] = [
+    const ALL: [MemberItem; 12] = [
         MemberItem::Conns,
         MemberItem::ConnsWorker,
         MemberItem::Control,
@@ -65,8 +69,10 @@ impl MemberItem {
         MemberItem::Notify,
         MemberItem::Pidfd,
         MemberItem::Stderr,
+        MemberItem::StderrLanding,
         MemberItem::Stdin,
         MemberItem::Stdout,
+        MemberItem::StdoutLanding,
     ];
 
     /// The last part of its key.
@@ -81,8 +87,10 @@ impl MemberItem {
             MemberItem::Notify => "notify",
             MemberItem::Pidfd => "pidfd",
             MemberItem::Stderr => "stderr",
+            MemberItem::StderrLanding => "stderr-landing",
             MemberItem::Stdin => "stdin",
             MemberItem::Stdout => "stdout",
+            MemberItem::StdoutLanding => "stdout-landing",
         }
     }
 }

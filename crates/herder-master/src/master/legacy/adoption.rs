@@ -1,6 +1,5 @@
 //! A process of an earlier master becomes a member again.
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use herder_sys::cgroup::Cgroup;
@@ -15,6 +14,7 @@ use crate::master::control::Control;
 use crate::master::crew::MemberId;
 use crate::master::member::{Fate, Member, Origin};
 use crate::master::notify::NotifySocket;
+use crate::output::Streams;
 
 /// Where something of a member is stored.
 pub(in crate::master) fn member_key(id: MemberId, item: MemberItem) -> Key {
@@ -34,7 +34,7 @@ pub(super) struct Adopted {
     pub(super) member: Member,
     pub(super) line: Option<Line>,
     /// What it prints can be read on.
-    pub(super) pipes: Option<[OwnedFd; 2]>,
+    pub(super) streams: Option<Streams>,
 }
 
 /// Puts a member together. `None`: its process is not to be found. (What was not stored when the master
@@ -60,6 +60,7 @@ pub(super) fn adopt(
     };
     let stdin = take(MemberItem::Stdin);
     let pipes = take(MemberItem::Stdout).zip(take(MemberItem::Stderr));
+    let landings = [MemberItem::StdoutLanding, MemberItem::StderrLanding].map(take);
     let pid = state.pid;
     // After an upgrade it is still a child of this process.
     let origin = match pidfd.has_ended() {
@@ -86,7 +87,10 @@ pub(super) fn adopt(
     Some(Adopted {
         member,
         line,
-        pipes: pipes.map(|(stdout, stderr)| [stdout, stderr]),
+        streams: pipes.map(|(stdout, stderr)| Streams {
+            pipes: [stdout, stderr],
+            landings,
+        }),
     })
 }
 

@@ -43,6 +43,11 @@ pub(in crate::master) struct Estate {
 }
 
 impl Estate {
+    /// Where things are laid down for the next master.
+    pub(in crate::master) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// Waits for what the keeper has, and reads what was written down.
     ///
     /// # Errors

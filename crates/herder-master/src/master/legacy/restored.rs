@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
 
 use herder_core::WorkerId;
 use herder_core::spec::DispatchMode;
@@ -18,6 +17,7 @@ use crate::master::Stopping;
 use crate::master::crew::{Crew, MemberId};
 use crate::master::environment::Variable;
 use crate::master::member::Member;
+use crate::output::Streams;
 use crate::part::Part;
 
 /// Why a herd cannot be taken over.
@@ -42,7 +42,7 @@ pub(in crate::master) enum LegacyError {
 pub(in crate::master) struct Restored {
     pub(in crate::master) state: State<'static>,
     pub(in crate::master) lines: Vec<(WorkerId, Line)>,
-    pub(in crate::master) pipes: Vec<(MemberId, [OwnedFd; 2])>,
+    pub(in crate::master) streams: Vec<(MemberId, Streams)>,
     /// Those who had no plan when the master died, or whose process is not to be found.
     pub(in crate::master) unborn: Vec<MemberId>,
 }
@@ -64,7 +64,7 @@ impl Restored {
         let restored = Restored {
             state,
             lines: Vec::new(),
-            pipes: Vec::new(),
+            streams: Vec::new(),
             unborn: Vec::new(),
         };
         Ok(Some((restored, file)))
@@ -152,8 +152,8 @@ impl Restored {
         if let Some(line) = adopted.line {
             self.lines.push((id.worker, line));
         }
-        if let Some(pipes) = adopted.pipes {
-            self.pipes.push((id, pipes));
+        if let Some(streams) = adopted.streams {
+            self.streams.push((id, streams));
         }
         adopted.member
     }

@@ -67,7 +67,7 @@ impl Master {
 
     /// What the processes print is read on.
     fn read_on(&self, restored: &mut Restored) {
-        for (id, [stdout, stderr]) in restored.pipes.drain(..) {
+        for (id, streams) in restored.streams.drain(..) {
             let Some(member) = self.crews.member(id) else {
                 continue;
             };
@@ -75,9 +75,9 @@ impl Master {
             match self.crews.phase(id) {
                 // It is read from the moment on in which its start is told.
                 Some(Phase::Recalled { .. } | Phase::Spawning { .. }) => {
-                    self.output.attach(process, stdout, stderr);
+                    self.output.attach(process, streams);
                 }
-                _ => self.output.go_on(process, stdout, stderr),
+                _ => self.output.go_on(process, streams),
             }
         }
     }
