@@ -6,7 +6,7 @@
 //! - With the format `raw` it is moved from the pipe to the file within the kernel, and not looked at: that is
 //!   fast, and whoever is killed meanwhile loses nothing. Only where somebody waits for the end of a line, or
 //!   where the file cannot be moved to, it is read and written. What a process says that says a lot goes
-//!   through a second pipe ([`landing`]), so that it can go on meanwhile.
+//!   through a second pipe (its landing), so that it can go on meanwhile.
 //! - With a time, or as JSON, everything is read once, and written once.
 //!
 //! When the disk is slow, the source waits; or (`overflow = drop`) another thread writes, and what does not
