@@ -73,8 +73,8 @@ fn extremes(ledger: &Ledger) -> (usize, usize) {
 /// A worker that the machine did not run for some moments loses its turns to others, rightly so: one run of some in
 /// which that did not happen is enough. They are short, so that a busy machine has such a moment, too.
 fn is_even(four: &Four) {
-    const TRIES: usize = 40;
-    const EACH: u64 = 400;
+    const TRIES: usize = 15;
+    const EACH: u64 = 2_000;
     let mut seen = Vec::new();
     for _ in 0..TRIES {
         let ledger = four.load(1, EACH).run();

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 /// In every run of the tests, and in the long one.
 const FEW: u32 = 3;
+const SOME: u32 = 5;
 const MANY: u32 = 20;
 
 /// A reload with its soak, on a machine with a lot to do.
@@ -107,18 +108,18 @@ fn accepting_reloads_lose_nothing(own: Own, times: u32) {
 
 #[test]
 fn kernel_reloads_lose_nothing() {
-    accepting_reloads_lose_nothing(Own::Kernel, FEW);
+    accepting_reloads_lose_nothing(Own::Kernel, SOME);
 }
 
 #[test]
 fn reuseport_reloads_lose_nothing() {
-    accepting_reloads_lose_nothing(Own::Reuseport, FEW);
+    accepting_reloads_lose_nothing(Own::Reuseport, SOME);
 }
 
 #[test]
 fn kernel_and_reuseport_reloads_lose_nothing_by_node() {
     for own in [Own::Kernel, Own::Reuseport] {
-        loses_nothing("own_node", Program::NodeOwn(Node::Version(24), own), FEW);
+        loses_nothing("own_node", Program::NodeOwn(Node::Version(24), own), SOME);
     }
 }
 

@@ -9,9 +9,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a request may take before it counts as hung. On a machine that is too busy for so many, one waits for its
-/// turn in the queue of the listener, and is not lost.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a request may take before it counts as hung.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The number of the next mix of this process. (Requests numbered from 0 are nobody's: single ones.)
 static MADE: AtomicU64 = AtomicU64::new(1);
