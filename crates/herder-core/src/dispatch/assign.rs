@@ -49,6 +49,7 @@ impl Dispatcher {
 
     fn assign_in_turn(&mut self) {
         let window = self.window();
+        self.picker.share_room(&mut self.workers, window, self.now);
         while self.pending.len() > 0 {
             if self.looks_first() {
                 break;

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-use super::worker::Worker;
+use super::worker::{Room, Worker};
 use crate::random::Random;
 use crate::spec::PickerKind;
-use crate::{Origin, Slot};
+use crate::{Origin, Slot, Tick};
 
 /// Which worker gets the next connection, and whose turn it is.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -75,8 +75,24 @@ impl Picker {
         self.turn = Turn::Own;
         for passed in rotation(workers, before).take_while(|&index| index != picked) {
             workers[passed].misses_a_turn();
+            settle_turns(workers);
         }
         Some(picked)
+    }
+
+    /// While somebody catches up with its turns, those that are ahead use half of their windows.
+    pub(super) fn share_room(&self, workers: &mut [Worker], window: usize, now: Tick) {
+        if self.kind != PickerKind::RoundRobin {
+            return;
+        }
+        for worker in &mut *workers {
+            worker.note_pace(window, now);
+        }
+        let catching_up = workers.iter().filter(|worker| worker.catches_up(now));
+        let furthest = catching_up.map(|worker| worker.missed).max().unwrap_or(0);
+        for worker in workers {
+            worker.room = Room::of(furthest.saturating_sub(worker.missed), window);
+        }
     }
 
     /// Whose turns pass with the next pick, in rotation: they have no credit, as far as is known.
@@ -119,6 +135,18 @@ impl Picker {
         }?;
         self.last = Some(workers[picked].id.slot);
         Some(picked)
+    }
+}
+
+/// What all are behind, nobody is.
+fn settle_turns(workers: &mut [Worker]) {
+    let least = workers
+        .iter()
+        .map(|worker| worker.missed)
+        .min()
+        .unwrap_or(0);
+    for worker in workers {
+        worker.missed -= least;
     }
 }
 

@@ -12,6 +12,10 @@ use crate::{ConnId, Tick, WorkerId};
 /// thousands connect. Who is slower than the others for good is not to be given more for ever.
 const MOST_MISSED: u32 = 1024;
 
+/// How long the others wait for a worker that is behind: until then it may just not have had a processor. Who
+/// takes longer is slower than they are.
+const BREATH: Duration = Duration::from_millis(20);
+
 /// A worker as the dispatcher sees it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct Worker {
@@ -36,10 +40,39 @@ pub(super) struct Worker {
     /// How many turns it is behind, because it was full or stood still when they came.
     #[serde(default)]
     pub(super) missed: u32,
+    /// How much of its window it may use.
+    #[serde(default)]
+    pub(super) room: Room,
+    /// When it was last seen to have received most of what it was sent.
+    #[serde(default)]
+    pub(super) kept_up_at: Tick,
     /// What it was given and is not known to have received, oldest first. The last `unsent` of them
     /// are still in the master's hand.
     queue: VecDeque<Waiting>,
     unsent: usize,
+}
+
+/// How much of its window a worker may use: not all of it while another one is behind. When more connections come
+/// than there is room for, whoever empties a window gets a whole one, and nobody would ever catch up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) enum Room {
+    #[default]
+    Whole,
+    Half,
+    Quarter,
+}
+
+impl Room {
+    /// That of one who is ahead of another by so many turns. A few windows are nothing: they are made up for in
+    /// passing, and smaller ones cost more wakings.
+    pub(super) fn of(ahead: u32, window: usize) -> Room {
+        let windows = usize::try_from(ahead).unwrap_or(usize::MAX) / window.max(1);
+        match windows {
+            0..8 => Room::Whole,
+            8..32 => Room::Half,
+            _ => Room::Quarter,
+        }
+    }
 }
 
 /// What the supervisor wants for it.
@@ -109,6 +142,8 @@ impl Worker {
             awaited: 0,
             trust,
             missed: 0,
+            room: Room::Whole,
+            kept_up_at: now,
             queue: VecDeque::new(),
             unsent: 0,
         }
@@ -137,7 +172,7 @@ impl Worker {
         match self.receipt {
             Receipt::Flowing if self.is_open() && mutation::is(Mutation::CreditOff) => window,
             Receipt::Flowing if self.is_open() => {
-                window.min(self.trust).saturating_sub(self.queue.len())
+                self.share(window).saturating_sub(self.queue.len())
             }
             Receipt::OnTrial if self.is_open() => usize::from(self.queue.is_empty()),
             Receipt::Flowing
@@ -148,6 +183,18 @@ impl Worker {
             | Receipt::Stealing
             | Receipt::Undecided => 0,
         }
+    }
+
+    /// Notes whether it has received most of what it was sent.
+    pub(super) fn note_pace(&mut self, window: usize, now: Tick) {
+        if self.sent() * 2 < window.min(self.trust) {
+            self.kept_up_at = now;
+        }
+    }
+
+    /// Whether it is behind, and takes what it is given, though perhaps not in this moment: it would take more.
+    pub(super) fn catches_up(&self, now: Tick) -> bool {
+        self.missed > 0 && self.is_eligible() && now < self.kept_up_at.after(BREATH)
     }
 
     /// Its turn comes and goes. Only who is to get connections, and takes them, has it later.
@@ -267,5 +314,15 @@ impl Worker {
 
     fn sent(&self) -> usize {
         self.queue.len() - self.unsent
+    }
+
+    /// How many connections it may hold.
+    fn share(&self, window: usize) -> usize {
+        let whole = window.min(self.trust);
+        match self.room {
+            Room::Whole => whole,
+            Room::Half => whole.div_ceil(2),
+            Room::Quarter => whole.div_ceil(4),
+        }
     }
 }

@@ -111,7 +111,8 @@ fn after_a_pause_nobody_makes_up_for_anything() {
     let mut desk = Desk::new(2);
     serve_without_the_first(&mut desk, 2, 50);
     desk.receive(worker(0), usize::MAX);
-    desk.pass(Duration::from_millis(1));
+    // What it has received is seen after 10 of them.
+    desk.pass(Duration::from_millis(30));
     assert_eq!(serve_all(&mut desk, 2, 100), [50, 50]);
 }
 
@@ -177,4 +178,53 @@ fn equal_workers_get_equally_many_whatever_holds_them_up() {
             "seed {seed}: {served:?} {after:?}"
         );
     }
+}
+
+/// How many each of two workers gets when more connections come than they can take. The first has the processor
+/// in `first` of ten milliseconds, the second one in `second`, and who has it receives up to `most` in each.
+fn flood(first: u32, second: u32, most: usize) -> [usize; 2] {
+    let mut desk = Desk::new(2);
+    let mut served = [0; 2];
+    for millisecond in 0..1000_u32 {
+        for step in 0..20 {
+            let budget = desk.dispatcher.accept_budget();
+            desk.accept(budget);
+            let place = millisecond % 10;
+            let has_it = [place < first, 10 - place <= second];
+            for (slot, has_it) in (0..2).zip(has_it) {
+                if has_it && step * most / 20 != (step + 1) * most / 20 {
+                    let count = most.div_ceil(20);
+                    served[usize::from(slot)] += desk.receive(worker(slot), count).len();
+                }
+            }
+            desk.pass(A_MOMENT);
+            desk.log.clear();
+        }
+    }
+    served
+}
+
+#[test]
+fn equal_workers_are_even_in_a_flood_though_one_has_the_processor_more_often() {
+    let [first, second] = flood(8, 4, 160);
+    assert!(first.abs_diff(second) <= 300, "{first} {second}");
+    assert!(first + second > 100_000, "{first} {second}");
+}
+
+#[test]
+fn who_is_slower_for_good_holds_nobody_back_in_a_flood() {
+    let mut desk = Desk::new(2);
+    let mut served = [0; 2];
+    for step in 0..20_000 {
+        let budget = desk.dispatcher.accept_budget();
+        desk.accept(budget);
+        served[1] += desk.receive(worker(1), 8).len();
+        if step % 10 == 0 {
+            served[0] += desk.receive(worker(0), 1).len();
+        }
+        desk.pass(A_MOMENT);
+        desk.log.clear();
+    }
+    assert_eq!(served[0], 2000, "it has always something to do");
+    assert!(served[1] > 20_000 * 7, "{served:?}");
 }
