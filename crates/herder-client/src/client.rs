@@ -1,9 +1,9 @@
 //! The client, and what it can be asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use herder_api::Problem;
@@ -14,46 +14,26 @@ use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::connection::{Answer, Request};
+use crate::connection::{Answer, Request, ask};
 use crate::error::Error;
 use crate::lines::Lines;
+use crate::place::Place;
 use crate::query::{LogQuery, Query, part};
-
-/// What starts the daemon when there is none.
-pub(crate) type Starter = Arc<dyn Fn() -> Result<(), Problem> + Send + Sync>;
+use crate::warnings::Warnings;
 
 /// Asks a daemon.
 #[derive(Clone)]
 pub struct Client {
-    pub(crate) socket: PathBuf,
-    pub(crate) starter: Option<Starter>,
-    pub(crate) warnings: Warnings,
-}
-
-/// What the daemon had to say besides its answers: each sentence once. Its clones are one.
-#[derive(Clone, Debug, Default)]
-pub struct Warnings(Arc<Mutex<BTreeSet<String>>>);
-
-impl Warnings {
-    /// What was said until now, and not taken yet.
-    #[must_use]
-    pub fn take(&self) -> Vec<String> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *all).into_iter().collect()
-    }
-
-    /// Of a header. One that makes no sense is nobody's trouble.
-    pub(crate) fn hear(&self, header: &[u8]) {
-        let said: Vec<String> = serde_json::from_slice(header).unwrap_or_default();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.extend(said);
-    }
+    place: Place,
+    warnings: Warnings,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Client");
-        shown.field("socket", &self.socket).finish_non_exhaustive()
+        shown
+            .field("socket", &self.place.socket)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,8 +41,10 @@ impl Client {
     /// Of the daemon that listens at this path.
     pub fn new(socket: impl Into<PathBuf>) -> Client {
         Client {
-            socket: socket.into(),
-            starter: None,
+            place: Place {
+                socket: socket.into(),
+                starter: None,
+            },
             warnings: Warnings::default(),
         }
     }
@@ -80,7 +62,7 @@ impl Client {
         mut self,
         starter: impl Fn() -> Result<(), Problem> + Send + Sync + 'static,
     ) -> Client {
-        self.starter = Some(Arc::new(starter));
+        self.place.starter = Some(Arc::new(starter));
         self
     }
 
@@ -94,7 +76,7 @@ impl Client {
     /// Where the daemon listens.
     #[must_use]
     pub fn socket(&self) -> &Path {
-        &self.socket
+        &self.place.socket
     }
 
     /// Who the daemon is.
@@ -168,7 +150,7 @@ impl Client {
 
     /// Ends the daemon. (It is not started for that.)
     pub async fn stop_daemon(&self, how: StopDaemon) -> Result<Lines<Progress>, Error> {
-        let there = Client::new(&self.socket);
+        let there = Client::new(&self.place.socket);
         there.post("/v1/daemon/stop", &how).await
     }
 
@@ -232,7 +214,7 @@ impl Client {
     }
 
     async fn ask(&self, request: Request) -> Result<Answer, Error> {
-        crate::connection::ask(self, &request).await
+        ask(&self.place, &request, &self.warnings).await
     }
 }
 

@@ -1,7 +1,5 @@
 //! A request and its answer, on a connection of their own.
 
-use std::io::{self, ErrorKind};
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,19 +16,10 @@ use tokio::net::UnixStream;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::client::{Client, Warnings};
 use crate::error::Error;
 use crate::patient::Patient;
-
-/// How long a daemon that was there, or was just started, or has a guard, has to be there again.
-const RETURN: Duration = Duration::from_secs(5);
-
-/// How long a socket that nobody listens at may stay so before the daemon is taken for dead, when nothing
-/// else says that it is alive.
-const GAP: Duration = Duration::from_millis(500);
-
-/// How often a connection is tried meanwhile.
-const STEP: Duration = Duration::from_millis(10);
+use crate::place::{Place, RETURN, STEP};
+use crate::warnings::Warnings;
 
 /// How long the beginning of an answer may take. (Streams begin at once, and last as long as they do.)
 const ANSWER: Duration = Duration::from_secs(30);
@@ -89,11 +78,15 @@ impl Drop for Answer {
 }
 
 /// Asks. A daemon that has no time, or is just ending (another one may follow), has done nothing: it is
-/// asked again for a while.
-pub(crate) async fn ask(client: &Client, request: &Request) -> Result<Answer, Error> {
+/// asked again for a while. What it says besides its answer goes to `warnings`.
+pub(crate) async fn ask(
+    place: &Place,
+    request: &Request,
+    warnings: &Warnings,
+) -> Result<Answer, Error> {
     let end = Instant::now() + RETURN;
     loop {
-        match ask_now(client, request).await {
+        match ask_now(place, request, warnings).await {
             Err(Error::Problem(problem))
                 if problem.kind == ProblemKind::Busy && Instant::now() < end =>
             {
@@ -105,72 +98,13 @@ pub(crate) async fn ask(client: &Client, request: &Request) -> Result<Answer, Er
 }
 
 /// Asks, and asks again once if the daemon went away meanwhile and nothing can be done twice.
-async fn ask_now(client: &Client, request: &Request) -> Result<Answer, Error> {
-    let stream = reach(client).await?;
-    match attempt(stream, request, &client.warnings).await {
+async fn ask_now(place: &Place, request: &Request, warnings: &Warnings) -> Result<Answer, Error> {
+    let stream = place.reach().await?;
+    match attempt(stream, request, warnings).await {
         Err(Error::Unreachable(_)) if request.repeatable() => {
-            let stream = keep_trying(&client.socket, RETURN).await;
-            let stream = stream.map_err(|error| Error::absent(&client.socket, &error))?;
-            attempt(stream, request, &client.warnings).await
+            attempt(place.reach_again().await?, request, warnings).await
         }
         answer => answer,
-    }
-}
-
-/// A connection. A daemon that is just being restarted is waited for; one that is not there is started.
-async fn reach(client: &Client) -> Result<UnixStream, Error> {
-    let socket = &client.socket;
-    let mut found = UnixStream::connect(socket).await;
-    let patience = match &found {
-        Err(error) if is_passing(error) && is_guarded(socket) => Some(RETURN),
-        Err(error) if is_passing(error) && error.kind() != ErrorKind::NotFound => Some(GAP),
-        _ => None,
-    };
-    if let Some(patience) = patience {
-        found = keep_trying(socket, patience).await;
-    }
-    let absent = matches!(&found, Err(error) if is_absence(error));
-    if let (true, Some(starter)) = (absent, &client.starter) {
-        starter().map_err(Error::Unreachable)?;
-        found = keep_trying(socket, RETURN).await;
-    }
-    found.map_err(|error| Error::absent(socket, &error))
-}
-
-/// Whether the daemon has a guard that lives, and brings it back: the lock beside the socket names it.
-/// (The lock itself is not tried: a daemon that begins at this moment would find it taken.)
-fn is_guarded(socket: &Path) -> bool {
-    let lock = socket.with_file_name("daemon.lock");
-    // A pipe, say, would be waited for.
-    let is_file = std::fs::symlink_metadata(&lock).is_ok_and(|found| found.is_file());
-    let named = is_file.then(|| std::fs::read_to_string(lock));
-    let named = named.and_then(Result::ok);
-    let pid = named.and_then(|text| text.trim().parse::<u32>().ok());
-    let arguments = pid.and_then(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).ok());
-    // The number may be another process's by now.
-    arguments.is_some_and(|all| all.split(|byte| *byte == 0).any(|one| one == b"daemon"))
-}
-
-fn is_absence(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionRefused | ErrorKind::NotFound
-    )
-}
-
-/// Also when more connect at this moment than the kernel queues.
-fn is_passing(error: &io::Error) -> bool {
-    is_absence(error) || error.kind() == ErrorKind::WouldBlock
-}
-
-/// Tries until somebody listens.
-async fn keep_trying(socket: &Path, time: Duration) -> io::Result<UnixStream> {
-    let end = Instant::now() + time;
-    loop {
-        match UnixStream::connect(socket).await {
-            Err(error) if is_passing(&error) && Instant::now() < end => sleep(STEP).await,
-            found => return found,
-        }
     }
 }
 

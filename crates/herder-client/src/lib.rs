@@ -26,9 +26,12 @@ mod connection;
 mod error;
 mod lines;
 mod patient;
+mod place;
 mod query;
+mod warnings;
 
-pub use client::{Client, Warnings};
+pub use client::Client;
 pub use error::Error;
 pub use lines::Lines;
 pub use query::{LogQuery, LogStream};
+pub use warnings::Warnings;
