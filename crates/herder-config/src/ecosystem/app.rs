@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use herder_api::App;
-use herder_api::app::{Delay, Max, Restart, Scalar, Watch, Workers};
+use herder_api::app::{Delay, Max, Restart, Watch, Workers};
 use herder_api::units::Period;
 
 use super::reader::Reader;
@@ -31,7 +31,7 @@ pub(super) fn app(reader: &mut Reader<'_>, directory: &Path, options: &Options) 
     };
     app.cwd = reader
         .take(&["cwd", "path"], values::text)
-        .map(|cwd| PathBuf::from(at_home(cwd)));
+        .map(|cwd| PathBuf::from(values::at_home(cwd)));
     run(reader, &mut app, directory)?;
     name(reader, &mut app, named, options);
     reader.label.clone_from(&app.name);
@@ -60,14 +60,6 @@ pub(super) fn app(reader: &mut Reader<'_>, directory: &Path, options: &Options) 
     Some(app)
 }
 
-/// `~/` is the caller's home.
-pub(super) fn at_home(path: String) -> String {
-    match (path.strip_prefix("~/"), std::env::var("HOME")) {
-        (Some(rest), Ok(home)) => format!("{home}/{rest}"),
-        _ => path,
-    }
-}
-
 /// What runs, and by what.
 fn run(reader: &mut Reader<'_>, app: &mut App, directory: &Path) -> Option<()> {
     let Some(program) = reader.take(&PROGRAM, values::text) else {
@@ -84,8 +76,8 @@ fn run(reader: &mut Reader<'_>, app: &mut App, directory: &Path) -> Option<()> {
         interpreter = None;
     }
     let asked = Program {
-        program: at_home(program),
-        interpreter: interpreter.map(at_home),
+        program: values::at_home(program),
+        interpreter: interpreter.map(values::at_home),
         interpreter_args: reader
             .take(
                 &["node_args", "interpreter_args", "nodeArgs"],
@@ -341,15 +333,6 @@ fn own(reader: &mut Reader<'_>, app: &mut App) {
     match native::of_json(all) {
         Ok(changed) => *app = changed,
         Err(error) => reader.wrong(node.at, format!("herder: {error}")),
-    }
-}
-
-/// The port that an app is told, unless its environment says another.
-pub(super) fn port(reader: &mut Reader<'_>, app: &mut App) {
-    if let Some(port) = reader.take(&["port"], values::integer) {
-        app.env
-            .entry("PORT".to_owned())
-            .or_insert(Scalar::Integer(port));
     }
 }
 

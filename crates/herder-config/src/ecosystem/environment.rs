@@ -6,7 +6,7 @@ use herder_api::App;
 use herder_api::app::{EnvMode, Scalar};
 
 use super::reader::Reader;
-use super::{app, values};
+use super::values;
 use crate::node::Node;
 
 pub(super) fn environment(reader: &mut Reader<'_>, app: &mut App) {
@@ -24,7 +24,7 @@ pub(super) fn environment(reader: &mut Reader<'_>, app: &mut App) {
         let variables = variables(reader, &entry.name, &entry.node);
         app.profiles.insert(profile.to_owned(), variables);
     }
-    app::port(reader, app);
+    port(reader, app);
     if let Some((key, node)) = reader.node(&["filter_env"]) {
         match (values::truth(node), values::texts(node)) {
             (Ok(true), _) => app.env_mode = EnvMode::Clean,
@@ -38,6 +38,15 @@ pub(super) fn environment(reader: &mut Reader<'_>, app: &mut App) {
     }
     app.instance_var = reader.take(&["instance_var"], values::text);
     app.increment_var = reader.take(&["increment_var"], values::text);
+}
+
+/// The port that an app is told, unless its environment says another.
+fn port(reader: &mut Reader<'_>, app: &mut App) {
+    if let Some(port) = reader.take(&["port"], values::integer) {
+        app.env
+            .entry("PORT".to_owned())
+            .or_insert(Scalar::Integer(port));
+    }
 }
 
 fn variables(reader: &mut Reader<'_>, key: &str, node: &Node) -> BTreeMap<String, Scalar> {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use herder_api::App;
 use herder_api::app::{LogFiles, LogFormat};
 
-use super::app::at_home;
 use super::reader::Reader;
 use super::values;
 
@@ -44,7 +43,7 @@ pub(super) fn logs(reader: &mut Reader<'_>, app: &mut App) {
     app.logs.enabled = !(is_off || no_out && no_error && both.is_none());
     let file = |path: Option<String>| {
         path.filter(|path| !is_nothing(path))
-            .map(|path| PathBuf::from(at_home(path)))
+            .map(|path| PathBuf::from(values::at_home(path)))
     };
     app.logs.out = file(out);
     app.logs.error = file(error);
@@ -53,7 +52,7 @@ pub(super) fn logs(reader: &mut Reader<'_>, app: &mut App) {
             let message = "log_file is not taken over: there are files for each stream, and lines are written once";
             reader.note(&BOTH, message);
         } else {
-            let both = PathBuf::from(at_home(both));
+            let both = PathBuf::from(values::at_home(both));
             (app.logs.out, app.logs.error) = (Some(both.clone()), Some(both));
         }
     }

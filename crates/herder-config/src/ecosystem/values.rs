@@ -30,6 +30,14 @@ pub(super) fn truth(node: &Node) -> Result<bool, String> {
     }
 }
 
+/// `~/` is the caller's home.
+pub(super) fn at_home(path: String) -> String {
+    match (path.strip_prefix("~/"), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) => format!("{home}/{rest}"),
+        _ => path,
+    }
+}
+
 /// A text, or a number as one.
 pub(super) fn text(node: &Node) -> Result<String, String> {
     match &node.value {
