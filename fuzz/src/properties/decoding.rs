@@ -1,5 +1,7 @@
 //! What comes out of a decoder, at once and in pieces.
 
+use std::fmt::Debug;
+
 use herder_wire::control::Decoder;
 use herder_wire::frame::{self, FrameError, Message};
 use herder_wire::node::{self, Framing, FromNode, LineError};
@@ -19,6 +21,39 @@ pub(super) struct Outcome<M, E = FrameError> {
 pub(super) enum End {
     Whole,
     Unfinished,
+}
+
+/// Gives a decoder its input, until that ends or is an error, which is final: what came out, and how it
+/// ended. At no time does it hold more than `most` of what it was fed, and [`SLACK`].
+macro_rules! feed {
+    ($pieces:ident, $decoder:ident, |$piece:ident| $push:expr, |$fed:ident| $most:expr) => {{
+        let mut messages = Vec::new();
+        let mut $fed = 0;
+        let mut end = None;
+        'pieces: for $piece in $pieces {
+            $push;
+            $fed += $piece.len();
+            loop {
+                match $decoder.next() {
+                    Ok(Some(message)) => messages.push(message),
+                    Ok(None) => break,
+                    Err(error) => {
+                        assert_eq!($decoder.next().err(), Some(error), "an error is final");
+                        end = Some(error);
+                        break 'pieces;
+                    }
+                }
+            }
+            let held = $decoder.capacity();
+            assert!(held <= $most + SLACK, "{held} bytes held");
+        }
+        let end = match end {
+            Some(error) => Err(error),
+            None if $decoder.is_empty() => Ok(End::Whole),
+            None => Ok(End::Unfinished),
+        };
+        (messages, end)
+    }};
 }
 
 pub(super) fn receipts<'a>(
@@ -48,7 +83,7 @@ pub(super) fn receipts<'a>(
     }
 }
 
-pub(super) fn frames<M: Message + PartialEq + std::fmt::Debug>(input: &[u8]) {
+pub(super) fn frames<M: Message + PartialEq + Debug>(input: &[u8]) {
     let at_once = decode::<M>(std::iter::once(input));
     assert_eq!(decode::<M>(input.chunks(1)), at_once, "byte by byte");
     assert_eq!(decode::<M>(pieces(input)), at_once, "in pieces");
@@ -66,42 +101,22 @@ pub(super) fn frames<M: Message + PartialEq + std::fmt::Debug>(input: &[u8]) {
     assert_eq!((reread.skipped, reread.end), (0, Ok(End::Whole)));
 }
 
+/// One packet is a frame, and nothing else.
+pub(super) fn packet<M: Message + PartialEq + Debug>(input: &[u8]) {
+    if let Ok(Some(message)) = frame::decode_one::<M>(input) {
+        let mut again = Vec::new();
+        frame::encode(&message, &mut again).expect("what was decoded can be encoded");
+        assert_eq!(frame::decode_one(&again), Ok(Some(message)));
+    }
+}
+
 pub(super) fn decode<'a, M: Message>(pieces: impl Iterator<Item = &'a [u8]>) -> Outcome<M> {
     let mut decoder = Decoder::<M>::new();
-    let mut messages = Vec::new();
-    let mut fed = 0;
-    for piece in pieces {
-        decoder.push(piece);
-        fed += piece.len();
-        loop {
-            match decoder.next() {
-                Ok(Some(message)) => messages.push(message),
-                Ok(None) => break,
-                Err(error) => {
-                    assert_eq!(decoder.next().err(), Some(error), "an error is final");
-                    return Outcome {
-                        messages,
-                        skipped: decoder.skipped(),
-                        end: Err(error),
-                    };
-                }
-            }
-        }
-        assert!(
-            decoder.capacity() <= 4 * fed + SLACK,
-            "{} bytes held",
-            decoder.capacity()
-        );
-    }
-    let end = if decoder.is_empty() {
-        End::Whole
-    } else {
-        End::Unfinished
-    };
+    let (messages, end) = feed!(pieces, decoder, |piece| decoder.push(piece), |fed| 4 * fed);
     Outcome {
         messages,
         skipped: decoder.skipped(),
-        end: Ok(end),
+        end,
     }
 }
 
@@ -128,77 +143,33 @@ pub(super) fn rpc_decode<'a>(
     pieces: impl Iterator<Item = &'a [u8]>,
 ) -> Outcome<Frame, rpc::FrameError> {
     let mut decoder = rpc::Decoder::new(MAX_FRAME);
-    let mut messages = Vec::new();
-    let mut fed = 0;
-    for piece in pieces {
-        decoder.space().extend_from_slice(piece);
-        fed += piece.len();
-        loop {
-            match decoder.next() {
-                Ok(Some(frame)) => messages.push(frame),
-                Ok(None) => break,
-                Err(error) => {
-                    assert_eq!(decoder.next(), Err(error), "an error is final");
-                    return Outcome {
-                        messages,
-                        skipped: decoder.skipped(),
-                        end: Err(error),
-                    };
-                }
-            }
-        }
-        assert!(
-            decoder.capacity() <= 4 * fed + SLACK,
-            "{} bytes held",
-            decoder.capacity()
-        );
-    }
-    let end = if decoder.is_empty() {
-        End::Whole
-    } else {
-        End::Unfinished
-    };
+    let (messages, end) = feed!(
+        pieces,
+        decoder,
+        |piece| decoder.space().extend_from_slice(piece),
+        |fed| 4 * fed
+    );
     Outcome {
         messages,
         skipped: decoder.skipped(),
-        end: Ok(end),
+        end,
     }
 }
 
 pub(super) fn node_messages<'a>(
     limit: usize,
     pieces: impl Iterator<Item = &'a [u8]>,
-) -> (Vec<FromNode>, Result<End, LineError>, Framing, u64) {
+) -> (Outcome<FromNode, LineError>, Framing) {
     let mut decoder = node::Decoder::with_limit(limit);
-    let mut messages = Vec::new();
-    let mut fed = 0;
-    for piece in pieces {
-        decoder.push(piece);
-        fed += piece.len();
-        loop {
-            match decoder.next() {
-                Ok(Some(message)) => messages.push(message),
-                Ok(None) => break,
-                Err(error) => {
-                    assert_eq!(decoder.next(), Err(error), "an error is final");
-                    let skipped = decoder.take_skipped();
-                    return (messages, Err(error), decoder.framing(), skipped);
-                }
-            }
-        }
-        assert!(
-            decoder.capacity() <= (4 * fed).min(2 * limit) + SLACK,
-            "{} bytes held",
-            decoder.capacity()
-        );
-    }
-    let end = if decoder.is_empty() {
-        End::Whole
-    } else {
-        End::Unfinished
+    let (messages, end) = feed!(pieces, decoder, |piece| decoder.push(piece), |fed| (4
+        * fed)
+        .min(2 * limit));
+    let outcome = Outcome {
+        messages,
+        skipped: decoder.take_skipped(),
+        end,
     };
-    let skipped = decoder.take_skipped();
-    (messages, Ok(end), decoder.framing(), skipped)
+    (outcome, decoder.framing())
 }
 
 /// Cuts `input` at places that its own bytes decide, so that a failing input fails again.

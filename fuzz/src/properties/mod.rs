@@ -3,7 +3,9 @@
 mod decoding;
 mod footprint;
 
-use decoding::{End, decode, documents, frames, node_messages, pieces, receipts, rpc_decode};
+use decoding::{
+    End, decode, documents, frames, node_messages, packet, pieces, receipts, rpc_decode,
+};
 use footprint::{footprint, settings_footprint};
 use herder_wire::control::{ToMaster, ToWorker};
 use herder_wire::gateway::ToGateway;
@@ -48,21 +50,9 @@ pub fn link_frames(input: &[u8]) {
 /// `keeper` frames, as a stream and as one packet.
 pub fn keeper_frames(input: &[u8]) {
     frames::<ToKeeper>(input);
-    if let Ok(Some(message)) = ToKeeper::decode(input) {
-        let mut again = Vec::new();
-        message
-            .encode(&mut again)
-            .expect("what was decoded can be encoded");
-        assert_eq!(ToKeeper::decode(&again), Ok(Some(message)));
-    }
+    packet::<ToKeeper>(input);
     frames::<FromKeeper>(input);
-    if let Ok(Some(message)) = FromKeeper::decode(input) {
-        let mut again = Vec::new();
-        message
-            .encode(&mut again)
-            .expect("what was decoded can be encoded");
-        assert_eq!(FromKeeper::decode(&again), Ok(Some(message)));
-    }
+    packet::<FromKeeper>(input);
 }
 
 /// One message of `conns` records.
@@ -131,15 +121,17 @@ pub fn node_lines(input: &[u8]) {
         );
         assert_eq!(node_messages(limit, pieces(input)), at_once, "in pieces");
     }
-    let (messages, ..) = node_messages(node::MAX_LINE, std::iter::once(input));
+    let messages = node_messages(node::MAX_LINE, std::iter::once(input))
+        .0
+        .messages;
     for framing in [Framing::Bun, Framing::Node] {
         let mut again = Vec::new();
         for message in &messages {
             message.encode(framing, &mut again);
         }
-        let (reread, end, ..) = node_messages(node::MAX_LINE, std::iter::once(again.as_slice()));
-        assert_eq!(reread, messages);
-        assert_eq!(end, Ok(End::Whole));
+        let (reread, _) = node_messages(node::MAX_LINE, std::iter::once(again.as_slice()));
+        assert_eq!(reread.messages, messages);
+        assert_eq!(reread.end, Ok(End::Whole));
     }
     for message in &messages {
         if let FromNode::User(value) = message {
