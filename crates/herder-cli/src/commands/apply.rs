@@ -8,10 +8,11 @@ use herder_api::control::Apply;
 use herder_api::problem::ProblemKind;
 use herder_config::STDIN;
 
-use super::context::{Context, Format, environment};
+use super::context::{Context, environment};
 use super::outcome::{follow, show_list};
 use super::targets::{FileArgs, default_file, load};
 use super::{Failure, Outcome};
+use crate::render::Format;
 use crate::render::plan::{interrupts, is_empty, plan};
 
 const AFTER_HELP: &str = "\

@@ -36,7 +36,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Outcome {
                 context.answer(&loaded.apps, || format!("{file}: {apps} {verb} fine\n"))?;
             }
             Err(failure) => {
-                failure.tell(context);
+                failure.tell(context.screen, context.format);
                 worst = Err(super::Failure::Told(failure.status()));
             }
         }

@@ -12,9 +12,8 @@ use herder_api::problem::ProblemKind;
 use herder_client::{Client, Warnings};
 use serde::Serialize;
 
-use super::Outcome;
-use super::failure::Failure;
-use crate::render::Screen;
+use super::failure::{Failure, Outcome};
+use crate::render::{Format, Screen};
 
 /// How long a daemon that has the home may take to answer, or to leave.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,15 +31,6 @@ pub(crate) struct Context {
     pub(crate) volume: Volume,
     /// What the daemon has to say besides.
     pub(crate) warnings: Warnings,
-}
-
-/// For whom answers are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 /// How much is said.
@@ -119,7 +109,7 @@ impl Context {
                 message: format!("warning: {}", problem.message),
                 ..problem.clone()
             };
-            Failure::from(warning).tell(self);
+            Failure::from(warning).tell(self.screen, self.format);
         }
     }
 

@@ -4,10 +4,12 @@ use std::io;
 
 use herder_api::Problem;
 use herder_client::Error;
-use herder_config::STDIN;
 
-use super::context::{Context, Format};
 use crate::render::problem::problem;
+use crate::render::{Format, Screen};
+
+/// How a verb ends.
+pub(crate) type Outcome = Result<(), Failure>;
 
 /// Why a verb was not done.
 #[derive(Debug)]
@@ -61,15 +63,15 @@ impl Failure {
     }
 
     /// Says it.
-    pub(crate) fn tell(&self, context: &Context) {
+    pub(crate) fn tell(&self, screen: Screen, format: Format) {
         let problems = match self {
             Failure::Problems(problems) => problems.as_slice(),
             Failure::Daemon(error) => std::slice::from_ref(error.problem()),
             Failure::Told(_) | Failure::NoReader => &[],
         };
         for one in problems {
-            context.screen.tell(&match context.format {
-                Format::Text => problem(one, None, context.screen.err),
+            screen.tell(&match format {
+                Format::Text => problem(one, None, screen.err),
                 Format::Json => json(one),
             });
         }
@@ -79,20 +81,4 @@ impl Failure {
 fn json(problem: &Problem) -> String {
     let text = serde_json::to_string(problem);
     text.expect("a problem's fields are text") + "\n"
-}
-
-/// Names the option in place of the setting that it sets.
-pub(crate) fn by_option(mut problem: Problem) -> Problem {
-    if let Some(place) = &problem.place {
-        let is_setting = !place.contains([':', '/', ' ']) && place != STDIN;
-        if is_setting {
-            // The message may begin with the setting's name.
-            let rest = problem.message.strip_prefix(place.as_str());
-            if let Some(rest) = rest.and_then(|rest| rest.strip_prefix(": ")) {
-                problem.message = rest.to_owned();
-            }
-            problem.place = Some(super::options::option_of(place));
-        }
-    }
-    problem
 }

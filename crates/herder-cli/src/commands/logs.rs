@@ -4,7 +4,8 @@ use herder_client::{LogQuery, LogStream};
 
 use super::Outcome;
 use super::again::{Again, Sequel};
-use super::context::{Context, Format};
+use super::context::Context;
+use crate::render::Format;
 use crate::render::logs::{LogStyle, Prefix};
 
 /// The stream of what is no line, but says up to where files have been told.

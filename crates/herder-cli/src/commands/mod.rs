@@ -54,14 +54,11 @@ use std::ffi::OsString;
 use clap::Subcommand;
 use herder_client::Warnings;
 
-use crate::render::Screen;
 use crate::render::style::{Colours, Refusal};
-use context::{Context, Format, Volume};
-use failure::Failure;
+use crate::render::{Format, Screen};
+use context::{Context, Volume};
+use failure::{Failure, Outcome};
 pub(crate) use unknown::{instead_of, instead_of_option};
-
-/// How a verb ends.
-type Outcome = Result<(), Failure>;
 
 // What every verb can be told. (No documentation: clap would take it for the verbs' own.)
 #[derive(clap::Args, Debug, Default)]
@@ -118,7 +115,7 @@ impl<A: clap::Args> With<A> {
         match outcome {
             Ok(()) => 0,
             Err(failure) => {
-                failure.tell(&context);
+                failure.tell(context.screen, context.format);
                 failure.status()
             }
         }

@@ -4,8 +4,9 @@ use herder_api::Problem;
 use herder_api::problem::ProblemKind;
 
 use super::Outcome;
-use super::context::{Context, Format};
+use super::context::Context;
 use crate::monit::{Theme, has_terminal, run as show};
+use crate::render::Format;
 
 const AFTER_HELP: &str = "\
 It shows the apps, the workers of the chosen one, its log and what happened lately, and follows it.

@@ -5,8 +5,9 @@ use std::time::Duration;
 use herder_api::control::{Action, Progress, Verb};
 use herder_client::{Error, Lines};
 
-use super::context::{Context, Format, Volume, now_ms};
+use super::context::{Context, Volume, now_ms};
 use super::{Failure, Outcome};
+use crate::render::Format;
 use crate::render::list::list;
 use crate::render::progress::{Board, Said};
 use crate::render::text::wait;

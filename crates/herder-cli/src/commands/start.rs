@@ -11,8 +11,7 @@ use herder_api::{App, Problem};
 use serde_json::{Map, Value};
 
 use super::context::{Context, directory, environment};
-use super::failure::by_option;
-use super::options::{Program, Settings, changed};
+use super::options::{Program, Settings, by_option, changed};
 use super::outcome::{act, action, follow, show_list};
 use super::targets::{Defined, FileArgs, default_file, is_file, load};
 use super::{Failure, Outcome};

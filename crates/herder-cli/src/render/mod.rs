@@ -16,7 +16,7 @@ pub(crate) mod style;
 mod table;
 pub(crate) mod text;
 
-pub(crate) use screen::Screen;
+pub(crate) use screen::{Format, Screen};
 pub(crate) use style::{Paint, Style};
 
 /// One clear error.

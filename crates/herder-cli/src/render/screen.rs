@@ -4,6 +4,15 @@ use std::io::{self, Write};
 
 use super::style::{Colours, Style};
 
+/// For whom answers are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
 /// Where the command speaks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Screen {

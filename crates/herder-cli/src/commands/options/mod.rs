@@ -12,6 +12,7 @@ mod workers;
 
 use herder_api::App;
 use herder_api::Problem;
+use herder_config::STDIN;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -97,13 +98,24 @@ pub(crate) fn changed(app: &App, settings: &Map<String, Value>) -> Result<App, V
     if settings.is_empty() {
         return Ok(app.clone());
     }
-    let told = |problems: Vec<Problem>| {
-        problems
-            .into_iter()
-            .map(super::failure::by_option)
-            .collect()
-    };
+    let told = |problems: Vec<Problem>| problems.into_iter().map(by_option).collect();
     herder_config::with_settings(app, settings).map_err(told)
+}
+
+/// Names the option in place of the setting that it sets.
+pub(crate) fn by_option(mut problem: Problem) -> Problem {
+    if let Some(place) = &problem.place {
+        let is_setting = !place.contains([':', '/', ' ']) && place != STDIN;
+        if is_setting {
+            // The message may begin with the setting's name.
+            let rest = problem.message.strip_prefix(place.as_str());
+            if let Some(rest) = rest.and_then(|rest| rest.strip_prefix(": ")) {
+                problem.message = rest.to_owned();
+            }
+            problem.place = Some(option_of(place));
+        }
+    }
+    problem
 }
 
 /// The option that sets a setting.
