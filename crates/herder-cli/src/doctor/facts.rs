@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use herder_api::App;
-
-use super::proxies::Proxies;
+use herder_master::GatewayUser;
 
 /// What was found.
 #[derive(Clone, PartialEq, Debug)]
@@ -107,4 +106,34 @@ pub(crate) struct Service {
     pub(crate) program: Option<(PathBuf, Option<(u64, u64)>)>,
     /// Its `HERDER_HOME`.
     pub(crate) home: Option<PathBuf>,
+}
+
+/// What gateways that forward have.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Proxies {
+    /// Whose rights a gateway would have.
+    pub(super) user: GatewayUser,
+    /// The ports for connections of this machine's own: the first and the last.
+    pub(super) ports: Option<(u64, u64)>,
+    pub(super) apps: Vec<ProxyApp>,
+}
+
+/// An app behind a proxy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct ProxyApp {
+    pub(super) name: String,
+    pub(super) max_clients: u64,
+    /// How many workers are reached by ports.
+    pub(super) by_port: Option<u64>,
+    pub(super) certificates: Vec<Paper>,
+}
+
+/// A file of a certificate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Paper {
+    pub(super) path: PathBuf,
+    /// Why it cannot be read.
+    pub(super) problem: Option<String>,
+    /// Until when it is valid, in seconds since 1970, if it is known and no key.
+    pub(super) ends: Option<u64>,
 }

@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use herder_api::App;
 use herder_api::app::{Dispatch, ProxyVia, Workers};
 use herder_master::GatewayUser;
 
 use super::Finding;
-use super::facts::Facts;
+use super::facts::{Facts, Paper, Proxies, ProxyApp};
 use crate::render::text::escape;
 
 /// The most clients where an app does not say.
@@ -25,36 +25,6 @@ const SOON: u64 = 14 * DAY;
 
 /// The largest file that is looked into, in bytes.
 const LARGEST: u64 = 1 << 20;
-
-/// What was found.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Proxies {
-    /// Whose rights a gateway would have.
-    pub(super) user: GatewayUser,
-    /// The ports for connections of this machine's own: the first and the last.
-    pub(super) ports: Option<(u64, u64)>,
-    pub(super) apps: Vec<ProxyApp>,
-}
-
-/// An app behind a proxy.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct ProxyApp {
-    pub(super) name: String,
-    pub(super) max_clients: u64,
-    /// How many workers are reached by ports.
-    pub(super) by_port: Option<u64>,
-    pub(super) certificates: Vec<Paper>,
-}
-
-/// A file of a certificate.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Paper {
-    pub(super) path: PathBuf,
-    /// Why it cannot be read.
-    pub(super) problem: Option<String>,
-    /// Until when it is valid, in seconds since 1970, if it is known and no key.
-    pub(super) ends: Option<u64>,
-}
 
 /// Looks. `apps`: those that the daemon has.
 pub(super) fn look(apps: &[App]) -> Proxies {

@@ -4,7 +4,7 @@ use herder_master::GatewayUser;
 
 use super::super::Level;
 use super::super::facts::Space;
-use super::super::proxies::{Paper, Proxies, ProxyApp};
+use super::super::facts::{Paper, Proxies, ProxyApp};
 use super::*;
 
 /// An app behind a proxy, with a certificate.
