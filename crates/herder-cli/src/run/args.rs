@@ -10,7 +10,7 @@ use herder_api::app::{Dispatch, Max, Ready, Workers};
 use herder_core::spec::{ListenAddress, PickerKind};
 use herder_master::config::Format;
 
-use super::RunError;
+use super::error::RunError;
 use super::library::LibraryArg;
 use super::services::ServiceArgs;
 use super::units::{self, Mode, OrNever, OrZero, Seconds, Size};

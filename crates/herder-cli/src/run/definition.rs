@@ -12,7 +12,10 @@ use herder_sys::user::Identity;
 use serde::{Deserialize, Serialize};
 
 use super::args::RunArgs;
-use super::{Description, RunError, config, node};
+use super::config::config;
+use super::description::Description;
+use super::error::RunError;
+use super::node;
 
 /// Where a library that is this executable finds the definition that holds.
 const HELD: &str = "HERDER_DEFINITION";

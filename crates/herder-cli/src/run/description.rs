@@ -8,15 +8,16 @@ use std::time::Duration;
 use herder_api::App;
 use herder_api::app::{Dispatch, Max, Proxy, Ready, Workers};
 use herder_api::units::{Period, Size};
-use herder_core::spec::LibraryName;
+use herder_core::spec::{AppName, LibraryName, PickerKind};
 use herder_master::config::Format;
 use herder_sys::user::Identity;
 
 use super::args::{DispatchArg, ReadyArg, RunArgs, WorkersArg};
+use super::error::RunError;
 use super::program::ProgramError;
+use super::services;
 use super::units::OrNever;
 use super::words::{Setting, Words};
-use super::{RunError, services};
 
 /// An app to be run, and what is not the app's.
 #[derive(Clone, Debug)]
@@ -70,16 +71,8 @@ impl Description {
         Ok(Description {
             tail: own.map(OsString::from).collect(),
             libraries,
-            words,
-            identity: None,
-            hints: Vec::new(),
             environment: Some(environment),
-            format: Format::default(),
-            verdict_file: None,
-            control: None,
-            event_log: None,
-            log_dir: None,
-            app,
+            ..Description::plain(app, words)
         })
     }
 
@@ -145,24 +138,22 @@ impl Description {
         Ok(Description {
             tail: args.program.clone(),
             libraries: libraries.collect(),
-            words: Words::Options,
-            identity: None,
-            hints: Vec::new(),
-            environment: None,
             format: args.format(),
             verdict_file: reload.verdict_file.clone(),
-            control: None,
-            event_log: None,
-            log_dir: None,
-            app,
+            ..Description::plain(app, Words::Options)
         })
     }
 
     /// A description of nothing, for tests.
     #[cfg(test)]
     pub(crate) fn bare(words: Words) -> Description {
+        Description::plain(App::default(), words)
+    }
+
+    /// An app, and nothing besides.
+    fn plain(app: App, words: Words) -> Description {
         Description {
-            app: App::default(),
+            app,
             tail: Vec::new(),
             libraries: Vec::new(),
             words,
@@ -180,6 +171,39 @@ impl Description {
     /// The setting of this field, for an error.
     pub(crate) fn setting(&self, field: &'static str) -> Setting {
         self.words.of(field)
+    }
+
+    /// The herd's name: the app's, or else this one.
+    ///
+    /// # Errors
+    /// When what was given is no name.
+    pub(crate) fn name_or(&self, default: impl FnOnce() -> AppName) -> Result<AppName, RunError> {
+        match self.app.name.as_str() {
+            "" => Ok(default()),
+            name => self.parsed("name", name),
+        }
+    }
+
+    /// The policy that was asked for, if one was.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub(crate) fn policy(&self) -> Result<Option<PickerKind>, RunError> {
+        let policy = self.app.policy.as_deref();
+        let policy = policy.map(|text| self.parsed("policy", text));
+        policy.transpose()
+    }
+
+    /// A setting of listeners of the herd's own, where there are none.
+    pub(crate) fn without_listener(&self) -> Option<Setting> {
+        let app = &self.app;
+        let given = [
+            ("backlog", app.backlog.is_some()),
+            ("unix_mode", app.unix_mode.is_some()),
+        ];
+        let mut given = given.into_iter().filter(|(_, given)| *given);
+        let (field, _) = given.next()?;
+        app.listen.is_empty().then(|| self.setting(field))
     }
 
     /// Where it runs; `None` = where the master does.

@@ -8,10 +8,11 @@ use herder_core::spec::{LibraryName, LifePolicy};
 use herder_master::config::{Command, Host, Library, LibraryProgram, OnReload};
 use herder_sys::user::Identity;
 
+use super::description::Description;
+use super::error::RunError;
 use super::node::{self, Engine, NodeError};
 use super::program::{self, Found, ProgramError};
 use super::words::Setting;
-use super::{Description, RunError};
 
 /// What serves the exports of a script.
 const HOST: Host = Host {

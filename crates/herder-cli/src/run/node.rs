@@ -9,7 +9,7 @@ use herder_core::spec::{AppName, PickerKind};
 use herder_master::config::{Command, Farewell, NodeProgram, NodeReady, Shim};
 use herder_sys::user::Identity;
 
-use super::Description;
+use super::description::Description;
 use super::program::{self, Found, ProgramError};
 use super::words::{Setting, Words};
 
@@ -129,7 +129,7 @@ pub(super) fn check(
         }
         (None, true) | (Some(_), false) => {}
     }
-    if let Some(setting) = super::without_listener(description) {
+    if let Some(setting) = description.without_listener() {
         let cure = match app.backlog {
             Some(_) => "server.listen({ port, backlog })",
             None => "server.listen({ path, readableAll: true, writableAll: true })",

@@ -4,9 +4,10 @@ use herder_api::app::Dispatch;
 use herder_core::spec::DispatchMode;
 use herder_master::config::{Choice, NodeProgram};
 
+use super::description::Description;
 use super::node::{Engine, NodeError, engine_of};
+use super::own;
 use super::words::Words;
-use super::{Description, own};
 
 /// Who accepts, and why.
 pub(super) fn mode(
@@ -90,7 +91,7 @@ pub(super) fn choice(
 fn check_engine(description: &Description, engine: Engine) -> Result<(), NodeError> {
     let app = &description.app;
     let setting = || description.setting("dispatch");
-    let policy = super::policy(description).ok().flatten();
+    let policy = description.policy().ok().flatten();
     let own = own::wanted(app.dispatch, policy).map(|(_, name)| name);
     let takes_listener = own.or((app.dispatch == Dispatch::Shared).then_some("shared"));
     let passes = app.dispatch == Dispatch::Pass || app.policy.is_some();

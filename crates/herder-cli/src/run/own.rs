@@ -8,8 +8,9 @@ use herder_core::rotation::Weight;
 use herder_core::spec::{DispatchMode, ListenAddress, PickerKind};
 use herder_master::config::Choice;
 
+use super::description::Description;
+use super::error::RunError;
 use super::words::Setting;
-use super::{Description, RunError};
 
 /// Why the workers cannot have listeners of their own.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +118,7 @@ pub(super) fn wanted(
 /// Whether connections are to be given in turns, as far as anything was said.
 pub(super) fn is_in_turns(description: &Description) -> bool {
     matches!(
-        super::policy(description),
+        description.policy(),
         Ok(None | Some(PickerKind::RoundRobin))
     )
 }
@@ -174,7 +175,7 @@ pub(super) fn check(
             .into());
         }
     }
-    if let Some(policy) = super::policy(description)?
+    if let Some(policy) = description.policy()?
         && !is_for(mode, policy)
     {
         return Err(OwnError::Policy {

@@ -10,7 +10,8 @@ use herder_core::spec::{
     ReloadPolicy, RestartPolicy, RestartWhen, WorkerCount,
 };
 
-use super::{Description, RunError, check_readiness};
+use super::description::Description;
+use super::error::RunError;
 
 /// The policies of an app. `ready_after`: after how long a worker that says nothing is taken for ready: the
 /// setting, what it is, and what it is usually.
@@ -29,6 +30,22 @@ pub(super) fn spec(
     spec.recycle = recycle(description)?;
     spec.reload = reload(description)?;
     Ok(spec)
+}
+
+fn check_readiness(
+    description: &Description,
+    field: &'static str,
+    after: Duration,
+    limit: Duration,
+) -> Result<(), RunError> {
+    if description.app.ready == Ready::Alive && after >= limit {
+        return Err(RunError::ReadyTooLate {
+            setting: description.setting(field),
+            after,
+            limit,
+        });
+    }
+    Ok(())
 }
 
 fn workers(description: &Description) -> Result<WorkerCount, RunError> {

@@ -8,7 +8,7 @@ use herder_core::spec::AppName;
 use herder_master::find::FindError;
 pub(crate) use herder_master::find::within;
 
-use super::Description;
+use super::description::Description;
 
 /// A program that can be executed.
 #[derive(Debug)]

@@ -18,9 +18,12 @@ use herder_master::config::{
 };
 use herder_sys::user::Identity;
 
+use super::assemble::assemble;
+use super::description::Description;
+use super::error::RunError;
 use super::program::{self, Found};
 use super::words::{Setting, Words};
-use super::{Description, RunError, assemble, entry, name, node, policies, policy};
+use super::{entry, node, policies};
 
 /// Why there can be no proxy.
 #[derive(Debug, thiserror::Error)]
@@ -83,14 +86,14 @@ pub(super) fn config(
         None if description.tail.is_empty() => return Err(RunError::Nothing),
         None => program::find(&description.tail, description)?,
     };
-    let name = name(description, || match &app.script {
+    let name = description.name_or(|| match &app.script {
         Some(script) => node::default_name(script),
         None => program::default_name(&found),
     })?;
     let unused = Duration::from_millis(1);
     let mut spec = policies::spec(description, name, ("ready_after", None, unused))?;
     spec.dispatch.mode = DispatchMode::Proxy;
-    spec.dispatch.picker = policy(description)?.unwrap_or(PickerKind::RoundRobin);
+    spec.dispatch.picker = description.policy()?.unwrap_or(PickerKind::RoundRobin);
     // It is ready when it listens.
     spec.life.readiness = Readiness::Message;
     spec.recycle.max_requests = app.max_requests.and_then(NonZeroU64::new);

@@ -16,8 +16,9 @@ use herder_services::library::{
     self, Backend, JobsSettings, NAME, NamespaceSettings, OpenError, Settings, StoreSettings,
 };
 
+use super::description::Description;
+use super::error::RunError;
 use super::words::Setting;
-use super::{Description, RunError};
 
 /// Where a store may be said to be, beside the setting.
 const STORE_VARIABLE: &str = "HERDER_STORE";
