@@ -35,9 +35,10 @@ pub mod time;
 pub mod writer;
 
 pub use desk::{Desk, Keep, Printer, Pumped};
-pub use outlet::{News, Tell};
+pub use outlet::{News, Tell, write_counted};
 pub use place::{LogError, Refusal};
 pub use reader::{Filter, Follower, LogFile, Marks, NoMarks, Stream, follow, go_on, tail};
 pub use settings::{Compression, Rotation, Settings};
+pub use split::{Ending, split};
 pub use time::TimeFormat;
 pub use writer::{LineWriter, Writer};

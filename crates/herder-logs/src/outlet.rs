@@ -155,8 +155,11 @@ impl Outlet {
     }
 }
 
-/// Like `write_all`, but says how far it came.
-fn write_counted(writer: &mut Writer, bytes: &[u8]) -> (usize, Option<io::Error>) {
+/// Like `write_all`, but says how many bytes were written, whatever stopped it.
+pub fn write_counted<W: Write + ?Sized>(
+    writer: &mut W,
+    bytes: &[u8],
+) -> (usize, Option<io::Error>) {
     let mut written = 0;
     while written < bytes.len() {
         match writer.write(&bytes[written..]) {

@@ -5,37 +5,51 @@ pub(crate) const MAX_LINE: usize = 64 * 1024;
 
 /// Whether a piece is the end of its line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Ending {
+pub enum Ending {
+    /// The line goes on in the next piece of the same stream.
     Continues,
+    /// The line is complete.
     Whole,
 }
 
-/// Gives every line that is complete with these bytes, without its newline. What is left stays in
-/// `partial`, which holds at most [`MAX_LINE`] bytes between calls.
-pub(crate) fn split(partial: &mut Vec<u8>, bytes: &[u8], mut take: impl FnMut(&[u8], Ending)) {
+/// Gives every line that is complete with these bytes, without its newline; one of more than `longest` bytes
+/// in pieces, of which none tears a UTF-8 character. What is left stays in `partial`, which holds at most
+/// `longest` bytes between calls. A line of exactly that many is not cut: only a byte more shows that it has
+/// to be.
+pub fn split(
+    longest: usize,
+    partial: &mut Vec<u8>,
+    bytes: &[u8],
+    mut take: impl FnMut(&[u8], Ending),
+) {
     let mut begin = 0;
     for end in memchr::memchr_iter(b'\n', bytes) {
         let line = &bytes[begin..end];
-        if partial.is_empty() && line.len() <= MAX_LINE {
+        if partial.is_empty() && line.len() <= longest {
             take(line, Ending::Whole);
         } else {
-            extend(partial, line, &mut take);
+            extend(longest, partial, line, &mut take);
             take(partial, Ending::Whole);
             partial.clear();
         }
         begin = end + 1;
     }
-    extend(partial, &bytes[begin..], &mut take);
-    if partial.is_empty() && partial.capacity() > MAX_LINE / 8 {
+    extend(longest, partial, &bytes[begin..], &mut take);
+    if partial.is_empty() && partial.capacity() > longest / 8 {
         *partial = Vec::new();
     }
 }
 
-fn extend(partial: &mut Vec<u8>, mut bytes: &[u8], take: &mut impl FnMut(&[u8], Ending)) {
-    while partial.len() + bytes.len() > MAX_LINE {
-        let (fill, rest) = bytes.split_at(MAX_LINE + 1 - partial.len());
+fn extend(
+    longest: usize,
+    partial: &mut Vec<u8>,
+    mut bytes: &[u8],
+    take: &mut impl FnMut(&[u8], Ending),
+) {
+    while partial.len() + bytes.len() > longest {
+        let (fill, rest) = bytes.split_at(longest + 1 - partial.len());
         partial.extend_from_slice(fill);
-        let cut = place_to_cut(partial);
+        let cut = place_to_cut(longest, partial);
         take(&partial[..cut], Ending::Continues);
         partial.drain(..cut);
         bytes = rest;
@@ -43,14 +57,14 @@ fn extend(partial: &mut Vec<u8>, mut bytes: &[u8], take: &mut impl FnMut(&[u8], 
     partial.extend_from_slice(bytes);
 }
 
-/// Where to cut `MAX_LINE` + 1 bytes so that no UTF-8 character is torn.
-fn place_to_cut(bytes: &[u8]) -> usize {
+/// Where to cut `longest` + 1 bytes so that no UTF-8 character is torn.
+fn place_to_cut(longest: usize, bytes: &[u8]) -> usize {
     let begins_character = |at: &usize| bytes[*at] & 0b1100_0000 != 0b1000_0000;
     // A character has at most three bytes after its first; without one it is no UTF-8 anyway.
-    (MAX_LINE - 3..=MAX_LINE)
+    (longest - 3..=longest)
         .rev()
         .find(begins_character)
-        .unwrap_or(MAX_LINE)
+        .unwrap_or(longest)
 }
 
 #[cfg(test)]
@@ -60,7 +74,7 @@ mod tests {
     fn all(chunks: &[&[u8]]) -> Vec<(Vec<u8>, Ending)> {
         let (mut partial, mut lines) = (Vec::new(), Vec::new());
         for chunk in chunks {
-            split(&mut partial, chunk, |line, ending| {
+            split(MAX_LINE, &mut partial, chunk, |line, ending| {
                 lines.push((line.to_vec(), ending));
             });
             assert!(partial.len() <= MAX_LINE);

@@ -131,7 +131,9 @@ impl Desk {
             LogFormat::Json | LogFormat::Time => {
                 let mut partial = std::mem::take(&mut source.partial);
                 let block = self.render.begin(&seat.printer, key.stream);
-                split(&mut partial, bytes, |line, ending| block.line(line, ending));
+                split(MAX_LINE, &mut partial, bytes, |line, ending| {
+                    block.line(line, ending);
+                });
                 seat.source(key.stream).partial = partial;
                 self.write_block(key, at, now);
             }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use herder_core::Exit;
 use herder_core::supervisor::{Cause, Completion, DrainReason, Outcome};
+use herder_logs::Ending;
 use herder_sys::signal::Signal;
 use serde_json::Value;
 
-use super::lines::Ending;
 use super::queue::{Line, Stream};
 use super::sentence::{Level, level, limit, sentence};
 use super::wall::Stamp;

@@ -1,17 +1,10 @@
 //! Bytes in, lines out, with bounded memory.
 
+use herder_logs::{Ending, split};
+
 /// The longest line that is passed on in one piece, in bytes. A longer one is passed on in pieces,
 /// each but the last marked as continuing.
 pub(super) const MAX_LINE: usize = 16 * 1024;
-
-/// Whether a piece is the end of its line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Ending {
-    /// The line goes on in the next piece of the same stream.
-    Continues,
-    /// The line is complete.
-    Whole,
-}
 
 /// Cuts one stream of bytes into lines. Holds at most [`MAX_LINE`] + 1 bytes.
 #[derive(Default)]
@@ -23,19 +16,8 @@ pub(super) struct Splitter {
 impl Splitter {
     /// Takes the next bytes of the stream and gives every line that is complete by now, without
     /// its newline.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], mut take: impl FnMut(&[u8], Ending)) {
-        while let Some(newline) = bytes.iter().position(|&byte| byte == b'\n') {
-            let line = &bytes[..newline];
-            if self.partial.is_empty() && line.len() <= MAX_LINE {
-                take(line, Ending::Whole);
-            } else {
-                self.extend(line, &mut take);
-                take(&self.partial, Ending::Whole);
-                self.partial.clear();
-            }
-            bytes = &bytes[newline + 1..];
-        }
-        self.extend(bytes, &mut take);
+    pub(super) fn feed(&mut self, bytes: &[u8], take: impl FnMut(&[u8], Ending)) {
+        split(MAX_LINE, &mut self.partial, bytes, take);
     }
 
     /// The stream has ended: gives what stands there without a newline.
@@ -50,30 +32,6 @@ impl Splitter {
     pub(super) fn unfinished(&self) -> &[u8] {
         &self.partial
     }
-
-    /// Adds to the line that has begun, and gives pieces of it while it is too long. A line that
-    /// has exactly `MAX_LINE` bytes is not cut: only a byte more shows that it has to be.
-    fn extend(&mut self, mut bytes: &[u8], take: &mut impl FnMut(&[u8], Ending)) {
-        while self.partial.len() + bytes.len() > MAX_LINE {
-            let (fill, rest) = bytes.split_at(MAX_LINE + 1 - self.partial.len());
-            self.partial.extend_from_slice(fill);
-            let cut = place_to_cut(&self.partial);
-            take(&self.partial[..cut], Ending::Continues);
-            self.partial.drain(..cut);
-            bytes = rest;
-        }
-        self.partial.extend_from_slice(bytes);
-    }
-}
-
-/// Where to cut `MAX_LINE` + 1 bytes so that no UTF-8 character is torn.
-fn place_to_cut(bytes: &[u8]) -> usize {
-    let begins_character = |at: &usize| bytes[*at] & 0b1100_0000 != 0b1000_0000;
-    // A character has at most three bytes after its first; without one it is no UTF-8 anyway.
-    (MAX_LINE - 3..=MAX_LINE)
-        .rev()
-        .find(begins_character)
-        .unwrap_or(MAX_LINE)
 }
 
 #[cfg(test)]

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use herder_logs::Ending;
+
 use super::ear::Ear;
-use super::lines::Ending;
 use super::wall::Stamp;
 use crate::event::HerdEvent;
 use crate::part::{Process, ProcessId};

@@ -1,7 +1,9 @@
 //! Writing to a place that may be full, closed or stuck, without losing the count.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
+
+use herder_logs::write_counted;
 
 use super::queue::{lost_events, lost_lines};
 use super::standard::{Target, Terminal};
@@ -155,20 +157,6 @@ impl Sink {
         let text = format!("{name} cannot be written, so lines are lost until it can: {error}");
         Some(HerdEvent::Warning { text })
     }
-}
-
-/// Like `write_all`, but says how far it came.
-fn write_counted(writer: &mut dyn Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
-    let mut written = 0;
-    while written < bytes.len() {
-        match writer.write(&bytes[written..]) {
-            Ok(0) => return (written, Some(io::ErrorKind::WriteZero.into())),
-            Ok(more) => written += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return (written, Some(error)),
-        }
-    }
-    (written, None)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use herder_core::Exit;
 use herder_core::supervisor::{Cause, DrainReason, Outcome, RecycleReason};
+use herder_logs::Ending;
 
-use super::lines::Ending;
 use super::queue::{Line, Stream};
 use super::standard::Terminal;
 use super::wall::Stamp;

@@ -5,9 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use herder_core::Tick;
+use herder_logs::Ending;
 use herder_sys::{clock, pipe};
 
-use super::lines::{Ending, Splitter};
+use super::lines::Splitter;
 use super::queue::{Line, Queue, Stream};
 use super::wall::Stamp;
 use crate::part::Process;

@@ -1,7 +1,8 @@
 //! Lines and events for people.
 
+use herder_logs::Ending;
+
 use super::escape::escape;
-use super::lines::Ending;
 use super::queue::Line;
 use super::sentence::{Level, level, sentence};
 use super::standard::Terminal;
