@@ -5,8 +5,7 @@ use std::net::TcpListener;
 
 use herder_wire::gateway::{GatewayConfig, Origins, Protocol};
 use herder_wire::link::MAX_MESSAGE;
-use tokio::runtime::Builder;
-use tokio::task::LocalSet;
+use tokio::runtime::{Builder, LocalOptions};
 
 use crate::edge::{Door, Edge, Settings};
 use crate::hub::loopback::{Answering, Loopback};
@@ -28,8 +27,10 @@ pub fn serve_echo(listener: TcpListener) -> io::Result<()> {
         listener: listener.into(),
         protocol: Protocol::WebSocket,
     };
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(async {
         let hub = Loopback::new(Answering::AtOnce).hub();
         let _edge = Edge::open(hub, Settings::from(&config), vec![door], None)?;
         std::future::pending().await

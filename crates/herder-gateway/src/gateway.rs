@@ -9,8 +9,7 @@ use herder_sys::signal::{self, Signal, SignalFd};
 use herder_sys::{fd, limits};
 use herder_wire::control::ToMaster;
 use tokio::io::unix::AsyncFd;
-use tokio::runtime::Builder;
-use tokio::task::LocalSet;
+use tokio::runtime::{Builder, LocalOptions};
 
 use crate::life;
 use crate::reactor;
@@ -54,14 +53,15 @@ impl Gateway {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(READERS)
-            .build();
+            // Not a `LocalSet` in another runtime: that would poll this process's life each time that a client's
+            // connection has something to say.
+            .build_local(LocalOptions::default());
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => return fail(&app, &error),
         };
-        let local = LocalSet::new();
-        local
-            .block_on(&runtime, async {
+        runtime
+            .block_on(async {
                 let signals = Signals::new(signals)?;
                 Ok(life::live(self, signals).await)
             })
@@ -172,8 +172,10 @@ mod tests {
             return;
         }
         end_with_a_panic();
-        let runtime = Builder::new_current_thread().build().unwrap();
-        LocalSet::new().block_on(&runtime, async {
+        let runtime = Builder::new_current_thread()
+            .build_local(LocalOptions::default())
+            .unwrap();
+        runtime.block_on(async {
             let panics = tokio::task::spawn_local(async { panic!("on purpose") });
             assert!(panics.await.is_err());
         });

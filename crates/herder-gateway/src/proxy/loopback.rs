@@ -5,8 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 
-use tokio::runtime::Builder;
-use tokio::task::LocalSet;
+use tokio::runtime::{Builder, LocalOptions};
 
 use super::backends::{Backend, BackendAddress, Backends};
 use super::entrance::{Entrance, serve};
@@ -24,8 +23,10 @@ pub fn serve_proxy(
     settings: ProxySettings,
     workers: &[SocketAddr],
 ) -> io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(async {
         let tls = settings.tls.as_ref();
         let tls = tls.map(|tls| {
             let open: Vec<_> = tls.certificates.iter().map(OpenFiles::open).collect();

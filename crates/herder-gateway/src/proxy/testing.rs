@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::timeout;
 
 use super::backends::{Backend, BackendAddress, Backends};
@@ -28,14 +29,11 @@ pub(super) struct Site {
 
 /// Runs a test on one thread, as everything here does. Nothing that it waits for takes long.
 pub(super) fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = Builder::new_current_thread()
         .enable_all()
-        .build()
+        .build_local(LocalOptions::default())
         .unwrap();
-    let set = LocalSet::new();
-    runtime.block_on(set.run_until(async {
-        within(test).await;
-    }));
+    runtime.block_on(within(test));
 }
 
 /// Waits, but not for ever.

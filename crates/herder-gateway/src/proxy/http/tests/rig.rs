@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use crate::proxy::House;
@@ -23,11 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Plays a test to its end.
 pub(super) fn play<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = Builder::new_current_thread()
         .enable_all()
-        .build()
+        .build_local(LocalOptions::default())
         .unwrap();
-    LocalSet::new().block_on(&runtime, async {
+    runtime.block_on(async {
         timeout(PATIENCE, test)
             .await
             .expect("the test comes to an end")
