@@ -1,11 +1,29 @@
 //! A client's socket, of either kind.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::Interest;
+use herder_sys::socket::send_before_end;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
+
+/// Somebody at the other end of a connection.
+pub(crate) trait Peer: AsyncRead + AsyncWrite + Unpin {
+    /// Writes. Whoever calls this ends the connection, or this half of it, as soon as all of it was written, so
+    /// that it may go together with the end.
+    fn poll_write_last(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match slices {
+            [bytes] => Pin::new(self).poll_write(context, bytes),
+            _ => Pin::new(self).poll_write_vectored(context, slices),
+        }
+    }
+}
 
 /// Has an enum of connections read and write as the one that it is.
 macro_rules! speaks_as_one_of {
@@ -125,6 +143,42 @@ impl Stream {
             // One that is gone cannot be reset.
             let _gone = stream.set_zero_linger();
         }
+    }
+}
+
+impl Peer for Stream {
+    fn poll_write_last(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Tcp(stream) => poll_write_last(stream, context, slices),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
+        }
+    }
+}
+
+/// Writes what the end follows at once.
+fn poll_write_last(
+    tcp: &TcpStream,
+    context: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(tcp.poll_write_ready(context))?;
+        let send = || send_before_end(tcp.as_fd(), slices);
+        if let Poll::Ready(done) = at_once(tcp.try_io(Interest::WRITABLE, send)) {
+            return Poll::Ready(done);
+        }
+    }
+}
+
+/// What a call came to, unless it would have to wait.
+fn at_once<T>(done: io::Result<T>) -> Poll<io::Result<T>> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        done => Poll::Ready(done),
     }
 }
 

@@ -2,23 +2,26 @@
 //! if they may, and speak TLS where that is spoken.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener as StdUnixListener;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use herder_sys::fd::{Blocking, set_blocking};
 use herder_sys::listener::{AcceptError, accept_error};
 use herder_sys::socket::set_keep_alive;
 use herder_wire::proxy_protocol::{Header, Tls};
+use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use crate::edge::closing::Presence;
-use crate::edge::stream::{Stream, speaks_as_one_of};
+use crate::edge::stream::{Peer, Stream, speaks_as_one_of};
 use crate::proxy::backends::Backends;
 use crate::proxy::settings::{Kind, ProxySettings};
 use crate::proxy::tls::Acceptor;
@@ -253,6 +256,17 @@ impl Client {
         }
     }
 
+    /// As [`plain`](Client::plain), to be asked for what takes more than a look.
+    pub(crate) fn plain_mut(&mut self) -> Option<&mut Stream> {
+        match self {
+            Client::Plain(stream) => Some(stream),
+            #[cfg(feature = "tls")]
+            Client::Tls(_) => None,
+            #[cfg(feature = "http2")]
+            Client::Strand(_) => None,
+        }
+    }
+
     /// Has the peer learn by a reset that the connection did not end as it should, once it is closed.
     pub(crate) fn reset(&mut self) {
         match self {
@@ -282,6 +296,22 @@ impl Client {
             Client::Tls(stream) => Some(crate::proxy::tls::agreed(stream)),
             #[cfg(feature = "http2")]
             Client::Strand(_) => None,
+        }
+    }
+}
+
+impl Peer for Client {
+    fn poll_write_last(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(stream) = self.plain_mut() {
+            return stream.poll_write_last(context, slices);
+        }
+        match slices {
+            [bytes] => Pin::new(self).poll_write(context, bytes),
+            _ => Pin::new(self).poll_write_vectored(context, slices),
         }
     }
 }

@@ -8,6 +8,7 @@ mod message;
 mod options;
 mod pair;
 mod shortage;
+mod stream;
 mod touch;
 
 pub use message::{
@@ -21,4 +22,5 @@ pub use options::{
 };
 pub use pair::{bind_datagram, datagram_pair, seqpacket_pair, stream_pair};
 pub use shortage::{Shortage, shortage};
+pub use stream::send_before_end;
 pub use touch::{Touch, touch};

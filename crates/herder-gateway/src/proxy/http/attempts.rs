@@ -10,7 +10,7 @@ use crate::proxy::entrance::Client;
 use crate::proxy::http::answer::{Answer, Circumstances};
 use crate::proxy::http::bad::{After, Refusal};
 use crate::proxy::http::exchange::{self, Exchange, Failed, Upload};
-use crate::proxy::http::pipe::{Pipe, Retain};
+use crate::proxy::http::pipe::{End, Pipe, Retain};
 use crate::proxy::http::request::Request;
 use crate::proxy::http::talk::{Next, Talk, Tunnel, wanted};
 
@@ -300,7 +300,11 @@ async fn pass_on(
     answer: Answer,
     head: BytesMut,
 ) -> Next {
-    let mut down = Pipe::new(head, answer.framing, Retain::No);
+    let end = match answer.after {
+        After::Close => End::Close,
+        After::GoOn => End::Open,
+    };
+    let mut down = Pipe::new(head, answer.framing, Retain::No).until(end);
     let passed = exchange.body(&mut down).await;
     match passed {
         Ok(()) => {}

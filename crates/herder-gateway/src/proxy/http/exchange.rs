@@ -7,10 +7,9 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use herder_core::proxy::Failure;
 use herder_core::proxy::retry::Received;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use crate::edge::stream::Stream;
+use crate::edge::stream::{Peer, Stream};
 use crate::proxy::http::answer::{Answer, Circumstances, NoAnswer};
 use crate::proxy::http::bad::{After, Bad};
 use crate::proxy::http::chunks::ChunkFault;
@@ -86,7 +85,7 @@ enum Waiting {
     Worker,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Exchange<'_, S> {
+impl<S: Peer> Exchange<'_, S> {
     /// Sends the request, until the answer's head is there; interim answers are passed on.
     pub(super) async fn answer(
         &mut self,

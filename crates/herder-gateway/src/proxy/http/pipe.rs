@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use crate::edge::stream::Peer;
 use crate::proxy::http::chunks::{ChunkFault, Chunks, discard};
 
 /// How much of a body is under way at most, in bytes; the rest waits at its sender.
@@ -52,6 +53,15 @@ pub(super) enum Retain {
     No,
 }
 
+/// What follows the last byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing, or what nobody knows yet.
+    Open,
+    /// The end of the connection, at once.
+    Close,
+}
+
 /// Why a body does not go on.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -74,6 +84,7 @@ pub(super) struct Pipe {
     head_sent: usize,
     framing: Framing,
     retain: Retain,
+    end: End,
     sent: usize,
     ready: usize,
     /// Written after the body. It is kept as long as the head is, for both are written once more.
@@ -95,6 +106,7 @@ impl Pipe {
             head_sent: 0,
             framing,
             retain,
+            end: End::Open,
             sent: 0,
             ready: 0,
             tail: BytesMut::new(),
@@ -103,6 +115,11 @@ impl Pipe {
             written: 0,
             unflushed: false,
         }
+    }
+
+    /// The same, and whoever has it go says that the connection ends with it.
+    pub(super) fn until(self, end: End) -> Pipe {
+        Pipe { end, ..self }
     }
 
     /// Whether all of the body was read.
@@ -180,7 +197,7 @@ impl Pipe {
     ) -> Poll<Result<(), Stop>>
     where
         R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        W: Peer,
     {
         loop {
             // Before anything is written, so that a head and what came of the body go together.
@@ -236,20 +253,29 @@ impl Pipe {
         to: &mut W,
     ) -> Poll<io::Result<()>>
     where
-        W: AsyncWrite + Unpin,
+        W: Peer,
     {
         while self.is_full() {
             let head = &self.head[self.head_sent..];
             let body = &inbox[self.sent..self.ready];
             let tail = &self.tail[self.tail_sent..];
             let mut space = [0; SHORT];
-            let written = if body.is_empty() && tail.is_empty() {
-                Pin::new(&mut *to).poll_write(context, head)
-            } else if let Some(whole) = gather([head, body, tail], &mut space) {
-                Pin::new(&mut *to).poll_write(context, whole)
+            let whole = if body.is_empty() && tail.is_empty() {
+                Some(head)
             } else {
-                let slices = [IoSlice::new(head), IoSlice::new(body), IoSlice::new(tail)];
-                Pin::new(&mut *to).poll_write_vectored(context, &slices)
+                gather([head, body, tail], &mut space)
+            };
+            let slices = [whole.unwrap_or(head), body, tail].map(IoSlice::new);
+            let slices = match whole {
+                Some(_) => &slices[..1],
+                None => &slices[..],
+            };
+            let written = match whole {
+                _ if self.end == End::Close && self.is_read() => {
+                    to.poll_write_last(context, slices)
+                }
+                Some(whole) => Pin::new(&mut *to).poll_write(context, whole),
+                None => Pin::new(&mut *to).poll_write_vectored(context, slices),
             };
             match ready!(written)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -356,6 +382,8 @@ mod tests {
 
     use super::*;
     use crate::proxy::http::chunks::Frames;
+
+    impl Peer for tokio::io::DuplexStream {}
 
     async fn pass(framing: Framing, sent: &[u8]) -> (Vec<u8>, Result<(), Stop>, BytesMut) {
         let (mut source, mut from) = duplex(7);

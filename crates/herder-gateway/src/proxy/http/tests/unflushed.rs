@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
 
-use crate::edge::stream::Stream;
+use crate::edge::stream::{Peer, Stream};
 use crate::proxy::http::chunks::{Chunks, Frames};
 use crate::proxy::http::clock::Clock;
 use crate::proxy::http::exchange::{Exchange, Failed, Habits, Upload};
@@ -58,6 +58,8 @@ impl AsyncWrite for Layer {
         Poll::Ready(Ok(()))
     }
 }
+
+impl Peer for Layer {}
 
 const FOR_CLIENTS: Duration = Duration::from_secs(30);
 const FOR_WORKERS: Duration = Duration::from_secs(60);

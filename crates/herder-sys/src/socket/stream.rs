@@ -1,0 +1,103 @@
+//! Bytes of a connection, by calls that the standard library does not have.
+
+use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
+
+use rustix::io::retry_on_intr;
+use rustix::net::{SendAncillaryBuffer, SendFlags};
+
+/// Writes what the end of the connection follows at once, without waiting: the kernel keeps it until then, so
+/// that both go in one packet. Returns how many bytes went; if not all did, nothing is kept.
+///
+/// Bytes that no end follows are sent after 200 ms.
+///
+/// # Errors
+///
+/// - `WouldBlock`: the other side has not received enough.
+/// - `BrokenPipe`, `ConnectionReset`: the other side has ended.
+pub fn send_before_end(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | SendFlags::MORE;
+    let sent = match slices {
+        [bytes] => retry_on_intr(|| rustix::net::send(socket, bytes, flags)),
+        _ => retry_on_intr(|| {
+            rustix::net::sendmsg(socket, slices, &mut SendAncillaryBuffer::default(), flags)
+        }),
+    };
+    Ok(sent?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::{AsFd, AsRawFd};
+
+    use super::*;
+    use crate::socket::options::length_of;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    /// How many packets came (`tcpi_segs_in`).
+    fn packets(socket: &TcpStream) -> u32 {
+        let mut info = [0_u32; 36];
+        let mut length = length_of::<[u32; 36]>();
+        // SAFETY: the pointer and the length describe `info`, which outlives the call.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                info.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        assert_eq!(result, 0);
+        info[35]
+    }
+
+    /// What a client got that was said good-bye to, and in how many packets.
+    fn heard(farewell: impl FnOnce(TcpStream)) -> (String, u32) {
+        let (mut client, server) = pair();
+        let before = packets(&client);
+        farewell(server);
+        let mut text = String::new();
+        client.read_to_string(&mut text).unwrap();
+        (text, packets(&client) - before)
+    }
+
+    #[test]
+    fn what_is_sent_before_the_end_goes_with_it() {
+        let apart = heard(|mut server| server.write_all(b"good bye").unwrap());
+        assert_eq!(apart, ("good bye".to_owned(), 2));
+        let together = heard(|server| {
+            let slices = [
+                IoSlice::new(b"good "),
+                IoSlice::new(b""),
+                IoSlice::new(b"bye"),
+            ];
+            assert_eq!(send_before_end(server.as_fd(), &slices).unwrap(), 8);
+        });
+        assert_eq!(together, ("good bye".to_owned(), 1));
+        let together = heard(|server| {
+            let slices = [IoSlice::new(b"good bye")];
+            assert_eq!(send_before_end(server.as_fd(), &slices).unwrap(), 8);
+        });
+        assert_eq!(together, ("good bye".to_owned(), 1));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_waited_for() {
+        let (mut client, server) = pair();
+        let many = vec![0; 64 * 1024 * 1024];
+        let sent = send_before_end(server.as_fd(), &[IoSlice::new(&many)]).unwrap();
+        assert!(0 < sent && sent < many.len(), "{sent}");
+        let full = send_before_end(server.as_fd(), &[IoSlice::new(&many)]).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        // All of it goes, although nothing follows.
+        client.read_exact(&mut vec![0; sent]).unwrap();
+    }
+}
