@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`door`] | listeners: accepting, and how many connections there are |
 //! | [`stream`], [`wire`] | a client's socket, and reading and writing it |
+//! | [`fresh`] | a client's socket that the runtime need not know |
 //! | [`session`] | one client from its first message to the end, whatever it speaks |
 //! | [`http`] | requests: upgrade to WebSocket, the page, the live feed |
 //! | [`websocket`] | RFC 6455 |
@@ -13,6 +14,7 @@
 
 pub(crate) mod closing;
 mod door;
+pub(crate) mod fresh;
 mod http;
 mod lines;
 mod outbox;

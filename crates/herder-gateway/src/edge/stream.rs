@@ -9,8 +9,15 @@ use herder_sys::socket::send_before_end;
 use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::edge::fresh::Fresh;
+
 /// Somebody at the other end of a connection.
 pub(crate) trait Peer: AsyncRead + AsyncWrite + Unpin {
+    /// Whether somebody who waits for what it does is woken, without having asked in vain before.
+    fn is_watched(&self) -> bool {
+        true
+    }
+
     /// Writes. Whoever calls this ends the connection, or this half of it, as soon as all of it was written, so
     /// that it may go together with the end.
     fn poll_write_last(
@@ -102,6 +109,8 @@ pub(crate) use speaks_as_one_of;
 pub(crate) enum Stream {
     /// From a TCP listener.
     Tcp(TcpStream),
+    /// The same, as it was accepted.
+    Fresh(Fresh),
     /// From a Unix listener.
     Unix(UnixStream),
 }
@@ -111,6 +120,7 @@ impl Stream {
     pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Tcp(stream) => stream.poll_read_ready(context),
+            Stream::Fresh(stream) => stream.watch()?.poll_read_ready(context),
             Stream::Unix(stream) => stream.poll_read_ready(context),
         }
     }
@@ -119,6 +129,7 @@ impl Stream {
     pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Tcp(stream) => stream.poll_write_ready(context),
+            Stream::Fresh(stream) => stream.watch()?.poll_write_ready(context),
             Stream::Unix(stream) => stream.poll_write_ready(context),
         }
     }
@@ -132,6 +143,10 @@ impl Stream {
     ) -> io::Result<T> {
         match self {
             Stream::Tcp(stream) => stream.try_io(interest, || call(stream.as_fd())),
+            Stream::Fresh(stream) => {
+                let stream = stream.watch()?;
+                stream.try_io(interest, || call(stream.as_fd()))
+            }
             Stream::Unix(stream) => stream.try_io(interest, || call(stream.as_fd())),
         }
     }
@@ -139,14 +154,35 @@ impl Stream {
     /// Has the peer learn by a reset that the connection did not end as it should, once it is
     /// closed. A Unix socket knows no such thing.
     pub(crate) fn reset(&self) {
-        if let Stream::Tcp(stream) = self {
-            // One that is gone cannot be reset.
-            let _gone = stream.set_zero_linger();
+        let stream = match self {
+            Stream::Tcp(stream) => stream,
+            Stream::Fresh(stream) => match stream.watch() {
+                Ok(stream) => stream,
+                Err(_gone) => return,
+            },
+            Stream::Unix(_) => return,
+        };
+        // One that is gone cannot be reset.
+        let _gone = stream.set_zero_linger();
+    }
+
+    /// Whether nothing lies there of which nobody was told.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        match self {
+            Stream::Fresh(stream) => stream.is_silent(),
+            Stream::Tcp(_) | Stream::Unix(_) => true,
         }
     }
 }
 
 impl Peer for Stream {
+    fn is_watched(&self) -> bool {
+        match self {
+            Stream::Fresh(stream) => stream.is_watched(),
+            Stream::Tcp(_) | Stream::Unix(_) => true,
+        }
+    }
+
     fn poll_write_last(
         &mut self,
         context: &mut Context<'_>,
@@ -154,13 +190,14 @@ impl Peer for Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Stream::Tcp(stream) => poll_write_last(stream, context, slices),
+            Stream::Fresh(stream) => stream.poll_write_last(context, slices),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         }
     }
 }
 
 /// Writes what the end follows at once.
-fn poll_write_last(
+pub(super) fn poll_write_last(
     tcp: &TcpStream,
     context: &mut Context<'_>,
     slices: &[IoSlice<'_>],
@@ -175,11 +212,11 @@ fn poll_write_last(
 }
 
 /// What a call came to, unless it would have to wait.
-fn at_once<T>(done: io::Result<T>) -> Poll<io::Result<T>> {
+pub(super) fn at_once<T>(done: io::Result<T>) -> Poll<io::Result<T>> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
         done => Poll::Ready(done),
     }
 }
 
-crate::edge::stream::speaks_as_one_of!(Stream { Tcp, Unix });
+crate::edge::stream::speaks_as_one_of!(Stream { Tcp, Fresh, Unix });

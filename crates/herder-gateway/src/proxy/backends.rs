@@ -22,6 +22,7 @@ use herder_core::rotation::Weight;
 use herder_core::{Slot, Tick, proxy};
 use herder_sys::clock::monotonic_micros;
 use herder_sys::random;
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, timeout_at};
 
@@ -109,6 +110,8 @@ struct Shared {
     /// There is something to do at the next tick.
     stir: Notify,
     stirred: Cell<bool>,
+    /// The workers were looked after.
+    ticked: Notify,
     tended: Cell<bool>,
     waiting: Cell<u32>,
     /// Nobody is admitted any more.
@@ -175,6 +178,7 @@ impl Backends {
             admitted: Notify::new(),
             stir: Notify::new(),
             stirred: Cell::new(false),
+            ticked: Notify::new(),
             tended: Cell::new(false),
             waiting: Cell::new(0),
             closing: Cell::new(false),
@@ -311,6 +315,13 @@ impl Backends {
     pub(crate) fn decide(&self, attempt: &Attempt) -> Decision {
         let budget = &mut self.shared.state.borrow_mut().budget;
         retry::decide(&self.shared.retry, attempt, budget)
+    }
+
+    /// Ready some moments later, at most [`COUNTS_EVERY`] in which little is to do: for what need not be done at
+    /// once, and as a rule not at all. It costs no timer.
+    pub(crate) fn later(&self) -> Notified<'_> {
+        self.stir();
+        self.shared.ticked.notified()
     }
 
     /// How many workers take requests.

@@ -1,28 +1,27 @@
 //! How clients come in, for both fronts: they are accepted, say by the PROXY protocol for whom they come
 //! if they may, and speak TLS where that is spoken.
 
+mod listener;
+
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::net::{SocketAddr, TcpListener as StdTcpListener};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixListener as StdUnixListener;
-use std::pin::Pin;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use herder_sys::fd::{Blocking, set_blocking};
 use herder_sys::listener::{AcceptError, accept_error};
-use herder_sys::socket::set_keep_alive;
 use herder_wire::proxy_protocol::{Header, Tls};
 use tokio::io::AsyncWrite;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use crate::edge::closing::Presence;
 use crate::edge::stream::{Peer, Stream, speaks_as_one_of};
 use crate::proxy::backends::Backends;
+use crate::proxy::entrance::listener::Listener;
 use crate::proxy::settings::{Kind, ProxySettings};
 use crate::proxy::tls::Acceptor;
 use crate::proxy::voice::Voice;
@@ -76,10 +75,11 @@ pub(crate) async fn serve(
     let listener = Listener::new(listener)?;
     let trouble = Voice::new(name.clone());
     let strangers = Rc::new(Voice::new(name));
+    let mut closing = pin!(entrance.house.closing());
     loop {
         let accepted = tokio::select! {
             biased;
-            () = entrance.house.closing() => break,
+            () = &mut closing => break,
             accepted = next(&listener, &entrance) => accepted,
         };
         match accepted {
@@ -111,49 +111,6 @@ pub(crate) async fn serve(
     drop(listener);
     entrance.house.fewer_than(1).await;
     Ok(())
-}
-
-enum Listener {
-    Tcp {
-        listener: TcpListener,
-        /// Where clients connect to, if it is one place.
-        local: Option<SocketAddr>,
-    },
-    Unix(UnixListener),
-}
-
-impl Listener {
-    fn new(listener: OwnedFd) -> io::Result<Listener> {
-        set_blocking(listener.as_fd(), Blocking::No)?;
-        let tcp = StdTcpListener::from(listener);
-        let Ok(local) = tcp.local_addr() else {
-            let unix = StdUnixListener::from(OwnedFd::from(tcp));
-            unix.local_addr()?;
-            return UnixListener::from_std(unix).map(Listener::Unix);
-        };
-        // Both are inherited by who is accepted, which saves calls for each.
-        herder_sys::socket::set_no_delay(tcp.as_fd())?;
-        set_keep_alive(tcp.as_fd(), KEEP_ALIVE)?;
-        Ok(Listener::Tcp {
-            listener: TcpListener::from_std(tcp)?,
-            local: Some(local).filter(|local| !local.ip().is_unspecified()),
-        })
-    }
-
-    /// The next client, the address it came from, and the one it came to.
-    async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>, Option<SocketAddr>)> {
-        match self {
-            Listener::Tcp { listener, local } => {
-                let (tcp, client) = listener.accept().await?;
-                let local = local.or_else(|| tcp.local_addr().ok());
-                Ok((Stream::Tcp(tcp), Some(client), local))
-            }
-            Listener::Unix(listener) => {
-                let (unix, _) = listener.accept().await?;
-                Ok((Stream::Unix(unix), None, None))
-            }
-        }
-    }
 }
 
 async fn next(listener: &Listener, entrance: &Entrance) -> io::Result<(Stream, Visitor, Presence)> {
@@ -301,6 +258,10 @@ impl Client {
 }
 
 impl Peer for Client {
+    fn is_watched(&self) -> bool {
+        self.plain().is_none_or(Stream::is_watched)
+    }
+
     fn poll_write_last(
         &mut self,
         context: &mut Context<'_>,
@@ -323,9 +284,6 @@ speaks_as_one_of!(Client {
     #[cfg(feature = "http2")]
     Strand,
 });
-
-/// A client that says nothing is asked by the kernel after so long whether it is there.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// How long accepting rests when there is nothing to accept with.
 const PAUSE: Duration = Duration::from_millis(100);

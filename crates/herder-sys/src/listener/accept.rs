@@ -7,7 +7,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::addr::SocketAddrArg;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with};
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, acceptfrom_with,
+};
 
 use super::address::BoundAddress;
 use crate::fd::Blocking;
@@ -46,6 +48,18 @@ pub fn accept_as(listener: BorrowedFd<'_>, blocking: Blocking) -> io::Result<Own
         Blocking::No => SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
     };
     Ok(retry_on_intr(|| accept_with(listener, flags))?)
+}
+
+/// As [`accept`], with the client's address; a client of a Unix listener has none.
+///
+/// # Errors
+///
+/// Classify with [`accept_error`].
+pub fn accept_from(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (connection, from) = retry_on_intr(|| acceptfrom_with(listener, flags))?;
+    let from = from.and_then(|address| SocketAddr::try_from(address).ok());
+    Ok((connection, from))
 }
 
 /// Says what an error of [`accept`] means.

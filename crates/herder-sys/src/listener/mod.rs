@@ -15,8 +15,8 @@ pub(crate) mod unix_path;
 
 pub use crate::fd::{Blocking, set_blocking};
 pub use accept::{
-    AcceptError, accept, accept_as, accept_error, accept_queue_length, connect_and_close,
-    has_waiting, is_listening, listen_again, waiting_at,
+    AcceptError, accept, accept_as, accept_error, accept_from, accept_queue_length,
+    connect_and_close, has_waiting, is_listening, listen_again, waiting_at,
 };
 pub use address::{Address, BoundAddress, local_address};
 pub use error::ListenError;

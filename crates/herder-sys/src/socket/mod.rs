@@ -22,5 +22,5 @@ pub use options::{
 };
 pub use pair::{bind_datagram, datagram_pair, seqpacket_pair, stream_pair};
 pub use shortage::{Shortage, shortage};
-pub use stream::send_before_end;
+pub use stream::{receive_some, send_before_end};
 pub use touch::{Touch, touch};

@@ -1,10 +1,11 @@
 //! Bytes of a connection, by calls that the standard library does not have.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 
 use rustix::io::retry_on_intr;
-use rustix::net::{SendAncillaryBuffer, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
 /// Writes what the end of the connection follows at once, without waiting: the kernel keeps it until then, so
 /// that both go in one packet. Returns how many bytes went; if not all did, nothing is kept.
@@ -24,6 +25,21 @@ pub fn send_before_end(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Re
         }),
     };
     Ok(sent?)
+}
+
+/// Reads what there is, without waiting; nothing at the end.
+///
+/// # Errors
+///
+/// - `WouldBlock`: there is nothing yet.
+/// - `ConnectionReset`: the other side has broken the connection.
+pub fn receive_some<'a>(
+    socket: BorrowedFd<'_>,
+    space: &'a mut [MaybeUninit<u8>],
+) -> io::Result<&'a [u8]> {
+    // What does not wait is not interrupted.
+    let ((came, _), _) = rustix::net::recv(socket, space, RecvFlags::DONTWAIT)?;
+    Ok(came)
 }
 
 #[cfg(test)]
@@ -99,5 +115,20 @@ mod tests {
         assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
         // All of it goes, although nothing follows.
         client.read_exact(&mut vec![0; sent]).unwrap();
+    }
+
+    #[test]
+    fn nothing_that_has_not_come_is_waited_for() {
+        let (mut client, server) = pair();
+        let mut space = [MaybeUninit::uninit(); 4];
+        let nothing = receive_some(server.as_fd(), &mut space).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        client.write_all(b"hello").unwrap();
+        server.peek(&mut [0]).unwrap();
+        assert_eq!(receive_some(server.as_fd(), &mut space).unwrap(), b"hell");
+        assert_eq!(receive_some(server.as_fd(), &mut space).unwrap(), b"o");
+        drop(client);
+        server.peek(&mut [0]).unwrap();
+        assert_eq!(receive_some(server.as_fd(), &mut space).unwrap(), b"");
     }
 }

@@ -69,5 +69,6 @@ async fn tend(shared: Weak<Shared>) {
         let backends = Backends { shared: held };
         backends.shared.stirred.set(false);
         pause = backends.tick();
+        backends.shared.ticked.notify_waiters();
     }
 }

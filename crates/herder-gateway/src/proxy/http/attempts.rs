@@ -183,6 +183,7 @@ impl Talk {
             up: &mut errand.up,
             clock: &mut self.clock,
             habits: self.front.habits,
+            backends: &self.front.backends,
             worker: link.stream,
             inbox: BytesMut::new(),
             upload: Upload::GoesOn,
@@ -208,7 +209,7 @@ impl Talk {
                 let leaves = !errand.request.persists
                     && errand.up.is_over()
                     && self.ahead.is_empty()
-                    && self.client.plain().is_some();
+                    && self.client.plain_mut().is_some_and(Stream::is_silent);
                 let is_over = leaves && matches!(next, Next::Close);
                 Attempted::Done(if is_over { Next::Drop } else { next })
             }

@@ -11,7 +11,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// for the deadline, or rings too early: most deadlines are never met. And what does not have to wait
 /// costs no look at the time.
 pub(super) struct Clock {
-    sleep: Pin<Box<Sleep>>,
+    /// None before anybody has waited.
+    sleep: Option<Pin<Box<Sleep>>>,
     limit: Limit,
 }
 
@@ -23,13 +24,10 @@ enum Limit {
     Deadline(Instant),
 }
 
-/// Later than every deadline. A timer that begins with less would wake the runtime once for nothing.
-const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
 impl Clock {
     pub(super) fn new() -> Clock {
         Clock {
-            sleep: Box::pin(sleep_until(Instant::now() + FAR)),
+            sleep: None,
             limit: Limit::None,
         }
     }
@@ -57,15 +55,17 @@ impl Clock {
             Limit::Deadline(deadline) => deadline,
         };
         self.limit = Limit::Deadline(deadline);
-        if self.sleep.deadline() > deadline {
-            self.sleep.as_mut().reset(deadline);
+        let new = || Box::pin(sleep_until(deadline));
+        let sleep = self.sleep.get_or_insert_with(new);
+        if sleep.deadline() > deadline {
+            sleep.as_mut().reset(deadline);
         }
         loop {
-            ready!(self.sleep.as_mut().poll(context));
+            ready!(sleep.as_mut().poll(context));
             if Instant::now() >= deadline {
                 return Poll::Ready(());
             }
-            self.sleep.as_mut().reset(deadline);
+            sleep.as_mut().reset(deadline);
         }
     }
 }

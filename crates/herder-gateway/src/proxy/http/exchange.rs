@@ -1,6 +1,7 @@
 //! One attempt: a request on its way to a worker, and the answer on its way back, at the same time.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use herder_core::proxy::retry::Received;
 use tokio::time::Instant;
 
 use crate::edge::stream::{Peer, Stream};
+use crate::proxy::backends::Backends;
 use crate::proxy::http::answer::{Answer, Circumstances, NoAnswer};
 use crate::proxy::http::bad::{After, Bad};
 use crate::proxy::http::chunks::ChunkFault;
@@ -24,6 +26,9 @@ const AHEAD: usize = 16 * 1024;
 
 /// Most interim answers to one request.
 const MOST_INTERIM: usize = 64;
+
+/// A time limit that may begin a moment later, which is [`COUNTS_EVERY`](crate::proxy::backends::COUNTS_EVERY).
+const LONG: Duration = Duration::from_secs(5);
 
 /// How a request is treated.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +63,8 @@ pub(super) struct Exchange<'a, S> {
     pub(super) up: &'a mut Pipe,
     pub(super) clock: &'a mut Clock,
     pub(super) habits: Habits,
+    /// Know when it is time to look at what nobody watches.
+    pub(super) backends: &'a Backends,
     pub(super) worker: Stream,
     /// What was read from the worker.
     pub(super) inbox: BytesMut,
@@ -76,6 +83,12 @@ pub(super) enum Upload {
     Over,
     /// The worker takes no more of it.
     Refused,
+}
+
+/// Whether a client was looked at.
+enum Look {
+    Taken,
+    Later,
 }
 
 /// What is waited for.
@@ -123,14 +136,17 @@ impl<S: Peer> Exchange<'_, S> {
     /// Waits for a whole head.
     async fn head(&mut self) -> Result<usize, Failed> {
         let mut scan = Scan::default();
+        let mut later = pin!(self.backends.later());
         self.allow(Waiting::Worker);
         poll_fn(|context| {
             self.poll_upload(context)?;
             if let Poll::Ready(length) = self.poll_head(context, &mut scan)? {
                 return Poll::Ready(Ok(length));
             }
-            self.poll_client(context)?;
-            self.poll_clock(context, Waiting::Worker)
+            match self.poll_client(context, later.as_mut())? {
+                Look::Taken => self.poll_clock(context, Waiting::Worker),
+                Look::Later => self.poll_spared_clock(context, Waiting::Worker),
+            }
         })
         .await
     }
@@ -148,6 +164,7 @@ impl<S: Peer> Exchange<'_, S> {
 
     async fn relay(&mut self, down: &mut Pipe) -> Result<(), Failed> {
         let mut last = None;
+        let mut later = pin!(self.backends.later());
         poll_fn(|context| {
             self.poll_upload(context)?;
             let polled = down.poll(context, &mut self.inbox, &mut self.worker, self.client);
@@ -170,8 +187,10 @@ impl<S: Peer> Exchange<'_, S> {
                 last = now;
                 self.allow(waiting);
             }
-            self.poll_client(context)?;
-            self.poll_clock(context, waiting)
+            match self.poll_client(context, later.as_mut())? {
+                Look::Taken => self.poll_clock(context, waiting),
+                Look::Later => self.poll_spared_clock(context, waiting),
+            }
         })
         .await
     }
@@ -239,9 +258,20 @@ impl<S: Peer> Exchange<'_, S> {
     }
 
     /// Looks whether the client is still there, while it has nothing to say. What is kept of its body
-    /// was not sent ahead.
-    fn poll_client(&mut self, context: &mut Context<'_>) -> Result<(), Failed> {
-        while self.upload == Upload::Over && self.ahead.len() - self.up.held() < AHEAD {
+    /// was not sent ahead. One that is not watched is not looked at before the worker has had some time: most
+    /// answers are there by then.
+    fn poll_client(
+        &mut self,
+        context: &mut Context<'_>,
+        later: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Look, Failed> {
+        if self.upload != Upload::Over {
+            return Ok(Look::Taken);
+        }
+        if !self.client.is_watched() && later.poll(context).is_pending() {
+            return Ok(Look::Later);
+        }
+        while self.ahead.len() - self.up.held() < AHEAD {
             match poll_read_some(self.client, context, self.ahead) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(1..)) => {}
@@ -249,7 +279,7 @@ impl<S: Peer> Exchange<'_, S> {
                 Poll::Ready(Ok(0) | Err(_)) => return Err(Failed::ClientGone),
             }
         }
-        Ok(())
+        Ok(Look::Taken)
     }
 
     fn allow(&mut self, waiting: Waiting) {
@@ -281,6 +311,20 @@ impl<S: Peer> Exchange<'_, S> {
             },
         };
         Poll::Ready(Err(failed))
+    }
+
+    /// As [`poll_clock`](Exchange::poll_clock), for one who will look at the client later anyhow: a long time limit
+    /// may begin then, which saves a timer that is hardly ever needed.
+    fn poll_spared_clock<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        waiting: Waiting,
+    ) -> Poll<Result<T, Failed>> {
+        if self.habits.response_timeout >= LONG {
+            Poll::Pending
+        } else {
+            self.poll_clock(context, waiting)
+        }
     }
 
     fn is_too_slow(&mut self) -> bool {

@@ -12,6 +12,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
 
 use crate::edge::stream::{Peer, Stream};
+use crate::proxy::backends::Backends;
 use crate::proxy::http::chunks::{Chunks, Frames};
 use crate::proxy::http::clock::Clock;
 use crate::proxy::http::exchange::{Exchange, Failed, Habits, Upload};
@@ -83,6 +84,7 @@ async fn pass(mut client: Layer, framing: Framing, came: &str) -> Option<(Failed
             response_timeout: FOR_WORKERS,
             body_rate: 0,
         },
+        backends: &Backends::new(&serde_json::from_str(r#"{"app": "shop"}"#).unwrap()),
         worker: Stream::Unix(worker),
         inbox: BytesMut::from(came),
         upload: Upload::Over,
