@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod autobahn;
 pub mod baseline;
 pub mod binary;
 pub mod build;
