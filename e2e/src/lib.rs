@@ -32,5 +32,6 @@ pub mod native;
 pub mod node;
 pub mod order;
 pub mod process;
+pub mod proxy;
 pub mod scene;
 pub mod wait;

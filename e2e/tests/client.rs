@@ -90,6 +90,26 @@ fn every_way_to_fail_has_its_name() {
 }
 
 #[test]
+fn a_post_has_its_body() {
+    let address = server(|_, mut stream| {
+        let mut request = [0; 1024];
+        let mut length = 0;
+        while !request[..length].ends_with(b"all of it") {
+            let more = stream.read(&mut request[length..]).unwrap();
+            assert_ne!(more, 0, "the end came before");
+            length += more;
+        }
+        let text = String::from_utf8_lossy(&request[..length]);
+        assert!(text.starts_with("POST /there HTTP/1.1\r\n"), "{text}");
+        assert!(text.contains("\r\nContent-Length: 9\r\n"), "{text}");
+        stream.write_all(CLOSING).unwrap();
+    });
+    let ledger = Load::post(address, "/there", b"all of it").count(3).run();
+    ledger.assert_no_failure();
+    assert_eq!(ledger.entries.len(), 3);
+}
+
+#[test]
 fn nobody_there_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -3,27 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use herder_e2e::binary::Binary;
-use herder_e2e::client::{Ledger, Load, Running};
-use herder_e2e::foreign::{BOOT, Seat, address, pid_of_body, run, told, wait_for};
+use herder_e2e::client::{Load, Running};
+use herder_e2e::foreign::{BOOT, Seat, address, pid_of_body, run, wait_for};
 use herder_e2e::herd::{Herd, NO_KERNEL_DISPATCH, Setup, Signal};
-use herder_e2e::process::{self, Process};
+use herder_e2e::process;
+use herder_e2e::proxy::{
+    NODE, WORKERS, examples, gateways, reload, replace_all, served_by, wait_for_entry,
+};
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
-
-const WORKERS: usize = 3;
-
-/// How long a reload of three workers may take on a busy machine.
-const RELOAD: Duration = Duration::from_secs(120);
-
-const NODE: [&str; 2] = ["node", "server.js"];
-
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/proxy")
-}
 
 /// How clients are spread over the gateways.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,10 +59,7 @@ impl Site {
             idle,
         };
         site.gateways = site.wait_for_gateways(gateways);
-        wait::until(BOOT, "clients are let in", || {
-            let ledger = Load::http(address, "/").count(1).timeout(BOOT).run();
-            (ledger.complete() == 1).then_some(())
-        });
+        wait_for_entry(address);
         site
     }
 
@@ -151,15 +138,6 @@ fn gateway_of(line: &str) -> Option<i32> {
     let (_, rest) = line.split_once("gateway #")?;
     let (_, rest) = rest.split_once('[')?;
     rest.split_once(']')?.0.parse().ok()
-}
-
-fn gateways(herd: &Herd) -> BTreeSet<i32> {
-    let found = herd.titled("herder: gateway");
-    found.into_iter().map(|process| process.pid).collect()
-}
-
-fn served_by(ledger: &Ledger) -> BTreeSet<i32> {
-    ledger.per_worker().into_keys().collect()
 }
 
 /// One that keeps its connection.
@@ -327,18 +305,6 @@ fn r31_an_upgrade_is_noticed_by_no_client_of_any_gateway() {
     }
 }
 
-/// Waits until a reload is over, and returns who was ready in it.
-fn reload(herd: &Herd) -> BTreeSet<i32> {
-    let mark = herd.mark();
-    herd.signal(Signal::HUP);
-    let mut ready = BTreeSet::new();
-    herd.wait_for_line_after(mark, "the reload", RELOAD, |line| {
-        ready.extend(told(line, "ready").map(|seat| seat.pid));
-        line.contains("is in service").then_some(())
-    });
-    ready
-}
-
 #[test]
 fn r31_reloads_under_load_lose_no_request_of_any_gateway() {
     let scene = Scene::new("gateways_reload");
@@ -348,16 +314,7 @@ fn r31_reloads_under_load_lose_no_request_of_any_gateway() {
     let mut before = site.pids();
     for _ in 0..10 {
         load.wait_for_answers(20, BOOT);
-        let ready = reload(&site.herd);
-        assert_eq!(ready.len(), WORKERS);
-        wait::until(BOOT, "the old ones have left", || {
-            let gone = |pid: &i32| Process::of(*pid).is_none_or(|it| !it.is_alive());
-            before.iter().all(gone).then_some(())
-        });
-        let ledger = site.load().clients(2).count(12).run();
-        ledger.assert_no_failure();
-        assert!(served_by(&ledger).is_subset(&ready), "only new ones serve");
-        before = ready;
+        before = replace_all(&site.herd, &before, &site.load().clients(2));
     }
     load.stop_and_finish().assert_no_failure();
     assert_eq!(gateways(&site.herd), site.gateways);

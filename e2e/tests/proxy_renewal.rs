@@ -3,22 +3,15 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use herder_e2e::binary::Binary;
 use herder_e2e::client::Load;
 use herder_e2e::foreign::{BOOT, address, pid_of_body, run, wait_for};
 use herder_e2e::herd::{Herd, NO_KERNEL_DISPATCH, Signal};
+use herder_e2e::proxy::{RELOAD, examples, gateways, reload, wait_for_entry};
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
-
-/// How long a reload of three workers may take on a busy machine.
-const RELOAD: Duration = Duration::from_secs(120);
-
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/proxy")
-}
 
 /// Three workers behind a gateway, with these settings of it.
 fn write(file: &Path, proxy: &str) {
@@ -35,24 +28,8 @@ fn start(scene: &Scene, file: &Path) -> (Herd, SocketAddr) {
     let herd = setup.env(NO_KERNEL_DISPATCH, "").start();
     wait_for(&herd, 0, 3, "ready", BOOT * 2);
     let address = address(&herd);
-    wait::until(BOOT, "clients are let in", || {
-        let ledger = Load::http(address, "/").count(1).timeout(BOOT).run();
-        (ledger.complete() == 1).then_some(())
-    });
+    wait_for_entry(address);
     (herd, address)
-}
-
-fn reload(herd: &Herd) {
-    let mark = herd.mark();
-    herd.signal(Signal::HUP);
-    herd.wait_for_line_after(mark, "the reload", RELOAD, |line| {
-        line.contains("is in service").then_some(())
-    });
-}
-
-fn gateways(herd: &Herd) -> Vec<i32> {
-    let found = herd.titled("herder: gateway");
-    found.into_iter().map(|process| process.pid).collect()
 }
 
 /// The whole answer to a client without a cookie.
@@ -120,7 +97,7 @@ fn r31_gateways_that_cannot_work_by_new_settings_leave_the_old_ones_in_service()
     });
     assert!(answer(address).starts_with("HTTP/1.1 200 "));
     // Who is ended by somebody is followed by one with the settings that hold.
-    let killed = before.remove(0);
+    let killed = before.pop_first().expect("two");
     herd.signal_to(killed, Signal::KILL);
     wait::until(RELOAD, "another one is there", || {
         let after = gateways(&herd);

@@ -1,83 +1,16 @@
 //! Programs that know nothing but `PORT`, behind a gateway that forwards each request.
 
 use herder_e2e::binary::Binary;
-use herder_e2e::client::{Ledger, Load};
-use herder_e2e::foreign::{BOOT, Seat, address, pid_of_body, run, told, wait_for};
-use herder_e2e::herd::{Herd, Signal};
-use herder_e2e::process::{self, Process};
+use herder_e2e::client::Load;
+use herder_e2e::foreign::{BOOT, Seat, told, wait_for};
+use herder_e2e::herd::Signal;
+use herder_e2e::process;
+use herder_e2e::proxy::{
+    JAVA, NODE, PHP, PYTHON, RELOAD, Three, WORKERS, examples, served_by, wait_for_end_of,
+};
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
-use std::collections::BTreeSet;
 use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-
-const WORKERS: usize = 3;
-
-/// How long a reload of three workers may take on a busy machine.
-const RELOAD: std::time::Duration = std::time::Duration::from_secs(120);
-
-const PYTHON: [&str; 2] = ["python3", "server.py"];
-
-fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/proxy")
-}
-
-/// Three workers behind a gateway.
-struct Three {
-    herd: Herd,
-    address: SocketAddr,
-    workers: Vec<Seat>,
-}
-
-impl Three {
-    fn of(herd: Herd) -> Three {
-        let workers = wait_for(&herd, 0, WORKERS, "ready", BOOT * 2);
-        let address = address(&herd);
-        wait::until(BOOT, "clients are let in", || {
-            let ledger = Load::http(address, "/").count(1).timeout(BOOT).run();
-            (ledger.complete() == 1).then_some(())
-        });
-        Three {
-            herd,
-            address,
-            workers,
-        }
-    }
-
-    fn new(scene: &Scene, options: &[&str], program: &[&str]) -> Three {
-        let usual = [
-            "-l",
-            "127.0.0.1:0",
-            "-i",
-            "3",
-            "--dispatch",
-            "proxy",
-            "--grace",
-            "10s",
-        ];
-        let options = [&usual[..], options].concat();
-        Three::of(run(scene, &options, program).directory(examples()).start())
-    }
-
-    fn load(&self) -> Load {
-        let load = Load::http(self.address, "/").timeout(BOOT);
-        load.worker_from(pid_of_body)
-    }
-
-    fn pids(&self) -> BTreeSet<i32> {
-        self.workers.iter().map(|seat| seat.pid).collect()
-    }
-
-    fn gateway(&self) -> Process {
-        let found = self.herd.titled("herder: gateway");
-        found.into_iter().next().expect("there is a gateway")
-    }
-}
-
-fn served_by(ledger: &Ledger) -> BTreeSet<i32> {
-    ledger.per_worker().into_keys().collect()
-}
 
 /// All three serve, and each as many of one client's requests as any other.
 fn is_even(three: &Three) {
@@ -100,7 +33,7 @@ fn one_clients_requests_are_spread_evenly_over_python_programs() {
 #[test]
 fn one_clients_requests_are_spread_evenly_over_node_programs() {
     let scene = Scene::new("proxy_node");
-    let three = Three::new(&scene, &[], &["node", "server.js"]);
+    let three = Three::new(&scene, &[], &NODE);
     is_even(&three);
     assert!(three.herd.end().success());
 }
@@ -108,7 +41,15 @@ fn one_clients_requests_are_spread_evenly_over_node_programs() {
 #[test]
 fn one_clients_requests_are_spread_evenly_over_java_programs() {
     let scene = Scene::new("proxy_java");
-    let three = Three::new(&scene, &[], &["java", "Server.java"]);
+    let three = Three::new(&scene, &[], &JAVA);
+    is_even(&three);
+    assert!(three.herd.end().success());
+}
+
+#[test]
+fn one_clients_requests_are_spread_evenly_over_php_programs() {
+    let scene = Scene::new("proxy_php");
+    let three = Three::new(&scene, &[], &PHP);
     is_even(&three);
     assert!(three.herd.end().success());
 }
@@ -174,7 +115,7 @@ fn a_gateway_for_tcp_chooses_a_worker_for_each_connection() {
 fn the_gateway_has_no_rights_that_it_does_not_need() {
     let scene = Scene::new("proxy_rights");
     let three = Three::new(&scene, &[], &PYTHON);
-    let gateway = three.gateway().pid;
+    let gateway = three.gateway();
     let status = fs::read_to_string(format!("/proc/{gateway}/status")).unwrap();
     let uid = status
         .lines()
@@ -218,7 +159,7 @@ fn r01_a_worker_that_is_killed_is_replaced_and_its_clients_are_served() {
 fn r26_the_death_of_the_master_is_noticed_by_no_client() {
     let scene = Scene::new("proxy_master");
     let three = Three::new(&scene, &[], &PYTHON);
-    let gateway = three.gateway().pid;
+    let gateway = three.gateway();
     let load = three.load().clients(4).keep_alive().start();
     load.wait_for_answers(50, BOOT);
     let (master, mark) = (three.herd.master().unwrap().pid, three.herd.mark());
@@ -230,7 +171,7 @@ fn r26_the_death_of_the_master_is_noticed_by_no_client() {
         });
     load.wait_for_answers(50, BOOT);
     load.stop_and_finish().assert_no_failure();
-    assert_eq!(three.gateway().pid, gateway);
+    assert_eq!(three.gateway(), gateway);
     is_even(&three);
     let ledger = three.load().count(9).run();
     assert_eq!(served_by(&ledger), three.pids());
@@ -241,7 +182,7 @@ fn r26_the_death_of_the_master_is_noticed_by_no_client() {
 fn r31_an_upgrade_is_noticed_by_no_client() {
     let scene = Scene::new("proxy_upgrade");
     let three = Three::new(&scene, &[], &PYTHON);
-    let gateway = three.gateway().pid;
+    let gateway = three.gateway();
     let load = three.load().clients(4).keep_alive().start();
     load.wait_for_answers(50, BOOT);
     let mark = three.herd.mark();
@@ -254,7 +195,7 @@ fn r31_an_upgrade_is_noticed_by_no_client() {
         });
     load.wait_for_answers(50, BOOT);
     load.stop_and_finish().assert_no_failure();
-    assert_eq!(three.gateway().pid, gateway);
+    assert_eq!(three.gateway(), gateway);
     assert_eq!(served_by(&three.load().count(9).run()), three.pids());
     assert!(three.herd.end().success());
 }
@@ -263,7 +204,7 @@ fn r31_an_upgrade_is_noticed_by_no_client() {
 fn r26_who_connects_while_there_is_no_gateway_waits_for_the_next() {
     let scene = Scene::new("proxy_gateway");
     let three = Three::new(&scene, &[], &PYTHON);
-    let (gateway, mark) = (three.gateway().pid, three.herd.mark());
+    let (gateway, mark) = (three.gateway(), three.herd.mark());
     three.herd.signal_to(gateway, Signal::KILL);
     // Each of these connections is a new one.
     let ledger = three.load().clients(3).count(60).run();
@@ -276,57 +217,17 @@ fn r26_who_connects_while_there_is_no_gateway_waits_for_the_next() {
         .wait_for_line_after(mark, "its death is told", BOOT, |line| {
             (line.contains("gateway") && line.contains("died")).then_some(())
         });
-    assert_ne!(three.gateway().pid, gateway);
+    assert_ne!(three.gateway(), gateway);
     is_even(&three);
     let after = three.load().count(9).run();
     assert_eq!(served_by(&after), three.pids(), "the workers live on");
     assert!(three.herd.end().success());
 }
 
-/// Waits until a reload is over, and returns who was ready in it.
-fn reload(herd: &Herd) -> BTreeSet<i32> {
-    let mark = herd.mark();
-    herd.signal(Signal::HUP);
-    let mut ready = BTreeSet::new();
-    herd.wait_for_line_after(mark, "the reload", RELOAD, |line| {
-        ready.extend(told(line, "ready").map(|seat| seat.pid));
-        line.contains("is in service").then_some(())
-    });
-    ready
-}
-
-#[test]
-fn r31_twenty_reloads_under_load_lose_no_request() {
-    let scene = Scene::new("proxy_reload");
-    let three = Three::new(
-        &scene,
-        &["--soak", "0", "--surge", "3"],
-        &["node", "server.js"],
-    );
-    let load = three.load().clients(4).keep_alive().start();
-    let mut before = three.pids();
-    for _ in 0..20 {
-        load.wait_for_answers(20, BOOT);
-        let ready = reload(&three.herd);
-        assert_eq!(ready.len(), WORKERS);
-        assert!(ready.is_disjoint(&before));
-        wait::until(BOOT, "the old ones have left", || {
-            let gone = |pid: &i32| Process::of(*pid).is_none_or(|it| !it.is_alive());
-            before.iter().all(gone).then_some(())
-        });
-        let ledger = three.load().count(12).run();
-        ledger.assert_no_failure();
-        assert!(served_by(&ledger).is_subset(&ready), "only new ones serve");
-        before = ready;
-    }
-    load.stop_and_finish().assert_no_failure();
-    assert!(three.herd.end().success());
-}
-
 #[test]
 fn who_has_a_request_when_the_herd_stops_gets_its_answer() {
     let scene = Scene::new("proxy_stop");
-    let three = Three::new(&scene, &[], &["node", "server.js"]);
+    let three = Three::new(&scene, &[], &NODE);
     let slow = Load::http(three.address, "/slow/1500").timeout(BOOT);
     let slow = slow.clients(3).count(3).start();
     wait::until(BOOT, "the requests are with workers", || {
@@ -344,7 +245,7 @@ fn who_has_a_request_when_the_herd_stops_gets_its_answer() {
 #[test]
 fn a_worker_leaves_after_so_many_requests() {
     let scene = Scene::new("proxy_recycling");
-    let three = Three::new(&scene, &["--max-requests", "50"], &["node", "server.js"]);
+    let three = Three::new(&scene, &["--max-requests", "50"], &NODE);
     let (mark, before) = (three.herd.mark(), three.pids());
     let load = three.load().clients(2).keep_alive().start();
     let replaced = || {
@@ -354,17 +255,14 @@ fn a_worker_leaves_after_so_many_requests() {
     };
     wait::until(RELOAD, "three were replaced", replaced);
     load.stop_and_finish().assert_no_failure();
-    wait::until(BOOT, "the first ones have left", || {
-        let gone = |pid: &i32| Process::of(*pid).is_none_or(|it| !it.is_alive());
-        before.iter().all(gone).then_some(())
-    });
+    wait_for_end_of(&before);
     assert!(three.herd.end().success());
 }
 
 #[test]
 fn the_herd_grows_and_shrinks() {
     let scene = Scene::new("proxy_scale");
-    let three = Three::new(&scene, &[], &["node", "server.js"]);
+    let three = Three::new(&scene, &[], &NODE);
     let load = three.load().clients(2).keep_alive().start();
     let mark = three.herd.mark();
     three.herd.signal(Signal::TTIN);

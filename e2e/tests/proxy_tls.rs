@@ -6,6 +6,7 @@
 use herder_e2e::binary::Binary;
 use herder_e2e::foreign::{BOOT, address, wait_for};
 use herder_e2e::herd::Herd;
+use herder_e2e::proxy::examples;
 use herder_e2e::scene::Scene;
 use herder_e2e::wait;
 use std::fs::{self, Permissions};
@@ -129,7 +130,7 @@ impl Shop<'_> {
         // What the client trusts stays as it is.
         write(&directory.join("one.ca"), ONE.0);
         write(&directory.join("wild.ca"), WILD.0);
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/proxy/server.py");
+        let script = examples().join("server.py");
         let text = format!(
             "[apps.shop]\ncommand = [\"python3\", {script:?}]\nlisten = \"127.0.0.1:0\"\nworkers = 2\n\
              dispatch = \"proxy\"\n[apps.shop.proxy]\nhttps_port = 8443\nidle_timeout = \"10m\"\n\

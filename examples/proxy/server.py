@@ -29,19 +29,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    daemon_threads = False
     request_queue_size = 128
 
 
-def main():
-    import signal
-    import threading
-
-    server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
-    # Ends when what it has begun is done.
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-    server.serve_forever()
-    os._exit(0)
-
-
-main()
+# Who is told to leave dies at once: behind a gateway that is when its last request is over.
+Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()

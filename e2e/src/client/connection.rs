@@ -140,14 +140,11 @@ pub(super) enum Progress {
 impl Exchange {
     pub(super) fn new(load: &Load, due: Due, age: Age) -> Exchange {
         let (request, answer) = match &load.speech {
-            Speech::Http { path } => (
-                head(
-                    load.path(path, load.first + due.id),
-                    load.first + due.id,
-                    load.reuse,
-                ),
-                Answer::Http(ResponseReader::default()),
-            ),
+            Speech::Http { path, body } => {
+                let id = load.first + due.id;
+                let request = request(load.path(path, id), body.as_deref(), id, load.reuse);
+                (request, Answer::Http(ResponseReader::default()))
+            }
             Speech::Plain { greeting } => (greeting.clone(), Answer::Plain(Vec::new())),
         };
         Exchange {
@@ -277,13 +274,17 @@ impl Exchange {
     }
 }
 
-fn head(path: &str, id: u64, reuse: Reuse) -> Vec<u8> {
+fn request(path: &str, body: Option<&[u8]>, id: u64, reuse: Reuse) -> Vec<u8> {
     let connection = match reuse {
         Reuse::KeepAlive => "keep-alive",
         Reuse::PerRequest => "close",
     };
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Request: {id}\r\nConnection: {connection}\r\n\r\n"
-    )
-    .into_bytes()
+    let (method, length) = match body {
+        None => ("GET", String::new()),
+        Some(body) => ("POST", format!("Content-Length: {}\r\n", body.len())),
+    };
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nX-Request: {id}\r\n{length}Connection: {connection}\r\n\r\n"
+    );
+    [head.as_bytes(), body.unwrap_or_default()].concat()
 }

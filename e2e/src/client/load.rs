@@ -29,8 +29,8 @@ impl From<SocketAddr> for Target {
 /// The language of the requests.
 #[derive(Clone, Debug)]
 pub(super) enum Speech {
-    /// `GET path`, with the request's number in `X-Request`.
-    Http { path: String },
+    /// `GET path`, or `POST path` with this body; with the request's number in `X-Request`.
+    Http { path: String, body: Option<Vec<u8>> },
     /// These bytes (often none), then the answer is what comes until the end of the connection.
     Plain { greeting: Vec<u8> },
 }
@@ -108,12 +108,14 @@ pub struct Load {
 impl Load {
     /// HTTP/1.1 requests `GET path`.
     pub fn http(target: impl Into<Target>, path: &str) -> Load {
-        Load::new(
-            target.into(),
-            Speech::Http {
-                path: path.to_owned(),
-            },
-        )
+        let path = path.to_owned();
+        Load::new(target.into(), Speech::Http { path, body: None })
+    }
+
+    /// HTTP/1.1 requests `POST path` with this body: nobody in between may repeat what a server has read.
+    pub fn post(target: impl Into<Target>, path: &str, body: &[u8]) -> Load {
+        let (path, body) = (path.to_owned(), Some(body.to_vec()));
+        Load::new(target.into(), Speech::Http { path, body })
     }
 
     /// Connections that send `greeting` (often nothing) and read until the server closes.
