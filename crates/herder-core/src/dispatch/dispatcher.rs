@@ -16,7 +16,7 @@ const MAX_ACCEPT: usize = 64;
 
 /// After so long without a connection that moves, nobody makes up for turns any more: who is idle gets
 /// strictly its turns.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Decides who gets a connection, and takes back what is not received.
 ///

@@ -3,7 +3,7 @@
 use super::message::{Action, SocketId};
 use super::spec::Steering;
 use super::state::{Rotation, Survivor};
-use super::worker::{Pace, Socket, Standing};
+use super::worker::{Accepts, Pace, Socket, Standing};
 use crate::{Slot, WorkerId};
 
 impl Rotation {
@@ -26,6 +26,7 @@ impl Rotation {
         });
         if let Some(socket) = self.socket_mut(socket) {
             socket.is_released = false;
+            socket.accepts = Accepts::Unseen { first_turn: None };
         }
         self.add_worker(survivor, socket, Standing::Starting);
     }

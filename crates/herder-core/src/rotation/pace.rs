@@ -8,7 +8,7 @@ use super::spec::{Balance, Steering};
 use super::state::Rotation;
 use super::turns::shares;
 use super::watch::Sight;
-use super::worker::{Pace, Socket, Standing, Taken, Worker};
+use super::worker::{Accepts, Pace, Socket, Standing, Taken, Worker};
 use crate::mutation::{self, Mutation};
 use crate::{Slot, Tick, WorkerId};
 
@@ -177,7 +177,7 @@ impl Rotation {
         let Some(worker) = self.worker_mut(id) else {
             return;
         };
-        if next == Pace::Rescuing && worker.relief == Relief::Move {
+        if next == Pace::Rescuing && worker.relief != Relief::HandOver {
             return self.move_queue(id);
         }
         let (was, socket) = (std::mem::replace(&mut worker.pace, next), worker.socket);
@@ -297,11 +297,21 @@ impl Rotation {
                 .has_stood(socket, self.rescue_after(worker))
                 .then_some(Pace::Rescuing),
             Relief::Move => None,
+            // Nobody has waited for the socket yet, who would take its end for an error.
+            Relief::Kill if self.may_be_loading(worker, socket) => self
+                .has_stood(socket, self.rescue_after(worker))
+                .then_some(Pace::Rescuing),
             Relief::Kill => {
                 let hang = self.spec.hang?;
                 self.has_stood(socket, hang).then_some(Pace::Hung)
             }
         }
+    }
+
+    fn may_be_loading(&self, worker: &Worker, socket: &Socket) -> bool {
+        self.spec.steering == Steering::Program
+            && socket.accepts != Accepts::Seen
+            && self.now < worker.since.after(self.spec.boot)
     }
 
     fn rescue_after(&self, worker: &Worker) -> Duration {

@@ -184,6 +184,7 @@ impl Rotation {
             socket.still_since = None;
             // Until it was looked at again.
             socket.seen_empty = 1;
+            socket.accepts = socket.accepts.once_emptied();
             self.actions.push_back(Action::Flush { socket: id });
         }
     }

@@ -43,6 +43,9 @@ pub struct RotationSpec {
     /// A worker whose queue stood for this long without one accept, and to which no other help
     /// applies, is killed as hung; `None` = never.
     pub hang: Option<Duration>,
+    /// A worker that was never seen to accept anybody may be loading still, for so long since its start: it is not
+    /// killed, and who waits there is moved. (With a program alone.)
+    pub boot: Duration,
     /// A withdrawn worker has at most this long to accept who waits in its queue.
     pub drain: Duration,
 }
@@ -64,6 +67,7 @@ impl RotationSpec {
             hysteresis,
             rescue_after: Duration::from_millis(500),
             hang: Some(Duration::from_secs(10)),
+            boot: Duration::from_secs(60),
             drain: Duration::from_millis(500),
         }
     }

@@ -226,6 +226,7 @@ impl Rotation {
             weight: survivor.weight,
             relief: survivor.relief,
             socket,
+            since: self.now,
             standing,
             pace: Pace::Keeping,
             load: Load::default(),

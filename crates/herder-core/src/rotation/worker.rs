@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::message::{Load, Relief, SocketId, Weight};
@@ -11,6 +13,9 @@ pub(super) struct Worker {
     pub(super) weight: Weight,
     pub(super) relief: Relief,
     pub(super) socket: SocketId,
+    /// When it was started, as far as is known.
+    #[serde(default)]
+    pub(super) since: Tick,
     pub(super) standing: Standing,
     pub(super) pace: Pace,
     pub(super) load: Load,
@@ -109,6 +114,47 @@ pub(super) struct Socket {
     pub(super) came: u64,
     /// How many turns anybody had since.
     pub(super) passed: u64,
+    /// Whether its worker was ever seen to accept anybody.
+    #[serde(default)]
+    pub(super) accepts: Accepts,
+}
+
+/// Whether a worker was ever seen to accept anybody. One that reports nothing counts as ready because it lives,
+/// and may be loading still.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) enum Accepts {
+    /// Not yet; when it had its first turn.
+    Unseen { first_turn: Option<Tick> },
+    #[default]
+    Seen,
+}
+
+/// Whoever had a turn so long ago has shaken hands, and waits if nobody accepted it.
+const HANDSHAKE: Duration = Duration::from_millis(100);
+
+impl Accepts {
+    /// After a look at a queue in which there `was` somebody before.
+    fn after(self, was: u32, waiting: u32, taken: Taken, now: Tick) -> Accepts {
+        let Accepts::Unseen { first_turn } = self else {
+            return self;
+        };
+        let has_come = |first: Tick| first.after(HANDSHAKE) <= now;
+        if waiting < was || waiting == 0 && first_turn.is_some_and(has_come) {
+            return Accepts::Seen;
+        }
+        let has_turn = taken.own.is_some_and(|own| own > 0);
+        Accepts::Unseen {
+            first_turn: first_turn.or(has_turn.then_some(now)),
+        }
+    }
+
+    /// After somebody else emptied the queue.
+    pub(super) fn once_emptied(self) -> Accepts {
+        match self {
+            Accepts::Unseen { .. } => Accepts::Unseen { first_turn: None },
+            Accepts::Seen => Accepts::Seen,
+        }
+    }
 }
 
 /// The turns that were taken between two looks.
@@ -133,6 +179,7 @@ impl Socket {
             waited: 0,
             came: 0,
             passed: 0,
+            accepts: Accepts::Seen,
         }
     }
 
@@ -140,6 +187,7 @@ impl Socket {
     /// changed.
     pub(super) fn saw(&mut self, waiting: u32, taken: Taken, now: Tick) -> bool {
         let was = std::mem::replace(&mut self.waiting, waiting);
+        self.accepts = self.accepts.after(was, waiting, taken, now);
         if waiting == 0 {
             self.seen_empty = self.seen_empty.saturating_add(1);
             self.still_since = None;

@@ -14,10 +14,18 @@ fn rescue() -> Action {
 /// Two workers, of which the second accepts nobody, and is left out.
 fn hung(relief: Relief) -> Desk {
     let mut desk = Desk::with(&by_program(), 2, relief);
-    desk.pass(ms(20));
+    accepts(&mut desk);
     desk.queue(socket(1, 2), 4);
     assert_eq!(desk.pass(ms(20)).len(), 2);
     desk
+}
+
+/// The second worker is seen to accept somebody.
+fn accepts(desk: &mut Desk) {
+    desk.queue(socket(1, 2), 1);
+    desk.pass(ms(6));
+    desk.queue(socket(1, 2), 0);
+    desk.pass(ms(20));
 }
 
 #[test]
@@ -80,7 +88,7 @@ fn nobody_is_killed_where_that_is_not_wanted_or_helps_nobody() {
         ..by_program()
     };
     let mut desk = Desk::with(&spec, 2, Relief::Kill);
-    desk.pass(ms(20));
+    accepts(&mut desk);
     desk.queue(socket(1, 2), 4);
     assert_eq!(desk.pass(ms(60_000)).len(), 2);
     // Alone, or with others who have enough to do themselves.
@@ -135,4 +143,46 @@ fn who_endures_it_has_its_queue_moved_and_is_tried_again() {
     assert_eq!(desk.pass(ms(200)), trial);
     let worker = worker(1, 2);
     assert_eq!(desk.pass(ms(1000)), [Action::Readmitted { worker }]);
+}
+
+#[test]
+fn who_was_never_seen_to_accept_may_be_loading_and_is_not_killed_for_it() {
+    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 4);
+    let flush = Action::Flush {
+        socket: socket(1, 2),
+    };
+    let hung = Action::Hung {
+        worker: worker(1, 2),
+    };
+    let mut moved = 0;
+    for _ in 0..2500 {
+        let actions = desk.pass(ms(20));
+        moved += actions.iter().filter(|action| **action == flush).count();
+        assert!(!actions.contains(&hung), "{actions:?}");
+        if actions.contains(&enter(1, 2)) {
+            desk.queue(socket(1, 2), 1);
+        }
+    }
+    assert!((4..8).contains(&moved), "moved {moved} times");
+    // It has had a minute by then.
+    desk.pass(ms(20_000));
+    desk.queue(socket(1, 2), 1);
+    assert!(desk.pass(ms(40_000)).contains(&hung));
+}
+
+#[test]
+fn who_has_loaded_and_accepts_has_its_turns() {
+    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    desk.pass(ms(20));
+    desk.queue(socket(1, 2), 4);
+    desk.pass(ms(600));
+    assert_eq!(desk.pass(ms(1000)).last(), Some(&rotate(&[0, 1])));
+    accepts(&mut desk);
+    desk.queue(socket(1, 2), 4);
+    let hung = Action::Hung {
+        worker: worker(1, 2),
+    };
+    assert!(desk.pass(ms(10_100)).contains(&hung));
 }

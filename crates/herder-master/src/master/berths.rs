@@ -197,7 +197,10 @@ fn spec_for_gateways(config: &Config) -> GroupSpec {
 /// How sockets are made of which each worker has its own.
 pub(super) fn spec(config: &Config) -> GroupSpec {
     GroupSpec {
-        rotation: rotation(&config.spec.dispatch),
+        rotation: RotationSpec {
+            boot: config.spec.life.boot_timeout,
+            ..rotation(&config.spec.dispatch)
+        },
         families: Families::Both,
         backlog: config.backlog,
         blocking: match config.program {

@@ -87,10 +87,17 @@ impl World {
             }
             Action::Retire { socket } => return self.shut_down(socket),
             Action::Flush { socket } => {
-                // Who endures it has its turns on trial later.
+                // Who endures it has its turns on trial later. So has who is loading: as long as somebody
+                // waits it is not in the middle of an accept.
+                let waiting = self.kernel.queues.get(&socket).copied().unwrap_or(0);
                 for (worker, it) in &mut self.workers {
                     let is_his = self.rotation.socket_of(*worker) == Some(socket);
-                    if is_his && it.relief == Relief::Move && it.said == Said::Behind {
+                    let endures = match it.relief {
+                        Relief::Move => true,
+                        Relief::Kill => waiting > 0,
+                        Relief::HandOver => false,
+                    };
+                    if is_his && endures && it.said == Said::Behind {
                         self.tally.endured += 1;
                         it.said = Said::Moved;
                     }
