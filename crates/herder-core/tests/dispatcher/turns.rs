@@ -111,7 +111,7 @@ fn after_a_pause_nobody_makes_up_for_anything() {
     let mut desk = Desk::new(2);
     serve_without_the_first(&mut desk, 2, 50);
     desk.receive(worker(0), usize::MAX);
-    // What it has received is seen after 10 of them.
+    // What it has received is seen after 10 ms.
     desk.pass(Duration::from_millis(1010));
     assert_eq!(serve_all(&mut desk, 2, 100), [50, 50]);
 }
