@@ -241,8 +241,8 @@ fn sit_down(seat: WorkerSeat, signals: SignalFd, checked: Checked) -> io::Result
     let outlet = Outlet::channel(seat.control);
     let link = Arc::new(Link::new(identity, checked.timing, outlet, Some(signals))?);
     let acceptor = match seat.conns {
-        Some(conns) => Acceptor::pass(&link, conns)?,
-        None => Acceptor::shared(&link, sockets)?,
+        Some(conns) => Acceptor::passed(&link, conns)?,
+        None => Acceptor::listening(&link, sockets)?,
     };
     Ok(Worker::new(link, acceptor))
 }

@@ -221,7 +221,7 @@ impl Coordinator {
             .listeners
             .iter()
             .map(|each| fd::duplicate(each.as_fd()));
-        let acceptor = Acceptor::shared(&link, sockets.collect::<io::Result<_>>()?)?;
+        let acceptor = Acceptor::listening(&link, sockets.collect::<io::Result<_>>()?)?;
         self.alive.push(Member {
             info,
             link: Arc::clone(&link),

@@ -62,19 +62,24 @@ pub(crate) struct Acceptor {
 }
 
 enum Source {
-    Pass(Conns),
-    Shared(Listeners),
+    /// In `pass` mode.
+    Channel(Conns),
+    /// In every other: that of all workers, or the slot's own.
+    Listeners(Listeners),
 }
 
 impl Acceptor {
     /// Connections passed over this channel.
-    pub(crate) fn pass(link: &Link, channel: OwnedFd) -> io::Result<Acceptor> {
-        Acceptor::new(link, Source::Pass(Conns::new(channel)?))
+    pub(crate) fn passed(link: &Link, channel: OwnedFd) -> io::Result<Acceptor> {
+        Acceptor::new(link, Source::Channel(Conns::new(channel)?))
     }
 
     /// Connections accepted from these listeners.
-    pub(crate) fn shared(link: &Link, sockets: Vec<OwnedFd>) -> io::Result<Acceptor> {
-        Acceptor::new(link, Source::Shared(Listeners::new(sockets, FIRST_SOURCE)?))
+    pub(crate) fn listening(link: &Link, sockets: Vec<OwnedFd>) -> io::Result<Acceptor> {
+        Acceptor::new(
+            link,
+            Source::Listeners(Listeners::new(sockets, FIRST_SOURCE)?),
+        )
     }
 
     fn new(link: &Link, source: Source) -> io::Result<Acceptor> {
@@ -108,8 +113,8 @@ impl Acceptor {
             return Ok(Step::Nothing);
         }
         let look = match &mut self.source {
-            Source::Pass(conns) => conns.next(&self.epoll)?,
-            Source::Shared(listeners) => {
+            Source::Channel(conns) => conns.next(&self.epoll)?,
+            Source::Listeners(listeners) => {
                 if nudged {
                     listeners.promise_all();
                 }
@@ -133,7 +138,7 @@ impl Acceptor {
     /// Whether the worker leaves shared listeners to others, since the master said so. What the
     /// kernel has told this worker of, and perhaps nobody else, is accepted first.
     fn is_resting(&mut self, link: &Link) -> io::Result<bool> {
-        let Source::Shared(listeners) = &mut self.source else {
+        let Source::Listeners(listeners) = &mut self.source else {
             return Ok(false);
         };
         match (link.is_paused(), &mut self.leftover) {
@@ -161,14 +166,14 @@ impl Acceptor {
     /// Whether nobody else would serve what lies in the channel: the master would take it back, but
     /// is gone.
     fn is_heir(&self, link: &Link) -> bool {
-        matches!(self.source, Source::Pass(_)) && link.ending().master_gone()
+        matches!(self.source, Source::Channel(_)) && link.ending().master_gone()
     }
 
     /// How many connections are the worker's own and were not taken yet.
     pub(crate) fn waiting(&self) -> usize {
         match &self.source {
-            Source::Pass(conns) => conns.waiting(),
-            Source::Shared(_) => 0,
+            Source::Channel(conns) => conns.waiting(),
+            Source::Listeners(_) => 0,
         }
     }
 
@@ -182,15 +187,15 @@ impl Acceptor {
     #[cfg(feature = "tokio")]
     pub(crate) fn is_withdrawn(&self) -> bool {
         match &self.source {
-            Source::Pass(conns) => conns.is_withdrawn(),
-            Source::Shared(_) => false,
+            Source::Channel(conns) => conns.is_withdrawn(),
+            Source::Listeners(_) => false,
         }
     }
 
     fn received(&mut self) -> Option<Arrival> {
         match &mut self.source {
-            Source::Pass(conns) => conns.received(),
-            Source::Shared(_) => None,
+            Source::Channel(conns) => conns.received(),
+            Source::Listeners(_) => None,
         }
     }
 
@@ -210,8 +215,8 @@ impl Acceptor {
     #[cfg(feature = "tokio")]
     pub(crate) fn refresh(&mut self, link: &Link) -> io::Result<bool> {
         match &self.source {
-            Source::Pass(_) => Ok(false),
-            Source::Shared(_) => {
+            Source::Channel(_) => Ok(false),
+            Source::Listeners(_) => {
                 let mut events = Events::with_capacity(EVENTS);
                 self.epoll.wait(&mut events, Some(Duration::ZERO))?;
                 self.sort(&events, link);
@@ -230,8 +235,8 @@ impl Acceptor {
             removed => removed?,
         }
         match &mut self.source {
-            Source::Pass(conns) => herder_sys::fd::duplicate(conns.channel()),
-            Source::Shared(listeners) => {
+            Source::Channel(conns) => herder_sys::fd::duplicate(conns.channel()),
+            Source::Listeners(listeners) => {
                 listeners.accept_for_tasks();
                 herder_sys::fd::duplicate(std::os::fd::AsFd::as_fd(&self.epoll))
             }
@@ -248,8 +253,8 @@ impl Acceptor {
     fn pause(&mut self) -> io::Result<()> {
         self.pause_until = Some(Instant::now() + PAUSE);
         match &mut self.source {
-            Source::Pass(conns) => conns.unwatch(&self.epoll),
-            Source::Shared(listeners) => listeners.unwatch(&self.epoll),
+            Source::Channel(conns) => conns.unwatch(&self.epoll),
+            Source::Listeners(listeners) => listeners.unwatch(&self.epoll),
         }
     }
 
@@ -258,7 +263,7 @@ impl Acceptor {
             None => Ok(false),
             Some(until) if Instant::now() < until => Ok(true),
             Some(_) => {
-                if let Source::Shared(listeners) = &mut self.source
+                if let Source::Listeners(listeners) = &mut self.source
                     && !listeners.has_room()
                 {
                     // Who watches is woken, in the place of one who could accept.
@@ -269,7 +274,7 @@ impl Acceptor {
                 if self.leftover.is_none() {
                     self.watch()?;
                 }
-                if let Source::Shared(listeners) = &mut self.source {
+                if let Source::Listeners(listeners) = &mut self.source {
                     listeners.promise_all();
                 }
                 Ok(false)
@@ -279,8 +284,8 @@ impl Acceptor {
 
     fn watch(&mut self) -> io::Result<()> {
         match &mut self.source {
-            Source::Pass(conns) => conns.watch(&self.epoll, FIRST_SOURCE),
-            Source::Shared(listeners) => listeners.watch(&self.epoll),
+            Source::Channel(conns) => conns.watch(&self.epoll, FIRST_SOURCE),
+            Source::Listeners(listeners) => listeners.watch(&self.epoll),
         }
     }
 
@@ -288,8 +293,8 @@ impl Acceptor {
         for event in events.iter() {
             match (event.token, &mut self.source) {
                 (HOUSE, _) => link.read(),
-                (_, Source::Pass(_)) => {}
-                (token, Source::Shared(listeners)) => listeners.promise(token),
+                (_, Source::Channel(_)) => {}
+                (token, Source::Listeners(listeners)) => listeners.promise(token),
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Connections that the worker accepts from listeners that all workers share (`shared` mode).
+//! Connections that the worker accepts: from listeners that all workers share (`shared` mode), or from its
+//! slot's own (`kernel`, `reuseport`).
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,7 +23,7 @@ const LOOKS: u32 = 10;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 pub(crate) struct Listeners {
-    all: Vec<Shared>,
+    all: Vec<Door>,
     /// Those that may have a connection waiting, by place in `all`.
     promising: VecDeque<usize>,
     /// The token of the first in the epoll instance that watches them; the others follow.
@@ -42,7 +43,7 @@ enum Watching {
     No,
 }
 
-struct Shared {
+struct Door {
     socket: OwnedFd,
     sharing: Sharing,
     accepted: u32,
@@ -69,7 +70,7 @@ impl Listeners {
                     Ok(true) => Sharing::Own,
                     Ok(false) | Err(_) => Sharing::All,
                 };
-                Shared {
+                Door {
                     socket,
                     sharing,
                     accepted: 0,

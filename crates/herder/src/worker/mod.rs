@@ -8,8 +8,8 @@
 //! | `ending` | whether and why the worker comes to its end |
 //! | `farewell` | when each of many long connections is to be closed |
 //! | `counters` | connections open, connections or requests finished |
-//! | `acceptor` | where connections come from, in either mode, and the wait for the next |
-//! | `conns`, `listeners` | the two modes: passed by the master, accepted here |
+//! | `acceptor` | where connections come from, in any mode, and the wait for the next |
+//! | `conns`, `listeners` | passed by the master (`pass`); accepted here (`shared`, `kernel`, `reuseport`) |
 //! | `handle`, `blocking` | what the program sees |
 //! | `finish` | the way out |
 //!

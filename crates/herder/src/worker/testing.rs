@@ -59,7 +59,7 @@ pub(crate) fn pass(timing: Timing) -> (Master, Worker) {
     let kept = duplicate(worker_end.as_fd()).unwrap();
     let outlet = Outlet::channel(worker_control);
     let link = Arc::new(Link::new(identity(), timing, outlet, None).unwrap());
-    let acceptor = Acceptor::pass(&link, worker_end).unwrap();
+    let acceptor = Acceptor::passed(&link, worker_end).unwrap();
     let mut master = Master::new(control, Some(conns), kept);
     master.wait_for(|message| matches!(message, ToMaster::Hello { .. }));
     (master, Worker::new(link, acceptor))

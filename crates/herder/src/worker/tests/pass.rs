@@ -137,7 +137,7 @@ fn a_message_that_is_none_is_an_error() {
     let (conns, worker_end) = herder_sys::socket::seqpacket_pair().unwrap();
     let outlet = crate::worker::outlet::Outlet::channel(worker_control);
     let link = crate::worker::link::Link::new(testing::identity(), CALM, outlet, None).unwrap();
-    let acceptor = crate::worker::acceptor::Acceptor::pass(&link, worker_end).unwrap();
+    let acceptor = crate::worker::acceptor::Acceptor::passed(&link, worker_end).unwrap();
     let worker = crate::Worker::new(std::sync::Arc::new(link), acceptor);
     herder_sys::socket::send(std::os::fd::AsFd::as_fd(&conns), b"nonsense", &[]).unwrap();
     assert!(worker.accept().is_err());

@@ -385,9 +385,9 @@ fn child() {
     let outlet = Outlet::channel(control);
     let link = Arc::new(Link::new(testing::identity(), timing, outlet, Some(signals)).unwrap());
     let acceptor = if role == "shared-no-descriptors" {
-        Acceptor::shared(&link, vec![listener]).unwrap()
+        Acceptor::listening(&link, vec![listener]).unwrap()
     } else {
-        Acceptor::pass(&link, conns).unwrap()
+        Acceptor::passed(&link, conns).unwrap()
     };
     let worker = Worker::new(Arc::clone(&link), acceptor);
     panic::watch_process(&link);

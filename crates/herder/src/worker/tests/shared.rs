@@ -48,7 +48,7 @@ fn worker(listeners: &[&Listener]) -> (Master, Worker) {
         .iter()
         .map(|listener| duplicate(listener.as_fd()).unwrap())
         .collect();
-    let acceptor = Acceptor::shared(&link, sockets).unwrap();
+    let acceptor = Acceptor::listening(&link, sockets).unwrap();
     let kept = duplicate(control.as_fd()).unwrap();
     (
         Master::new(control, None, kept),
