@@ -102,6 +102,7 @@ pub(super) const EFFECTS: &[(&str, &str, &[&str])] = &[
     (SETTINGS, "--unix-mode", &["options_are_settings", "listeners_are_as_the_options_say"]),
     (SETTINGS, "--dispatch", &["options_are_settings", "the_workers_of_a_shared_listener_accept_for_themselves"]),
     (SETTINGS, "--hang", &["options_are_settings", "kernel_who_waits_at_a_worker_that_stands_still_is_answered"]),
+    (SETTINGS, "--gateways", &["options_are_settings", "a_program_that_knows_its_port_is_put_behind_so_many_gateways"]),
     (SETTINGS, "--policy", &["options_are_settings", "a_client_stays_with_its_worker_by_its_address"]),
     (SETTINGS, "--send-handle", &["options_are_settings", "a_listener_can_be_sent_to_each_worker"]),
     (SETTINGS, "--no-node-shim", &["options_are_settings", "programs_are_run_as_the_options_say"]),

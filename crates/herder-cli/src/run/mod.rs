@@ -21,7 +21,7 @@ mod typescript;
 mod units;
 mod words;
 
-pub(crate) use args::RunArgs;
+pub(crate) use args::{DispatchArg, RunArgs};
 pub(crate) use config::config;
 pub(crate) use definition::{Apps, Origin};
 pub(crate) use description::Description;

@@ -137,6 +137,7 @@ pub(crate) fn option_of(setting: &str) -> String {
         "logs.files" => "log-files",
         "logs.enabled" => "disable-logs",
         "env_remove" => "filter-env",
+        "proxy" | "proxy.gateways" => "gateways",
         "health.http" | "health.tcp" | "health.exec" => "health",
         "libraries" => "library",
         "jobs" => "job",
@@ -187,6 +188,10 @@ mod tests {
             (
                 "--dispatch shared --policy ip-hash",
                 json!({"dispatch": "shared", "policy": "ip-hash"}),
+            ),
+            (
+                "--dispatch proxy --gateways 2",
+                json!({"dispatch": "proxy", "proxy": {"gateways": 2}}),
             ),
             ("--send-handle server", json!({"send_handle": "server"})),
             ("--no-node-shim", json!({"node_shim": false})),

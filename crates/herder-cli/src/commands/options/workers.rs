@@ -1,11 +1,10 @@
 //! How many workers, whose, where, and who gives them connections.
 
-use clap::ValueEnum;
 use herder_api::app;
 use herder_api::units::Period;
-use serde::Serialize;
 
 use super::{Table, units};
+use crate::run::DispatchArg;
 
 /// How many workers, whose, where, and who gives them connections.
 #[derive(clap::Args, Debug, Default)]
@@ -46,12 +45,16 @@ pub(super) struct Workers {
 
     /// Who accepts connections. [default: auto]
     #[arg(long, value_name = "MODE", hide_short_help = true)]
-    dispatch: Option<Dispatch>,
+    dispatch: Option<DispatchArg>,
 
     /// Which worker gets a connection: round-robin, or least-connections, two-choices or ip-hash (in pass
-    /// mode), or least-loaded (in kernel mode).
+    /// and proxy mode), or least-loaded (in kernel mode).
     #[arg(long, value_name = "POLICY", hide_short_help = true)]
     policy: Option<String>,
+
+    /// With --dispatch proxy: how many processes forward, up to 64. [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), hide_short_help = true)]
+    gateways: Option<u16>,
 
     /// In kernel and reuseport mode: a program that has accepted nobody for so long, while others keep
     /// up, is replaced; or never. [default: 10s]
@@ -97,21 +100,6 @@ pub(super) struct Workers {
     no_autostart: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Dispatch {
-    /// What suits the program.
-    Auto,
-    /// Each worker accepts from a listener of its own, which a program in the kernel picks in turn.
-    Kernel,
-    /// The master accepts and passes connections on.
-    Pass,
-    /// Each worker accepts from a listener of its own, which the kernel picks by lot.
-    Reuseport,
-    /// The workers accept from a shared listener.
-    Shared,
-}
-
 impl Workers {
     pub(super) fn fill(&self, table: &mut Table) {
         table.put("workers", self.instances);
@@ -122,8 +110,9 @@ impl Workers {
         table.put_list("listen", &self.listen);
         table.put("backlog", self.backlog);
         table.put("unix_mode", self.unix_mode.as_ref());
-        table.put("dispatch", self.dispatch);
+        table.put("dispatch", self.dispatch.map(DispatchArg::wanted));
         table.put("policy", self.policy.as_ref());
+        table.put("proxy.gateways", self.gateways);
         table.put("hang", self.hang);
         table.put("send_handle", self.send_handle.as_ref());
         table.put_if(self.no_node_shim, "node_shim", false);

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use herder_api::status::AppPhase;
+use herder_api::status::{AppPhase, WorkerStatus};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::super::kit::{Place, attempt, mode, pids};
@@ -67,6 +67,29 @@ fn workers_find_what_the_options_say() {
     assert_eq!(slow.status, Some(3), "{slow:?}");
     place.starts("-n quick --ready-after 20ms --restart-delay 1h", brief);
     place.does("delete slow quick");
+}
+
+#[test]
+fn a_program_that_knows_its_port_is_put_behind_so_many_gateways() {
+    let place = Place::new("o-proxy");
+    place.daemon();
+    let serves = "exec python3 -m http.server --bind 127.0.0.1 $PORT";
+    let options = "-n web -i 2 --listen 127.0.0.1:0 --dispatch proxy --policy two-choices";
+    place.starts(&format!("{options} --gateways 2"), serves);
+    let herd = place.app("web").herd.expect("it runs");
+    assert_eq!(herd.dispatch, "proxy");
+    let gateways = |it: &WorkerStatus| it.part == "gateway";
+    assert_eq!(herd.others.iter().filter(|it| gateways(it)).count(), 2);
+    // The programs are others then, and so are those who forward.
+    place.does("reload web --gateways 1 --soak 0");
+    place.until("web", |it| {
+        let others = it.herd.iter().flat_map(|herd| &herd.others);
+        others.filter(|it| gateways(it)).count() == 1
+    });
+    let bare =
+        super::ended(&mut place.starting("-n bare --listen 127.0.0.1:0 --gateways 2", serves));
+    assert_ne!(bare.status, Some(0));
+    assert!(bare.err.contains("--gateways"), "{bare:?}");
 }
 
 /// The words of a worker's command line.
