@@ -108,6 +108,51 @@ fn r31_gateways_that_cannot_work_by_new_settings_leave_the_old_ones_in_service()
     assert!(herd.end().success());
 }
 
+#[test]
+fn r26_settings_that_gateways_could_not_take_up_end_with_the_master_that_tried_them() {
+    let scene = Scene::new("proxy_untaken");
+    let file = scene.directory().join("herder.toml");
+    let trap = scene.directory().join("trap");
+    write(&file, "");
+    let setup = scene.herd(Binary::HERDER).arg("run").arg(&file);
+    let setup = setup.env(NO_KERNEL_DISPATCH, "");
+    let herd = setup.env("HERDER_FAILPOINT", format!("@{}", trap.display()));
+    let herd = herd.start();
+    wait_for(&herd, 0, 3, "ready", BOOT * 2);
+    let address = address(&herd);
+    let damaged = scene.directory().join("damaged.pem");
+    fs::write(&damaged, "no certificate").expect("a file");
+    write(
+        &file,
+        &format!("gateways = 2\ncertificate = {damaged:?}\nkey = {damaged:?}"),
+    );
+    // The workers are replaced, and gateways are just being.
+    fs::write(&trap, "master.verdict:kill").expect("a file");
+    let mark = herd.mark();
+    herd.signal(Signal::HUP);
+    herd.wait_for_line_after(mark, "another master", RELOAD, |line| {
+        line.contains("took over").then_some(())
+    });
+    herd.wait_for_line_after(mark, "why they stay", RELOAD, |line| {
+        line.contains("the gateways stay as they were")
+            .then_some(())
+    });
+    assert!(answer(address).starts_with("HTTP/1.1 200 "));
+    // As many as there were, and who is started from now on works as they did.
+    let before = wait::until(RELOAD, "the one gateway", || {
+        let found = gateways(&herd);
+        (found.len() == 1).then_some(found)
+    });
+    herd.signal_to(before[0], Signal::KILL);
+    wait::until(RELOAD, "another one is there", || {
+        let after = gateways(&herd);
+        (after.len() == 1 && after != before).then_some(())
+    });
+    let ledger = Load::http(address, "/").timeout(BOOT).count(20).run();
+    ledger.assert_no_failure();
+    assert!(herd.end().success());
+}
+
 /// Says that it is ready, waits until that was heard and something is allowed, and listens only then.
 const EAGER: &str = r#"
 import array, fcntl, http.server, os, socket, sys, termios, time

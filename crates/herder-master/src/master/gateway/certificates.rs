@@ -64,6 +64,11 @@ impl Certificates {
         }
     }
 
+    /// Which they are.
+    pub(super) fn files(&self) -> &[Certificate] {
+        &self.files
+    }
+
     /// Whether all of them could be opened.
     pub(super) fn check(&self) -> Result<(), MessageError> {
         for (files, pair) in self.files.iter().zip(&self.open) {
@@ -216,7 +221,7 @@ impl Master {
         if !self.is_up_to_date(gateway) {
             return;
         }
-        let messages = reception.certificates.messages();
+        let messages = reception.settings.certificates.messages();
         if messages.is_empty() {
             return;
         }
@@ -231,7 +236,7 @@ impl Master {
         let Delivery::Gateway(reception) = &mut self.delivery else {
             return;
         };
-        let certificates = &mut reception.certificates;
+        let certificates = &mut reception.settings.certificates;
         if certificates.files.is_empty() || certificates.watch.is_some() {
             return;
         }
@@ -255,7 +260,7 @@ impl Master {
         let Delivery::Gateway(reception) = &mut self.delivery else {
             return;
         };
-        let certificates = &mut reception.certificates;
+        let certificates = &mut reception.settings.certificates;
         let Some(open) = certificates.watch.as_ref().and_then(Watch::take) else {
             return;
         };

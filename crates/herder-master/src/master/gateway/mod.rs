@@ -11,8 +11,10 @@ mod renewal;
 mod roster;
 #[cfg(test)]
 mod roster_tests;
+mod settings;
 mod setup;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,29 +29,29 @@ use herder_wire::gateway::{self, ToGateway};
 use super::control::Said;
 use super::crew::MemberId;
 use super::delivery::Delivery;
+use super::legacy::ReceptionState;
 use super::member::Exhaustion;
 use super::{Master, Stopping, millis, now};
 use crate::dispatch::Berths;
 use crate::event::HerdEvent;
 use crate::part::Part;
-use certificates::Certificates;
 use entry::Order;
 use lodging::Vigil;
-use renewal::Former;
+use settings::{Former, Settings};
 
 pub(super) use entry::Place;
 pub(super) use lodging::Lodging;
 pub(super) use nobody::user;
 pub(super) use renewal::check_renewal;
 pub(super) use roster::Roster;
+pub(super) use settings::{FormerState, SettingsState};
 pub(super) use setup::{Doors, MessageError, Prepared, grace, group, prepare, visitor};
 
 /// What the master knows for the gateway, whichever life it has.
 pub(super) struct Reception {
     pub(super) roster: Roster,
-    /// What each gateway is told after the welcome.
-    configuration: ToGateway,
-    /// What was told to the gateways that serve, while others are put in their place.
+    settings: Settings,
+    /// By what those gateways work that serve, while others are put in their place.
     former: Option<Former>,
     /// Gateways that work by other settings than those that hold.
     outdated: BTreeSet<WorkerId>,
@@ -57,8 +59,6 @@ pub(super) struct Reception {
     berths: Option<Berths>,
     /// Of a proxy: who does not listen yet.
     vigil: Option<Vigil>,
-    /// Of a proxy that speaks TLS.
-    certificates: Certificates,
     /// Of a proxy: until when the requests of those who leave may take.
     leaving: BTreeMap<WorkerId, Tick>,
     /// When clients are let in at the latest.
@@ -74,14 +74,20 @@ struct Ends {
 }
 
 impl Reception {
+    /// What the next master has to know.
+    pub(super) fn state(&self) -> ReceptionState<'_> {
+        ReceptionState {
+            roster: Cow::Borrowed(&self.roster),
+            open_by: self.open_by,
+            settings: self.settings.state(),
+            former: self.former.as_ref().and_then(Former::state),
+            outdated: Cow::Borrowed(&self.outdated),
+        }
+    }
+
     /// Clients are let in by then at the latest.
     pub(super) fn opens_by(&mut self, at: Tick) {
         self.open_by = at;
-    }
-
-    /// When clients are let in at the latest.
-    pub(super) fn opening(&self) -> Tick {
-        self.open_by
     }
 
     /// When the doors want to be opened, if they are shut.
@@ -108,7 +114,7 @@ impl Master {
         if reception.roster.is_present(id.worker) {
             return self.misbehaved(id, "it greeted twice".to_owned());
         }
-        let configure = reception.configuration.clone();
+        let configure = reception.settings.configuration.clone();
         let mut orders = Vec::new();
         if reception.vigil.is_none() {
             // Workers have one link.

@@ -1,15 +1,16 @@
 //! Other settings for gateways that serve: others take their place, and the workers notice nothing. And how
 //! long those have who leave.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use herder_core::Generation;
+use herder_core::spec::WorkerCount;
 use herder_core::supervisor::{DrainReason, Event, Phase};
-use herder_core::{Generation, WorkerId};
 use herder_wire::gateway::ToGateway;
 
 use super::certificates::Certificates;
-use super::setup::{MessageError, commission, count, grace};
+use super::settings::{Former, Settings};
+use super::setup::{MessageError, commission, grace};
 use crate::config::Config;
 use crate::event::HerdEvent;
 use crate::master::crew::{Crew, MemberId};
@@ -31,13 +32,6 @@ pub(in crate::master) fn check_renewal(config: &Config) -> Result<(), MessageErr
     }
 }
 
-/// What holds again if gateways cannot work by other settings.
-pub(super) struct Former {
-    configuration: ToGateway,
-    certificates: Certificates,
-    outdated: BTreeSet<WorkerId>,
-}
-
 impl Master {
     /// This generation is in service: if gateways are to work otherwise by its settings, others take their
     /// place, one by one.
@@ -49,31 +43,39 @@ impl Master {
             return;
         };
         let configuration = match commission(&proxy) {
-            Ok(configuration) if configuration == reception.configuration => return,
+            Ok(configuration) if configuration == reception.settings.configuration => {
+                reception.settings.generation = generation;
+                return;
+            }
             Ok(configuration) => configuration,
             Err(error) => return self.gateways_stay(&error.to_string()),
         };
+        let settings = Settings::new(configuration, &proxy, generation);
+        let count = settings.count;
         let present = reception.roster.gateways().collect();
-        let certificates = Certificates::open(&proxy.certificates);
-        reception.certificates.rest();
+        reception.settings.certificates.rest();
         let former = Former {
-            configuration: std::mem::replace(&mut reception.configuration, configuration),
-            certificates: std::mem::replace(&mut reception.certificates, certificates),
+            settings: std::mem::replace(&mut reception.settings, settings),
             outdated: std::mem::replace(&mut reception.outdated, present),
         };
         // Of two changes in a row the first one's serve until all is done.
         reception.former.get_or_insert(former);
-        let (count, size) = (count(&proxy), |crew: &Crew| crew.supervisor.size());
+        self.scale_gateways(count);
+        self.feed(Part::Gateway, Event::Reload { generation });
+    }
+
+    fn scale_gateways(&mut self, count: WorkerCount) {
+        let size = |crew: &Crew| crew.supervisor.size();
         if self.crews.get(Part::Gateway).map(size) != Some(count.count()) {
             self.feed(Part::Gateway, Event::Scale(count));
         }
-        self.feed(Part::Gateway, Event::Reload { generation });
     }
 
     /// All gateways work by the new settings.
     pub(in crate::master) fn gateways_renewed(&mut self) {
         if let Delivery::Gateway(reception) = &mut self.delivery {
             reception.former = None;
+            self.touch();
         }
     }
 
@@ -82,9 +84,11 @@ impl Master {
         if let Delivery::Gateway(reception) = &mut self.delivery
             && let Some(former) = reception.former.take()
         {
-            reception.configuration = former.configuration;
-            reception.certificates = former.certificates;
+            let count = former.settings.count;
+            reception.settings = former.settings;
             reception.outdated = former.outdated;
+            self.scale_gateways(count);
+            self.touch();
         }
         self.watch_certificates();
         let text = format!("the gateways stay as they were: {why}");

@@ -1,12 +1,14 @@
 //! From the settings of a gateway to a part of the herd.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use herder_core::Generation;
 use herder_core::spec::{
     AppSpec, DispatchMode, LifePolicy, Readiness, RecyclePolicy, RestartPolicy, WorkerCount,
 };
@@ -20,6 +22,7 @@ use herder_wire::proxy::MAX_SETTINGS;
 use super::certificates::Certificates;
 use super::lodging::{Notice, Vigil};
 use super::nobody::{self, Rights};
+use super::settings::{Former, Settings};
 use super::{Reception, Roster};
 use crate::config::{Config, Messages, Program, Proxy, ProxyReady, Via};
 use crate::dispatch::Berths;
@@ -40,13 +43,10 @@ const SLOWEST_BEAT: Duration = Duration::from_secs(1);
 
 /// What a gateway needs that only the settings can give.
 pub(in crate::master) struct Prepared {
-    configuration: ToGateway,
+    settings: Settings,
     /// Of a proxy: what workers have to say, beside listening.
     notice: Option<Notice>,
-    /// How many processes there are to be.
-    count: WorkerCount,
     page: Option<OwnedFd>,
-    certificates: Certificates,
     /// Something that the operator should know.
     warning: Option<String>,
     identity: Option<Identity>,
@@ -113,11 +113,14 @@ pub(in crate::master) fn prepare(config: &Config) -> Result<Option<Prepared>, Me
         .then(|| messages.page.as_deref().and_then(hidden_page))
         .flatten();
     Ok(Some(Prepared {
-        configuration: ToGateway::Configure(Box::new(gateway)),
+        settings: Settings {
+            configuration: ToGateway::Configure(Box::new(gateway)),
+            certificates: Certificates::open(&[]),
+            count: one(),
+            generation: Generation::FIRST,
+        },
         notice: None,
-        count: one(),
         page,
-        certificates: Certificates::open(&[]),
         warning: root.or(hidden),
         identity,
     }))
@@ -129,14 +132,12 @@ fn prepare_proxy(config: &Config, proxy: &Proxy) -> Result<Prepared, MessageErro
     }
     let (identity, warning) = identity();
     Ok(Prepared {
-        configuration: commission(proxy)?,
+        settings: Settings::new(commission(proxy)?, proxy, Generation::FIRST),
         notice: Some(match proxy.ready {
             ProxyReady::Listens => Notice::Unneeded,
             ProxyReady::ListensAndSaysSo => Notice::Due,
         }),
-        count: count(proxy),
         page: None,
-        certificates: Certificates::open(&proxy.certificates),
         warning,
         identity,
     })
@@ -187,16 +188,17 @@ pub(in crate::master) fn visitor(config: &Config) -> Visitor {
 impl Prepared {
     /// Whether a herd can begin so. One that lives goes on, whatever became of its files.
     pub(in crate::master) fn check(&self) -> Result<(), MessageError> {
-        self.certificates.check()
+        self.settings.certificates.check()
     }
 
-    /// The gateway as a part of the herd, and what the master knows for it.
+    /// The gateway as a part of the herd, and what the master knows for it: of what generation the settings
+    /// are, and what another master has left.
     pub(in crate::master) fn found(
         self,
         spec: &AppSpec,
         doors: Doors,
         output: &Output,
-        known: Option<ReceptionState<'_>>,
+        (holds, known): (Generation, Option<ReceptionState<'_>>),
     ) -> io::Result<(Crew, Reception)> {
         if let Some(text) = self.warning {
             output.tell(HerdEvent::Warning { text });
@@ -210,7 +212,7 @@ impl Prepared {
             identity: self.identity,
             open_files: limits::raise_open_files()?,
         };
-        let mut gateway = gateway_spec(spec, self.count);
+        let mut gateway = gateway_spec(spec, self.settings.count);
         if self.notice.is_some() {
             // A proxy beats, whatever the workers do.
             gateway.life.hang = LifePolicy::default().hang;
@@ -221,9 +223,17 @@ impl Prepared {
             gateway.reload.soak = Duration::ZERO;
         }
         let supervisor = Supervisor::new(gateway, random::seed());
-        let (roster, open_by) = match known {
-            Some(known) => (known.roster.into_owned().taken_over(), known.open_by),
-            None => (Roster::new(), now().after(spec.life.boot_timeout)),
+        let known = known.unwrap_or_else(|| ReceptionState {
+            roster: Cow::Owned(Roster::new()),
+            open_by: now().after(spec.life.boot_timeout),
+            settings: None,
+            former: None,
+            outdated: Cow::default(),
+        });
+        let roster = known.roster.into_owned().taken_over();
+        let settings = Settings {
+            generation: holds,
+            ..self.settings
         };
         let mut vigil = self.notice.map(Vigil::new);
         if let Some(vigil) = &mut vigil {
@@ -233,14 +243,13 @@ impl Prepared {
         }
         let reception = Reception {
             roster,
-            configuration: self.configuration,
-            former: None,
-            outdated: BTreeSet::new(),
+            settings: settings.or_left(known.settings),
+            former: known.former.map(Former::from),
+            outdated: known.outdated.into_owned(),
             berths: doors.berths,
             vigil,
-            certificates: self.certificates,
             leaving: BTreeMap::new(),
-            open_by,
+            open_by: known.open_by,
         };
         Ok((Crew::new(supervisor, Recipe::Gateway(recipe)), reception))
     }

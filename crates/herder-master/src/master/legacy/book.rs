@@ -15,7 +15,7 @@ use herder_sys::failpoint;
 use herder_wire::keeper::{FromKeeper, Key, ToKeeper};
 
 use super::pulse::Heartbeat;
-use super::state::{MemberState, PartState, PlacesState, ReceptionState, State};
+use super::state::{MemberState, PartState, PlacesState, State};
 use crate::estate::{Heard, StateError, StateFile, Vault, hear};
 use crate::event::HerdEvent;
 use crate::master::crew::Crew;
@@ -192,10 +192,7 @@ impl Master {
             parts: self.crews.iter().map(part_state).collect(),
             awaited: self.awaited.numbers(),
             reception: match &self.delivery {
-                Delivery::Gateway(reception) => Some(ReceptionState {
-                    roster: Cow::Borrowed(&reception.roster),
-                    open_by: reception.opening(),
-                }),
+                Delivery::Gateway(reception) => Some(reception.state()),
                 Delivery::Thread(..) => None,
             },
             editions: self.editions.record(),

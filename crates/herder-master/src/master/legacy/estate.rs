@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herder_core::WorkerId;
 use herder_core::spec::{AppSpec, DispatchMode};
+use herder_core::{Generation, WorkerId};
 use herder_sys::listener::{ListenError, Listener};
 use herder_sys::page::SharedPage;
 use herder_wire::keeper::{Key, ToKeeper};
@@ -260,6 +260,12 @@ impl Estate {
                 Ok((editions, state.reloads.clone().into_owned().taken_over()))
             }
         }
+    }
+
+    /// The generation whose policies hold.
+    pub(in crate::master) fn holds(&self) -> Generation {
+        let holds = self.restored.as_ref().and_then(|it| it.state.holds);
+        holds.unwrap_or(Generation::FIRST)
     }
 
     /// What was known for the gateway.

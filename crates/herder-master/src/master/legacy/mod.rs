@@ -21,4 +21,4 @@ pub(super) use estate::Estate;
 pub(crate) use examination::{definition_in, examine, mode_in};
 pub(super) use restored::{LegacyError, Restored};
 pub(super) use resuming::Statement;
-pub(super) use state::{PlacesState, Progress, ReceptionState, UpgradeState};
+pub(super) use state::{PathState, PlacesState, Progress, ReceptionState, UpgradeState};

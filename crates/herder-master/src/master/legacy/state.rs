@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::master::Stopping;
 use crate::master::environment::Variable;
-use crate::master::gateway::Roster;
+use crate::master::gateway::{FormerState, Roster, SettingsState};
 use crate::master::member::Exhaustion;
 use crate::master::node::NodeLife;
 use crate::master::reload::{Record, Reloads};
@@ -132,6 +132,15 @@ pub(in crate::master) enum Progress {
 pub(in crate::master) struct ReceptionState<'a> {
     pub(in crate::master) roster: Cow<'a, Roster>,
     pub(in crate::master) open_by: Tick,
+    /// By what gateways work that are started from now on.
+    #[serde(default)]
+    pub(in crate::master) settings: Option<SettingsState<'a>>,
+    /// By what those work that serve, until others have taken their place: what holds again if they cannot.
+    #[serde(default)]
+    pub(in crate::master) former: Option<FormerState<'a>>,
+    /// Gateways that work by other settings than those that hold.
+    #[serde(default)]
+    pub(in crate::master) outdated: Cow<'a, BTreeSet<WorkerId>>,
 }
 
 /// The places of a herd.
@@ -144,7 +153,7 @@ pub(in crate::master) struct PlacesState<'a> {
 }
 
 /// A path, which need not be text.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(in crate::master) struct PathState<'a>(Cow<'a, [u8]>);
 
 impl<'a> From<&'a Path> for PathState<'a> {
