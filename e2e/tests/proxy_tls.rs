@@ -153,6 +153,19 @@ impl Shop<'_> {
         self.scene.directory().join(name)
     }
 
+    /// Ends the gateway, and waits until another one is there.
+    fn replace_gateway(&self) {
+        let pid = || {
+            let found = self.herd.titled("herder: gateway");
+            found.first().map(|process| process.pid)
+        };
+        let before = pid().unwrap();
+        self.herd.signal_to(before, herder_e2e::herd::Signal::KILL);
+        wait::until(BOOT, "another gateway", || {
+            pid().filter(|pid| *pid != before)
+        });
+    }
+
     /// Puts another file in the place of one, as those do who renew certificates.
     fn replace(&self, name: &str, text: &str) {
         let beside = self.file("beside");
@@ -241,6 +254,58 @@ fn certificates_are_chosen_by_name_and_renewed_under_clients() {
     wait::until(LOOK, "the first pair serves again", || {
         let said = client.ask("once", "one.example", &one);
         (said == GOOD).then_some(())
+    });
+    assert!(shop.herd.end().success());
+}
+
+#[test]
+fn r26_gateways_that_start_while_the_files_are_broken_serve_with_the_last_good_ones() {
+    let scene = Scene::new("proxy_tls_broken");
+    let shop = Shop::new(&scene);
+    let (one, wild) = (shop.file("one.ca"), shop.file("wild.ca"));
+    let mut client = Python::new(shop.address.port());
+    assert_eq!(client.ask("once", "one.example", &one), GOOD);
+
+    // One is written over, which a descriptor of it would show, and of the other nothing is left.
+    let broken = shop.herd.mark();
+    write(&shop.file("it.key"), "-----BEGIN PRIVATE KEY-----\n!\n");
+    fs::remove_file(shop.file("wild.crt")).unwrap();
+    let told = |line: &str| line.contains("the certificates stay as they were");
+    shop.herd
+        .wait_for_line_after(broken, "what is wrong", LOOK, |line| {
+            (told(line) && line.contains("it.key:2: ")).then_some(())
+        });
+    let serves = |client: &mut Python| {
+        assert_eq!(client.ask("once", "one.example", &one), GOOD);
+        assert_eq!(client.ask("once", "any.wild.example", &wild), GOOD);
+    };
+    serves(&mut client);
+    shop.replace_gateway();
+    serves(&mut client);
+
+    // The next master has them from the keeper.
+    let (master, mark) = (shop.herd.master().unwrap().pid, shop.herd.mark());
+    shop.herd.signal_to(master, herder_e2e::herd::Signal::KILL);
+    shop.herd
+        .wait_for_line_after(mark, "another master", BOOT, |line| {
+            line.contains("took over").then_some(())
+        });
+    shop.replace_gateway();
+    serves(&mut client);
+    let lines = shop.herd.lines_after(broken);
+    let count = lines.iter().filter(|line| told(&line.text)).count();
+    assert_eq!(count, 1, "{lines:#?}");
+
+    // Nothing of a key is where it could be read by others.
+    let secret = ONE.1.lines().nth(1).unwrap();
+    assert!(lines.iter().all(|line| !line.text.contains(secret)));
+
+    write(&shop.file("it.key"), ONE.1);
+    write(&shop.file("wild.crt"), ONE.0);
+    write(&shop.file("wild.key"), ONE.1);
+    wait::until(LOOK, "the new ones serve", || {
+        let said = client.ask("once", "any.wild.example", &wild);
+        said.contains("certificate verify failed").then_some(())
     });
     assert!(shop.herd.end().success());
 }

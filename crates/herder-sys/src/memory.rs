@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{MemfdFlags, Mode, SealFlags, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 
 /// Puts `bytes` into memory that can be passed to another process and never changes again.
@@ -19,6 +19,33 @@ pub fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
         let written = retry_on_intr(|| rustix::io::write(&memory, rest))?;
         rest = &rest[written..];
     }
+    rustix::fs::fcntl_add_seals(&memory, FIXED | SealFlags::SEAL)?;
+    Ok(memory)
+}
+
+/// Copies a file from its beginning, at most `max` bytes of it, into memory that never changes again. The
+/// kernel does it: no byte of the file comes into this process. The copy has the file's mode.
+///
+/// # Errors
+///
+/// As [`sealed`]; what reading answers, and `EINVAL` where the kernel cannot copy from this file system.
+pub fn copied(file: BorrowedFd<'_>, max: u64) -> io::Result<OwnedFd> {
+    let memory = create()?;
+    let (mut position, mut left) = (0, max);
+    while left > 0 {
+        // More than fits behind the position is refused.
+        let wanted = usize::try_from(left.min(AT_ONCE)).unwrap_or(usize::MAX);
+        let copy = || rustix::fs::sendfile(&memory, file, Some(&mut position), wanted);
+        match retry_on_intr(copy)? {
+            0 => break,
+            count => left -= count as u64,
+        }
+    }
+    // Who reads on from where it stands begins at the beginning.
+    rustix::fs::seek(&memory, SeekFrom::Start(0))?;
+    let mode = Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode);
+    // Memory that was made just now may be opened by everybody who finds it below `/proc`.
+    rustix::fs::fchmod(&memory, mode & (Mode::RWXU | Mode::RWXG | Mode::RWXO))?;
     rustix::fs::fcntl_add_seals(&memory, FIXED | SealFlags::SEAL)?;
     Ok(memory)
 }
@@ -65,6 +92,9 @@ pub fn read_sealed(fd: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// How much is copied by one call, in bytes.
+const AT_ONCE: u64 = 1 << 30;
+
 /// Without these three, the bytes are not the same twice.
 const FIXED: SealFlags = SealFlags::GROW
     .union(SealFlags::SHRINK)
@@ -86,7 +116,10 @@ fn unacceptable(what: &'static str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::{File, Permissions};
+    use std::io::Read;
     use std::os::fd::AsFd;
+    use std::os::unix::fs::PermissionsExt;
 
     fn refusal(fd: &OwnedFd, max: usize) -> String {
         let error = read_sealed(fd.as_fd(), max).unwrap_err();
@@ -134,6 +167,27 @@ mod tests {
             refusal(&crate::fd::null().unwrap(), 10),
             "not sealable memory"
         );
+    }
+
+    #[test]
+    fn a_copy_stays_what_the_file_was_when_it_was_made() {
+        let path = std::env::temp_dir().join(format!("herder-copied-{}", std::process::id()));
+        let bytes: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let mut file = File::open(&path).unwrap();
+        // From its beginning, wherever somebody has come to who reads it, too.
+        file.read_exact(&mut [0; 10]).unwrap();
+        let whole = copied(file.as_fd(), u64::MAX).unwrap();
+        let part = copied(file.as_fd(), 70_000).unwrap();
+        std::fs::write(&path, b"something else").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(read_sealed(whole.as_fd(), bytes.len()).unwrap(), bytes);
+        assert_eq!(read_sealed(part.as_fd(), 70_000).unwrap(), bytes[..70_000]);
+        let mode = rustix::fs::fstat(&whole).unwrap().st_mode & 0o7777;
+        assert_eq!(mode, 0o640);
+        let empty = copied(crate::memory::sealed(b"").unwrap().as_fd(), 5).unwrap();
+        assert_eq!(read_sealed(empty.as_fd(), 0).unwrap(), b"");
     }
 
     #[test]

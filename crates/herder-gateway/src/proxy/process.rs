@@ -51,15 +51,15 @@ pub(crate) async fn live(beginning: Beginning, signals: Signals) -> u8 {
         Err(error) => return fail(&app, &format!("its settings make no sense: {error}")),
     };
     settings.number = beginning.number;
-    let open = match &settings.tls {
-        Some(tls) => certificates::first(&mut inbox, tls).await,
-        None => Ok(Vec::new()),
+    let first = match &settings.tls {
+        Some(tls) => certificates::first(&mut inbox, tls).await.map(Some),
+        None => Ok(None),
     };
-    let open = match open {
-        Ok(open) => open,
+    let first = match first {
+        Ok(first) => first,
         Err(fault) => return fail(&app, &format!("it cannot go on with this master: {fault}")),
     };
-    let mut desk = match Desk::new(&app, settings, &open, listeners, voice(channel)) {
+    let mut desk = match Desk::new(&app, settings, first.as_ref(), listeners, voice(channel)) {
         Ok(desk) => desk,
         Err(error) => return fail(&app, &error),
     };

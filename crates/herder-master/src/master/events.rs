@@ -269,7 +269,8 @@ impl Master {
             }
             // No part of a herd takes messages of the application yet.
             ToMaster::User(_) => {}
-            ToMaster::Dispatched { .. }
+            ToMaster::Certificates { .. }
+            | ToMaster::Dispatched { .. }
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
             | ToMaster::Ejected { .. }

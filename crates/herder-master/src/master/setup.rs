@@ -197,12 +197,12 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     let (delivery, cut) = match prepared {
         None => estate.dispatch(&spec, listeners, trade, &mut crews)?,
         Some(prepared) => {
-            let (holds, known) = (estate.holds(), estate.reception());
+            let left = estate.left_for_gateways();
             let doors = gateway::Doors {
                 listeners,
                 berths: of_gateways,
             };
-            let (crew, reception) = prepared.found(&spec, doors, &output, (holds, known))?;
+            let (crew, reception) = prepared.found(&spec, doors, &output, left)?;
             crews.push((Part::Gateway, crew));
             estate.receive(reception, &mut crews)?
         }

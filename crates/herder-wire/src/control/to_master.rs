@@ -92,6 +92,16 @@ pub enum ToMaster {
         /// Those of them that failed.
         failed: u64,
     },
+    /// From a proxy: what it made of a set of
+    /// [certificates](crate::gateway::ToGateway::Certificate). Said of each set that it was shown, unless
+    /// another one came before that was known.
+    Certificates {
+        /// The number of the set.
+        set: u32,
+        /// Why it cannot serve with them; `None` = it does. What exceeds [`MAX_REASON`] is cut off when it
+        /// is encoded. No key stands in it.
+        fault: Option<String>,
+    },
     /// From a proxy: this worker failed too often, and gets nothing for so long.
     Ejected {
         /// Incarnation of the worker.
@@ -174,6 +184,7 @@ mod kind {
     pub(super) const EJECTED: u16 = 0x0011;
     pub(super) const RESTORED: u16 = 0x0012;
     pub(super) const WITHDRAWN_AGAIN: u16 = 0x0013;
+    pub(super) const CERTIFICATES: u16 = 0x0014;
 }
 
 impl ToMaster {
@@ -206,6 +217,7 @@ impl Message for ToMaster {
             ToMaster::Exhausted { .. } => (kind::EXHAUSTED, Necessity::Mandatory),
             ToMaster::Known { .. } => (kind::KNOWN, Necessity::Mandatory),
             ToMaster::Load { .. } => (kind::LOAD, Necessity::Optional),
+            ToMaster::Certificates { .. } => (kind::CERTIFICATES, Necessity::Optional),
             ToMaster::Ejected { .. } => (kind::EJECTED, Necessity::Optional),
             ToMaster::Restored { .. } => (kind::RESTORED, Necessity::Optional),
             ToMaster::Unusable { .. } => (kind::UNUSABLE, Necessity::Mandatory),
@@ -268,6 +280,12 @@ impl Message for ToMaster {
                 out.extend_from_slice(&served.to_le_bytes());
                 out.extend_from_slice(&failed.to_le_bytes());
             }
+            ToMaster::Certificates { set, fault } => {
+                out.extend_from_slice(&set.to_le_bytes());
+                out.push(u8::from(fault.is_some()));
+                let fault = fault.as_deref().unwrap_or_default();
+                out.extend_from_slice(truncate(fault, MAX_REASON).as_bytes());
+            }
             ToMaster::Ejected { worker, millis } => {
                 out.extend_from_slice(&worker.to_le_bytes());
                 out.extend_from_slice(&millis.to_le_bytes());
@@ -307,6 +325,7 @@ impl Message for ToMaster {
             kind::DISPATCHED => read_dispatched(body),
             kind::EXHAUSTED => read_number(body).map(|worker| ToMaster::Exhausted { worker }),
             kind::LOAD => read_load(body),
+            kind::CERTIFICATES => read_certificates(body),
             kind::EJECTED => read_ejected(body),
             kind::RESTORED => read_number(body).map(|worker| ToMaster::Restored { worker }),
             kind::UNUSABLE => read_unusable(body),
@@ -363,6 +382,17 @@ fn read_ejected(body: &[u8]) -> Option<ToMaster> {
         millis: fields.u32()?,
     };
     fields.finish(message)
+}
+
+fn read_certificates(body: &[u8]) -> Option<ToMaster> {
+    let mut fields = Reader::new(body);
+    let (set, is_faulty) = (fields.u32()?, fields.u8()?);
+    let fault = match is_faulty {
+        0 => None,
+        1 => Some(read_reason(fields.remainder())?),
+        _ => return None,
+    };
+    fields.finish(ToMaster::Certificates { set, fault })
 }
 
 fn read_again(body: &[u8]) -> Option<ToMaster> {

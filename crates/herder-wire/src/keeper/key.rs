@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Debug, Display, Write as _};
 
+use crate::proxy::Which;
+
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 64;
 
@@ -20,6 +22,7 @@ pub const MAX_KEY: usize = 64;
 /// | `herd.listener.N` | a listener |
 /// | `herd.node.N` | a listener that a Node worker has asked for |
 /// | `herd.library.N` | a library's listener |
+/// | `herd.certificate.S.N.chain` | of set S the chain of certificate N; `key` in place of `chain`: its key |
 /// | `herd.group.N.ITEM` | something of one group of sockets; see [`GroupItem`] |
 /// | `gN.exe` | the executable of generation N |
 /// | `pP.sS.iI.ITEM` | something of one member: part P, slot S, life I; see [`MemberItem`] |
@@ -203,6 +206,16 @@ impl Key {
         Key::built(format_args!("herd.library.{place}"))
     }
 
+    /// A file of a certificate of this set, by its place there.
+    #[must_use]
+    pub fn certificate(set: u32, place: u16, which: Which) -> Key {
+        let file = match which {
+            Which::Chain => "chain",
+            Which::Key => "key",
+        };
+        Key::built(format_args!("herd.certificate.{set}.{place}.{file}"))
+    }
+
     /// Something of the group of this number.
     #[must_use]
     pub fn group(group: u64, item: GroupItem) -> Key {
@@ -270,6 +283,20 @@ impl Key {
         number_after("herd.library.", self.as_str())
     }
 
+    /// Set, place and file of the certificate that it names.
+    #[must_use]
+    pub fn as_certificate(&self) -> Option<(u32, u16, Which)> {
+        let rest = self.as_str().strip_prefix("herd.certificate.")?;
+        let (set, rest) = rest.split_once('.')?;
+        let (place, file) = rest.split_once('.')?;
+        let which = match file {
+            "chain" => Which::Chain,
+            "key" => Which::Key,
+            _ => return None,
+        };
+        Some((number(set)?, number(place)?, which))
+    }
+
     /// The group, and the item of it, that it names.
     #[must_use]
     pub fn as_group(&self) -> Option<(u64, GroupItem)> {
@@ -311,6 +338,12 @@ impl Prefix {
     #[must_use]
     pub fn group(group: u64) -> Prefix {
         Prefix(Name::built(format_args!("herd.group.{group}.")))
+    }
+
+    /// The beginning of all keys of a set of certificates.
+    #[must_use]
+    pub fn certificates(set: u32) -> Prefix {
+        Prefix(Name::built(format_args!("herd.certificate.{set}.")))
     }
 
     /// The beginning of all keys of one life of a member.
@@ -412,89 +445,5 @@ fn number<N: std::str::FromStr + Display>(text: &str) -> Option<N> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_key_is_read_as_what_it_was_made_from() {
-        for item in MemberItem::ALL {
-            let key = Key::member(u8::MAX, u16::MAX, u64::MAX, item);
-            assert_eq!(key.as_member(), Some((u8::MAX, u16::MAX, u64::MAX, item)));
-            assert_eq!(Key::parse(key.as_str()), Some(key));
-            assert!(key.is_under(&Prefix::member(u8::MAX, u16::MAX, u64::MAX)));
-        }
-        assert_eq!(Key::listener(u32::MAX).as_listener(), Some(u32::MAX));
-        assert_eq!(Key::node(u64::MAX).as_node(), Some(u64::MAX));
-        assert_eq!(Key::library(0).as_library(), Some(0));
-        assert_eq!(Key::client(u64::MAX).as_client(), Some(u64::MAX));
-        assert_eq!(Key::control().as_client(), None);
-        assert_eq!(Key::hand(u64::MAX, 3).as_hand(), Some((u64::MAX, 3)));
-        assert_eq!(Key::generation(7).as_generation(), Some(7));
-        let (slot, number) = (u16::MAX, u64::MAX);
-        for item in [
-            GroupItem::Anchor,
-            GroupItem::Counters,
-            GroupItem::Program,
-            GroupItem::Socket { slot, number },
-            GroupItem::Sockets,
-            GroupItem::Turns,
-        ] {
-            let key = Key::group(u64::MAX, item);
-            assert_eq!(key.as_group(), Some((u64::MAX, item)));
-            assert_eq!(Key::parse(key.as_str()), Some(key));
-        }
-        assert_eq!(Key::state().as_member(), None);
-        assert_eq!(Key::board().as_str(), "herd.board");
-        assert_eq!(Key::executable().to_string(), "herd.exe");
-        assert_eq!(
-            Key::member(0, 3, 17, MemberItem::ConnsWorker).as_str(),
-            "p0.s3.i17.conns-worker"
-        );
-    }
-
-    #[test]
-    fn what_is_no_key_is_refused() {
-        let longest = "k".repeat(MAX_KEY);
-        assert!(Key::parse(&longest).is_some());
-        assert_eq!(Key::parse(&format!("{longest}k")), None);
-        for text in ["", "A", "a b", "a:b", "a_b", "ä", "a\0"] {
-            assert_eq!(Key::parse(text), None, "{text:?}");
-            assert_eq!(Prefix::parse(text), None, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_key_that_nobody_wrote_like_this_names_nothing() {
-        for text in [
-            "p0.s3.i17",
-            "p0.s3.i17.tea",
-            "p00.s3.i17.node",
-            "p256.s3.i17.node",
-        ] {
-            let key = Key::parse(text).expect("a key");
-            assert_eq!(key.as_member(), None, "{text}");
-        }
-        for text in ["herd.listener.", "herd.listener.01", "herd.listener.-1"] {
-            let key = Key::parse(text).expect("a key");
-            assert_eq!(key.as_listener(), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_prefix_ends_a_number() {
-        let prefix = Prefix::member(0, 1, 1);
-        assert!(!Key::member(0, 1, 17, MemberItem::Node).is_under(&prefix));
-        assert!(!Key::state().is_under(&prefix));
-    }
-
-    #[test]
-    fn keys_sort_as_their_texts_do() {
-        let mut keys: Vec<_> = ["b", "a.b", "a", "a-b", "a0"]
-            .into_iter()
-            .filter_map(Key::parse)
-            .collect();
-        keys.sort();
-        let texts: Vec<_> = keys.iter().map(Key::as_str).collect();
-        assert_eq!(texts, ["a", "a-b", "a.b", "a0", "b"]);
-    }
-}
+#[path = "key_tests.rs"]
+mod tests;

@@ -5,6 +5,10 @@ use crate::reader::Reader;
 /// The longest reason why a file cannot be opened, in bytes.
 pub const MAX_REASON: usize = 1024;
 
+/// The largest file of a certificate or a key, in bytes. A copy of a larger one has one byte more, so that
+/// who reads it sees that.
+pub const MAX_FILE: u64 = 1024 * 1024;
+
 /// The files of one certificate of a set. What stands in them the master does not read.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CertificateFiles {

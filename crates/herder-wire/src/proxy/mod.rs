@@ -6,7 +6,8 @@
 //! [`ToGateway::Configure`](crate::gateway::ToGateway::Configure), and introduces each worker by
 //! [`ToGateway::Backend`](crate::gateway::ToGateway::Backend) in place of `Expect` and `Link`. The
 //! gateway answers with the kinds of [`ToMaster`](crate::control::ToMaster) that are a gateway's:
-//! `Withdrawn` when the last request of a worker is over, `Load`, `Ejected` and `Restored`.
+//! `Withdrawn` when the last request of a worker is over, `Load`, `Ejected`, `Restored` and
+//! `Certificates`.
 
 mod certificate;
 
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reader::Reader;
 
-pub use certificate::{CertificateFiles, MAX_REASON, Unopened, Which};
+pub use certificate::{CertificateFiles, MAX_FILE, MAX_REASON, Unopened, Which};
 
 /// The longest path of a worker's Unix socket, in bytes: the kernel takes no longer one.
 pub const MAX_PATH: usize = 107;

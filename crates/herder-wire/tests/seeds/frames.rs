@@ -340,6 +340,10 @@ fn life_of_a_gateway() -> Vec<u8> {
             reason: "it said hello twice".into(),
         }),
         good(&ToMaster::Empty),
+        good(&ToMaster::Certificates {
+            set: 2,
+            fault: Some("it.key:2: this is no key".into()),
+        }),
     ]
     .concat()
 }

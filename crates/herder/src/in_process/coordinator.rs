@@ -263,6 +263,7 @@ impl Coordinator {
             // Nothing inside one process is a gateway, or is exhausted by one.
             ToMaster::Beat
             | ToMaster::BootExtend { .. }
+            | ToMaster::Certificates { .. }
             | ToMaster::Counters { .. }
             | ToMaster::Dispatched { .. }
             | ToMaster::Empty

@@ -115,6 +115,7 @@ impl Channel {
             | ToMaster::Retire { .. }
             | ToMaster::Spent
             | ToMaster::User(_)
+            | ToMaster::Certificates { .. }
             | ToMaster::Dispatched { .. }
             | ToMaster::Empty
             | ToMaster::Exhausted { .. }
@@ -168,7 +169,8 @@ fn notification(message: &ToMaster) -> Option<String> {
             let micros = u64::from(*millis) * 1000;
             Some(format!("EXTEND_TIMEOUT_USEC={micros}"))
         }
-        ToMaster::Counters { .. }
+        ToMaster::Certificates { .. }
+        | ToMaster::Counters { .. }
         | ToMaster::Dispatched { .. }
         | ToMaster::Empty
         | ToMaster::Exhausted { .. }

@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use herder_wire::control::ToMaster;
 use herder_wire::proxy::{CertificateFiles, Which};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::control::{CertificateEnds, ControlFault, Inbox, Order};
@@ -38,7 +40,7 @@ impl Gathering {
         &mut self,
         files: &CertificateFiles,
         open: Option<CertificateEnds>,
-    ) -> Result<Option<Vec<OpenFiles>>, ControlFault> {
+    ) -> Result<Option<Set>, ControlFault> {
         if files.place == 0 {
             self.set = files.set;
             self.open.clear();
@@ -49,8 +51,17 @@ impl Gathering {
         }
         self.open.push(open_files(files, open));
         let is_complete = self.open.len() == self.wanted;
-        Ok(is_complete.then(|| std::mem::take(&mut self.open)))
+        Ok(is_complete.then(|| Set {
+            number: self.set,
+            files: std::mem::take(&mut self.open),
+        }))
     }
+}
+
+/// The files of all certificates, as the master has opened them.
+pub(super) struct Set {
+    pub(super) number: u32,
+    pub(super) files: Vec<OpenFiles>,
 }
 
 fn open_files(files: &CertificateFiles, open: Option<CertificateEnds>) -> OpenFiles {
@@ -68,10 +79,7 @@ fn open_files(files: &CertificateFiles, open: Option<CertificateEnds>) -> OpenFi
 }
 
 /// The first set, which the master sends before anything else.
-pub(super) async fn first(
-    inbox: &mut Inbox,
-    settings: &TlsSettings,
-) -> Result<Vec<OpenFiles>, ControlFault> {
+pub(super) async fn first(inbox: &mut Inbox, settings: &TlsSettings) -> Result<Set, ControlFault> {
     let mut gathering = Gathering::new(settings);
     loop {
         let order = inbox.next().await?;
@@ -92,7 +100,11 @@ pub(super) struct Certificates {
     acceptor: Acceptor,
     /// How many sets have come; nobody speaks of one that was replaced.
     sets: Rc<Cell<u64>>,
+    voice: Voice,
 }
+
+/// Where the master is told what becomes of a set.
+pub(super) type Voice = mpsc::UnboundedSender<ToMaster>;
 
 impl Certificates {
     /// Reads the first set. What should be seen to is said.
@@ -100,13 +112,16 @@ impl Certificates {
         app: &str,
         settings: &TlsSettings,
         kind: Kind,
-        open: &[OpenFiles],
+        set: &Set,
+        voice: &Voice,
     ) -> Result<Certificates, TlsError> {
-        let (acceptor, warnings) = Acceptor::new(settings, kind, open)?;
+        let (acceptor, warnings) = Acceptor::new(settings, kind, &set.files)?;
         for warning in warnings {
             mention(app, &warning);
         }
+        tell(voice, set.number, None);
         Ok(Certificates {
+            voice: voice.clone(),
             app: app.to_owned(),
             gathering: Gathering::new(settings),
             acceptor,
@@ -119,7 +134,7 @@ impl Certificates {
     }
 
     /// Other files are there. If they cannot be used those before them serve on, and if nothing better
-    /// comes that is said.
+    /// comes the master hears why. (It tells so once, however many find it.)
     pub(super) fn take(
         &mut self,
         files: &CertificateFiles,
@@ -130,15 +145,17 @@ impl Certificates {
         };
         let number = self.sets.get() + 1;
         self.sets.set(number);
-        match self.acceptor.renew(&set) {
-            Ok(warnings) => warnings.iter().for_each(|it| mention(&self.app, it)),
+        match self.acceptor.renew(&set.files) {
+            Ok(warnings) => {
+                warnings.iter().for_each(|it| mention(&self.app, it));
+                tell(&self.voice, set.number, None);
+            }
             Err(error) => {
-                let (app, sets) = (self.app.clone(), Rc::clone(&self.sets));
+                let (voice, sets) = (self.voice.clone(), Rc::clone(&self.sets));
                 tokio::task::spawn_local(async move {
                     sleep(PATIENCE).await;
                     if sets.get() == number {
-                        let text = format!("the certificates stay as they were: {error}");
-                        mention(&app, &text);
+                        tell(&voice, set.number, Some(error.to_string()));
                     }
                 });
             }
@@ -155,6 +172,11 @@ pub(super) fn https_port<'a>(listeners: impl Iterator<Item = &'a str>) -> Option
     let ports: Vec<u16> = ports.collect();
     let usual = ports.iter().find(|port| **port == USUAL);
     usual.or(ports.first()).copied()
+}
+
+fn tell(voice: &Voice, set: u32, fault: Option<String>) {
+    // Who speaks ends with this process.
+    let _unsaid = voice.send(ToMaster::Certificates { set, fault });
 }
 
 /// One line for the operator.

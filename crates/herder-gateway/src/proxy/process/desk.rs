@@ -16,13 +16,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::certificates::{Certificates, https_port};
+use super::certificates::{Certificates, Set, Voice, https_port};
 use crate::control::{ControlFault, Order};
 use crate::life::room_for_clients;
 use crate::proxy::backends::{Backend, BackendAddress, Backends, News};
 use crate::proxy::entrance::{Entrance, serve};
 use crate::proxy::settings::{Kind, ProxySettings};
-use crate::proxy::tls::{OpenFiles, TlsError};
+use crate::proxy::tls::TlsError;
 use crate::proxy::{House, LINGER, http, tcp};
 
 /// How long workers stay after the house has closed, for requests that were on their way by then: a
@@ -89,20 +89,24 @@ pub(super) struct Desk {
     owed: BTreeSet<u64>,
     /// Until then the last client is waited for.
     leaves_by: Option<Instant>,
-    voice: mpsc::UnboundedSender<ToMaster>,
+    voice: Voice,
 }
 
 impl Desk {
     pub(super) fn new(
         app: &str,
         mut settings: ProxySettings,
-        open: &[OpenFiles],
+        set: Option<&Set>,
         listeners: Vec<(String, OwnedFd)>,
-        voice: mpsc::UnboundedSender<ToMaster>,
+        voice: Voice,
     ) -> Result<Desk, TlsError> {
-        let tls = settings.tls.as_ref();
-        let certificates = tls.map(|tls| Certificates::new(app, tls, settings.kind, open));
-        let certificates = certificates.transpose()?;
+        let certificates = match (&settings.tls, set) {
+            (None, _) => None,
+            (Some(tls), Some(set)) => {
+                Some(Certificates::new(app, tls, settings.kind, set, &voice)?)
+            }
+            (Some(_), None) => return Err(TlsError::Nothing),
+        };
         if certificates.is_some() {
             let names = listeners.iter().map(|(name, _)| name.as_str());
             settings.http.https_port = settings.http.https_port.or_else(|| https_port(names));

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
+use herder_wire::proxy::MAX_FILE;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -134,8 +135,8 @@ fn read(path: &Path, file: &File) -> Result<(String, u32), TlsError> {
             break;
         }
         bytes.extend_from_slice(&piece[..count]);
-        if bytes.len() > LARGEST {
-            let what = format!("it is larger than {LARGEST} bytes, which no certificate is");
+        if bytes.len() as u64 > MAX_FILE {
+            let what = format!("it is larger than {MAX_FILE} bytes, which no certificate is");
             return Err(fault(path, None, what));
         }
     }
@@ -166,6 +167,3 @@ fn fault(path: &Path, line: Option<usize>, what: String) -> TlsError {
 
 /// Bits of a mode.
 const OTHERS_MAY_READ: u32 = 0o004;
-
-/// In bytes.
-const LARGEST: usize = 1024 * 1024;

@@ -1,10 +1,12 @@
 //! Certificates and keys: the master opens the files, for they may be root's alone, and the gateway, which is
-//! nobody, reads them. The master itself never does, so that no key is ever in its memory.
+//! nobody, reads them. The master itself never does, so that no key is ever in its memory: what it keeps for
+//! gateways that are started while the files are broken is a copy that the kernel has made, behind a descriptor.
 //!
 //! The files are looked at every few seconds, on a thread of its own: a file system that does not answer
 //! holds up nobody else. (Those who renew certificates write beside and rename, or turn a symbolic link two
 //! directories above, which notifications about a file do not see.)
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,19 +17,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use herder_sys::epoll::Interest;
 use herder_sys::wake::Wake;
-use herder_sys::{directory, fd};
+use herder_sys::{directory, fd, memory};
 use herder_wire::gateway::ToGateway;
-use herder_wire::proxy::{CertificateFiles, MAX_REASON, Unopened, Which};
+use herder_wire::proxy::{CertificateFiles, MAX_FILE, MAX_REASON, Unopened, Which};
+use serde::{Deserialize, Serialize};
 
 use super::MessageError;
+use super::kept::Kept;
+use super::sets::{Follows, Set, Sets, Standing};
 use crate::config::Certificate;
-use crate::event::HerdEvent;
-use crate::master::Master;
-use crate::master::crew::MemberId;
-use crate::master::delivery::Delivery;
-use crate::master::token::Source as Token;
 
 /// How often the files are looked at. They change once in weeks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -37,30 +36,68 @@ pub(super) struct Certificates {
     files: Vec<Certificate>,
     /// As they were before they were opened.
     stamps: Vec<Option<Stamp>>,
-    /// How often they were opened.
-    set: u32,
-    open: Vec<Pair>,
-    watch: Option<Watch>,
+    sets: Sets<Vec<Pair>>,
+    pub(super) watch: Option<Watch>,
 }
 
 /// The files of one certificate.
-type Pair = Result<Open, Unopened>;
+pub(super) type Pair = Result<Open, Unopened>;
 
-struct Open {
-    chain: OwnedFd,
-    key: OwnedFd,
+/// What they held when they were opened: copies that nobody can change, made by the kernel.
+pub(super) struct Open {
+    pub(super) chain: OwnedFd,
+    pub(super) key: OwnedFd,
+}
+
+/// What the next master has to know of them, beside what they held.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(in crate::master) struct CertificatesState<'a> {
+    stamps: Cow<'a, [Option<Stamp>]>,
+    standing: Standing,
+    /// The number of the set that lies with the keeper.
+    good: Option<u32>,
+    next: u32,
 }
 
 impl Certificates {
-    /// Opens them, as far as that goes.
-    pub(super) fn open(files: &[Certificate]) -> Certificates {
+    /// Opens them, as far as that goes. The first set has this number.
+    pub(super) fn open(files: &[Certificate], number: u32) -> Certificates {
         Certificates {
             files: files.to_vec(),
             // Before they are opened, so that a change meanwhile is seen as one.
             stamps: stamps(files),
-            set: 1,
-            open: open_all(files),
+            sets: Sets::new(number, open_all(files)),
             watch: None,
+        }
+    }
+
+    /// Opens those that another master has looked after.
+    pub(super) fn reopen(
+        files: &[Certificate],
+        left: &CertificatesState<'_>,
+        kept: &mut Kept,
+    ) -> Certificates {
+        let mut certificates = Certificates::open(files, left.next);
+        let standing = if *certificates.stamps == *left.stamps {
+            left.standing
+        } else {
+            Standing::Untried
+        };
+        let good = left.good.and_then(|number| {
+            let pairs = kept.take(number, files.len())?;
+            Some((number, pairs))
+        });
+        certificates.sets = certificates.sets.with(standing, good);
+        certificates
+    }
+
+    /// For the next master.
+    pub(super) fn state(&self) -> CertificatesState<'_> {
+        CertificatesState {
+            stamps: Cow::Borrowed(&self.stamps),
+            standing: self.sets.standing(),
+            good: self.good().map(|set| set.number),
+            next: self.sets.next(),
         }
     }
 
@@ -71,7 +108,7 @@ impl Certificates {
 
     /// Whether all of them could be opened.
     pub(super) fn check(&self) -> Result<(), MessageError> {
-        for (files, pair) in self.files.iter().zip(&self.open) {
+        for (files, pair) in self.files.iter().zip(self.sets.now()) {
             if let Err(unopened) = pair {
                 let path = match unopened.which {
                     Which::Chain => files.chain.clone(),
@@ -84,22 +121,48 @@ impl Certificates {
         Ok(())
     }
 
-    /// What a gateway is told, each with the descriptors that go with it.
-    fn messages(&self) -> Vec<(ToGateway, Vec<OwnedFd>)> {
-        let messages = (0..).zip(&self.open).map(|(place, pair)| {
-            let (unopened, descriptors) = match pair.as_ref().map(duplicates) {
-                Ok(Ok(both)) => (None, both),
-                Ok(Err(error)) => (Some(unopened(Which::Chain, &error)), Vec::new()),
-                Err(unopened) => (Some(unopened.clone()), Vec::new()),
-            };
-            let files = CertificateFiles {
-                set: self.set,
-                place,
-                unopened,
-            };
-            (ToGateway::Certificate(Box::new(files)), descriptors)
-        });
-        messages.collect()
+    /// The last set with which somebody could serve, where there is anything to serve with.
+    pub(super) fn good(&self) -> Option<&Set<Vec<Pair>>> {
+        self.sets.good().filter(|_| !self.files.is_empty())
+    }
+
+    /// What a gateway is told that has none, each with the descriptors that go with it.
+    pub(super) fn for_newcomer(&self) -> Vec<(ToGateway, Vec<OwnedFd>)> {
+        self.sets
+            .for_newcomer()
+            .into_iter()
+            .flat_map(messages)
+            .collect()
+    }
+
+    /// As [`for_newcomer`](Certificates::for_newcomer), for one that serves.
+    pub(super) fn for_others(&self) -> Vec<(ToGateway, Vec<OwnedFd>)> {
+        messages(self.sets.for_others())
+    }
+
+    /// A gateway says what it makes of a set.
+    pub(super) fn heard(&mut self, set: u32, said: Standing) -> Follows {
+        self.sets.heard(set, said)
+    }
+
+    /// The number that no set had so far.
+    pub(super) fn next(&self) -> u32 {
+        self.sets.next()
+    }
+
+    /// Numbers that were given elsewhere are not given again.
+    pub(super) fn count_from(&mut self, number: u32) {
+        self.sets.count_from(number);
+    }
+
+    /// Takes what was found by who looks at the files, and says whether something was.
+    pub(super) fn take_found(&mut self) -> bool {
+        let Some(found) = self.watch.as_ref().and_then(Watch::take) else {
+            return false;
+        };
+        self.stamps = found.stamps;
+        self.sets.replace(found.open);
+        true
     }
 
     /// Looks at them no more: nobody takes what would be found.
@@ -108,7 +171,7 @@ impl Certificates {
     }
 
     /// Begins to look at them.
-    fn watch(&self) -> io::Result<Watch> {
+    pub(super) fn look_after(&self) -> io::Result<Watch> {
         let (files, known) = (self.files.clone(), self.stamps.clone());
         let (alive, ended) = mpsc::channel();
         let watch = Watch {
@@ -124,18 +187,42 @@ impl Certificates {
     }
 }
 
+/// What a gateway is told of a set.
+fn messages(set: &Set<Vec<Pair>>) -> Vec<(ToGateway, Vec<OwnedFd>)> {
+    let messages = (0..).zip(&*set.files).map(|(place, pair)| {
+        let (unopened, descriptors) = match pair.as_ref().map(duplicates) {
+            Ok(Ok(both)) => (None, both),
+            Ok(Err(error)) => (Some(unopened(Which::Chain, &error)), Vec::new()),
+            Err(unopened) => (Some(unopened.clone()), Vec::new()),
+        };
+        let files = CertificateFiles {
+            set: set.number,
+            place,
+            unopened,
+        };
+        (ToGateway::Certificate(Box::new(files)), descriptors)
+    });
+    messages.collect()
+}
+
 /// What looks at the files.
-struct Watch {
+pub(super) struct Watch {
     /// Those that were opened anew.
-    found: Arc<Mutex<Option<Vec<Pair>>>>,
+    found: Arc<Mutex<Option<Found>>>,
     /// Rings when there are some.
-    bell: Arc<Wake>,
+    pub(super) bell: Arc<Wake>,
     /// The thread ends when this is gone.
     _alive: mpsc::Sender<()>,
 }
 
+/// Files that have changed.
+struct Found {
+    stamps: Vec<Option<Stamp>>,
+    open: Vec<Pair>,
+}
+
 impl Watch {
-    fn take(&self) -> Option<Vec<Pair>> {
+    fn take(&self) -> Option<Found> {
         self.bell.clear();
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.take()
@@ -147,22 +234,22 @@ fn look(
     files: &[Certificate],
     mut known: Vec<Option<Stamp>>,
     ended: &mpsc::Receiver<()>,
-    found: &Mutex<Option<Vec<Pair>>>,
+    found: &Mutex<Option<Found>>,
     bell: &Wake,
 ) {
     while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
         let now = stamps(files);
         if now != known {
-            known = now;
-            let open = open_all(files);
-            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(open);
+            known.clone_from(&now);
+            let (stamps, open) = (now, open_all(files));
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Found { stamps, open });
             bell.wake();
         }
     }
 }
 
 /// When a file was changed last, as far as can be seen: another file under its name is a change too.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Stamp {
     inode: (u64, u64),
     size: u64,
@@ -189,7 +276,11 @@ fn stamps(files: &[Certificate]) -> Vec<Option<Stamp>> {
 fn open_all(files: &[Certificate]) -> Vec<Pair> {
     let open = |path: &Path, which| {
         let opened = directory::open_file(path);
-        opened.map_err(|error| unopened(which, &error))
+        let opened = opened.map_err(|error| unopened(which, &error))?;
+        // Where the kernel cannot copy, the file itself has to do: it is what it was unless somebody writes
+        // into it.
+        let copy = memory::copied(opened.as_fd(), MAX_FILE + 1);
+        Ok(copy.unwrap_or(opened))
     };
     let pairs = files.iter().map(|it| {
         let chain = open(&it.chain, Which::Chain)?;
@@ -212,75 +303,13 @@ fn duplicates(open: &Open) -> io::Result<Vec<OwnedFd>> {
         .collect()
 }
 
-impl Master {
-    /// Has a gateway read the certificates, and sees to it that it hears of others.
-    pub(super) fn show_certificates(&mut self, gateway: MemberId) {
-        let Delivery::Gateway(reception) = &self.delivery else {
-            return;
-        };
-        if !self.is_up_to_date(gateway) {
-            return;
-        }
-        let messages = reception.settings.certificates.messages();
-        if messages.is_empty() {
-            return;
-        }
-        for (message, descriptors) in messages {
-            self.say_with(gateway, &message, descriptors);
-        }
-        self.watch_certificates();
-    }
-
-    /// Sees to it that changes of the files are seen.
-    pub(super) fn watch_certificates(&mut self) {
-        let Delivery::Gateway(reception) = &mut self.delivery else {
-            return;
-        };
-        let certificates = &mut reception.settings.certificates;
-        if certificates.files.is_empty() || certificates.watch.is_some() {
-            return;
-        }
-        let begun = certificates.watch().and_then(|watch| {
-            let token = Token::Certificates.token();
-            self.epoll
-                .add(watch.bell.as_fd(), token, Interest::READABLE)?;
-            Ok(watch)
-        });
-        match begun {
-            Ok(watch) => certificates.watch = Some(watch),
-            Err(error) => {
-                let text = format!("nobody sees when certificates change: {error}");
-                self.tell(HerdEvent::Warning { text });
-            }
-        }
-    }
-
-    /// They have changed.
-    pub(in crate::master) fn on_certificates(&mut self) {
-        let Delivery::Gateway(reception) = &mut self.delivery else {
-            return;
-        };
-        let certificates = &mut reception.settings.certificates;
-        let Some(open) = certificates.watch.as_ref().and_then(Watch::take) else {
-            return;
-        };
-        certificates.open = open;
-        certificates.set = certificates.set.wrapping_add(1);
-        for gateway in self.gateways() {
-            // By other settings they are others.
-            if self.is_up_to_date(gateway) {
-                self.show_certificates(gateway);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
     use std::io::Read;
     use std::os::unix::fs::PermissionsExt;
 
+    use herder_sys::epoll::Interest;
     use herder_sys::process;
 
     use super::*;
@@ -325,9 +354,9 @@ mod tests {
     #[test]
     fn a_gateway_gets_the_chain_and_the_key_that_only_we_may_read() {
         let place = Place::new("both");
-        let certificates = Certificates::open(&[place.pair()]);
+        let certificates = Certificates::open(&[place.pair()], 1);
         assert!(certificates.check().is_ok());
-        let mut messages = certificates.messages();
+        let mut messages = certificates.for_newcomer();
         let (message, mut descriptors) = messages.remove(0);
         assert!(messages.is_empty());
         let files = CertificateFiles {
@@ -346,7 +375,7 @@ mod tests {
         let place = Place::new("none");
         let pair = place.pair();
         fs::remove_file(&pair.key).expect("ours");
-        let certificates = Certificates::open(std::slice::from_ref(&pair));
+        let certificates = Certificates::open(std::slice::from_ref(&pair), 1);
         let said = certificates
             .check()
             .expect_err("there is no key")
@@ -355,7 +384,7 @@ mod tests {
             said.contains("it.key: cannot be opened: No such file"),
             "{said}"
         );
-        let (message, descriptors) = certificates.messages().remove(0);
+        let (message, descriptors) = certificates.for_newcomer().remove(0);
         let ToGateway::Certificate(files) = message else {
             panic!("{message:?}");
         };
@@ -363,7 +392,7 @@ mod tests {
         assert_eq!((which, descriptors.len()), (Some(Which::Key), 0));
 
         fs::create_dir(&pair.key).expect("ours");
-        let said = Certificates::open(&[pair])
+        let said = Certificates::open(&[pair], 1)
             .check()
             .expect_err("a directory");
         assert!(said.to_string().contains("it is no file"), "{said}");
@@ -392,8 +421,8 @@ mod tests {
     fn who_looks_after_the_files_opens_new_ones_and_ends_when_nobody_wants_them() {
         let place = Place::new("watch");
         let pair = place.pair();
-        let certificates = Certificates::open(std::slice::from_ref(&pair));
-        let watch = certificates.watch().expect("a thread");
+        let certificates = Certificates::open(std::slice::from_ref(&pair), 1);
+        let watch = certificates.look_after().expect("a thread");
         place.write("new", "renewed");
         fs::rename(place.0.join("new"), &pair.chain).expect("ours");
         let epoll = herder_sys::epoll::Epoll::new().expect("an epoll");
@@ -404,7 +433,7 @@ mod tests {
             .wait(&mut events, Some(Duration::from_secs(60)))
             .expect("it rings");
         let mut found = watch.take().expect("new files");
-        let open = found.remove(0).expect("both are there");
+        let open = found.open.remove(0).expect("both are there");
         assert_eq!(text(open.chain), "renewed");
         let thread = Arc::downgrade(&watch.found);
         drop(watch);

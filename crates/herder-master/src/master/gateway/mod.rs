@@ -3,6 +3,7 @@
 mod berths;
 mod certificates;
 mod entry;
+mod kept;
 mod ledger;
 mod lodging;
 mod nobody;
@@ -11,8 +12,10 @@ mod renewal;
 mod roster;
 #[cfg(test)]
 mod roster_tests;
+mod sets;
 mod settings;
 mod setup;
+mod showing;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,14 +41,16 @@ use crate::part::Part;
 use entry::Order;
 use lodging::Vigil;
 use settings::{Former, Settings};
+use showing::Viewer;
 
 pub(super) use entry::Place;
+pub(super) use kept::Kept;
 pub(super) use lodging::Lodging;
 pub(super) use nobody::user;
 pub(super) use renewal::check_renewal;
 pub(super) use roster::Roster;
 pub(super) use settings::{FormerState, SettingsState};
-pub(super) use setup::{Doors, MessageError, Prepared, grace, group, prepare, visitor};
+pub(super) use setup::{Doors, LeftBehind, MessageError, Prepared, grace, group, prepare, visitor};
 
 /// What the master knows for the gateway, whichever life it has.
 pub(super) struct Reception {
@@ -55,6 +60,8 @@ pub(super) struct Reception {
     former: Option<Former>,
     /// Gateways that work by other settings than those that hold.
     outdated: BTreeSet<WorkerId>,
+    /// The sets of certificates that lie with the keeper.
+    kept: BTreeSet<u32>,
     /// Where each gateway has listeners of its own.
     berths: Option<Berths>,
     /// Of a proxy: who does not listen yet.
@@ -132,7 +139,7 @@ impl Master {
             },
         );
         self.say(id, &configure);
-        self.show_certificates(id);
+        self.show_certificates(id, Viewer::Newcomer);
         self.carry_out(orders);
     }
 
@@ -142,9 +149,7 @@ impl Master {
             let orders = reception.roster.gateway_stays(id.worker, workers);
             self.carry_out(orders);
             // What the master before this one has shown it is not known.
-            if self.is_up_to_date(id) {
-                self.show_certificates(id);
-            }
+            self.show_certificates(id, Viewer::Server);
         }
     }
 
@@ -256,6 +261,9 @@ impl Master {
                 Part::Gateway,
                 ToMaster::Ejected { .. } | ToMaster::Load { .. } | ToMaster::Restored { .. },
             ) => self.on_traffic_news(id, frame),
+            (Part::Gateway, ToMaster::Certificates { set, fault }) => {
+                self.on_certificates_tried(id, *set, fault.as_deref());
+            }
             (Part::Gateway, ToMaster::Known { workers }) => self.gateway_stays(id, workers),
             (Part::Gateway, _) => {
                 self.misbehaved(id, "it sent a message that only a worker sends".to_owned());

@@ -26,7 +26,7 @@ pub(in crate::master) fn check_renewal(config: &Config) -> Result<(), MessageErr
     match &config.proxy {
         Some(proxy) => {
             commission(proxy)?;
-            Certificates::open(&proxy.certificates).check()
+            Certificates::open(&proxy.certificates, 1).check()
         }
         None => Ok(()),
     }
@@ -50,7 +50,8 @@ impl Master {
             Ok(configuration) => configuration,
             Err(error) => return self.gateways_stay(&error.to_string()),
         };
-        let settings = Settings::new(configuration, &proxy, generation);
+        let set = reception.settings.certificates.next();
+        let settings = Settings::new(configuration, &proxy, generation, set);
         let count = settings.count;
         let present = reception.roster.gateways().collect();
         reception.settings.certificates.rest();
@@ -85,7 +86,9 @@ impl Master {
             && let Some(former) = reception.former.take()
         {
             let count = former.settings.count;
+            let next = reception.settings.certificates.next();
             reception.settings = former.settings;
+            reception.settings.certificates.count_from(next);
             reception.outdated = former.outdated;
             self.scale_gateways(count);
             self.touch();

@@ -10,7 +10,8 @@ use herder_core::{Generation, WorkerId};
 use herder_wire::gateway::ToGateway;
 use serde::{Deserialize, Serialize};
 
-use super::certificates::Certificates;
+use super::certificates::{Certificates, CertificatesState};
+use super::kept::Kept;
 use super::setup::count;
 use crate::config::{Certificate, Proxy};
 use crate::master::legacy::PathState;
@@ -41,7 +42,8 @@ pub(in crate::master) struct SettingsState<'a> {
     gateways: WorkerCount,
     generation: Generation,
     /// Of each certificate the chain and the key.
-    certificates: Vec<[PathState<'a>; 2]>,
+    files: Vec<[PathState<'a>; 2]>,
+    certificates: CertificatesState<'a>,
 }
 
 /// [`Former`] ones, written down.
@@ -52,11 +54,16 @@ pub(in crate::master) struct FormerState<'a> {
 }
 
 impl Settings {
-    /// Those of a proxy.
-    pub(super) fn new(configuration: ToGateway, proxy: &Proxy, generation: Generation) -> Settings {
+    /// Those of a proxy. `set`: the number of its first set of certificates.
+    pub(super) fn new(
+        configuration: ToGateway,
+        proxy: &Proxy,
+        generation: Generation,
+        set: u32,
+    ) -> Settings {
         Settings {
             configuration,
-            certificates: Certificates::open(&proxy.certificates),
+            certificates: Certificates::open(&proxy.certificates, set),
             count: count(proxy),
             generation,
         }
@@ -72,39 +79,46 @@ impl Settings {
             text: String::from_utf8_lossy(text),
             gateways: self.count,
             generation: self.generation,
-            certificates: files
+            files: files
                 .map(|it| [it.chain.as_path().into(), it.key.as_path().into()])
                 .collect(),
+            certificates: self.certificates.state(),
         })
     }
 
     /// These are what the definition says that holds: what another master has left counts for more. What it
     /// has taken from the same definition is said in the words of this build.
-    pub(super) fn or_left(self, left: Option<SettingsState<'_>>) -> Settings {
-        match left {
-            Some(left) if left.generation != self.generation => left.into(),
-            Some(_) | None => self,
+    pub(super) fn or_left(self, left: Option<SettingsState<'_>>, kept: &mut Kept) -> Settings {
+        let Some(left) = left else {
+            return self;
+        };
+        let is_same = left.generation == self.generation;
+        let left = Settings::left(left, kept);
+        if !is_same {
+            return left;
+        }
+        if left.certificates.files() != self.certificates.files() {
+            return self;
+        }
+        Settings {
+            certificates: left.certificates,
+            ..self
         }
     }
-}
 
-impl From<SettingsState<'_>> for Settings {
-    fn from(left: SettingsState<'_>) -> Settings {
+    fn left(left: SettingsState<'_>, kept: &mut Kept) -> Settings {
+        let files = left.files.into_iter().map(|[chain, key]| Certificate {
+            chain: PathBuf::from(chain),
+            key: PathBuf::from(key),
+        });
+        let files: Vec<_> = files.collect();
         Settings {
             configuration: ToGateway::Proxy(left.text.into_owned().into_bytes()),
-            certificates: Certificates::open(&files(left.certificates)),
+            certificates: Certificates::reopen(&files, &left.certificates, kept),
             count: left.gateways,
             generation: left.generation,
         }
     }
-}
-
-fn files(left: Vec<[PathState<'_>; 2]>) -> Vec<Certificate> {
-    let files = left.into_iter().map(|[chain, key]| Certificate {
-        chain: PathBuf::from(chain),
-        key: PathBuf::from(key),
-    });
-    files.collect()
 }
 
 impl Former {
@@ -115,12 +129,11 @@ impl Former {
             outdated: self.outdated.clone(),
         })
     }
-}
 
-impl From<FormerState<'_>> for Former {
-    fn from(left: FormerState<'_>) -> Former {
+    /// As another master has left them.
+    pub(super) fn left(left: FormerState<'_>, kept: &mut Kept) -> Former {
         Former {
-            settings: left.settings.into(),
+            settings: Settings::left(left.settings, kept),
             outdated: left.outdated,
         }
     }
@@ -149,7 +162,12 @@ mod tests {
 
     fn settings(text: &str, gateways: u16, generation: u32) -> Settings {
         let configuration = ToGateway::Proxy(text.into());
-        Settings::new(configuration, &proxy(text, gateways), Generation(generation))
+        Settings::new(
+            configuration,
+            &proxy(text, gateways),
+            Generation(generation),
+            1,
+        )
     }
 
     fn read<T: serde::de::DeserializeOwned>(written: &impl Serialize) -> T {
@@ -160,7 +178,7 @@ mod tests {
     #[test]
     fn the_next_master_goes_on_with_what_gateways_have_taken_up() {
         let left: Option<SettingsState<'static>> = read(&settings("old", 1, 1).state());
-        let now = settings("new", 3, 2).or_left(left);
+        let now = settings("new", 3, 2).or_left(left, &mut Kept::default());
         assert_eq!(now.configuration, ToGateway::Proxy(b"old".to_vec()));
         assert_eq!((now.count.count(), now.generation), (1, Generation(1)));
         let files: Vec<_> = now.certificates.files().to_vec();
@@ -170,10 +188,10 @@ mod tests {
     #[test]
     fn what_is_of_the_same_definition_is_said_as_this_build_says_it() {
         let left = settings("an earlier build's words", 2, 4);
-        let now = settings("ours", 2, 4).or_left(left.state());
+        let now = settings("ours", 2, 4).or_left(left.state(), &mut Kept::default());
         assert_eq!(now.configuration, ToGateway::Proxy(b"ours".to_vec()));
         // An earlier build has left nothing.
-        let now = settings("ours", 2, 4).or_left(None);
+        let now = settings("ours", 2, 4).or_left(None, &mut Kept::default());
         assert_eq!(now.configuration, ToGateway::Proxy(b"ours".to_vec()));
     }
 
@@ -187,8 +205,15 @@ mod tests {
             settings: settings("old", 1, 1),
             outdated: BTreeSet::from([gateway]),
         };
-        let again = Former::from(read::<FormerState<'static>>(&former.state()));
-        assert_eq!(again.state(), former.state());
+        let written = read::<Option<FormerState<'static>>>(&former.state());
+        let again = Former::left(written.expect("a proxy's"), &mut Kept::default());
+        let (now, before) = (&again.settings, &former.settings);
+        assert_eq!(now.configuration, before.configuration);
+        assert_eq!(now.certificates.files(), before.certificates.files());
+        assert_eq!(
+            (now.count, now.generation),
+            (before.count, before.generation)
+        );
         assert!(again.outdated.contains(&gateway));
     }
 }

@@ -20,6 +20,7 @@ use herder_wire::plan::Identity;
 use herder_wire::proxy::MAX_SETTINGS;
 
 use super::certificates::Certificates;
+use super::kept::Kept;
 use super::lodging::{Notice, Vigil};
 use super::nobody::{self, Rights};
 use super::settings::{Former, Settings};
@@ -50,6 +51,14 @@ pub(in crate::master) struct Prepared {
     /// Something that the operator should know.
     warning: Option<String>,
     identity: Option<Identity>,
+}
+
+/// What another master has left of gateways, if there was one.
+pub(in crate::master) struct LeftBehind {
+    /// The generation whose definition holds.
+    pub(in crate::master) holds: Generation,
+    pub(in crate::master) reception: Option<ReceptionState<'static>>,
+    pub(in crate::master) kept: Kept,
 }
 
 /// Where gateways let clients in.
@@ -115,7 +124,7 @@ pub(in crate::master) fn prepare(config: &Config) -> Result<Option<Prepared>, Me
     Ok(Some(Prepared {
         settings: Settings {
             configuration: ToGateway::Configure(Box::new(gateway)),
-            certificates: Certificates::open(&[]),
+            certificates: Certificates::open(&[], 1),
             count: one(),
             generation: Generation::FIRST,
         },
@@ -132,7 +141,7 @@ fn prepare_proxy(config: &Config, proxy: &Proxy) -> Result<Prepared, MessageErro
     }
     let (identity, warning) = identity();
     Ok(Prepared {
-        settings: Settings::new(commission(proxy)?, proxy, Generation::FIRST),
+        settings: Settings::new(commission(proxy)?, proxy, Generation::FIRST, 1),
         notice: Some(match proxy.ready {
             ProxyReady::Listens => Notice::Unneeded,
             ProxyReady::ListensAndSaysSo => Notice::Due,
@@ -191,14 +200,13 @@ impl Prepared {
         self.settings.certificates.check()
     }
 
-    /// The gateway as a part of the herd, and what the master knows for it: of what generation the settings
-    /// are, and what another master has left.
+    /// The gateway as a part of the herd, and what the master knows for it.
     pub(in crate::master) fn found(
         self,
         spec: &AppSpec,
         doors: Doors,
         output: &Output,
-        (holds, known): (Generation, Option<ReceptionState<'_>>),
+        left: LeftBehind,
     ) -> io::Result<(Crew, Reception)> {
         if let Some(text) = self.warning {
             output.tell(HerdEvent::Warning { text });
@@ -223,7 +231,9 @@ impl Prepared {
             gateway.reload.soak = Duration::ZERO;
         }
         let supervisor = Supervisor::new(gateway, random::seed());
-        let known = known.unwrap_or_else(|| ReceptionState {
+        let mut kept = left.kept;
+        let stored = kept.numbers();
+        let known = left.reception.unwrap_or_else(|| ReceptionState {
             roster: Cow::Owned(Roster::new()),
             open_by: now().after(spec.life.boot_timeout),
             settings: None,
@@ -232,7 +242,7 @@ impl Prepared {
         });
         let roster = known.roster.into_owned().taken_over();
         let settings = Settings {
-            generation: holds,
+            generation: left.holds,
             ..self.settings
         };
         let mut vigil = self.notice.map(Vigil::new);
@@ -243,9 +253,10 @@ impl Prepared {
         }
         let reception = Reception {
             roster,
-            settings: settings.or_left(known.settings),
-            former: known.former.map(Former::from),
+            settings: settings.or_left(known.settings, &mut kept),
+            former: known.former.map(|it| Former::left(it, &mut kept)),
             outdated: known.outdated.into_owned(),
+            kept: stored,
             berths: doors.berths,
             vigil,
             leaving: BTreeMap::new(),

@@ -184,6 +184,9 @@ impl Master {
         // Before it is done: what cannot be written now can hardly be written the next time.
         self.book.page = Page::Current;
         self.book.written_at = self.crews.told();
+        if let Delivery::Gateway(reception) = &mut self.delivery {
+            reception.keep_certificates(&self.book.vault);
+        }
         let state = State {
             app: Cow::Borrowed(self.spec.name.as_str()),
             mode: self.spec.dispatch.mode,
@@ -217,7 +220,12 @@ impl Master {
         let written = checked.and_then(|()| self.book.file.write(&state));
         drop(state);
         match written {
-            Ok(()) => self.editions.forget_closed(&self.book.vault),
+            Ok(()) => {
+                self.editions.forget_closed(&self.book.vault);
+                if let Delivery::Gateway(reception) = &mut self.delivery {
+                    reception.forget_certificates(&self.book.vault);
+                }
+            }
             Err(error) => self.caution(format!(
                 "what the next master has to know cannot be written down: {error}"
             )),

@@ -13,14 +13,14 @@ use herder_wire::keeper::{Key, ToKeeper};
 use super::book::Book;
 use super::pulse::Heartbeat;
 use super::restored::{LegacyError, Restored};
-use super::state::{FORMAT, ReceptionState};
+use super::state::FORMAT;
 use crate::config::Config;
 use crate::dispatch::{Berths, Board, Counters, Dispatch, Inheritance, Left, Trade};
 use crate::estate::{Marks, StateFile, Treasury, Vault};
 use crate::master::berths::{self, Before, BerthsError};
 use crate::master::crew::Crew;
 use crate::master::delivery::{Delivery, Dispatching};
-use crate::master::gateway::Reception;
+use crate::master::gateway::{Kept, LeftBehind, Reception};
 use crate::master::library::{self, Awaited, Libraries};
 use crate::master::listen::{self, Doors};
 use crate::master::millis;
@@ -262,15 +262,16 @@ impl Estate {
         }
     }
 
-    /// The generation whose policies hold.
-    pub(in crate::master) fn holds(&self) -> Generation {
-        let holds = self.restored.as_ref().and_then(|it| it.state.holds);
-        holds.unwrap_or(Generation::FIRST)
-    }
-
-    /// What was known for the gateway.
-    pub(in crate::master) fn reception(&mut self) -> Option<ReceptionState<'static>> {
-        self.restored.as_mut()?.take_reception()
+    /// What was known for the gateways.
+    pub(in crate::master) fn left_for_gateways(&mut self) -> LeftBehind {
+        let kept = Kept::find(&mut self.treasury);
+        let restored = self.restored.as_mut();
+        let holds = restored.as_ref().and_then(|it| it.state.holds);
+        LeftBehind {
+            holds: holds.unwrap_or(Generation::FIRST),
+            reception: restored.and_then(Restored::take_reception),
+            kept,
+        }
     }
 
     /// Gives each part its members back.

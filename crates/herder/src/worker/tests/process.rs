@@ -97,6 +97,7 @@ impl Herd {
             ToMaster::Retire { reason } => Some(reason),
             ToMaster::Beat
             | ToMaster::BootExtend { .. }
+            | ToMaster::Certificates { .. }
             | ToMaster::Counters { .. }
             | ToMaster::Dispatched { .. }
             | ToMaster::Ejected { .. }
