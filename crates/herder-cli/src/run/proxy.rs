@@ -329,10 +329,14 @@ fn tls(description: &Description, wanted: &Wanted) -> Result<Option<TlsSettings>
     let spoken = |name: &&String| !HTTP_ALPN.contains(&name.as_str());
     let unknown = wanted.alpn.iter().find(spoken);
     if let Some(name) = unknown.filter(|_| wanted.kind == ProxyKind::Http) {
+        let hint = match name.as_str() {
+            "h2" => "; a build with the feature http2 does",
+            _ => "",
+        };
         return Err(ProxyError::Wrong {
             setting: description.words.entry("proxy", "alpn"),
             problem: format!(
-                "this build's gateway does not speak {name:?}; it speaks {}",
+                "this build's gateway does not speak {name:?}; it speaks {}{hint}",
                 HTTP_ALPN.join(", ")
             ),
         });

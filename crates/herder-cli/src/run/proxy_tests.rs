@@ -128,4 +128,14 @@ fn what_this_gateway_does_not_speak_is_refused() {
     );
     let proxy = json!({ "kind": "tcp", "certificate": "/a", "key": "/b", "alpn": ["imap"] });
     assert!(told(proxy).is_ok());
+    let said = told(json!({ "certificate": "/a", "key": "/b", "alpn": ["h2"] }));
+    if cfg!(feature = "http2") {
+        assert!(said.is_ok(), "{said:?}");
+    } else {
+        let said = said.expect_err("without the feature");
+        assert!(
+            said.ends_with("; a build with the feature http2 does"),
+            "{said}"
+        );
+    }
 }

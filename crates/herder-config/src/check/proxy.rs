@@ -118,11 +118,13 @@ fn tls(found: &mut Found<'_>, proxy: &Proxy) {
         found.say_if(Wrong(given && !has_tls), setting, message);
     }
     let is_http = proxy.kind == ProxyKind::Http;
-    for name in &proxy.alpn {
+    for name in proxy.alpn.iter().filter(|_| has_tls) {
         let why = if name.is_empty() || name.len() > 255 {
             "it has to have 1 to 255 bytes"
         } else if is_http && !HTTP.contains(&name.as_str()) {
             "within HTTP there are http/1.1 and h2; with kind = \"tcp\" anything can be named"
+        } else if is_http && name == HTTP_2 && !cfg!(feature = "http2") {
+            "this build of herder does not speak HTTP/2; take one with the feature http2, or leave it out"
         } else {
             continue;
         };
@@ -133,7 +135,8 @@ fn tls(found: &mut Found<'_>, proxy: &Proxy) {
 }
 
 /// What HTTP is called in a handshake.
-const HTTP: [&str; 2] = ["http/1.1", "h2"];
+const HTTP: [&str; 2] = ["http/1.1", HTTP_2];
+const HTTP_2: &str = "h2";
 
 fn ejection(found: &mut Found<'_>, proxy: &Proxy) {
     let is_off = proxy.eject_after == Some(0);

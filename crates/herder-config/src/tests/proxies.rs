@@ -188,6 +188,15 @@ fn what_goes_together_with_certificates() {
     ] {
         assert_eq!(with(good), [""; 0], "{good}");
     }
+    // What this build speaks is known before anything is started.
+    let found = with(r#", "alpn": ["h2", "http/1.1"]"#);
+    let said = "proxy.alpn: \"h2\": this build of herder does not speak HTTP/2";
+    match (cfg!(feature = "http2"), &*found) {
+        (true, []) => {}
+        (false, [one]) if one.contains(said) => {}
+        _ => panic!("{found:?}"),
+    }
+    assert_eq!(with(r#", "kind": "tcp", "alpn": "h2""#), [""; 0]);
     let long = "x".repeat(256);
     for (settings, said) in [
         (
