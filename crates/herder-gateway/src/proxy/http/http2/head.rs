@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use h2::ext::Protocol;
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
@@ -54,6 +54,8 @@ pub(super) fn write(parts: &Parts, rest: Rest) -> Result<(BytesMut, Form), Malfo
             HOST if says_the_same() => {}
             // Clients may send it in crumbs (RFC 9113, 8.2.3).
             COOKIE => {}
+            // The length was one of HTTP/2, whose frames are held to it; chunks say it themselves.
+            CONTENT_LENGTH if form == Form::Chunks => {}
             _ => line(&mut out, name.as_str(), value),
         }
     }
@@ -97,10 +99,15 @@ fn first_line(parts: &Parts, rest: Rest, out: &mut BytesMut) -> Result<Form, Mal
 }
 
 fn form(headers: &HeaderMap, rest: Rest) -> Result<Form, Malformed> {
-    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next().map(HeaderValue::as_bytes);
+    let is_clear = lengths.next().is_none() && length.is_none_or(|it| number(it).is_some());
     match (length, rest) {
         (None, Rest::Nothing) => Ok(Form::Nothing),
         (None, Rest::Something) => Ok(Form::Chunks),
+        // Nothing can stand behind a body with a length in HTTP/1.1. Who announces that something will, is
+        // taken at its word; what is wrong with its length is for others to judge.
+        (Some(_), Rest::Something) if is_clear && headers.contains_key(TRAILER) => Ok(Form::Chunks),
         (Some(_), Rest::Something) => Ok(Form::Plain),
         (Some(length), Rest::Nothing) if number(length) == Some(0) => Ok(Form::Nothing),
         (Some(_), Rest::Nothing) => Err(Malformed),

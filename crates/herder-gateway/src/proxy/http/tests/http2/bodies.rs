@@ -77,18 +77,7 @@ fn long_bodies_pass_both_ways_at_the_same_time() {
 fn a_body_without_a_length_comes_in_chunks_with_its_trailers() {
     play(async {
         let rig = Rig::new(|_| {});
-        rig.worker(1, |mut stream, _| async move {
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") || !request.windows(3).any(|it| it == b"\r\n0") {
-                request.push(stream.read_u8().await.unwrap());
-            }
-            let reply = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-                request.len()
-            );
-            stream.write_all(reply.as_bytes()).await.unwrap();
-            stream.write_all(&request).await.unwrap();
-        });
+        echo(&rig, |it| it.ends_with(b"\r\n0\r\nsum: 12\r\n\r\n"));
         let mut caller = Caller::new(&rig).await;
         let (response, mut send) = caller.begin(post("/")).await;
         send.send_data(Bytes::from_static(b"hello"), false).unwrap();
@@ -106,6 +95,133 @@ fn a_body_without_a_length_comes_in_chunks_with_its_trailers() {
             body,
             "5\r\nhello\r\n11\r\n0123456789abcdefg\r\n0\r\nsum: 12\r\n\r\n"
         );
+    });
+}
+
+/// A worker that answers with each request as it came, head and body.
+fn echo(rig: &Rig, end: fn(&[u8]) -> bool) {
+    rig.worker(1, move |mut stream, _| async move {
+        let mut request = Vec::new();
+        while !end(&request) {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        let length = request.len();
+        let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(reply.as_bytes()).await.unwrap();
+        stream.write_all(&request).await.unwrap();
+    });
+}
+
+fn sums() -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("sum", "12".parse().unwrap());
+    trailers
+}
+
+#[test]
+fn trailers_that_were_announced_pass_behind_a_body_with_a_length() {
+    play(async {
+        let rig = Rig::new(|_| {});
+        echo(&rig, |it| it.ends_with(b"\r\n0\r\nsum: 12\r\n\r\n"));
+        let mut caller = Caller::new(&rig).await;
+        let request = Request::post("http://a/")
+            .header("content-length", 5)
+            .header("trailer", "sum")
+            .body(())
+            .unwrap();
+        let (response, mut send) = caller.begin(request).await;
+        send.send_data(Bytes::from_static(b"hello"), false).unwrap();
+        send.send_trailers(sums()).unwrap();
+        let reply = read(response.await.unwrap()).await;
+        let (head, body) = reply.body.split_once("\r\n\r\n").unwrap();
+        let head = head.to_ascii_lowercase();
+        assert!(head.contains("\r\ntransfer-encoding: chunked"), "{head}");
+        assert!(head.contains("\r\ntrailer: sum"), "{head}");
+        assert!(!head.contains("content-length"), "{head}");
+        assert_eq!(body, "5\r\nhello\r\n0\r\nsum: 12\r\n\r\n");
+    });
+}
+
+#[test]
+fn trailers_that_nobody_announced_are_left_out_and_the_body_is_whole() {
+    play(async {
+        let rig = Rig::new(|_| {});
+        echo(&rig, |it| it.ends_with(b"\r\n\r\nhello"));
+        let mut caller = Caller::new(&rig).await;
+        let request = Request::post("http://a/")
+            .header("content-length", 5)
+            .body(())
+            .unwrap();
+        let (response, mut send) = caller.begin(request).await;
+        send.send_data(Bytes::from_static(b"hello"), false).unwrap();
+        send.send_trailers(sums()).unwrap();
+        let reply = read(response.await.unwrap()).await;
+        assert_eq!(reply.status, 200);
+        assert!(reply.body.ends_with("\r\n\r\nhello"), "{}", reply.body);
+        assert!(!reply.body.contains("sum"), "{}", reply.body);
+    });
+}
+
+#[test]
+fn a_length_that_is_not_the_bodys_is_refused_with_trailers_too() {
+    play(async {
+        let rig = Rig::new(|_| {});
+        let (tell, heard) = tokio::sync::oneshot::channel();
+        let tell = std::cell::Cell::new(Some(tell));
+        rig.worker(1, move |mut stream, _| {
+            let tell = tell.take();
+            async move {
+                let mut heard = Vec::new();
+                let _reset = stream.read_to_end(&mut heard).await;
+                tell.unwrap().send(heard).unwrap();
+            }
+        });
+        let mut caller = Caller::new(&rig).await;
+        let request = Request::post("http://a/")
+            .header("content-length", 9)
+            .header("trailer", "sum")
+            .body(())
+            .unwrap();
+        let (response, mut send) = caller.begin(request).await;
+        send.send_data(Bytes::from_static(b"hello"), false).unwrap();
+        send.send_trailers(sums()).unwrap();
+        response.await.unwrap_err();
+        // The worker does not take it for a whole one either.
+        let heard = String::from_utf8(heard.await.unwrap()).unwrap();
+        assert!(!heard.contains("\r\n0\r\n"), "{heard}");
+    });
+}
+
+/// What a program needs that speaks gRPC by way of HTTP/1.1: `te: trailers`, and what stands behind answers.
+#[test]
+fn status_behind_an_answer_and_the_wish_for_it_pass() {
+    play(async {
+        let rig = Rig::new(|_| {});
+        rig.worker(1, |mut stream, _| async move {
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n0\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            let request = String::from_utf8(request).unwrap();
+            assert!(request.contains("\r\nTE: trailers\r\n"), "{request}");
+            let reply = b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTrailer: grpc-status\r\n\
+                Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\ngrpc-status: 0\r\ngrpc-message: fine\r\n\r\n";
+            stream.write_all(reply).await.unwrap();
+        });
+        let mut caller = Caller::new(&rig).await;
+        let request = Request::post("http://a/shop.Shop/Buy")
+            .header("te", "trailers")
+            .header("content-type", "application/grpc")
+            .body(())
+            .unwrap();
+        let (response, mut send) = caller.begin(request).await;
+        send.send_data(Bytes::from_static(b"question"), true).unwrap();
+        let reply = read(response.await.unwrap()).await;
+        let trailers = reply.trailers.unwrap();
+        assert_eq!((reply.status, reply.body.as_str()), (200, "hello"));
+        assert_eq!(trailers["grpc-status"], "0");
+        assert_eq!(trailers["grpc-message"], "fine");
+        assert_eq!(reply.headers["trailer"], "grpc-status");
     });
 }
 
