@@ -78,22 +78,61 @@ pub(super) enum Before<'a> {
     Nobody,
 }
 
+/// What an earlier master has left of listeners, if there was one.
+pub(super) struct Inherited<'a> {
+    pub(super) treasury: &'a mut Treasury,
+    pub(super) vault: &'a Vault,
+    pub(super) before: Before<'a>,
+    pub(super) doors: Doors,
+}
+
+/// What is done about an address of which nothing was left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    Bind,
+    Leave,
+}
+
+impl Inherited<'_> {
+    /// Goes on with the groups of those who live, and forgets what is left of others.
+    fn settle(
+        &mut self,
+        berths: &Berths,
+        config: &Config,
+        unknown: Unknown,
+    ) -> Result<(), BerthsError> {
+        let mut left = pieces(self.treasury);
+        let addresses = (0..).zip(&config.listen);
+        for (number, address) in addresses.filter(|_| self.doors == Doors::Open) {
+            match (left.remove(&number), &self.before) {
+                (Some(pieces), Before::Living(living)) => {
+                    let adopted = berths.adopt(number, pieces, living);
+                    adopted.map_err(BerthsError::Lost)?;
+                }
+                _ if unknown == Unknown::Bind => bind(berths, number, address)?,
+                (_, Before::Living(_) | Before::Nobody) => {}
+            }
+        }
+        for number in left.into_keys() {
+            self.vault.forget_all(&Prefix::group(number));
+        }
+        Ok(())
+    }
+}
+
 /// Takes the herd's addresses, if its workers are to have listeners of their own, or takes them over.
 ///
 /// # Errors
 /// When they are not to be had, or the kernel takes no program.
 pub(super) fn open(
     config: &Config,
-    treasury: &mut Treasury,
-    vault: &Vault,
-    before: &Before<'_>,
-    doors: Doors,
+    mut inherited: Inherited<'_>,
 ) -> Result<Option<Berths>, BerthsError> {
     let mode = config.spec.dispatch.mode;
     if !mode.has_own_listeners() {
         return Ok(None);
     }
-    if let (Before::Nobody, DispatchMode::Kernel) = (before, mode) {
+    if let (Before::Nobody, DispatchMode::Kernel) = (&inherited.before, mode) {
         bpf::probe()?;
     }
     // Its switchboard opens them, and takes them over.
@@ -101,21 +140,8 @@ pub(super) fn open(
         return Ok(None);
     }
     let weights = &config.spec.dispatch.weights;
-    let berths = Berths::new(spec(config), weights, relief(config), vault);
-    let mut left = pieces(treasury);
-    let addresses = (0..).zip(&config.listen);
-    for (number, address) in addresses.filter(|_| doors == Doors::Open) {
-        match (left.remove(&number), before) {
-            (Some(pieces), Before::Living(living)) => {
-                let adopted = berths.adopt(number, pieces, living);
-                adopted.map_err(BerthsError::Lost)?;
-            }
-            _ => bind(&berths, number, address)?,
-        }
-    }
-    for number in left.into_keys() {
-        vault.forget_all(&Prefix::group(number));
-    }
+    let berths = Berths::new(spec(config), weights, relief(config), inherited.vault);
+    inherited.settle(&berths, config, Unknown::Bind)?;
     Ok(Some(berths))
 }
 
@@ -149,35 +175,27 @@ pub(super) fn pieces(treasury: &mut Treasury) -> BTreeMap<u64, Pieces> {
 /// When they are not to be had.
 pub(super) fn open_for_gateways(
     config: &Config,
-    treasury: &mut Treasury,
-    vault: &Vault,
-    before: &Before<'_>,
-    doors: Doors,
+    mut inherited: Inherited<'_>,
 ) -> Result<Option<Berths>, BerthsError> {
     let Some(proxy) = &config.proxy else {
         return Ok(None);
     };
-    let mut left = pieces(treasury);
-    let is_passed = treasury.keys().any(|key| key.as_listener().is_some());
-    let is_new = match before {
-        Before::Living(_) => false,
-        Before::Nobody => proxy.gateways > 1 && !is_passed && auto::missing().is_none(),
-    };
-    let berths = Berths::new(spec_for_gateways(config), &[], Relief::Move, vault);
-    let addresses = (0..).zip(&config.listen);
-    for (number, address) in addresses.filter(|_| doors == Doors::Open) {
-        match (left.remove(&number), before) {
-            (Some(pieces), Before::Living(living)) => {
-                let adopted = berths.adopt(number, pieces, living);
-                adopted.map_err(BerthsError::Lost)?;
-            }
-            (_, Before::Nobody) if is_new => bind(&berths, number, address)?,
-            (_, Before::Living(_) | Before::Nobody) => {}
+    let mut keys = inherited.treasury.keys();
+    let is_passed = keys.any(|key| key.as_listener().is_some());
+    drop(keys);
+    let unknown = match inherited.before {
+        Before::Nobody if proxy.gateways > 1 && !is_passed && auto::missing().is_none() => {
+            Unknown::Bind
         }
-    }
-    for number in left.into_keys() {
-        vault.forget_all(&Prefix::group(number));
-    }
+        Before::Living(_) | Before::Nobody => Unknown::Leave,
+    };
+    let berths = Berths::new(
+        spec_for_gateways(config),
+        &[],
+        Relief::Move,
+        inherited.vault,
+    );
+    inherited.settle(&berths, config, unknown)?;
     Ok(Some(berths).filter(|berths| !berths.numbers().is_empty()))
 }
 

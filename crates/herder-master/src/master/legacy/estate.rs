@@ -17,7 +17,7 @@ use super::state::FORMAT;
 use crate::config::Config;
 use crate::dispatch::{Berths, Board, Counters, Dispatch, Inheritance, Left, Trade};
 use crate::estate::{Marks, StateFile, Treasury, Vault};
-use crate::master::berths::{self, Before, BerthsError};
+use crate::master::berths::{self, Before, BerthsError, Inherited};
 use crate::master::crew::Crew;
 use crate::master::delivery::{Delivery, Dispatching};
 use crate::master::gateway::{Kept, LeftBehind, Reception};
@@ -135,9 +135,7 @@ impl Estate {
         config: &Config,
     ) -> Result<Option<Berths>, BerthsError> {
         let living = self.living(Part::Gateway);
-        let before = living.as_deref().map_or(Before::Nobody, Before::Living);
-        let doors = self.doors();
-        berths::open_for_gateways(config, &mut self.treasury, &self.vault, &before, doors)
+        berths::open_for_gateways(config, self.inherited(living.as_deref()))
     }
 
     /// Who lives of a part, if there was another master.
@@ -155,9 +153,16 @@ impl Estate {
         config: &Config,
     ) -> Result<Option<Berths>, BerthsError> {
         let living = self.living(Part::Workers);
-        let before = living.as_deref().map_or(Before::Nobody, Before::Living);
-        let doors = self.doors();
-        berths::open(config, &mut self.treasury, &self.vault, &before, doors)
+        berths::open(config, self.inherited(living.as_deref()))
+    }
+
+    fn inherited<'a>(&'a mut self, living: Option<&'a [WorkerId]>) -> Inherited<'a> {
+        Inherited {
+            doors: self.doors(),
+            treasury: &mut self.treasury,
+            vault: &self.vault,
+            before: living.map_or(Before::Nobody, Before::Living),
+        }
     }
 
     fn doors(&self) -> Doors {
