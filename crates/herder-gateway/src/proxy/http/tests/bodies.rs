@@ -12,10 +12,7 @@ fn both_sides_may_speak_at_the_same_time() {
         let rig = Rig::new(|_| {});
         // An echo that answers each piece before it has seen the next one.
         rig.worker(1, |mut stream, _| async move {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.unwrap());
-            }
+            read_to(&mut stream, "\r\n\r\n").await.unwrap();
             let says = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n";
             stream.write_all(says).await.unwrap();
             let mut piece = [0; 3];
@@ -71,10 +68,8 @@ fn trailers_pass_both_ways() {
     play(async {
         let rig = Rig::new(|_| {});
         rig.worker(1, |mut stream, _| async move {
-            let mut request = String::new();
-            while !request.ends_with("0\r\nSum: 1\r\n\r\n") {
-                request.push(char::from(stream.read_u8().await.unwrap()));
-            }
+            let request = read_to(&mut stream, "0\r\nSum: 1\r\n\r\n").await;
+            assert!(request.is_some());
             let says = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Sum\r\n\r\n\
                         1\r\nx\r\n0\r\nSum: 2\r\nTransfer-Encoding: chunked\r\n\r\n";
             stream.write_all(says.as_bytes()).await.unwrap();
@@ -99,11 +94,7 @@ fn a_client_may_ask_before_it_sends_its_body() {
     play(async {
         let rig = Rig::new(|_| {});
         rig.worker(1, |mut stream, _| async move {
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                request.push(stream.read_u8().await.unwrap());
-            }
-            let head = String::from_utf8(request).unwrap();
+            let head = read_to(&mut stream, "\r\n\r\n").await.unwrap();
             assert!(head.contains("\r\nExpect: 100-continue\r\n"), "{head}");
             stream
                 .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -17,7 +17,7 @@ mod unflushed;
 mod upgrades;
 mod workers;
 
-use rig::{Rig, play, read_request};
+use rig::{Rig, play, read_request, read_to};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::proxy::backends::{Failure, News};

@@ -217,13 +217,6 @@ fn a_worker_that_replaces_another_gets_what_waits() {
 #[test]
 fn what_is_repeated_has_its_trailers_again() {
     const END: &str = "0\r\nSum: 1\r\n\r\n";
-    async fn read_to_end_of_trailers(stream: &mut tokio::net::TcpStream) -> Option<String> {
-        let mut request = String::new();
-        while !request.ends_with(END) {
-            request.push(char::from(stream.read_u8().await.ok()?));
-        }
-        Some(request)
-    }
     play(async {
         let rig = Rig::new(|settings| settings.balancer.ejection = None);
         let (read, mut came) = tokio::sync::mpsc::unbounded_channel();
@@ -232,7 +225,7 @@ fn what_is_repeated_has_its_trailers_again() {
             rig.worker(worker, move |mut stream, _| {
                 let read = read.clone();
                 async move {
-                    let request = read_to_end_of_trailers(&mut stream).await;
+                    let request = read_to(&mut stream, END).await;
                     read.send((worker, request)).unwrap();
                 }
             });

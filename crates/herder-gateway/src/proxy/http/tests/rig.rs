@@ -247,6 +247,15 @@ fn line<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
+/// Reads up to this, and not a byte beyond; `None` if it does not come.
+pub(super) async fn read_to(stream: &mut TcpStream, end: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(end.as_bytes()) {
+        bytes.push(stream.read_u8().await.ok()?);
+    }
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Reads a request as a worker: its head and its body, chunks as they stand; `None` at the end.
 pub(super) async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();

@@ -40,10 +40,7 @@ fn long_bodies_pass_both_ways_at_the_same_time() {
     play(async {
         let rig = Rig::new(|_| {});
         rig.worker(1, |mut stream, _| async move {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.unwrap());
-            }
+            read_to(&mut stream, "\r\n\r\n").await.unwrap();
             let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {LONG}\r\n\r\n");
             stream.write_all(reply.as_bytes()).await.unwrap();
             let (mut from, mut to) = stream.split();
@@ -77,7 +74,7 @@ fn long_bodies_pass_both_ways_at_the_same_time() {
 fn a_body_without_a_length_comes_in_chunks_with_its_trailers() {
     play(async {
         let rig = Rig::new(|_| {});
-        echo(&rig, |it| it.ends_with(b"\r\n0\r\nsum: 12\r\n\r\n"));
+        echo(&rig, "\r\n0\r\nsum: 12\r\n\r\n");
         let mut caller = Caller::new(&rig).await;
         let (response, mut send) = caller.begin(post("/")).await;
         send.send_data(Bytes::from_static(b"hello"), false).unwrap();
@@ -99,16 +96,12 @@ fn a_body_without_a_length_comes_in_chunks_with_its_trailers() {
 }
 
 /// A worker that answers with each request as it came, head and body.
-fn echo(rig: &Rig, end: fn(&[u8]) -> bool) {
+fn echo(rig: &Rig, end: &'static str) {
     rig.worker(1, move |mut stream, _| async move {
-        let mut request = Vec::new();
-        while !end(&request) {
-            request.push(stream.read_u8().await.unwrap());
-        }
+        let request = read_to(&mut stream, end).await.unwrap();
         let length = request.len();
-        let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{request}");
         stream.write_all(reply.as_bytes()).await.unwrap();
-        stream.write_all(&request).await.unwrap();
     });
 }
 
@@ -122,7 +115,7 @@ fn sums() -> HeaderMap {
 fn trailers_that_were_announced_pass_behind_a_body_with_a_length() {
     play(async {
         let rig = Rig::new(|_| {});
-        echo(&rig, |it| it.ends_with(b"\r\n0\r\nsum: 12\r\n\r\n"));
+        echo(&rig, "\r\n0\r\nsum: 12\r\n\r\n");
         let mut caller = Caller::new(&rig).await;
         let request = Request::post("http://a/")
             .header("content-length", 5)
@@ -146,7 +139,7 @@ fn trailers_that_were_announced_pass_behind_a_body_with_a_length() {
 fn trailers_that_nobody_announced_are_left_out_and_the_body_is_whole() {
     play(async {
         let rig = Rig::new(|_| {});
-        echo(&rig, |it| it.ends_with(b"\r\n\r\nhello"));
+        echo(&rig, "\r\n\r\nhello");
         let mut caller = Caller::new(&rig).await;
         let request = Request::post("http://a/")
             .header("content-length", 5)
@@ -198,11 +191,7 @@ fn status_behind_an_answer_and_the_wish_for_it_pass() {
     play(async {
         let rig = Rig::new(|_| {});
         rig.worker(1, |mut stream, _| async move {
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n0\r\n\r\n") {
-                request.push(stream.read_u8().await.unwrap());
-            }
-            let request = String::from_utf8(request).unwrap();
+            let request = read_to(&mut stream, "\r\n0\r\n\r\n").await.unwrap();
             assert!(request.contains("\r\nTE: trailers\r\n"), "{request}");
             let reply = b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTrailer: grpc-status\r\n\
                 Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\ngrpc-status: 0\r\ngrpc-message: fine\r\n\r\n";
@@ -215,7 +204,8 @@ fn status_behind_an_answer_and_the_wish_for_it_pass() {
             .body(())
             .unwrap();
         let (response, mut send) = caller.begin(request).await;
-        send.send_data(Bytes::from_static(b"question"), true).unwrap();
+        send.send_data(Bytes::from_static(b"question"), true)
+            .unwrap();
         let reply = read(response.await.unwrap()).await;
         let trailers = reply.trailers.unwrap();
         assert_eq!((reply.status, reply.body.as_str()), (200, "hello"));
@@ -309,10 +299,7 @@ fn an_answer_may_come_before_the_request_is_over() {
     play(async {
         let rig = Rig::new(|_| {});
         rig.worker(1, |mut stream, _| async move {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.unwrap());
-            }
+            read_to(&mut stream, "\r\n\r\n").await.unwrap();
             stream
                 .write_all(b"HTTP/1.1 413 No\r\nContent-Length: 4\r\n\r\nlong")
                 .await

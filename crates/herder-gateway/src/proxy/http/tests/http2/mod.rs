@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_local};
 
-use super::{Rig, play, read_request};
+use super::{Rig, play, read_request, read_to};
 
 /// A client of HTTP/2.
 struct Caller {
