@@ -197,11 +197,7 @@ impl Whole<'_, '_> {
             | Field::Cookie
             | Field::Dropped
             | Field::Expect
-            | Field::Forwarded
-            | Field::ForwardedFor
-            | Field::ForwardedHost
-            | Field::ForwardedProto
-            | Field::ForwardedOther
+            | Field::Told(_)
             | Field::Host
             | Field::RequestId
             | Field::Te
@@ -252,11 +248,7 @@ impl Whole<'_, '_> {
                 | Field::Accept
                 | Field::Cookie
                 | Field::Expect
-                | Field::Forwarded
-                | Field::ForwardedFor
-                | Field::ForwardedHost
-                | Field::ForwardedProto
-                | Field::ForwardedOther
+                | Field::Told(_)
                 | Field::Host
                 | Field::RequestId => true,
             }

@@ -172,11 +172,7 @@ impl Chunks {
                 | Field::Cookie
                 | Field::Dropped
                 | Field::Expect
-                | Field::Forwarded
-                | Field::ForwardedFor
-                | Field::ForwardedHost
-                | Field::ForwardedOther
-                | Field::ForwardedProto
+                | Field::Told(_)
                 | Field::Host
                 | Field::KeepAlive
                 | Field::Te

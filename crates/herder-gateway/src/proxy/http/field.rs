@@ -12,12 +12,8 @@ pub(super) enum Field {
     Connection,
     ContentLength,
     Expect,
-    Forwarded,
-    ForwardedFor,
-    ForwardedHost,
-    ForwardedProto,
-    /// Another word about who the client is.
-    ForwardedOther,
+    /// A word about who the client is.
+    Told(Told),
     Host,
     KeepAlive,
     RequestId,
@@ -26,6 +22,19 @@ pub(super) enum Field {
     Upgrade,
     /// For this hop alone, or a trap: never passed on.
     Dropped,
+}
+
+/// How it is told who the client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// `Forwarded`.
+    Forwarded,
+    /// `X-Forwarded-For`, and so on.
+    For,
+    Host,
+    Proto,
+    /// In another way.
+    Other,
 }
 
 impl Field {
@@ -64,19 +73,19 @@ fn of_plain(name: &[u8]) -> Field {
         6 if is("cookie") => Field::Cookie,
         6 if is("expect") => Field::Expect,
         7 if is("upgrade") => Field::Upgrade,
-        9 if is("forwarded") => Field::Forwarded,
-        9 if is("x-real-ip") => Field::ForwardedOther,
+        9 if is("forwarded") => Field::Told(Told::Forwarded),
+        9 if is("x-real-ip") => Field::Told(Told::Other),
         10 if is("connection") => Field::Connection,
         10 if is("keep-alive") => Field::KeepAlive,
         12 if is("x-request-id") => Field::RequestId,
         14 if is("content-length") => Field::ContentLength,
         14 if is("http2-settings") => Field::Dropped,
-        15 if is("x-forwarded-for") => Field::ForwardedFor,
-        16 if is("x-forwarded-host") => Field::ForwardedHost,
+        15 if is("x-forwarded-for") => Field::Told(Told::For),
+        16 if is("x-forwarded-host") => Field::Told(Told::Host),
         16 if is("proxy-connection") => Field::Dropped,
-        17 if is("x-forwarded-proto") => Field::ForwardedProto,
+        17 if is("x-forwarded-proto") => Field::Told(Told::Proto),
         17 if is("transfer-encoding") => Field::TransferEncoding,
-        _ if starts_with(name, "x-forwarded-") => Field::ForwardedOther,
+        _ if starts_with(name, "x-forwarded-") => Field::Told(Told::Other),
         _ => Field::Plain,
     }
 }
@@ -124,7 +133,7 @@ mod tests {
     #[test]
     fn names_are_known_however_they_are_written() {
         assert_eq!(Field::of(b"CONTENT-length"), Field::ContentLength);
-        assert_eq!(Field::of(b"X-Forwarded-Prefix"), Field::ForwardedOther);
+        assert_eq!(Field::of(b"X-Forwarded-Prefix"), Field::Told(Told::Other));
         assert_eq!(Field::of(b"X-Custom"), Field::Plain);
         for trap in [
             "Content_Length",

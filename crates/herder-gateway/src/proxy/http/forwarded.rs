@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::BytesMut;
 
-use crate::proxy::http::field::Field;
+use crate::proxy::http::field::{Field, Told};
 use crate::proxy::http::id::Ids;
 use crate::proxy::settings::HttpSettings;
 use crate::proxy::{Scheme, Trust, Visitor};
@@ -63,9 +63,14 @@ impl Forwarding {
         match field {
             Field::Plain | Field::Accept | Field::Cookie | Field::ContentLength => true,
             Field::RequestId => trusted || self.ids.is_none(),
-            Field::ForwardedHost | Field::ForwardedProto | Field::ForwardedOther => trusted,
-            Field::ForwardedFor => trusted && !self.x_forwarded,
-            Field::Forwarded => trusted && !self.forwarded,
+            Field::Told(told) => {
+                trusted
+                    && match told {
+                        Told::Host | Told::Proto | Told::Other => true,
+                        Told::For => !self.x_forwarded,
+                        Told::Forwarded => !self.forwarded,
+                    }
+            }
             // Written anew, if at all.
             Field::Connection
             | Field::Dropped
@@ -95,20 +100,20 @@ impl Forwarding {
         if self.x_forwarded {
             if let Some(client) = &self.client {
                 out.extend_from_slice(b"X-Forwarded-For: ");
-                list(trusted(Field::ForwardedFor), out);
+                list(trusted(Field::Told(Told::For)), out);
                 out.extend_from_slice(client.as_bytes());
                 out.extend_from_slice(b"\r\n");
             }
-            if trusted(Field::ForwardedProto).next().is_none() {
+            if trusted(Field::Told(Told::Proto)).next().is_none() {
                 line(out, b"X-Forwarded-Proto: ", self.scheme.as_bytes());
             }
-            if let (Some(host), None) = (host, trusted(Field::ForwardedHost).next()) {
+            if let (Some(host), None) = (host, trusted(Field::Told(Told::Host)).next()) {
                 line(out, b"X-Forwarded-Host: ", host);
             }
         }
         if self.forwarded {
             out.extend_from_slice(b"Forwarded: ");
-            list(trusted(Field::Forwarded), out);
+            list(trusted(Field::Told(Told::Forwarded)), out);
             let _fits = write!(out, "for={};proto={}", self.node, self.scheme);
             if let Some(host) = host {
                 out.extend_from_slice(b";host=\"");

@@ -240,11 +240,7 @@ impl<'a> Whole<'a, '_> {
             Field::Accept => sum.page = page(value),
             Field::Cookie => sum.cookie = sum.cookie.or_else(|| slot(value)),
             Field::Plain
-            | Field::Forwarded
-            | Field::ForwardedFor
-            | Field::ForwardedHost
-            | Field::ForwardedProto
-            | Field::ForwardedOther
+            | Field::Told(_)
             | Field::KeepAlive
             | Field::RequestId
             | Field::Dropped => {}
@@ -286,11 +282,7 @@ impl<'a> Whole<'a, '_> {
             Field::Plain | Field::Accept | Field::Cookie | Field::RequestId => {}
             Field::ContentLength
             | Field::Expect
-            | Field::Forwarded
-            | Field::ForwardedFor
-            | Field::ForwardedHost
-            | Field::ForwardedProto
-            | Field::ForwardedOther
+            | Field::Told(_)
             | Field::Host
             | Field::TransferEncoding
             | Field::Upgrade => {
