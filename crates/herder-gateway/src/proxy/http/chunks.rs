@@ -159,13 +159,14 @@ impl Chunks {
         };
         for line in lines {
             match Field::of(line.name.as_bytes()) {
-                Field::Plain | Field::RequestId => {}
+                Field::Plain => {}
+                Field::RequestId if self.writer == Writer::Worker => {}
                 // How long a body is cannot be said behind it.
                 Field::ContentLength | Field::TransferEncoding if self.writer == Writer::Client => {
                     return Err(ChunkFault::Trailers);
                 }
                 // Programs that put them among the headers must not be told by them who the client
-                // is.
+                // is, nor which request this is.
                 Field::Accept
                 | Field::Connection
                 | Field::ContentLength
@@ -175,6 +176,7 @@ impl Chunks {
                 | Field::Told(_)
                 | Field::Host
                 | Field::KeepAlive
+                | Field::RequestId
                 | Field::Te
                 | Field::TransferEncoding
                 | Field::Upgrade => continue,
@@ -369,6 +371,19 @@ mod tests {
         let long = format!("0\r\na: {}\r\n\r\n", "x".repeat(TRAILERS));
         let long = in_pieces(Frames::Kept, &long, 1000);
         assert_eq!(long, Err(ChunkFault::Trailers));
+    }
+
+    #[test]
+    fn clients_cannot_say_behind_a_body_which_request_it_is_of() {
+        let text = b"0\r\nX-Request-Id: mine\r\nx_request_id: mine\r\na: b\r\n\r\n";
+        let tail = |mut chunks: Chunks| {
+            let mut bytes = BytesMut::from(&text[..]);
+            chunks.feed(&mut bytes, 0).unwrap();
+            String::from_utf8(chunks.take_tail().unwrap().to_vec()).unwrap()
+        };
+        assert_eq!(tail(Chunks::of_request(0)), "a: b\r\n\r\n");
+        let of_worker = tail(Chunks::new(Frames::Kept, 0));
+        assert_eq!(of_worker, "X-Request-Id: mine\r\na: b\r\n\r\n");
     }
 
     #[test]
