@@ -143,7 +143,10 @@ impl Whole<'_, '_> {
             0 => !sum.keep_alive,
             _ => sum.close,
         };
-        let has_end = !matches!(framing, Framing::Close | Framing::Wrap(_));
+        // Of two who disagree about a body the one that is wrong says what the next answer is.
+        let promises = sum.chunks || sum.length.is_some_and(|length| length > 0);
+        let is_clear = self.status != 204 || !promises;
+        let has_end = is_clear && !matches!(framing, Framing::Close | Framing::Wrap(_));
         self.write(&sum, out);
         if self.status >= 200 || self.status == 101 {
             let chunks = is_wrapped && request.version == Version::Http11;

@@ -89,6 +89,31 @@ fn what_follows_an_answer_is_nobodys() {
 }
 
 #[test]
+fn who_promises_a_body_where_there_is_none_is_not_asked_again_by_that_connection() {
+    for promise in [
+        "Content-Length: 5",
+        "Transfer-Encoding: chunked",
+        "Content-Length: 0",
+    ] {
+        play(async {
+            let rig = Rig::new(lonely);
+            rig.worker(1, move |mut stream, number| async move {
+                while read_request(&mut stream).await.is_some() {
+                    let answer =
+                        format!("HTTP/1.1 204 No Content\r\nX: {number}\r\n{promise}\r\n\r\n");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            });
+            let mut client = rig.client().await;
+            let [first, second] = [client.ask(GET).await, client.ask(GET).await];
+            assert_eq!((first.status, second.status), (204, 204));
+            let is_same = first.line("x") == second.line("x");
+            assert_eq!(is_same, promise == "Content-Length: 0", "{promise}");
+        });
+    }
+}
+
+#[test]
 fn interim_answers_pass_until_there_are_too_many() {
     let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: close\r\n\r\n";
     let last = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
