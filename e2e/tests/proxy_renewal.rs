@@ -58,7 +58,12 @@ fn r31_other_settings_take_other_gateways_and_lose_no_request() {
     let load = load.clients(4).keep_alive().start();
     load.wait_for_answers(20, BOOT);
     write(&file, "cookie = \"worker\"\ngateways = 2");
+    let mark = herd.mark();
     reload(&herd);
+    herd.wait_for_line_after(mark, "where clients come in", RELOAD, |line| {
+        line.contains("2 gateways share the listeners")
+            .then_some(())
+    });
     wait::until(RELOAD, "the gateways are others", || {
         let after = gateways(&herd);
         let is_new = after.iter().all(|pid| !before.contains(pid));

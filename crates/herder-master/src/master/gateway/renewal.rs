@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::event::HerdEvent;
 use crate::master::crew::{Crew, MemberId};
 use crate::master::delivery::Delivery;
-use crate::master::{Master, millis};
+use crate::master::{Master, auto, millis};
 use crate::part::Part;
 
 /// Finds out whether gateways could be started with these settings.
@@ -59,10 +59,28 @@ impl Master {
             settings: std::mem::replace(&mut reception.settings, settings),
             outdated: std::mem::replace(&mut reception.outdated, present),
         };
+        let were_one = former.settings.count.count() == 1;
+        let share = were_one && count.count() > 1 && reception.berths.is_none();
         // Of two changes in a row the first one's serve until all is done.
         reception.former.get_or_insert(former);
+        if share {
+            self.tell_that_gateways_share(count.count());
+        }
         self.scale_gateways(count);
         self.feed(Part::Gateway, Event::Reload { generation });
+    }
+
+    /// The herd began with one listener, of which no other can be made: it is bound, and who waits there would be
+    /// lost with it.
+    fn tell_that_gateways_share(&self, count: u16) {
+        let text = match auto::missing() {
+            None => format!(
+                "{count} gateways share the listeners, for the herd began with one; after a restart each has \
+                 its own, unless they are passed to the herd"
+            ),
+            Some(why) => format!("{count} gateways share the listeners: {why}"),
+        };
+        self.tell(HerdEvent::Warning { text });
     }
 
     fn scale_gateways(&mut self, count: WorkerCount) {
