@@ -89,6 +89,73 @@ fn workers_listen_on_unix_sockets_of_the_herd() {
     assert!(three.herd.end().success());
 }
 
+/// A library in Node, and a server at a path whose every answer is the library's.
+const CORE: &str = "
+exports.kv = { who() { return `library:${process.pid} epoch:${process.env.HERDER_EPOCH}`; } };
+";
+const ASKING: &str = "
+const herder = require('SDK');
+const server = require('node:http').createServer(async (request, response) => {
+  try {
+    const { kv } = await herder.agent();
+    response.end(`pid:${process.pid} ${await kv.who()}\\n`);
+  } catch (error) {
+    response.statusCode = 500;
+    response.end(`${error.message}\\n`);
+  }
+});
+server.listen(process.env.HERDER_UNIX);
+";
+
+#[test]
+fn workers_on_unix_sockets_call_the_library_that_shares_their_directory() {
+    let scene = Scene::new("proxy_unix_library");
+    let at = |name: &str| scene.directory().join(name);
+    let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/node");
+    fs::write(at("core.js"), CORE).unwrap();
+    fs::write(at("app.js"), ASKING.replace("SDK", sdk)).unwrap();
+    let text = format!(
+        "[apps.web]\ncommand = [\"node\", {:?}]\nlisten = \"127.0.0.1:0\"\nworkers = 3\ngrace = \"10s\"\n\
+         dispatch = \"proxy\"\nlibraries = {{ core = {:?} }}\n[apps.web.proxy]\nvia = \"unix\"\n",
+        at("app.js"),
+        at("core.js")
+    );
+    fs::write(at("herder.toml"), text).unwrap();
+    let setup = scene.herd(Binary::HERDER).arg("run");
+    let three = Three::of(setup.arg(at("herder.toml")).start());
+    let libraries = herder_e2e::library::wait_for(&three.herd, 0, 1, "ready", BOOT);
+    let first = libraries[0].pid;
+    let load = |library: i32, epoch: u32| {
+        let expected = format!(" library:{library} epoch:{epoch}\n");
+        let is_expected = move |body: &[u8]| body.ends_with(expected.as_bytes());
+        let served = move |body: &[u8]| pid_of_body(body).filter(|_| is_expected(body));
+        Load::http(three.address, "/")
+            .timeout(BOOT)
+            .worker_from(served)
+    };
+    let all_ask = |library: i32, epoch: u32| {
+        let ledger = load(library, epoch).count(30).run();
+        ledger.assert_no_failure();
+        assert_eq!(ledger.per_worker().len(), WORKERS, "{ledger}");
+    };
+    all_ask(first, 1);
+
+    // Whoever has to start meanwhile finds its place in the directory, too.
+    let mark = three.herd.mark();
+    three.herd.signal_to(three.gateway().pid, Signal::KILL);
+    three.herd.signal_to(three.workers[0].pid, Signal::KILL);
+    wait_for(&three.herd, mark, 1, "ready", BOOT);
+    three.herd.signal_to(first, Signal::KILL);
+    let second = herder_e2e::library::wait_for(&three.herd, mark, 1, "ready", BOOT);
+    let second = second[0].pid;
+    wait::until(BOOT, "the next life answers", || {
+        let ledger = load(second, 2).count(6).run();
+        (ledger.complete() == 6).then_some(())
+    });
+    all_ask(second, 2);
+    assert!(three.herd.end().success());
+}
+
 #[test]
 fn a_gateway_for_tcp_chooses_a_worker_for_each_connection() {
     let scene = Scene::new("proxy_tcp");
