@@ -2,7 +2,7 @@
 
 use herder_e2e::binary::Binary;
 use herder_e2e::client::Load;
-use herder_e2e::foreign::{BOOT, Seat, told, wait_for};
+use herder_e2e::foreign::{BOOT, Seat, run, told, wait_for};
 use herder_e2e::herd::Signal;
 use herder_e2e::process;
 use herder_e2e::proxy::{
@@ -372,6 +372,19 @@ fn a_program_that_cannot_share_its_port_gets_another_one() {
     ledger.assert_no_failure();
     assert_eq!(served_by(&ledger), three.pids());
     assert!(three.herd.end().success());
+}
+
+#[test]
+fn of_a_program_that_listens_nowhere_it_is_told_where_it_should() {
+    let scene = Scene::new("proxy_nowhere");
+    let options = "-l 127.0.0.1:0 -i 1 --dispatch proxy --boot-timeout 500ms";
+    let options: Vec<&str> = options.split(' ').collect();
+    let herd = run(&scene, &options, &["sleep", "1000"]).start();
+    herd.wait_for_line("what it lacks", BOOT, |line| {
+        let (_, place) = line.split_once("and is killed: it does not listen at 127.0.0.1:")?;
+        place.ends_with(", its PORT").then_some(())
+    });
+    herd.end();
 }
 
 /// Why `herder run` refuses these options, and with which status.

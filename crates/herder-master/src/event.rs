@@ -183,9 +183,11 @@ pub enum HerdEvent {
         worker: WorkerInfo,
         silent: Duration,
     },
-    /// A worker was not ready in time and is killed.
+    /// A worker was not ready in time and is killed. `reason`: what it lacked, if more is known than that it did not
+    /// say so.
     BootTimedOut {
         worker: WorkerInfo,
+        reason: String,
         last_lines: Vec<String>,
     },
     /// Another master has taken over, after the death of the one before: so many workers and libraries go

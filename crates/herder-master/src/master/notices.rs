@@ -44,6 +44,7 @@ impl Master {
         Some(match notice {
             Notice::BootTimedOut { worker } => HerdEvent::BootTimedOut {
                 worker: self.info(member(worker)),
+                reason: self.lacking(member(worker)),
                 last_lines: self.output.last_lines(part, worker.incarnation.0),
             },
             Notice::Done {

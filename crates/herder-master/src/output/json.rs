@@ -115,7 +115,10 @@ fn fields(event: &HerdEvent, o: &mut Object<'_>) {
     use HerdEvent as Is;
     match event {
         Is::AcceptPaused { reason } => o.text("reason", reason),
-        Is::BootTimedOut { worker, last_lines } => o.worker(worker).field("last_lines", &**last_lines),
+        Is::BootTimedOut { worker, reason, last_lines } => o
+            .worker(worker)
+            .text("reason", reason)
+            .field("last_lines", &**last_lines),
         Is::ConnectionsClosed { poisoned, timed_out } => o.field("poisoned", *poisoned).field("timed_out", *timed_out),
         Is::DispatchChosen { mode, reason } => o.text("mode", mode).text("reason", reason),
         Is::Done { slot, exit, completion } => {

@@ -112,8 +112,8 @@ fn of(part: Part, event: &HerdEvent) -> String {
     let place = |slot: &u16| Place(part, *slot);
     match event {
         Is::AcceptPaused { reason } => format!("accepting pauses: {reason}"),
-        Is::BootTimedOut { worker, .. } => {
-            about(who(worker), "was not ready in time and is killed")
+        Is::BootTimedOut { worker, reason, .. } => {
+            because(who(worker), "was not ready in time and is killed", reason)
         }
         Is::ConnectionsClosed {
             poisoned,

@@ -146,6 +146,7 @@ fn of_a_worker() -> Vec<HerdEvent> {
         },
         HerdEvent::BootTimedOut {
             worker: WEB,
+            reason: String::new(),
             last_lines: Vec::new(),
         },
     ]
@@ -330,6 +331,7 @@ fn r12_the_last_lines_of_a_worker_stand_below_its_event() {
     let last_lines = vec!["plain".to_owned(), "\u{1b}[31mred".to_owned()];
     let event = HerdEvent::BootTimedOut {
         worker: WEB,
+        reason: "it said nothing".to_owned(),
         last_lines,
     };
     let mut out = Vec::new();
@@ -337,7 +339,7 @@ fn r12_the_last_lines_of_a_worker_stand_below_its_event() {
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "2026-11-21T02:10:49.123Z web: warning: worker 0 #3 [1234] was not ready in time and is \
-         killed; the worker printed last:\n    | plain\n    | \\x1b[31mred\n"
+         killed: it said nothing; the worker printed last:\n    | plain\n    | \\x1b[31mred\n"
     );
     let mut out = Vec::new();
     json::event("web", STAMP, &event, &mut out);

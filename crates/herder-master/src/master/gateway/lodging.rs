@@ -110,6 +110,21 @@ impl Vigil {
         self.waiting.remove(&id).map(|awaited| awaited.lodging)
     }
 
+    /// What is missing of a worker that is waited for, in words.
+    pub(super) fn lack(&self, id: WorkerId) -> Option<String> {
+        let awaited = self.waiting.get(&id)?;
+        if awaited.notice == Notice::Due {
+            return Some("it did not say READY=1".to_owned());
+        }
+        let address = &awaited.lodging.address;
+        let variable = match address {
+            WorkerAddress::Tcp(_) => "PORT",
+            WorkerAddress::Unix(_) => "HERDER_UNIX",
+        };
+        let place = shown(address);
+        Some(format!("it does not listen at {place}, its {variable}"))
+    }
+
     /// When somebody is to be looked at.
     pub(super) fn due(&self) -> Option<Tick> {
         let due = self.waiting.values().filter(|it| it.notice != Notice::Due);
@@ -242,6 +257,8 @@ mod tests {
         assert_eq!(vigil.due(), Some(tick(12)), "it is left alone for longer");
         let _listener = TcpListener::bind(("127.0.0.1", port)).expect("it is kept for us");
         let there = WorkerAddress::Tcp(([127, 0, 0, 1], port).into());
+        let lack = format!("it does not listen at 127.0.0.1:{port}, its PORT");
+        assert_eq!(vigil.lack(WORKER), Some(lack));
         assert_eq!(vigil.look(WORKER, &us, tick(8)), Sight::Listens(there));
     }
 
@@ -296,9 +313,12 @@ mod tests {
         let mut vigil = Vigil::new(Notice::Due);
         vigil.begin(WORKER, lodging(), tick(0));
         assert_eq!((vigil.due(), vigil.whom(tick(999))), (None, vec![]));
+        let lack = vigil.lack(WORKER).expect("it is waited for");
+        assert_eq!(lack, "it did not say READY=1");
         vigil.hear(WORKER, tick(5));
         assert_eq!(vigil.whom(tick(5)), [WORKER]);
         assert!(vigil.end(WORKER).is_some());
+        assert_eq!(vigil.lack(WORKER), None);
         assert_eq!(vigil.whom(tick(5)), []);
     }
 }

@@ -87,6 +87,16 @@ impl Master {
         }
     }
 
+    /// What a worker lacks that is not ready, as far as it has to do with where it is to listen.
+    pub(in crate::master) fn lacking(&self, id: MemberId) -> String {
+        let (Part::Workers, Delivery::Gateway(reception)) = (id.part, &self.delivery) else {
+            return String::new();
+        };
+        let vigil = reception.vigil.as_ref();
+        let lack = vigil.and_then(|vigil| vigil.lack(id.worker));
+        lack.unwrap_or_default()
+    }
+
     fn due_to_listen(&self, now: Tick) -> Vec<WorkerId> {
         match &self.delivery {
             Delivery::Gateway(reception) => {
