@@ -73,7 +73,7 @@ impl fmt::Display for Verdict {
             bound,
             ..
         } = self;
-        let met = crate::report::met(self.is_met);
+        let met = met(self.is_met);
         write!(f, "{what} = {measured}; goal {bound}: {met}")
     }
 }
@@ -88,6 +88,11 @@ impl Verdict {
             is_met: bound.allows(measured),
         }
     }
+}
+
+/// How it is said that a goal is met, or is not.
+pub(crate) fn met(goal: bool) -> &'static str {
+    if goal { "met" } else { "MISSED" }
 }
 
 /// The verdicts on what took part in `contest`.

@@ -79,15 +79,15 @@ impl Role {
     /// When a system call fails that cannot be gone on without, or an argument is missing.
     pub fn play(self, arguments: &[String]) -> io::Result<()> {
         match self {
-            Role::CallerByName | Role::Library | Role::TypedCaller => {
-                calls::echo::play(self, arguments)
-            }
+            Role::CallerByName => calls::echo::call_by_name(arguments),
             Role::Echo => echo::run(),
+            Role::Library => calls::echo::serve(arguments),
             Role::Master => master::run(),
             Role::Passed => passed::run(),
             Role::Proxied => proxy::worker::run(),
             Role::Shared => shared::run_parent(),
             Role::Sharing => shared::run_worker(),
+            Role::TypedCaller => calls::echo::call_typed(arguments),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The library whose one method returns its argument, and its callers in Rust.
 
 use super::press::Load;
-use crate::bare::Role;
 use herder::rpc::Part;
 use herder::rpc::client::{Client, Endpoint, Identity};
 use herder::rpc::server::LibraryIdentity;
@@ -19,27 +18,12 @@ pub const HERD: &str = "00112233445566778899aabbccddeeff";
 /// How many threads a library of a herd has.
 const THREADS: usize = 4;
 
-/// Plays a part of a contest, as the arguments say: `PATH`, for a caller with its load.
+/// Serves until it is killed. `arguments`: where.
 ///
 /// # Errors
-/// When an argument is missing, and those of the socket.
-pub fn play(role: Role, arguments: &[String]) -> io::Result<()> {
-    let missing = || io::Error::new(io::ErrorKind::InvalidInput, "an argument is missing");
-    let (path, load) = arguments.split_first().ok_or_else(missing)?;
-    let path = Path::new(path);
-    if role == Role::Library {
-        return serve(path);
-    }
-    let load = Load::from_arguments(load.iter().cloned()).ok_or_else(missing)?;
-    if role == Role::TypedCaller {
-        call_typed(path, load)
-    } else {
-        call_by_name(path, load)
-    }
-}
-
-/// Serves at `path` until it is killed.
-fn serve(path: &Path) -> io::Result<()> {
+/// When it is not said where, and those of the socket.
+pub fn serve(arguments: &[String]) -> io::Result<()> {
+    let path = Path::new(arguments.first().ok_or_else(missing)?);
     // As a herd runs its libraries.
     let runtime = Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -60,8 +44,12 @@ fn serve(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Calls by name, with JSON.
-fn call_by_name(path: &Path, load: Load) -> io::Result<()> {
+/// Calls by name, with JSON. `arguments`: whom, and the load.
+///
+/// # Errors
+/// When an argument is missing, and those of the socket.
+pub fn call_by_name(arguments: &[String]) -> io::Result<()> {
+    let (path, load) = path_and_load(arguments)?;
     press(path, |agent| async move {
         load.press(move |text| {
             let agent = agent.clone();
@@ -75,8 +63,12 @@ fn call_by_name(path: &Path, load: Load) -> io::Result<()> {
     })
 }
 
-/// Calls by a typed client, with postcard.
-fn call_typed(path: &Path, load: Load) -> io::Result<()> {
+/// Calls by a typed client, with postcard. `arguments`: whom, and the load.
+///
+/// # Errors
+/// When an argument is missing, and those of the socket.
+pub fn call_typed(arguments: &[String]) -> io::Result<()> {
+    let (path, load) = path_and_load(arguments)?;
     press(path, |agent| async move {
         let echo: EchoClient = agent.client();
         load.press(move |text| {
@@ -89,6 +81,16 @@ fn call_typed(path: &Path, load: Load) -> io::Result<()> {
         })
         .await
     })
+}
+
+fn path_and_load(arguments: &[String]) -> io::Result<(&Path, Load)> {
+    let (path, load) = arguments.split_first().ok_or_else(missing)?;
+    let load = Load::from_arguments(load.iter().cloned()).ok_or_else(missing)?;
+    Ok((Path::new(path), load))
+}
+
+fn missing() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "an argument is missing")
 }
 
 fn press<F: Future<Output = String>>(path: &Path, act: impl FnOnce(Agent) -> F) -> io::Result<()> {

@@ -2,7 +2,8 @@
 
 use super::contest::CallContest;
 use super::way::{Account, Way};
-use crate::report::{align, met};
+use crate::goals::met;
+use crate::report::align;
 use std::fmt::Write;
 
 /// The table of one contest, with its failures and goals below.

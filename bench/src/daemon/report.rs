@@ -2,7 +2,8 @@
 
 use super::contest::{DaemonContest, Record};
 use super::rival::Rival;
-use crate::report::{align, met};
+use crate::goals::met;
+use crate::report::align;
 use crate::statistics::Median;
 use std::fmt::Write;
 

@@ -2,7 +2,8 @@
 
 use super::contest::LogContest;
 use super::rival::Rival;
-use crate::report::{align, met};
+use crate::goals::met;
+use crate::report::align;
 
 /// How many times PM2's rate is wanted.
 const RAW: f64 = 5.0;

@@ -2,7 +2,8 @@
 
 use super::contest::{ReloadContest, Toll};
 use super::rival::Rival;
-use crate::report::{align, met};
+use crate::goals::met;
+use crate::report::align;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

@@ -77,10 +77,6 @@ pub(crate) fn failures(contest: &Contest) -> Vec<String> {
     lines
 }
 
-pub(crate) fn met(goal: bool) -> &'static str {
-    if goal { "met" } else { "MISSED" }
-}
-
 /// The memory of an idle herd, a line for each process, the largest first.
 pub fn memory(processes: &[Resident]) -> String {
     let mut text = String::from("resident memory of an idle herd, in KiB\n");
