@@ -95,10 +95,6 @@ fn of_workers(found: &mut Found<'_>, app: &App, health: &Health) -> Place {
     let message =
         "only with dispatch = \"proxy\" each worker listens by itself; say HOST:PORT, too";
     found.say_if(wrong, setting, message);
-    let sends = app.proxy.as_ref().and_then(|proxy| proxy.send_proxy);
-    let message =
-        "workers that expect the PROXY protocol understand no check; use exec, or ask at listen";
-    found.say_if(Wrong(sends.is_some()), setting, message);
     let is_plain = |path: &str| {
         path.bytes()
             .all(|byte| byte.is_ascii_graphic() || byte >= 0x80)

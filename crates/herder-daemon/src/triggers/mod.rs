@@ -388,7 +388,8 @@ fn probe(
     let place = place.map(|it| it.address.as_str());
     let asks_each = asks_each(app, &health);
     if asks_each && health.exec.is_empty() {
-        return at_place(&health, place?);
+        let sends = app.proxy.as_ref().and_then(|proxy| proxy.send_proxy);
+        return at_place(&health, place?, sends);
     }
     Some(match (health.http, health.tcp) {
         (Some(url), _) => Probe::Http(url),

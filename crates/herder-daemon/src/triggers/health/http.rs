@@ -7,6 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::Place;
+
 /// The longest first line.
 const LINE: usize = 1024;
 
@@ -24,19 +26,22 @@ pub(super) async fn get(url: &str) -> Result<(), String> {
     ask(stream, host, &path).await
 }
 
-/// Asks for a path at `HOST:PORT` or `unix:/path`.
+/// Asks for a path where a worker listens: at `HOST:PORT` or `unix:/path`.
 ///
 /// # Errors
 /// As of [`get`].
-pub(super) async fn get_at(address: &str, path: &str) -> Result<(), String> {
+pub(super) async fn get_at(place: &Place, path: &str) -> Result<(), String> {
+    let Place { address, ahead } = place;
     let text = |error: std::io::Error| error.to_string();
     match address.parse() {
         Ok(ListenAddress::Unix(place)) => {
-            let stream = UnixStream::connect(place).await.map_err(text)?;
+            let mut stream = UnixStream::connect(place).await.map_err(text)?;
+            stream.write_all(ahead).await.map_err(text)?;
             ask(stream, "localhost", path).await
         }
         Ok(ListenAddress::Tcp { .. }) => {
-            let stream = TcpStream::connect(address).await.map_err(text)?;
+            let mut stream = TcpStream::connect(address).await.map_err(text)?;
+            stream.write_all(ahead).await.map_err(text)?;
             ask(stream, address, path).await
         }
         Err(error) => Err(error.to_string()),
