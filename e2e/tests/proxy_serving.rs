@@ -2,7 +2,7 @@
 
 use herder_e2e::binary::Binary;
 use herder_e2e::client::Load;
-use herder_e2e::foreign::{BOOT, Seat, run, told, wait_for};
+use herder_e2e::foreign::{BOOT, Seat, pid_of_body, run, told, wait_for};
 use herder_e2e::herd::Signal;
 use herder_e2e::process;
 use herder_e2e::proxy::{
@@ -142,7 +142,7 @@ fn workers_on_unix_sockets_call_the_library_that_shares_their_directory() {
 
     // Whoever has to start meanwhile finds its place in the directory, too.
     let mark = three.herd.mark();
-    three.herd.signal_to(three.gateway().pid, Signal::KILL);
+    three.herd.signal_to(three.gateway(), Signal::KILL);
     three.herd.signal_to(three.workers[0].pid, Signal::KILL);
     wait_for(&three.herd, mark, 1, "ready", BOOT);
     three.herd.signal_to(first, Signal::KILL);
