@@ -148,7 +148,9 @@ fn r26_settings_that_gateways_could_not_take_up_end_with_the_master_that_tried_t
         let found = gateways(&herd);
         (found.len() == 1).then_some(found)
     });
-    herd.signal_to(before[0], Signal::KILL);
+    for gateway in &before {
+        herd.signal_to(*gateway, Signal::KILL);
+    }
     wait::until(RELOAD, "another one is there", || {
         let after = gateways(&herd);
         (after.len() == 1 && after != before).then_some(())
