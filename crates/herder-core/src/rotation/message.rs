@@ -48,6 +48,8 @@ pub enum Event {
     },
     /// The worker is ready for connections (again).
     Admit { worker: WorkerId },
+    /// The worker counts as ready although it does not say so: it may be loading still.
+    Guessed { worker: WorkerId },
     /// No new connection for the worker until it is admitted again.
     Hold { worker: WorkerId },
     /// No new connection for the worker, ever. [`Action::Withdrawn`] follows.

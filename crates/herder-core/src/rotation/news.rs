@@ -26,7 +26,7 @@ impl Rotation {
         });
         if let Some(socket) = self.socket_mut(socket) {
             socket.is_released = false;
-            socket.accepts = Accepts::Unseen { first_turn: None };
+            socket.accepts = Accepts::Seen;
         }
         self.add_worker(survivor, socket, Standing::Starting);
     }
@@ -39,6 +39,13 @@ impl Rotation {
         if !worker.is_admitted() && !worker.is_leaving() {
             worker.standing = Standing::Admitted;
             worker.pace = Pace::Keeping;
+        }
+    }
+
+    pub(super) fn guessed(&mut self, id: WorkerId) {
+        let socket = self.worker(id).map(|worker| worker.socket);
+        if let Some(socket) = socket.and_then(|socket| self.socket_mut(socket)) {
+            socket.accepts = Accepts::Unseen { first_turn: None };
         }
     }
 

@@ -43,8 +43,8 @@ pub struct RotationSpec {
     /// A worker whose queue stood for this long without one accept, and to which no other help
     /// applies, is killed as hung; `None` = never.
     pub hang: Option<Duration>,
-    /// A worker that was never seen to accept anybody may be loading still, for so long since its start: it is not
-    /// killed, and who waits there is moved. (With a program alone.)
+    /// A worker that is ready by a guess, and was never seen to accept anybody, may be loading still, for so long
+    /// since its start: it is not killed, and who waits there is moved. (With a program alone.)
     pub boot: Duration,
     /// A withdrawn worker has at most this long to accept who waits in its queue.
     pub drain: Duration,

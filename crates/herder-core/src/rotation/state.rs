@@ -116,6 +116,7 @@ impl Rotation {
                 relief,
             }),
             Event::Admit { worker } => self.admit(worker),
+            Event::Guessed { worker } => self.guessed(worker),
             Event::Hold { worker } => self.hold(worker),
             Event::Withdraw { worker } => self.withdraw(worker),
             Event::Retire { worker } => self.retire(worker),

@@ -114,17 +114,18 @@ pub(super) struct Socket {
     pub(super) came: u64,
     /// How many turns anybody had since.
     pub(super) passed: u64,
-    /// Whether its worker was ever seen to accept anybody.
+    /// Whether its worker accepts connections.
     #[serde(default)]
     pub(super) accepts: Accepts,
 }
 
-/// Whether a worker was ever seen to accept anybody. One that reports nothing counts as ready because it lives,
-/// and may be loading still.
+/// Whether a worker accepts connections. One that reports nothing counts as ready because it lives, and may be
+/// loading still.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) enum Accepts {
-    /// Not yet; when it had its first turn.
+    /// That was a guess, and nobody saw it accept yet; when it had its first turn.
     Unseen { first_turn: Option<Tick> },
+    /// It was seen to, or says so.
     #[default]
     Seen,
 }

@@ -14,7 +14,7 @@ fn rescue() -> Action {
 /// Two workers, of which the second accepts nobody, and is left out.
 fn hung(relief: Relief) -> Desk {
     let mut desk = Desk::with(&by_program(), 2, relief);
-    accepts(&mut desk);
+    desk.pass(ms(20));
     desk.queue(socket(1, 2), 4);
     assert_eq!(desk.pass(ms(20)).len(), 2);
     desk
@@ -88,7 +88,7 @@ fn nobody_is_killed_where_that_is_not_wanted_or_helps_nobody() {
         ..by_program()
     };
     let mut desk = Desk::with(&spec, 2, Relief::Kill);
-    accepts(&mut desk);
+    desk.pass(ms(20));
     desk.queue(socket(1, 2), 4);
     assert_eq!(desk.pass(ms(60_000)).len(), 2);
     // Alone, or with others who have enough to do themselves.
@@ -145,10 +145,18 @@ fn who_endures_it_has_its_queue_moved_and_is_tried_again() {
     assert_eq!(desk.pass(ms(1000)), [Action::Readmitted { worker }]);
 }
 
+/// Two workers, of which the second is ready by a guess.
+fn guessed() -> Desk {
+    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
+    let worker = worker(1, 2);
+    desk.tell(Event::Guessed { worker });
+    desk.pass(ms(20));
+    desk
+}
+
 #[test]
 fn who_was_never_seen_to_accept_may_be_loading_and_is_not_killed_for_it() {
-    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
-    desk.pass(ms(20));
+    let mut desk = guessed();
     desk.queue(socket(1, 2), 4);
     let flush = Action::Flush {
         socket: socket(1, 2),
@@ -174,8 +182,7 @@ fn who_was_never_seen_to_accept_may_be_loading_and_is_not_killed_for_it() {
 
 #[test]
 fn who_has_loaded_and_accepts_has_its_turns() {
-    let mut desk = Desk::with(&by_program(), 2, Relief::Kill);
-    desk.pass(ms(20));
+    let mut desk = guessed();
     desk.queue(socket(1, 2), 4);
     desk.pass(ms(600));
     assert_eq!(desk.pass(ms(1000)).last(), Some(&rotate(&[0, 1])));

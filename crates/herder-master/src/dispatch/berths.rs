@@ -284,6 +284,7 @@ fn event_of(command: &Command) -> Option<(WorkerId, Event)> {
     Some(match *command {
         Command::Admit(worker) => (worker, Event::Admit { worker }),
         Command::Gone(worker) => (worker, Event::Gone { worker }),
+        Command::Guessed(worker) => (worker, Event::Guessed { worker }),
         Command::Hold(worker) => (worker, Event::Hold { worker }),
         Command::Load(worker, load) => (worker, Event::Load { worker, load }),
         Command::Withdraw(worker) => (worker, Event::Withdraw { worker }),

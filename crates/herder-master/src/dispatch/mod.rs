@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Die,
     /// The worker is dead.
     Gone(WorkerId),
+    /// The worker is ready because it lives; it does not say so.
+    Guessed(WorkerId),
     /// No new connection for the worker, for now.
     Hold(WorkerId),
     /// How many connections the worker holds open.

@@ -82,6 +82,7 @@ impl Own {
                 Command::Admit(_)
                 | Command::Attach(..)
                 | Command::Gone(_)
+                | Command::Guessed(_)
                 | Command::Hold(_)
                 | Command::Load(..)
                 | Command::Node(..)

@@ -208,11 +208,12 @@ impl Pass {
                 #[cfg(test)]
                 Command::Die => crate::dispatch::die(),
                 Command::Gone(worker) => self.gone(worker, now),
+                // Who receives is known here.
+                Command::Guessed(_) | Command::Node(..) => {}
                 Command::Hold(worker) => self.dispatcher.handle(Event::Hold { worker }, now),
                 Command::Load(worker, Load { open, .. }) => {
                     self.dispatcher.handle(Event::Load { worker, open }, now);
                 }
-                Command::Node(..) => {}
                 Command::Stop => return Next::End,
                 Command::Surrender => return Next::Surrender,
                 Command::Withdraw(worker) => match &mut self.last_call {

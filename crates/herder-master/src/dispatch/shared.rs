@@ -102,6 +102,7 @@ impl Shared {
                 // Who accepts is the workers' own business here.
                 Command::Admit(_)
                 | Command::Attach(..)
+                | Command::Guessed(_)
                 | Command::Hold(_)
                 | Command::Load(..)
                 | Command::Node(..) => {}

@@ -52,6 +52,15 @@ impl Delivery {
         matches!(self, Delivery::Thread(_, Dispatching::Broken))
     }
 
+    /// The worker is ready because it lives.
+    pub(super) fn guessed(&mut self, id: WorkerId) {
+        match self {
+            // Its gateway asks whether it listens.
+            Delivery::Gateway(_) => {}
+            Delivery::Thread(dispatch, _) => dispatch.tell(Command::Guessed(id)),
+        }
+    }
+
     /// Ends the thread.
     pub(super) fn stop(&mut self) {
         match self {

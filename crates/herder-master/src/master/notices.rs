@@ -14,6 +14,9 @@ impl Master {
             && let Some(member) = self.crews.member_mut(MemberId { part, worker })
         {
             member.guessed = guessed;
+            if guessed && part == Part::Workers {
+                self.delivery.guessed(worker);
+            }
         }
         // What was told once must be known to whoever comes next: that a program is ready cannot be asked
         // again. (A verdict is written down where it is given.)

@@ -92,6 +92,9 @@ impl World {
         if it.life == Life::Accepting && matches!(it.told, Told::Started | Told::Held) {
             it.told = Told::Admitted;
             it.said = Said::Keeps;
+            if it.relief == Relief::Kill && self.rng.chance(500) {
+                self.tell(Event::Guessed { worker })?;
+            }
             return self.tell(Event::Admit { worker });
         }
         Ok(())

@@ -359,7 +359,7 @@ impl Switchboard {
                 Command::Admit(worker) => self.set_admission(worker, Admission::Admitted, now),
                 // Native workers have such links, and native programs are not served here; and
                 // nobody tells how many connections a Node program holds open.
-                Command::Attach(..) | Command::Load(..) => {}
+                Command::Attach(..) | Command::Guessed(_) | Command::Load(..) => {}
                 Command::CloseListeners(within) => self.call_last(within, now),
                 #[cfg(test)]
                 Command::Die => crate::dispatch::die(),
