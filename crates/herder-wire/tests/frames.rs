@@ -1,4 +1,6 @@
 //! Frames at their limits, in pieces, and from peers that break the rules.
+//!
+//! More than 500 lines: a third is the list of every message, which all of the tests here go through.
 
 mod bytes;
 mod random;

@@ -75,12 +75,12 @@ impl Picker {
         self.turn = Turn::Own;
         for passed in rotation(workers, before).take_while(|&index| index != picked) {
             workers[passed].misses_a_turn();
-            settle_turns(workers);
         }
+        settle_turns(workers);
         Some(picked)
     }
 
-    /// While somebody catches up with its turns, those that are ahead use half of their windows.
+    /// While somebody catches up with its turns, those that are ahead use half of their windows, or a quarter.
     pub(super) fn share_room(&self, workers: &mut [Worker], window: usize, now: Tick) {
         if self.kind != PickerKind::RoundRobin {
             return;
