@@ -4,10 +4,11 @@
 
 #![forbid(unsafe_code)]
 
-use herder::{Cluster, Connection, Dispatch, JobWorker, Policy, Worker};
+use herder::{Attempt, Cluster, Connection, Dispatch, JobWorker, Policy, Worker};
 use herder_bench::answer::{Answers, Then};
 use herder_bench::bare;
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use std::env;
@@ -15,8 +16,6 @@ use std::error::Error;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     herder::init();
@@ -39,72 +38,80 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         .run(serve)?)
 }
 
-/// Most requests are there with their connections; the others wait beside, and so do clients that stay.
+/// The token of the worker itself in the epoll set; clients have their descriptors.
+const WORKER: u64 = u64::MAX;
+
+/// Most requests are there with their connections, and never enter the epoll set.
 fn serve(worker: Worker) -> io::Result<()> {
-    let answers = Answers::own();
-    let waiting = Waiting::start(&answers)?;
-    while let Some(connection) = worker.accept()? {
-        if bare::answer(&connection, &answers) == Then::Keep {
-            waiting.add(connection)?;
+    let mut clients = Clients {
+        set: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+        answers: Answers::own(),
+        waiting: Vec::new(),
+    };
+    epoll::add(
+        &clients.set,
+        &worker,
+        EventData::new_u64(WORKER),
+        EventFlags::IN,
+    )?;
+    let mut events = Vec::with_capacity(64);
+    loop {
+        let within = loop {
+            match worker.try_accept()? {
+                Attempt::Connection(client) => clients.take(client)?,
+                Attempt::Nothing { within } => break within,
+                // Whoever still waits then is not owed anything.
+                Attempt::Ended => return Ok(()),
+            }
+        };
+        let within = within.and_then(|within| Timespec::try_from(within).ok());
+        match epoll::wait(&clients.set, spare_capacity(&mut events), within.as_ref()) {
+            // A process that was stopped and goes on is interrupted.
+            Err(Errno::INTR) => continue,
+            other => other?,
+        };
+        for event in events.drain(..) {
+            clients.go_on(event.data.u64());
         }
     }
-    Ok(())
 }
 
-/// Connections that wait for a request, on a thread of their own.
-struct Waiting {
+/// Who waits for an answer.
+struct Clients {
     set: OwnedFd,
+    answers: Answers,
     /// By their descriptors.
-    clients: Mutex<Vec<Option<Connection>>>,
+    waiting: Vec<Option<Connection>>,
 }
 
-impl Waiting {
-    fn start(answers: &Answers) -> io::Result<Arc<Waiting>> {
-        let waiting = Arc::new(Waiting {
-            set: epoll::create(epoll::CreateFlags::CLOEXEC)?,
-            clients: Mutex::default(),
-        });
-        let (shared, answers) = (waiting.clone(), answers.clone());
-        // It ends with the process: whoever still waits then is not owed anything.
-        thread::spawn(move || shared.run(&answers));
-        Ok(waiting)
-    }
-
-    fn add(&self, client: Connection) -> io::Result<()> {
+impl Clients {
+    fn take(&mut self, client: Connection) -> io::Result<()> {
+        if bare::answer(&client, &self.answers) == Then::Close {
+            return Ok(());
+        }
         let number = client.as_fd().as_raw_fd();
         let place = usize::try_from(number).expect("descriptors are not negative");
-        // Held until both know it: an event may come at once.
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         epoll::add(
             &self.set,
             &client,
             EventData::new_u64(place as u64),
             EventFlags::IN,
         )?;
-        if clients.len() <= place {
-            clients.resize_with(place + 1, || None);
+        if self.waiting.len() <= place {
+            self.waiting.resize_with(place + 1, || None);
         }
-        clients[place] = Some(client);
+        self.waiting[place] = Some(client);
         Ok(())
     }
 
-    fn run(&self, answers: &Answers) -> io::Result<()> {
-        let mut events = Vec::with_capacity(64);
-        loop {
-            match epoll::wait(&self.set, spare_capacity(&mut events), None) {
-                // A process that was stopped and goes on is interrupted.
-                Err(Errno::INTR) => continue,
-                other => other?,
-            };
-            let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-            for event in events.drain(..) {
-                let place = usize::try_from(event.data.u64()).expect("a descriptor");
-                if let Some(Some(client)) = clients.get(place)
-                    && bare::answer(client, answers) == Then::Close
-                {
-                    clients[place] = None;
-                }
-            }
+    /// Serves the client with this token, if it is one.
+    fn go_on(&mut self, token: u64) {
+        let place = usize::try_from(token).unwrap_or(usize::MAX);
+        if let Some(client) = self.waiting.get_mut(place)
+            && let Some(connection) = client
+            && bare::answer(connection, &self.answers) == Then::Close
+        {
+            *client = None;
         }
     }
 }

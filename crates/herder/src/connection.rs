@@ -13,7 +13,8 @@ use herder_sys::listener::{self, BoundAddress};
 use crate::worker::acceptor::Arrival;
 use crate::worker::link::Link;
 
-/// A client's connection, for code that blocks.
+/// A client's connection: for code that blocks or, from [`Worker::try_accept`](crate::Worker::try_accept), for an
+/// event loop.
 ///
 /// Dropping it closes it. What the client sent and nobody read makes the kernel answer the close
 /// with a reset, which can destroy a response that is still on its way: read the whole request, or
@@ -25,9 +26,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(arrival: Arrival, link: &Arc<Link>) -> io::Result<Connection> {
+    pub(crate) fn new(
+        arrival: Arrival,
+        link: &Arc<Link>,
+        blocking: Blocking,
+    ) -> io::Result<Connection> {
         let listener = arrival.listener;
-        let stream = Stream::new(arrival, link, Blocking::Yes)?;
+        let stream = Stream::new(arrival, link, blocking)?;
         Ok(Connection {
             stream,
             guard: ConnectionGuard::new(link, listener),

@@ -351,6 +351,7 @@ pub use worker::blocking::Worker;
 pub use worker::counters::{Counters, Request};
 pub use worker::ending::Reason;
 pub use worker::handle::{Draining, WorkerHandle};
+pub use worker::polling::Attempt;
 
 /// The programs in the project's documentation, so that they compile.
 #[cfg(all(doctest, feature = "axum"))]

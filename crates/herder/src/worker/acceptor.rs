@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use herder_sys::epoll::{Epoll, Events, Interest};
@@ -51,8 +52,8 @@ pub(crate) enum Step {
 
 /// A worker's source of connections.
 pub(crate) struct Acceptor {
-    /// Watches the source and, for workers that block, the link.
-    epoll: Epoll,
+    /// Watches the source and, unless a runtime does, the link.
+    epoll: Arc<Epoll>,
     source: Source,
     nudges_seen: u64,
     /// Set while the source is not watched for want of descriptors.
@@ -83,7 +84,7 @@ impl Acceptor {
     }
 
     fn new(link: &Link, source: Source) -> io::Result<Acceptor> {
-        let epoll = Epoll::new()?;
+        let epoll = Arc::new(Epoll::new()?);
         epoll.add(link.house(), HOUSE, Interest::READABLE)?;
         let mut acceptor = Acceptor {
             epoll,
@@ -210,19 +211,34 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Asks the kernel which listeners have a connection, for a caller that waits elsewhere.
+    /// Asks the kernel which listeners have a connection, for a task that waits elsewhere.
     /// Returns whether another [`step`](Acceptor::step) is worth while.
     #[cfg(feature = "tokio")]
     pub(crate) fn refresh(&mut self, link: &Link) -> io::Result<bool> {
         match &self.source {
             Source::Channel(_) => Ok(false),
-            Source::Listeners(_) => {
-                let mut events = Events::with_capacity(EVENTS);
-                self.epoll.wait(&mut events, Some(Duration::ZERO))?;
-                self.sort(&events, link);
-                Ok(!events.is_empty())
-            }
+            Source::Listeners(_) => self.look(link),
         }
+    }
+
+    /// What is readable when another [`step`](Acceptor::step) is worth while, after a [`look`](Acceptor::look).
+    pub(crate) fn descriptor(&self) -> Arc<Epoll> {
+        Arc::clone(&self.epoll)
+    }
+
+    /// Reading from connections is not to wait.
+    pub(crate) fn accept_nonblocking(&mut self) {
+        if let Source::Listeners(listeners) = &mut self.source {
+            listeners.accept_nonblocking();
+        }
+    }
+
+    /// Sees what the kernel has to tell, and takes care of the link. Returns whether there was anything.
+    pub(crate) fn look(&mut self, link: &Link) -> io::Result<bool> {
+        let mut events = Events::with_capacity(EVENTS);
+        self.epoll.wait(&mut events, Some(Duration::ZERO))?;
+        self.sort(&events, link);
+        Ok(!events.is_empty())
     }
 
     /// A descriptor that is readable when another [`step`](Acceptor::step) is worth while, for a
@@ -237,7 +253,7 @@ impl Acceptor {
         match &mut self.source {
             Source::Channel(conns) => herder_sys::fd::duplicate(conns.channel()),
             Source::Listeners(listeners) => {
-                listeners.accept_for_tasks();
+                listeners.accept_nonblocking();
                 herder_sys::fd::duplicate(std::os::fd::AsFd::as_fd(&self.epoll))
             }
         }

@@ -1,15 +1,20 @@
-//! A worker that blocks.
+//! A worker without a runtime.
 
 use std::io;
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
+
+use herder_sys::epoll::Epoll;
+use herder_sys::fd::Blocking;
 
 use crate::connection::Connection;
 use crate::worker::acceptor::{Acceptor, Step};
 use crate::worker::handle::WorkerHandle;
 use crate::worker::link::Link;
 use crate::worker::lock;
+use crate::worker::polling::{Attempt, Polling};
 
 /// A worker, as [`Cluster::run`](crate::Cluster::run) gives it to the program.
 ///
@@ -22,13 +27,18 @@ use crate::worker::lock;
 pub struct Worker {
     handle: WorkerHandle,
     acceptor: Arc<Mutex<Acceptor>>,
+    /// Whose descriptor an event loop of the program watches.
+    poll: Arc<Epoll>,
+    polling: Arc<Mutex<Polling>>,
 }
 
 impl Worker {
     pub(crate) fn new(link: Arc<Link>, acceptor: Acceptor) -> Worker {
         Worker {
             handle: WorkerHandle::new(link),
+            poll: acceptor.descriptor(),
             acceptor: Arc::new(Mutex::new(acceptor)),
+            polling: Arc::default(),
         }
     }
 
@@ -52,7 +62,7 @@ impl Worker {
             match acceptor.step(link)? {
                 Step::Arrived(arrival) => {
                     // One that cannot be set up is gone already; the next may be fine.
-                    if let Ok(connection) = Connection::new(arrival, link) {
+                    if let Ok(connection) = Connection::new(arrival, link, Blocking::Yes) {
                         return Ok(Some(connection));
                     }
                 }
@@ -88,6 +98,43 @@ impl Worker {
         })
     }
 
+    /// The next connection, without waiting: for a program with an event loop of its own, which watches the
+    /// worker's descriptor ([`AsFd`]) beside those of its clients. It is non-blocking.
+    ///
+    /// Whenever the descriptor is readable, the loop takes connections until there is
+    /// [nothing](Attempt::Nothing). As with [`accept`](Worker::accept), the first call says that the worker is
+    /// ready, and calling shows that it lives: so the loop also calls after the time that `Nothing` carries,
+    /// though nothing became readable. One thread at a time is to do so.
+    ///
+    /// ```no_run
+    /// # struct Poll;
+    /// # impl Poll { fn wait(&self, _: &impl std::os::fd::AsFd, _: Option<std::time::Duration>) {} }
+    /// # fn serve(worker: herder::Worker, poll: Poll) -> std::io::Result<()> {
+    /// use herder::Attempt;
+    ///
+    /// let mut clients = Vec::new();
+    /// loop {
+    ///     let within = loop {
+    ///         match worker.try_accept()? {
+    ///             Attempt::Connection(client) => clients.push(client),
+    ///             Attempt::Nothing { within } => break within,
+    ///             Attempt::Ended => return Ok(()),
+    ///         }
+    ///     };
+    ///     // Waits for the clients, too, and serves those that are ready.
+    ///     poll.wait(&worker, within);
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`accept`](Worker::accept).
+    pub fn try_accept(&self) -> io::Result<Attempt> {
+        let link = self.handle.link();
+        link.ready();
+        lock(&self.polling).attempt(link, &mut lock(&self.acceptor))
+    }
+
     /// How many connections it has received that [`accept`](Worker::accept) has not returned yet;
     /// or jobs, of those that a program gets one by one.
     pub(crate) fn waiting(&self) -> usize {
@@ -120,6 +167,14 @@ impl Worker {
     pub fn into_async(self) -> io::Result<crate::AsyncWorker> {
         lock(&self.handle.link().schedule).has_no_home();
         crate::AsyncWorker::new(self.handle, self.acceptor)
+    }
+}
+
+/// Readable when [`try_accept`](Worker::try_accept) is to be called, as long as it was not: a level, for `poll`,
+/// `epoll`, `io_uring`, or a crate that wraps them.
+impl AsFd for Worker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poll.as_fd()
     }
 }
 

@@ -374,19 +374,19 @@ impl Link {
     /// Only the worker's own loop calls this: the heartbeat is its proof of life.
     pub(crate) fn tick(&self, now: Instant) -> Option<Duration> {
         let waiting = self.flush();
-        let (look, due) = {
+        if now.duration_since(lock(&self.schedule).last_look) >= PACE {
+            // Before it is decided how long to wait: reading silences the bell of who wants something sooner.
+            self.read();
+        }
+        let due = {
             let mut schedule = lock(&self.schedule);
             self.beat_when_due(&mut schedule, now);
             if schedule.asked && now.duration_since(schedule.last_report) >= PACE {
                 self.report(&mut schedule, now);
             }
-            let look = now.duration_since(schedule.last_look) >= PACE;
             let report = schedule.asked.then(|| schedule.last_report + PACE);
-            (look, schedule.next_beat.into_iter().chain(report).min())
+            schedule.next_beat.into_iter().chain(report).min()
         };
-        if look {
-            self.read();
-        }
         let due = due.map(|due| due.saturating_duration_since(now));
         due.into_iter()
             .chain((waiting == Sent::Later).then_some(PACE))

@@ -88,8 +88,7 @@ impl Listeners {
     }
 
     /// From now on reading from connections does not wait.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn accept_for_tasks(&mut self) {
+    pub(crate) fn accept_nonblocking(&mut self) {
         self.accepted = Blocking::No;
     }
 

@@ -11,6 +11,7 @@
 //! | `acceptor` | where connections come from, in any mode, and the wait for the next |
 //! | `conns`, `listeners` | passed by the master (`pass`); accepted here (`shared`, `kernel`, `reuseport`) |
 //! | `handle`, `blocking` | what the program sees |
+//! | `polling` | a program with an event loop of its own |
 //! | `finish` | the way out |
 //!
 //! There is no thread behind the program's back: heartbeats and counters are sent, and the
@@ -30,6 +31,7 @@ pub(crate) mod inlet;
 pub(crate) mod link;
 mod listeners;
 pub(crate) mod outlet;
+pub(crate) mod polling;
 pub(crate) mod schedule;
 #[cfg(test)]
 pub(crate) mod testing;

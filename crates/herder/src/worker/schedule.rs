@@ -35,7 +35,6 @@ impl Schedule {
     }
 
     /// From now on the loop waits on whatever thread, beside other tasks.
-    #[cfg(feature = "tokio")]
     pub(crate) fn has_no_home(&mut self) {
         self.home = None;
     }

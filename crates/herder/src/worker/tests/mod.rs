@@ -3,6 +3,7 @@
 mod control;
 mod leaving;
 mod pass;
+mod polling;
 mod process;
 mod resync;
 mod shared;

@@ -18,7 +18,7 @@ use crate::worker::link::{Identity, Link};
 use crate::worker::outlet::Outlet;
 use crate::worker::testing::{self, CALM, Master};
 
-fn listener() -> Listener {
+pub(super) fn listener() -> Listener {
     let address = Address::Tcp {
         host: Some("127.0.0.1"),
         port: 0,
@@ -26,14 +26,14 @@ fn listener() -> Listener {
     Listener::bind(address, &ListenOptions::default()).unwrap()
 }
 
-fn connect(listener: &Listener) -> TcpStream {
+pub(super) fn connect(listener: &Listener) -> TcpStream {
     match listener.local() {
         BoundAddress::Tcp(address) => TcpStream::connect(address).unwrap(),
         BoundAddress::Unix(_) => unreachable!("it is a TCP listener"),
     }
 }
 
-fn worker(listeners: &[&Listener]) -> (Master, Worker) {
+pub(super) fn worker(listeners: &[&Listener]) -> (Master, Worker) {
     let (control, worker_control) = socket::seqpacket_pair().unwrap();
     let names = listeners
         .iter()
