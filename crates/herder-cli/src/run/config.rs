@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use herder_api::app::{Dispatch, Workers};
 use herder_core::spec::{DispatchMode, PickerKind, Readiness};
-use herder_master::config::{Choice, Command, Config, Program};
+use herder_master::config::{Choice, Config, Program};
 use herder_sys::user::Identity;
 
 use super::assemble::assemble;
@@ -138,13 +138,7 @@ fn foreign_config(
     } else if app.hang.is_some() {
         return Err(OwnError::NoHang(description.setting("hang")).into());
     }
-    let command = Command {
-        path: found.path,
-        sought: Some(found.sought),
-        argv: found.argv,
-        directory: app.cwd.clone(),
-        identity,
-    };
+    let command = found.command(description, identity);
     let mut config = assemble(description, spec, Program::Command(command), reason)?;
     config.choice = choice;
     config.hints.extend(hint);

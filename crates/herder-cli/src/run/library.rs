@@ -11,7 +11,7 @@ use herder_sys::user::Identity;
 use super::description::Description;
 use super::error::RunError;
 use super::node::{self, Engine, NodeError};
-use super::program::{self, Found, ProgramError};
+use super::program::{self, ProgramError};
 use super::words::Setting;
 
 /// What serves the exports of a script.
@@ -138,16 +138,14 @@ impl Maker<'_> {
 
     fn command(&self, argv: Vec<OsString>) -> Result<Command, LibraryError> {
         let found = program::find(&argv, self.description);
-        let Found { path, sought, .. } = found.map_err(|source| LibraryError::Program {
+        let found = found.map_err(|source| LibraryError::Program {
             setting: self.setting.clone(),
             source,
         })?;
         Ok(Command {
-            path,
-            sought: Some(sought),
+            // One word is a file here, and never a line for a shell.
             argv,
-            directory: self.description.app.cwd.clone(),
-            identity: self.identity.cloned(),
+            ..found.command(self.description, self.identity.cloned())
         })
     }
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herder_core::spec::{AppName, PickerKind};
-use herder_master::config::{Command, Farewell, NodeProgram, NodeReady, Shim};
+use herder_master::config::{Farewell, NodeProgram, NodeReady, Shim};
 use herder_sys::user::Identity;
 
 use super::description::Description;
-use super::program::{self, Found, ProgramError};
+use super::program::{self, ProgramError};
 use super::words::{Setting, Words};
 
 /// Where Node puts its first inspector.
@@ -176,15 +176,9 @@ pub(super) fn program(
     argv.extend(own.iter().map(OsString::from));
     argv.push(script.as_os_str().to_owned());
     argv.extend(description.tail.iter().cloned());
-    let Found { path, sought, argv } = program::find(&argv, description)?;
+    let found = program::find(&argv, description)?;
     Ok(NodeProgram {
-        command: Command {
-            path,
-            sought: Some(sought),
-            argv,
-            directory: app.cwd.clone(),
-            identity,
-        },
+        command: found.command(description, identity),
         ready: match &app.send_handle {
             Some(name) => NodeReady::Handle(name.clone()),
             None if app.wait_ready => NodeReady::Message,

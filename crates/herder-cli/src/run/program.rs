@@ -5,8 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use herder_core::spec::AppName;
+use herder_master::config::Command;
 use herder_master::find::FindError;
 pub(crate) use herder_master::find::within;
+use herder_sys::user::Identity;
 
 use super::description::Description;
 
@@ -17,6 +19,19 @@ pub(crate) struct Found {
     /// By which name.
     pub(crate) sought: OsString,
     pub(crate) argv: Vec<OsString>,
+}
+
+impl Found {
+    /// The program as the workers run it: where the description says, with these rights.
+    pub(crate) fn command(self, description: &Description, identity: Option<Identity>) -> Command {
+        Command {
+            path: self.path,
+            sought: Some(self.sought),
+            argv: self.argv,
+            directory: description.app.cwd.clone(),
+            identity,
+        }
+    }
 }
 
 /// Why a program cannot be executed.

@@ -13,9 +13,7 @@ use herder_core::spec::{DispatchMode, PickerKind, Readiness};
 use herder_gateway::proxy::settings::{
     Certificate, HTTP_ALPN, Kind, ProxySettings, ProxyVersion, TlsSettings,
 };
-use herder_master::config::{
-    Certificate as Opened, Command, Config, Program, Proxy, ProxyReady, Via,
-};
+use herder_master::config::{Certificate as Opened, Config, Program, Proxy, ProxyReady, Via};
 use herder_sys::user::Identity;
 
 use super::assemble::assemble;
@@ -98,13 +96,7 @@ pub(super) fn config(
     spec.life.readiness = Readiness::Message;
     spec.recycle.max_requests = app.max_requests.and_then(NonZeroU64::new);
     let settings = settings(description, spec.name.as_str(), spec.dispatch.picker)?;
-    let command = Command {
-        path: found.path,
-        sought: Some(found.sought),
-        argv: found.argv,
-        directory: app.cwd.clone(),
-        identity,
-    };
+    let command = found.command(description, identity);
     let wanted = app.proxy.clone().unwrap_or_default();
     let proxy = Proxy {
         gateways: settings.gateways,

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
@@ -13,6 +13,7 @@ use rustix::net::{
 
 use super::address::BoundAddress;
 use crate::fd::Blocking;
+use crate::socket::tcp_info::{self, TcpInfo};
 
 /// What a failed [`accept`] means for the loop around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,13 +124,8 @@ pub fn has_waiting(listener: BorrowedFd<'_>) -> bool {
 ///
 /// In practice none for a listener.
 pub fn accept_queue_length(listener: BorrowedFd<'_>) -> io::Result<Option<u32>> {
-    match tcp_info(listener) {
-        Ok(info) => Ok(Some(info[TCPI_UNACKED])),
-        Err(error) => match Errno::from_io_error(&error) {
-            Some(Errno::OPNOTSUPP | Errno::NOPROTOOPT) => Ok(None),
-            Some(_) | None => Err(error),
-        },
-    }
+    let info = TcpInfo::if_tcp(listener)?;
+    Ok(info.map(|info| info.waiting()))
 }
 
 /// How many connections wait at a TCP socket that listens; `None` when it does not listen (any more).
@@ -138,30 +134,8 @@ pub fn accept_queue_length(listener: BorrowedFd<'_>) -> io::Result<Option<u32>> 
 ///
 /// What is no TCP socket.
 pub fn waiting_at(listener: BorrowedFd<'_>) -> io::Result<Option<u32>> {
-    let info = tcp_info(listener)?;
-    // The first byte is the state.
-    let [state, ..] = info[0].to_ne_bytes();
-    Ok((state == TCP_LISTEN).then_some(info[TCPI_UNACKED]))
-}
-
-fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<[u32; TCP_INFO_WORDS]> {
-    let mut info = [0_u32; TCP_INFO_WORDS];
-    let mut length = libc::socklen_t::try_from(size_of_val(&info)).expect("32 bytes");
-    // SAFETY: the pointer and the length describe `info`, which outlives the call.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    };
-    if result == 0 {
-        Ok(info)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    let info = TcpInfo::of(listener)?;
+    Ok((info.state() == tcp_info::LISTEN).then(|| info.waiting()))
 }
 
 /// Opens a connection to a listener of ours and closes it at once: a nudge for whoever waits for
@@ -212,10 +186,3 @@ fn nudge(family: AddressFamily, address: &impl SocketAddrArg) -> rustix::io::Res
         Err(error) => Err(error),
     }
 }
-
-/// `struct tcp_info` up to and including `tcpi_sacked`. Of a listener, `tcpi_unacked` is the
-/// length of the queue (and `tcpi_sacked` its limit).
-const TCP_INFO_WORDS: usize = 8;
-/// The state of a socket that listens.
-const TCP_LISTEN: u8 = 10;
-const TCPI_UNACKED: usize = 6;

@@ -7,8 +7,11 @@
 mod message;
 mod options;
 mod pair;
+#[cfg(test)]
+mod scene;
 mod shortage;
 mod stream;
+pub(crate) mod tcp_info;
 mod touch;
 
 pub use message::{

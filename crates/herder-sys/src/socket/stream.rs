@@ -45,39 +45,21 @@ pub fn receive_some<'a>(
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::{TcpListener, TcpStream};
-    use std::os::fd::{AsFd, AsRawFd};
+    use std::net::TcpStream;
+    use std::os::fd::AsFd;
 
+    use super::super::scene::tcp_pair;
+    use super::super::tcp_info::TcpInfo;
     use super::*;
-    use crate::socket::options::length_of;
 
-    fn pair() -> (TcpStream, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (client, listener.accept().unwrap().0)
-    }
-
-    /// How many packets came (`tcpi_segs_in`).
+    /// How many packets came.
     fn packets(socket: &TcpStream) -> u32 {
-        let mut info = [0_u32; 36];
-        let mut length = length_of::<[u32; 36]>();
-        // SAFETY: the pointer and the length describe `info`, which outlives the call.
-        let result = unsafe {
-            libc::getsockopt(
-                socket.as_raw_fd(),
-                libc::IPPROTO_TCP,
-                libc::TCP_INFO,
-                info.as_mut_ptr().cast(),
-                &raw mut length,
-            )
-        };
-        assert_eq!(result, 0);
-        info[35]
+        TcpInfo::of(socket.as_fd()).unwrap().packets()
     }
 
     /// What a client got that was said good-bye to, and in how many packets.
     fn heard(farewell: impl FnOnce(TcpStream)) -> (String, u32) {
-        let (mut client, server) = pair();
+        let (mut client, server) = tcp_pair();
         let before = packets(&client);
         farewell(server);
         let mut text = String::new();
@@ -107,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_not_waited_for() {
-        let (mut client, server) = pair();
+        let (mut client, server) = tcp_pair();
         let many = vec![0; 64 * 1024 * 1024];
         let sent = send_before_end(server.as_fd(), &[IoSlice::new(&many)]).unwrap();
         assert!(0 < sent && sent < many.len(), "{sent}");
@@ -119,7 +101,7 @@ mod tests {
 
     #[test]
     fn nothing_that_has_not_come_is_waited_for() {
-        let (mut client, server) = pair();
+        let (mut client, server) = tcp_pair();
         let mut space = [MaybeUninit::uninit(); 4];
         let nothing = receive_some(server.as_fd(), &mut space).unwrap_err();
         assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);

@@ -81,8 +81,7 @@ fn a_body_without_a_length_comes_in_chunks_with_its_trailers() {
         send.send_data(Bytes::from_static(b""), false).unwrap();
         send.send_data(Bytes::from_static(b"0123456789abcdefg"), false)
             .unwrap();
-        let mut trailers = HeaderMap::new();
-        trailers.insert("sum", "12".parse().unwrap());
+        let mut trailers = sums();
         trailers.insert("x-forwarded-for", "1.2.3.4".parse().unwrap());
         send.send_trailers(trailers).unwrap();
         let reply = read(response.await.unwrap()).await;
@@ -111,20 +110,26 @@ fn sums() -> HeaderMap {
     trailers
 }
 
+/// Posts five bytes, and a sum behind them.
+async fn hello_with_sum(caller: &mut Caller, headers: &[(&str, &str)]) -> ResponseFuture {
+    let mut request = Request::post("http://a/");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let (response, mut send) = caller.begin(request.body(()).unwrap()).await;
+    send.send_data(Bytes::from_static(b"hello"), false).unwrap();
+    send.send_trailers(sums()).unwrap();
+    response
+}
+
 #[test]
 fn trailers_that_were_announced_pass_behind_a_body_with_a_length() {
     play(async {
         let rig = Rig::new(|_| {});
         echo(&rig, "\r\n0\r\nsum: 12\r\n\r\n");
         let mut caller = Caller::new(&rig).await;
-        let request = Request::post("http://a/")
-            .header("content-length", 5)
-            .header("trailer", "sum")
-            .body(())
-            .unwrap();
-        let (response, mut send) = caller.begin(request).await;
-        send.send_data(Bytes::from_static(b"hello"), false).unwrap();
-        send.send_trailers(sums()).unwrap();
+        let headers = [("content-length", "5"), ("trailer", "sum")];
+        let response = hello_with_sum(&mut caller, &headers).await;
         let reply = read(response.await.unwrap()).await;
         let (head, body) = reply.body.split_once("\r\n\r\n").unwrap();
         let head = head.to_ascii_lowercase();
@@ -141,13 +146,7 @@ fn trailers_that_nobody_announced_are_left_out_and_the_body_is_whole() {
         let rig = Rig::new(|_| {});
         echo(&rig, "\r\n\r\nhello");
         let mut caller = Caller::new(&rig).await;
-        let request = Request::post("http://a/")
-            .header("content-length", 5)
-            .body(())
-            .unwrap();
-        let (response, mut send) = caller.begin(request).await;
-        send.send_data(Bytes::from_static(b"hello"), false).unwrap();
-        send.send_trailers(sums()).unwrap();
+        let response = hello_with_sum(&mut caller, &[("content-length", "5")]).await;
         let reply = read(response.await.unwrap()).await;
         assert_eq!(reply.status, 200);
         assert!(reply.body.ends_with("\r\n\r\nhello"), "{}", reply.body);
@@ -170,14 +169,8 @@ fn a_length_that_is_not_the_bodys_is_refused_with_trailers_too() {
             }
         });
         let mut caller = Caller::new(&rig).await;
-        let request = Request::post("http://a/")
-            .header("content-length", 9)
-            .header("trailer", "sum")
-            .body(())
-            .unwrap();
-        let (response, mut send) = caller.begin(request).await;
-        send.send_data(Bytes::from_static(b"hello"), false).unwrap();
-        send.send_trailers(sums()).unwrap();
+        let headers = [("content-length", "9"), ("trailer", "sum")];
+        let response = hello_with_sum(&mut caller, &headers).await;
         response.await.unwrap_err();
         // The worker does not take it for a whole one either.
         let heard = String::from_utf8(heard.await.unwrap()).unwrap();
