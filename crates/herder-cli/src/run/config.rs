@@ -11,10 +11,11 @@ use herder_sys::user::Identity;
 
 use super::assemble::assemble;
 use super::description::Description;
-use super::error::RunError;
-use super::own::{self, OwnError};
-use super::proxy::{self, ProxyError};
-use super::{entry, library, node, node_dispatch, policies, program, rights, services, typescript};
+use super::error::{OwnError, ProxyError, RunError};
+use super::{
+    entry, library, node, node_dispatch, own, policies, program, proxy, rights, services,
+    typescript,
+};
 use crate::launcher;
 
 /// What a herd of this description is to be.

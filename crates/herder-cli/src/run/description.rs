@@ -13,9 +13,7 @@ use herder_master::config::Format;
 use herder_sys::user::Identity;
 
 use super::args::{DispatchArg, ReadyArg, RunArgs, WorkersArg};
-use super::error::RunError;
-use super::program::ProgramError;
-use super::services;
+use super::error::{ProgramError, RunError};
 use super::units::OrNever;
 use super::words::{Setting, Words};
 
@@ -85,7 +83,7 @@ impl Description {
             .library
             .iter()
             .map(|it| (it.name(), it.file().to_owned()));
-        let (state, jobs) = services::named(&args.services)?;
+        let (state, jobs) = args.services.named()?;
         let (node, reload) = (&args.node, &args.reload);
         let app = App {
             name: args.name.clone().unwrap_or_default(),

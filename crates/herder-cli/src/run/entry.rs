@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::node::NodeError;
+use super::error::NodeError;
 use super::program::within;
 
 /// The script itself, or what a directory's `package.json` calls `main`, or its `index.js`. `directory`

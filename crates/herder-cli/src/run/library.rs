@@ -1,17 +1,16 @@
-//! Libraries, as the command line names them.
+//! Libraries: each a script or a program that the app names.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use herder_core::spec::{LibraryName, LifePolicy};
 use herder_master::config::{Command, Host, Library, LibraryProgram, OnReload};
 use herder_sys::user::Identity;
 
 use super::description::Description;
-use super::error::RunError;
-use super::node::{self, Engine, NodeError};
-use super::program::{self, ProgramError};
+use super::error::{LibraryError, NodeError, RunError};
+use super::node::{self, Engine};
+use super::program;
 use super::words::Setting;
 
 /// What serves the exports of a script.
@@ -19,51 +18,6 @@ const HOST: Host = Host {
     main: "host.js",
     files: include!(concat!(env!("OUT_DIR"), "/host.rs")),
 };
-
-/// `NAME=FILE`.
-#[derive(Clone, Debug)]
-pub(crate) struct LibraryArg {
-    name: LibraryName,
-    file: PathBuf,
-}
-
-/// Why a library cannot be run.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum LibraryError {
-    #[error("{setting}: {source}")]
-    Node { setting: Setting, source: NodeError },
-    #[error("{setting}: {source}")]
-    Program {
-        setting: Setting,
-        source: ProgramError,
-    },
-}
-
-impl FromStr for LibraryArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<LibraryArg, String> {
-        let Some((name, file)) = text.split_once('=').filter(|(_, file)| !file.is_empty()) else {
-            return Err("write NAME=SCRIPT, for instance core=./core.js".to_owned());
-        };
-        let name = name.parse::<LibraryName>();
-        Ok(LibraryArg {
-            name: name.map_err(|error| error.to_string())?,
-            file: file.into(),
-        })
-    }
-}
-
-impl LibraryArg {
-    /// How agents ask for it.
-    pub(super) fn name(&self) -> LibraryName {
-        self.name
-    }
-
-    pub(super) fn file(&self) -> &Path {
-        &self.file
-    }
-}
 
 /// The libraries of the herd. They have the workers' rights and directory.
 pub(super) fn libraries(
@@ -163,18 +117,6 @@ fn path_of(file: &Path) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_library_is_a_name_and_a_file() {
-        let arg: LibraryArg = "core=lib/core.js".parse().expect("right");
-        assert_eq!(
-            (arg.name.as_str(), arg.file),
-            ("core", "lib/core.js".into())
-        );
-        for wrong in ["core", "core=", "=x", "Core=x.js"] {
-            assert!(wrong.parse::<LibraryArg>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn the_host_and_all_that_it_needs_are_in_the_command() {

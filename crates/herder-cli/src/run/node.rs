@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use herder_core::spec::{AppName, PickerKind};
@@ -10,7 +10,8 @@ use herder_master::config::{Farewell, NodeProgram, NodeReady, Shim};
 use herder_sys::user::Identity;
 
 use super::description::Description;
-use super::program::{self, ProgramError};
+use super::error::NodeError;
+use super::program;
 use super::words::{Setting, Words};
 
 /// Where Node puts its first inspector.
@@ -21,70 +22,6 @@ pub(super) const LISTENING: Duration = Duration::from_secs(3);
 
 /// How much of a script is read for its first line.
 const FIRST_LINE: u64 = 256;
-
-/// Why a script cannot be run.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NodeError {
-    #[error("cannot read the script {path:?}: {problem}")]
-    NoScript { path: PathBuf, problem: String },
-    #[error(
-        "{path:?} is no script that herder knows how to run; name its {interpreter}, or {cure}"
-    )]
-    UnknownScript {
-        path: PathBuf,
-        interpreter: Setting,
-        cure: &'static str,
-    },
-    #[error("{name} {problem}; {cure}")]
-    Wrapper {
-        name: String,
-        problem: &'static str,
-        cure: String,
-    },
-    #[error(
-        "{0:?} is a directory without a script: its package.json names no main that is there, and it has \
-         no index.js; name the script"
-    )]
-    NoEntry(PathBuf),
-    #[error("{0}: with it the script would never run; leave it out")]
-    NotRun(String),
-    #[error("{}: only a SCRIPT can be told so; {}", .0, .0.leave_out())]
-    NoNode(Setting),
-    #[error(
-        "{}: a Node program listens by itself; {}, or add {}", .0,
-        .0.leave_out(), .0.other("send_handle").with("NAME")
-    )]
-    ListensItself(Setting),
-    #[error("{}: say with {} where the herd listens", .0, .0.other("listen"))]
-    NothingToSend(Setting),
-    #[error("{0}: name the message that the listener goes with, such as server")]
-    NamelessHandle(Setting),
-    #[error(
-        "{setting}: a Node program listens by itself, and says so: {cure}; {}", .setting.leave_out()
-    )]
-    SaysItself {
-        setting: Setting,
-        cure: &'static str,
-    },
-    #[error("{}: with {} a worker is ready when it has the handle", .0, .0.other("send_handle"))]
-    ReadyTwice(Setting),
-    #[error("{}: a Node program sends no heartbeat; {}", .0, .0.leave_out())]
-    NoHeartbeat(Setting),
-    #[error(
-        "{}: nobody counts the connections that a Node program holds open; use round-robin, \
-         two-choices or ip-hash", .0.with("least-connections")
-    )]
-    NoCount(Setting),
-    #[error(
-        "bun listens for itself, and the kernel chooses the worker; leave {} and {} out",
-        .0.with(.1), .0.other("policy")
-    )]
-    BunListens(Setting, &'static str),
-    #[error("{}: deno takes the listener and never serves; {}", .0.with(.1), .0.leave_out())]
-    DenoDoesNotShare(Setting, &'static str),
-    #[error(transparent)]
-    Interpreter(#[from] ProgramError),
-}
 
 /// Who runs scripts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

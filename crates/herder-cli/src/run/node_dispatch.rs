@@ -5,7 +5,8 @@ use herder_core::spec::DispatchMode;
 use herder_master::config::{Choice, NodeProgram};
 
 use super::description::Description;
-use super::node::{Engine, NodeError, engine_of};
+use super::error::NodeError;
+use super::node::{Engine, engine_of};
 use super::own;
 use super::words::Words;
 

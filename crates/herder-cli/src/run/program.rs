@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use herder_core::spec::AppName;
 use herder_master::config::Command;
-use herder_master::find::FindError;
 pub(crate) use herder_master::find::within;
 use herder_sys::user::Identity;
 
 use super::description::Description;
+use super::error::ProgramError;
 
 /// A program that can be executed.
 #[derive(Debug)]
@@ -32,15 +32,6 @@ impl Found {
             identity,
         }
     }
-}
-
-/// Why a program cannot be executed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ProgramError {
-    #[error("the program's name is empty")]
-    Empty,
-    #[error(transparent)]
-    Find(#[from] FindError),
 }
 
 /// Finds the program that `words` name, as a shell would that has the app's environment and directory.

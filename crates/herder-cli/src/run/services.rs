@@ -1,167 +1,23 @@
-//! The built-in library, as the command line describes it: shared state, scheduled jobs, messages.
+//! The built-in library, as an app describes it: shared state, scheduled jobs, messages.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
-use std::str::FromStr;
 
-use clap::Args;
 use herder::rpc::client::HERD_VARIABLE;
-use herder_core::schedule::JobName;
 use herder_core::spec::LifePolicy;
 use herder_master::config::{Library, LibraryProgram, OnReload};
 use herder_master::role::LibrarySeat;
-use herder_services::jobs::{JobDefinition, Timing};
 use herder_services::library::{
-    self, Backend, JobsSettings, NAME, NamespaceSettings, OpenError, Settings, StoreSettings,
+    self, Backend, JobsSettings, NAME, OpenError, Settings, StoreSettings,
 };
 
+use super::args;
 use super::description::Description;
-use super::error::RunError;
+use super::error::{RunError, ServicesError};
 use super::words::Setting;
 
 /// Where a store may be said to be, beside the setting.
 const STORE_VARIABLE: &str = "HERDER_STORE";
-
-/// What the built-in library is asked for.
-#[derive(Args, Debug)]
-#[command(
-    next_help_heading = "What the workers share (herder.state(), herder.jobs(), herder.bus())"
-)]
-pub(crate) struct ServiceArgs {
-    /// Values that all workers share, under this name: in memory (they outlive the workers),
-    /// file:PATH (and the herd), or store (other machines have them, too). May be repeated.
-    #[arg(long, value_name = "NAME=WHERE")]
-    pub(crate) state: Vec<StateArg>,
-
-    /// A Redis or Valkey: redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]. Herds of the same --name that
-    /// share it share their state in it, send messages to each other, and run a job of the cluster
-    /// once.
-    #[arg(long, value_name = "URL", env = "HERDER_STORE", hide_env_values = true)]
-    pub(crate) store: Option<String>,
-
-    /// A job that one worker runs at its times: nightly='0 3 * * * Europe/Berlin', poll='every 10s'.
-    /// May be repeated.
-    #[arg(long, value_name = "NAME=TIMING")]
-    pub(crate) job: Vec<JobArg>,
-
-    /// Where jobs are kept that are defined, changed or paused while the herd runs.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) jobs_file: Option<PathBuf>,
-
-    /// Messages between the workers (which the options above bring along).
-    #[arg(long)]
-    pub(crate) bus: bool,
-}
-
-/// `NAME=WHERE`.
-#[derive(Clone, Debug)]
-pub(crate) struct StateArg {
-    name: String,
-    place: String,
-}
-
-/// `NAME=TIMING`.
-#[derive(Clone, Debug)]
-pub(crate) struct JobArg {
-    name: String,
-    timing: String,
-}
-
-/// Why the built-in library cannot be.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ServicesError {
-    #[error("--{option} {name}: it is given twice; leave one out")]
-    Twice { option: &'static str, name: String },
-    #[error("{0}: {1}")]
-    Entry(Setting, String),
-    #[error(
-        "{}: say where the store is, for instance {}",
-        .0.with("store"), .0.other("store").with("redis://127.0.0.1:6379")
-    )]
-    NoStore(Setting),
-    #[error("{0}: {1}")]
-    Store(Setting, OpenError),
-    #[error("{setting} {path:?}: {problem}; a file is made, but its directory must be there")]
-    Place {
-        setting: Setting,
-        path: PathBuf,
-        problem: String,
-    },
-    #[error(
-        "{}: so the library of {}, {}, {} and {} is called; choose another name", .0,
-        .0.other("state"), .0.other("jobs_file"), .0.other("jobs"), .0.other("bus")
-    )]
-    Name(Setting),
-    #[error(transparent)]
-    Other(OpenError),
-}
-
-impl FromStr for StateArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<StateArg, String> {
-        let Some((name, place)) = text.split_once('=') else {
-            return Err(format!(
-                "write NAME=memory, NAME=file:PATH or NAME=store, for instance {text}=memory"
-            ));
-        };
-        namespace(name, place)?;
-        Ok(StateArg {
-            name: name.to_owned(),
-            place: place.to_owned(),
-        })
-    }
-}
-
-impl FromStr for JobArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<JobArg, String> {
-        let Some((name, timing)) = text.split_once('=') else {
-            return Err(
-                "write NAME=TIMING, for instance nightly='0 3 * * * Europe/Berlin' or \
-                 poll='every 10s'"
-                    .to_owned(),
-            );
-        };
-        job(name, timing)?;
-        Ok(JobArg {
-            name: name.to_owned(),
-            timing: timing.to_owned(),
-        })
-    }
-}
-
-fn namespace(name: &str, place: &str) -> Result<NamespaceSettings, String> {
-    let backend: Backend = place.parse()?;
-    let space = NamespaceSettings::new(name, backend);
-    space.check().map_err(|error| error.to_string())?;
-    Ok(space)
-}
-
-fn job(name: &str, timing: &str) -> Result<(String, JobDefinition), String> {
-    let name = JobName::new(name).map_err(|error| error.to_string())?;
-    let timing = timing
-        .parse::<Timing>()
-        .map_err(|error| error.to_string())?;
-    Ok((name.to_string(), JobDefinition::new(timing)))
-}
-
-/// Names, and what belongs to them.
-type Named = BTreeMap<String, String>;
-
-/// The namespaces and jobs of a command line, by their names.
-///
-/// # Errors
-/// When one is given twice.
-pub(super) fn named(args: &ServiceArgs) -> Result<(Named, Named), ServicesError> {
-    check_once("state", args.state.iter().map(|state| state.name.as_str()))?;
-    check_once("job", args.job.iter().map(|job| job.name.as_str()))?;
-    let state = args.state.iter().cloned().map(|it| (it.name, it.place));
-    let jobs = args.job.iter().cloned().map(|it| (it.name, it.timing));
-    Ok((state.collect(), jobs.collect()))
-}
 
 /// The built-in library, if anything of it is asked for.
 pub(super) fn library(description: &Description, app: &str) -> Result<Option<Library>, RunError> {
@@ -232,11 +88,11 @@ fn settings(description: &Description, app: &str) -> Result<Settings, ServicesEr
     let wanted = &description.app;
     let space = |(name, place): (&String, &String)| {
         let setting = || description.words.entry("state", name.as_str());
-        namespace(name, place).map_err(|error| ServicesError::Entry(setting(), error))
+        args::namespace(name, place).map_err(|error| ServicesError::Entry(setting(), error))
     };
     let job = |(name, timing): (&String, &String)| {
         let setting = || description.words.entry("jobs", name.as_str());
-        job(name, timing).map_err(|error| ServicesError::Entry(setting(), error))
+        args::job(name, timing).map_err(|error| ServicesError::Entry(setting(), error))
     };
     let said = description.variable(STORE_VARIABLE);
     let said = said.map(|url| url.to_string_lossy().into_owned());
@@ -274,20 +130,6 @@ fn check(description: &Description, settings: &Settings) -> Result<(), ServicesE
             ServicesError::Other(other)
         }
     })
-}
-
-fn check_once<'a>(
-    option: &'static str,
-    mut names: impl Iterator<Item = &'a str>,
-) -> Result<(), ServicesError> {
-    let mut seen = BTreeSet::new();
-    match names.find(|name| !seen.insert(*name)) {
-        None => Ok(()),
-        Some(name) => {
-            let name = name.to_owned();
-            Err(ServicesError::Twice { option, name })
-        }
-    }
 }
 
 fn check_place(setting: Setting, path: &Path) -> Result<(), ServicesError> {

@@ -10,10 +10,10 @@ use herder_api::app::{Dispatch, Max, Ready, Workers};
 use herder_core::spec::{ListenAddress, PickerKind};
 use herder_master::config::Format;
 
-use super::error::RunError;
 use super::library::LibraryArg;
 use super::services::ServiceArgs;
-use super::units::{self, Mode, OrNever, OrZero, Seconds, Size};
+use crate::run::error::RunError;
+use crate::run::units::{self, Mode, OrNever, OrZero, Seconds, Size};
 
 const AFTER_HELP: &str = "\
 Durations are seconds, or have a unit: 500ms, 30s, 5m, 2h. Sizes are bytes, or have one: 300M, 2G.

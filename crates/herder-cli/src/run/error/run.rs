@@ -12,7 +12,7 @@ use super::own::OwnError;
 use super::program::ProgramError;
 use super::proxy::ProxyError;
 use super::services::ServicesError;
-use super::words::Setting;
+use crate::run::words::Setting;
 
 /// Why a description makes no herd.
 #[derive(Debug, thiserror::Error)]
