@@ -54,47 +54,19 @@ fn r53_a_workers_environment_is_the_callers_and_what_is_documented() {
         .args(callers.map(|(name, value)| format!("{name}={value}")))
         .args(misleading)
         .arg(Binary::HERDER.path())
-        .args([
-            "run",
-            "-n",
-            "web",
-            "-l",
-            "127.0.0.1:0",
-            "-l",
-            "unix:web.sock",
-            "-i",
-            "2",
-        ])
-        .args([
-            "--ready-after",
-            "100ms",
-            "--watchdog",
-            "30s",
-            "--",
-            "sleep",
-            "600",
-        ])
+        .args("run -n web -l 127.0.0.1:0 -l unix:web.sock -i 2".split(' '))
+        .args("--ready-after 100ms --watchdog 30s -- sleep 600".split(' '))
         .start();
     for worker in wait_for(&herd, 0, 2, "ready", BOOT) {
         let variables = texts(worker, "environ");
-        let mut found: BTreeMap<&str, &str> = variables
-            .iter()
-            .map(|text| text.split_once('=').unwrap())
-            .collect();
-        assert_eq!(
-            found.len(),
-            variables.len(),
-            "no variable twice: {variables:?}"
-        );
+        let pairs = variables.iter().map(|text| text.split_once('=').unwrap());
+        let mut found: BTreeMap<&str, &str> = pairs.collect();
+        assert_eq!(found.len(), variables.len(), "one is twice: {variables:?}");
         let notify = found.remove("NOTIFY_SOCKET").unwrap();
-        assert!(
-            notify.starts_with(&runtime) && notify.ends_with(&format!("/notify-{}", worker.id))
-        );
-        let (id, pid, slot) = (
-            worker.id.to_string(),
-            worker.pid.to_string(),
-            worker.slot.to_string(),
-        );
+        assert!(notify.starts_with(&runtime), "{notify}");
+        assert!(notify.ends_with(&format!("/notify-{}", worker.id)));
+        let (id, pid) = (worker.id.to_string(), worker.pid.to_string());
+        let slot = worker.slot.to_string();
         let mut expected = BTreeMap::from(callers);
         expected.extend([
             ("HERDER_APP", "web"),

@@ -20,6 +20,7 @@ use std::fs;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -142,6 +143,17 @@ async fn acceptance_03_timed_a_thousand_calls_in_flight_fail_within_50_ms_of_the
     }
 }
 
+/// Calls that the library holds until it dies: what each ends with, and when.
+fn hold_250(agent: &Agent) -> impl Iterator<Item = JoinHandle<(CallError, Instant)>> {
+    (0..250).map(move |_| {
+        let agent = agent.clone();
+        tokio::spawn(async move {
+            let held = call(&agent, "hold", json!(["x"])).await;
+            (held.expect_err("it dies"), Instant::now())
+        })
+    })
+}
+
 /// A library dies of which a thousand calls and two streams want something. Returns how long the last of the calls
 /// took to fail.
 async fn last_of_a_thousand_to_fail() -> Duration {
@@ -153,18 +165,7 @@ async fn last_of_a_thousand_to_fail() -> Duration {
     let mut events = agents[4].subscribe("trial", "events", json!([]), StreamOptions::default());
     state.opened().await.expect("it is there");
     events.opened().await.expect("it is there");
-    let held = agents[..4].iter().flat_map(|agent| {
-        (0..250).map(|_| {
-            let agent = agent.clone();
-            tokio::spawn(async move {
-                let error = call(&agent, "hold", json!(["x"]))
-                    .await
-                    .expect_err("it dies");
-                (error.kind, error.executed, Instant::now())
-            })
-        })
-    });
-    let held: Vec<_> = held.collect();
+    let held: Vec<_> = agents[..4].iter().flat_map(hold_250).collect();
     let again = agents[4].clone();
     let again = tokio::spawn(async move { call(&again, "hold_first", json!([])).await });
     until(&agents[4], "held", 1001).await;
@@ -185,11 +186,11 @@ async fn last_of_a_thousand_to_fail() -> Duration {
     let mark = herd.mark();
     let killed = Instant::now();
     herd.signal_to(library.pid, Signal::KILL);
-    let failed = join_all(held).await;
     let mut latest = Duration::ZERO;
-    for failed in failed {
-        let (kind, executed, when) = failed.expect("no panic");
-        assert_eq!((kind, executed), (ErrorKind::Unavailable, Executed::Maybe));
+    for failed in join_all(held).await {
+        let (error, when) = failed.expect("no panic");
+        let end = (error.kind, error.executed);
+        assert_eq!(end, (ErrorKind::Unavailable, Executed::Maybe));
         latest = latest.max(when - killed);
     }
     assert_eq!(wait_for(&herd, mark, 1, "ready", BOOT)[0].epoch, 2);

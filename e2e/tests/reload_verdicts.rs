@@ -77,21 +77,7 @@ fn is_rolled_back(program: Program, bad: &Bad) {
     };
     assert_eq!(*generation, 2);
     assert!(reason.contains(bad.because), "{}: {reason}", program.name());
-    let found = verdict_on(&file, 2);
-    assert_eq!(found["outcome"], "rolled_back", "{found}");
-    assert_eq!(found["operation"], "reload", "{found}");
-    let told = found["reason"].as_str().expect("a text");
-    assert!(
-        reason.starts_with(told),
-        "{told:?}, and in the log {reason:?}"
-    );
-    let mode = fs::metadata(&file).expect("it is there").permissions();
-    assert_eq!(mode.mode() & 0o777, 0o600);
-    if let Version::Throws(_) = bad.version {
-        let lines = found["last_lines"].to_string();
-        assert!(lines.contains("cannot be loaded"), "{found}");
-        assert_eq!(found["exit"]["code"], 1, "{found}");
-    }
+    check_verdict_of(bad, &file, reason);
     mix.wait_for_answers(10, BOOT);
     assert!(before.is_subset(&deployed.workers()), "who served, serves");
     let good = deployed.deploy(Version::Good(3), LONG);
@@ -125,6 +111,25 @@ fn is_rolled_back(program: Program, bad: &Bad) {
     let answer = Answer::of_body(body.as_bytes()).expect("it says who");
     assert_eq!(answer.version, 3, "{body}");
     assert!(deployed.herd.end().success());
+}
+
+/// The file has the verdict on a bad version. `reason` is that in the log.
+fn check_verdict_of(bad: &Bad, file: &Path, reason: &str) {
+    let found = verdict_on(file, 2);
+    assert_eq!(found["outcome"], "rolled_back", "{found}");
+    assert_eq!(found["operation"], "reload", "{found}");
+    let told = found["reason"].as_str().expect("a text");
+    assert!(
+        reason.starts_with(told),
+        "{told:?}, and in the log {reason:?}"
+    );
+    let mode = fs::metadata(file).expect("it is there").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+    if let Version::Throws(_) = bad.version {
+        let lines = found["last_lines"].to_string();
+        assert!(lines.contains("cannot be loaded"), "{found}");
+        assert_eq!(found["exit"]["code"], 1, "{found}");
+    }
 }
 
 /// How many connections a worker can have that it has not noted. The scripts note each before they do anything

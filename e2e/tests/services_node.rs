@@ -240,18 +240,7 @@ fn messages_go_where_they_are_sent() {
         ] {
             assert_eq!(one.run(&code(nobody)), json!("no_receiver"), "{nobody}");
         }
-        // Whoever answers may die.
-        two.run("kept.bus.on('mute', () => new Promise(() => {}));");
-        wait::until(BOOT, "it listens", || {
-            let sent = one.run(&code(
-                "return (await kept.bus.send('others', 'mute')).receivers;",
-            ));
-            (sent == json!(1)).then_some(())
-        });
-        let waiting = one.start(&code("await kept.bus.request({ slot: 1 }, 'mute', 1);"));
-        one.run("await new Promise((resolve) => setTimeout(resolve, 50));");
-        cluster.herd().signal_to(two.pid(), Signal::KILL);
-        assert_eq!(one.result_of(waiting), json!("no_answer"));
+        lose_an_answer(&cluster, one, two);
         // Subscriptions outlive the library.
         kill_library(&cluster);
         one.run(
@@ -260,6 +249,21 @@ fn messages_go_where_they_are_sent() {
         three.run("await until(() => kept.heard.some(([payload]) => payload === 'again'));");
         cluster.end();
     }
+}
+
+/// The second worker dies before it answers the first one.
+fn lose_an_answer(cluster: &Cluster, one: &mut Actor, two: &mut Actor) {
+    two.run("kept.bus.on('mute', () => new Promise(() => {}));");
+    wait::until(BOOT, "it listens", || {
+        let sent = one.run(&code(
+            "return (await kept.bus.send('others', 'mute')).receivers;",
+        ));
+        (sent == json!(1)).then_some(())
+    });
+    let waiting = one.start(&code("await kept.bus.request({ slot: 1 }, 'mute', 1);"));
+    one.run("await new Promise((resolve) => setTimeout(resolve, 50));");
+    cluster.herd().signal_to(two.pid(), Signal::KILL);
+    assert_eq!(one.result_of(waiting), json!("no_answer"));
 }
 
 #[test]
@@ -323,23 +327,7 @@ fn a_job_runs_on_one_worker_at_a_time_and_survives_it() {
             (lines.len() >= 20).then_some(())
         });
         check_order(&log(&scene));
-        // A run goes down with its worker, and the job goes on.
-        let hold = scene.directory().join("hold");
-        fs::write(&hold, "").expect("ours");
-        let (tick, pid) = wait::until(BOOT, "one is under way", || {
-            let held = fs::read_to_string(scene.directory().join("held")).ok()?;
-            let (tick, pid) = held.split_once(' ')?;
-            Some((tick.to_owned(), pid.to_owned()))
-        });
-        cluster
-            .herd()
-            .signal_to(pid.parse().expect("a pid"), Signal::KILL);
-        fs::remove_file(hold).expect("ours");
-        wait_for(&scene, "the next runs", |lines| {
-            let later = |line: &&Vec<String>| line[0] == "end" && line[1] > tick && line[2] != pid;
-            (lines.iter().filter(later).count() >= 3).then_some(())
-        });
-        check_order(&log(&scene));
+        let pid = kill_a_runner(&scene, &cluster);
         let [one, two, _] = &mut actors;
         let alive = if one.pid().to_string() == pid {
             two
@@ -354,34 +342,58 @@ fn a_job_runs_on_one_worker_at_a_time_and_survives_it() {
         let known = ["lost", "succeeded"].map(Value::from);
         let found = outcomes.as_array().expect("an array");
         assert!(known.iter().all(|one| found.contains(one)), "{outcomes}");
-
-        // The library may die, too: what was defined and paused stays so.
-        alive.run(
-            "await kept.jobs.define('later', { timing: '0 3 * * * Europe/Berlin', retries: 2, timeout: 5000 });
-             await kept.jobs.pause('tick');",
-        );
-        kill_library(&cluster);
-        let list = alive.run(
-            "const list = await kept.jobs.list();
-             return list.map(({ name, timing, retries, timeout, paused, next }) =>
-               [name, timing, retries, timeout, paused, next instanceof Date]);",
-        );
-        assert_eq!(
-            list,
-            json!([
-                ["later", "0 3 * * * Europe/Berlin", 2, 5000, false, true],
-                ["tick", "every 200ms", 0, 600_000, true, false]
-            ])
-        );
-        let before = log(&scene).len();
-        alive.run("await kept.jobs.resume('tick');");
-        wait_for(&scene, "it goes on", |lines| {
-            (lines.len() > before + 4).then_some(())
-        });
+        outlive_the_library(&scene, &cluster, alive);
         cluster.end();
         check_order(&log(&scene));
         clean(&scene);
     }
+}
+
+/// A run goes down with its worker, and the job goes on. Returns whose pid it was.
+fn kill_a_runner(scene: &Scene, cluster: &Cluster) -> String {
+    let hold = scene.directory().join("hold");
+    fs::write(&hold, "").expect("ours");
+    let (tick, pid) = wait::until(BOOT, "one is under way", || {
+        let held = fs::read_to_string(scene.directory().join("held")).ok()?;
+        let (tick, pid) = held.split_once(' ')?;
+        Some((tick.to_owned(), pid.to_owned()))
+    });
+    cluster
+        .herd()
+        .signal_to(pid.parse().expect("a pid"), Signal::KILL);
+    fs::remove_file(hold).expect("ours");
+    wait_for(scene, "the next runs", |lines| {
+        let later = |line: &&Vec<String>| line[0] == "end" && line[1] > tick && line[2] != pid;
+        (lines.iter().filter(later).count() >= 3).then_some(())
+    });
+    check_order(&log(scene));
+    pid
+}
+
+/// The library may die, too: what was defined and paused stays so.
+fn outlive_the_library(scene: &Scene, cluster: &Cluster, alive: &mut Actor) {
+    alive.run(
+        "await kept.jobs.define('later', { timing: '0 3 * * * Europe/Berlin', retries: 2, timeout: 5000 });
+         await kept.jobs.pause('tick');",
+    );
+    kill_library(cluster);
+    let list = alive.run(
+        "const list = await kept.jobs.list();
+         return list.map(({ name, timing, retries, timeout, paused, next }) =>
+           [name, timing, retries, timeout, paused, next instanceof Date]);",
+    );
+    assert_eq!(
+        list,
+        json!([
+            ["later", "0 3 * * * Europe/Berlin", 2, 5000, false, true],
+            ["tick", "every 200ms", 0, 600_000, true, false]
+        ])
+    );
+    let before = log(scene).len();
+    alive.run("await kept.jobs.resume('tick');");
+    wait_for(scene, "it goes on", |lines| {
+        (lines.len() > before + 4).then_some(())
+    });
 }
 
 /// Each run ends before the next begins, unless it was killed.
@@ -434,33 +446,7 @@ fn a_job_for_all_runs_on_each_worker_and_a_bad_run_is_told() {
         let listed = one.run("return (await kept.jobs.list()).length;");
         assert_eq!(listed, json!(0));
 
-        // An error is a failure, and what takes too long is aborted.
-        one.run(
-            "await kept.jobs.define('bad', { timing: 'every 1h', retries: 1 });
-             await kept.jobs.on('bad', ({ attempt }) => { throw new Error(`no. ${attempt}`); }).opened;
-             await kept.jobs.runNow('bad');",
-        );
-        let told = "const told = await until(async () => {
-              const told = await kept.jobs.history(NAME); return told.length === COUNT && told;
-            });
-            return told.map(({ outcome, reason, attempt, retried }) => [outcome, reason, attempt, retried]);";
-        let told = |name: &str, count: &str| {
-            told.replace("NAME", &format!("'{name}'"))
-                .replace("COUNT", count)
-        };
-        assert_eq!(
-            two.run(&told("bad", "2")),
-            json!([["failed", "no. 2", 2, false], ["failed", "no. 1", 1, true]])
-        );
-        one.run(
-            "await kept.jobs.define('slow', { timing: 'every 1h', timeout: 100 });
-             await kept.jobs.on('slow', ({ signal }) => new Promise((resolve, reject) => {
-               signal.addEventListener('abort', () => { kept.aborted = signal.reason.kind; reject(signal.reason); });
-             })).opened;
-             await kept.jobs.runNow('slow'); await until(() => kept.aborted);",
-        );
-        assert_eq!(one.run("return kept.aborted;"), json!("cancelled"));
-        assert_eq!(two.run(&told("slow", "1"))[0][0], json!("timed-out"));
+        run_badly(one, two);
         assert_eq!(
             one.run(&code("await kept.jobs.runNow('unknown');")),
             json!("no_job")
@@ -487,4 +473,35 @@ fn a_job_for_all_runs_on_each_worker_and_a_bad_run_is_told() {
         );
         clean(&scene);
     }
+}
+
+/// An error is a failure, and what takes too long is aborted: the second worker reads what became of the runs of
+/// the first one.
+fn run_badly(one: &mut Actor, two: &mut Actor) {
+    one.run(
+        "await kept.jobs.define('bad', { timing: 'every 1h', retries: 1 });
+         await kept.jobs.on('bad', ({ attempt }) => { throw new Error(`no. ${attempt}`); }).opened;
+         await kept.jobs.runNow('bad');",
+    );
+    let told = "const told = await until(async () => {
+          const told = await kept.jobs.history(NAME); return told.length === COUNT && told;
+        });
+        return told.map(({ outcome, reason, attempt, retried }) => [outcome, reason, attempt, retried]);";
+    let told = |name: &str, count: &str| {
+        told.replace("NAME", &format!("'{name}'"))
+            .replace("COUNT", count)
+    };
+    assert_eq!(
+        two.run(&told("bad", "2")),
+        json!([["failed", "no. 2", 2, false], ["failed", "no. 1", 1, true]])
+    );
+    one.run(
+        "await kept.jobs.define('slow', { timing: 'every 1h', timeout: 100 });
+         await kept.jobs.on('slow', ({ signal }) => new Promise((resolve, reject) => {
+           signal.addEventListener('abort', () => { kept.aborted = signal.reason.kind; reject(signal.reason); });
+         })).opened;
+         await kept.jobs.runNow('slow'); await until(() => kept.aborted);",
+    );
+    assert_eq!(one.run("return kept.aborted;"), json!("cancelled"));
+    assert_eq!(two.run(&told("slow", "1"))[0][0], json!("timed-out"));
 }

@@ -335,6 +335,7 @@ fn the_layout_is_what_the_documentation_says() {
     );
 }
 
+#[expect(clippy::too_many_lines, reason = "a list: a sample after the other")]
 fn every_to_master() -> Vec<ToMaster> {
     vec![
         ToMaster::Beat,

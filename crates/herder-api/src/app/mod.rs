@@ -257,6 +257,7 @@ pub struct App {
 }
 
 impl Default for App {
+    #[expect(clippy::too_many_lines, reason = "a list: a setting a line")]
     fn default() -> App {
         App {
             name: String::new(),

@@ -83,23 +83,32 @@ mod tests {
     use super::*;
     use crate::render::snapshot;
 
-    #[test]
-    fn plans_are_as_recorded() {
-        let change = |setting: &str, from: Option<&str>, to: Option<&str>, needs| Change {
+    fn change(setting: &str, from: Option<&str>, to: Option<&str>, needs: StepKind) -> Change {
+        Change {
             setting: setting.to_owned(),
             from: from.map(str::to_owned),
             to: to.map(str::to_owned),
             needs,
-        };
-        let step = |app: &str, step, changes| PlanStep {
+        }
+    }
+
+    fn step(app: &str, step: StepKind, changes: Vec<Change>) -> PlanStep {
+        PlanStep {
             app: app.to_owned(),
             step,
             changes,
-        };
-        let with = |steps| Plan {
+        }
+    }
+
+    fn with(steps: Vec<PlanStep>) -> Plan {
+        Plan {
             steps,
             fingerprint: "f".to_owned(),
-        };
+        }
+    }
+
+    #[test]
+    fn plans_are_as_recorded() {
         let all = with(vec![
             step("old", StepKind::Delete, vec![]),
             step(

@@ -78,6 +78,7 @@ impl Description {
     ///
     /// # Errors
     /// When something is named twice.
+    #[expect(clippy::too_many_lines, reason = "a list: a setting a line")]
     pub(crate) fn of_args(args: &RunArgs) -> Result<Description, RunError> {
         let libraries = args
             .library
@@ -302,6 +303,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table: a case a line")]
     fn options_of_run_are_settings() {
         for (words, expected) in [
             (

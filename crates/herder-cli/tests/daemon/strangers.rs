@@ -289,6 +289,33 @@ fn r59_a_secret_is_nowhere_but_with_the_workers() {
         it.phase == AppPhase::Online && it.restarts > 0 && pids(it).len() == 1
     });
 
+    let seen = all_that_is_shown(&place);
+    assert!(seen.contains("API_TOKEN"), "{seen}");
+    assert!(!seen.contains("canary"), "{seen}");
+    let worker = pids(&place.app("web"))[0];
+    let (guard, daemon) = (place.guard().unwrap(), place.proper());
+    for pid in [guard, daemon, herd.keeper, herd.master, worker] {
+        assert!(lives(pid));
+        let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&read("cmdline")).into_owned();
+        assert!(!line.contains("canary"), "{line}");
+        let environment = String::from_utf8_lossy(&read("environ")).into_owned();
+        let has = environment.contains("canary");
+        assert_eq!(has, pid == worker, "{line}: {environment}");
+    }
+    // What has to be written down, to start it again, is read by nobody else.
+    for name in [
+        "state/apps.json",
+        "state/saved.json",
+        "state/herds/web.json",
+    ] {
+        let path = place.home().join(name);
+        assert!(!path.exists() || super::kit::mode(&path) == 0o600, "{name}");
+    }
+}
+
+/// What the daemon says of the app `web` to whoever asks, and in its files.
+fn all_that_is_shown(place: &Place) -> String {
     let mut seen = String::new();
     for words in [
         "list",
@@ -316,31 +343,5 @@ fn r59_a_secret_is_nowhere_but_with_the_workers() {
     for entry in fs::read_dir(place.home().join("logs")).unwrap().flatten() {
         seen += &fs::read_to_string(entry.path()).unwrap_or_default();
     }
-    assert!(seen.contains("API_TOKEN"), "{seen}");
-    assert!(!seen.contains("canary"), "{seen}");
-    let worker = pids(&place.app("web"))[0];
-    for pid in [
-        place.guard().unwrap(),
-        place.proper(),
-        herd.keeper,
-        herd.master,
-        worker,
-    ] {
-        assert!(lives(pid));
-        let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-        let line = String::from_utf8_lossy(&read("cmdline")).into_owned();
-        assert!(!line.contains("canary"), "{line}");
-        let environment = String::from_utf8_lossy(&read("environ")).into_owned();
-        let has = environment.contains("canary");
-        assert_eq!(has, pid == worker, "{line}: {environment}");
-    }
-    // What has to be written down, to start it again, is read by nobody else.
-    for name in [
-        "state/apps.json",
-        "state/saved.json",
-        "state/herds/web.json",
-    ] {
-        let path = place.home().join(name);
-        assert!(!path.exists() || super::kit::mode(&path) == 0o600, "{name}");
-    }
+    seen
 }

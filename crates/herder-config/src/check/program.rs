@@ -182,8 +182,40 @@ fn of_engine(found: &mut Found<'_>) {
     }
 }
 
-/// What only a script has.
+/// What a command cannot have, or not so.
 fn of_command(found: &mut Found<'_>) {
+    let app = found.app;
+    of_scripts_alone(found);
+    let wrong = Wrong(app.dispatch == Dispatch::Pass);
+    let message = "a command has no channel on which connections could be passed; use \"shared\", or leave it out";
+    found.say_if(wrong, "dispatch", message);
+    if has_own_listeners(app) {
+        of_own_listeners(found);
+    } else if app.dispatch != Dispatch::Proxy {
+        uncounted(found);
+        found.say_if(Wrong(app.hang.is_some()), "hang", NO_HANG);
+    }
+    let nothing_opened = app.listen.is_empty();
+    for (setting, given) in [
+        ("backlog", app.backlog.is_some()),
+        ("unix_mode", app.unix_mode.is_some()),
+    ] {
+        found.say_if(
+            Wrong(nothing_opened && given),
+            setting,
+            "only what listen opens has it; leave it out",
+        );
+    }
+    let wrong = Wrong(app.ready == Ready::Notify && app.ready_after.is_some());
+    found.say_if(
+        wrong,
+        "ready_after",
+        "with ready = \"notify\" the worker says so itself; leave it out",
+    );
+}
+
+/// What only a script has.
+fn of_scripts_alone(found: &mut Found<'_>) {
     let app = found.app;
     let given = [
         (
@@ -225,32 +257,6 @@ fn of_command(found: &mut Found<'_>) {
             format!("only a script can be told so: {cure}"),
         );
     }
-    let wrong = Wrong(app.dispatch == Dispatch::Pass);
-    let message = "a command has no channel on which connections could be passed; use \"shared\", or leave it out";
-    found.say_if(wrong, "dispatch", message);
-    if has_own_listeners(app) {
-        of_own_listeners(found);
-    } else if app.dispatch != Dispatch::Proxy {
-        uncounted(found);
-        found.say_if(Wrong(app.hang.is_some()), "hang", NO_HANG);
-    }
-    let nothing_opened = app.listen.is_empty();
-    for (setting, given) in [
-        ("backlog", app.backlog.is_some()),
-        ("unix_mode", app.unix_mode.is_some()),
-    ] {
-        found.say_if(
-            Wrong(nothing_opened && given),
-            setting,
-            "only what listen opens has it; leave it out",
-        );
-    }
-    let wrong = Wrong(app.ready == Ready::Notify && app.ready_after.is_some());
-    found.say_if(
-        wrong,
-        "ready_after",
-        "with ready = \"notify\" the worker says so itself; leave it out",
-    );
 }
 
 /// Whose turn comes how often.

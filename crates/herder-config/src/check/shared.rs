@@ -8,8 +8,14 @@ use herder_services::library::{Backend, NAME, NamespaceSettings};
 use super::{Found, Wrong};
 
 pub(super) fn check(found: &mut Found<'_>) {
-    let app = found.app;
-    for (name, path) in &app.libraries {
+    libraries(found);
+    state(found);
+    store(found);
+    jobs(found);
+}
+
+fn libraries(found: &mut Found<'_>) {
+    for (name, path) in &found.app.libraries {
         let setting = format!("libraries.{name}");
         if let Err(error) = name.parse::<LibraryName>() {
             found.say(&setting, error.to_string());
@@ -26,6 +32,10 @@ pub(super) fn check(found: &mut Found<'_>) {
             "it names no file",
         );
     }
+}
+
+fn state(found: &mut Found<'_>) {
+    let app = found.app;
     for (name, place) in &app.state {
         let setting = format!("state.{name}");
         match place.parse::<Backend>() {
@@ -43,17 +53,22 @@ pub(super) fn check(found: &mut Found<'_>) {
             }
         }
     }
-    if let Some(store) = &app.store {
-        let schemes = [
-            "redis://",
-            "rediss://",
-            "redis+unix://",
-            "unix://",
-            "valkey://",
-            "valkeys://",
-            "valkey+unix://",
-        ];
-        let wrong = Wrong(!schemes.iter().any(|scheme| store.starts_with(scheme)));
+}
+
+/// What the address of a store begins with.
+const SCHEMES: [&str; 7] = [
+    "redis://",
+    "rediss://",
+    "redis+unix://",
+    "unix://",
+    "valkey://",
+    "valkeys://",
+    "valkey+unix://",
+];
+
+fn store(found: &mut Found<'_>) {
+    if let Some(store) = &found.app.store {
+        let wrong = Wrong(!SCHEMES.iter().any(|scheme| store.starts_with(scheme)));
         // What stands there may hold a password: it is not repeated.
         found.say_if(
             wrong,
@@ -61,7 +76,10 @@ pub(super) fn check(found: &mut Found<'_>) {
             "this is no address of a Redis or Valkey such as redis://127.0.0.1:6379",
         );
     }
-    for (name, timing) in &app.jobs {
+}
+
+fn jobs(found: &mut Found<'_>) {
+    for (name, timing) in &found.app.jobs {
         let setting = format!("jobs.{name}");
         if let Err(error) = JobName::new(name) {
             found.say(&setting, error.to_string());

@@ -67,6 +67,7 @@ fn r54_a_name_is_letters_digits_and_little_else() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: a case a line")]
 fn what_contradicts_itself_is_named() {
     let scene = Scene::new("check");
     scene.write("app.js", "");

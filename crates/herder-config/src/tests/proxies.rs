@@ -7,6 +7,7 @@ use super::{Scene, told};
 use crate::{Options, load_text};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: a case a line")]
 fn what_goes_together_with_a_proxy() {
     let scene = Scene::new("proxied");
     let with = |settings: &str| {
@@ -195,7 +196,6 @@ fn what_goes_together_with_certificates() {
         _ => panic!("{found:?}"),
     }
     assert_eq!(with(r#", "kind": "tcp", "alpn": "h2""#), [""; 0]);
-    let long = "x".repeat(256);
     for (settings, said) in [
         (
             r#", "https_port": 0"#.to_owned(),
@@ -210,7 +210,7 @@ fn what_goes_together_with_certificates() {
             "proxy.alpn: \"\": it has to have 1 to 255",
         ),
         (
-            format!(r#", "kind": "tcp", "alpn": "{long}""#),
+            format!(r#", "kind": "tcp", "alpn": "{}""#, "x".repeat(256)),
             "proxy.alpn: ",
         ),
         (
@@ -228,6 +228,11 @@ fn what_goes_together_with_certificates() {
             "{settings}: {found:?}"
         );
     }
+}
+
+#[test]
+fn there_are_128_certificates_at_most() {
+    let scene = Scene::new("many-certificates");
     let many = vec![r#"{"certificate": "/a", "key": "/b"}"#; 129].join(",");
     let many = format!(
         r#"{{"command": "x y", "dispatch": "proxy", "listen": "443", "proxy": {{"certificates": [{many}]}}}}"#

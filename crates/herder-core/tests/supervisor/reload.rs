@@ -63,20 +63,25 @@ fn the_old_worker_rests_when_the_new_one_is_ready_and_leaves_after_the_soak() {
     );
     assert_eq!(herd.core.generation(), to);
     assert!(!herd.core.is_reloading());
+    leave_for_good(&mut herd, [id(0, 1), id(1, 2)], from);
+    assert_eq!(herd.core.generation_of(id(0, 3)), Some(to));
+    assert_eq!(herd.core.generation_of(id(0, 1)), None);
+}
+
+/// The last workers of a generation, which were withdrawn, leave, and it is forgotten.
+#[track_caller]
+fn leave_for_good(herd: &mut Herd, workers: [WorkerId; 2], generation: Generation) {
     let reason = DrainReason::Replaced;
-    for worker in [id(0, 1), id(1, 2)] {
+    for worker in workers {
         let told = herd.tell(Event::Withdrawn { worker });
         assert_eq!(told, [Action::Drain { worker, reason }]);
     }
-    assert_eq!(deeds(&herd.exit(id(0, 1))), []);
-    let generation = from;
+    assert_eq!(deeds(&herd.exit(workers[0])), []);
     assert_eq!(
-        deeds(&herd.exit(id(1, 2))),
+        deeds(&herd.exit(workers[1])),
         [Action::Discard { generation }],
         "nobody of it lives"
     );
-    assert_eq!(herd.core.generation_of(id(0, 3)), Some(to));
-    assert_eq!(herd.core.generation_of(id(0, 1)), None);
 }
 
 #[test]

@@ -110,48 +110,7 @@ impl World {
 
     fn perform(&mut self, action: Do) {
         match action {
-            Do::Launch { id, life, order } => {
-                self.write(&order);
-                assert!(!self.herds.contains_key(&id), "two herds of {id}");
-                for needed in &order.app.depends_on {
-                    let other = self.books.by_name(needed);
-                    let other = other.and_then(|id| self.books.entry(id));
-                    // One that was ready once is started again by itself, whatever became of others.
-                    let is_again = self.books.entry(id).is_some_and(|entry| entry.proven);
-                    assert!(
-                        is_again || other.is_some_and(super::Entry::is_ready),
-                        "{} was started before {needed} was ready",
-                        order.app.name
-                    );
-                }
-                if self.faults && self.dice.one_in(12) {
-                    let end = End::NotStarted("no memory".to_owned());
-                    self.post(
-                        id,
-                        life,
-                        News::Gone {
-                            end,
-                            complaint: Vec::new(),
-                        },
-                    );
-                    return;
-                }
-                self.herds.insert(
-                    id,
-                    Herd {
-                        life,
-                        serves: order.app.clone(),
-                        order,
-                        verdict: None,
-                        connected: false,
-                        greeted: false,
-                        is_ready: false,
-                        is_told_to_end: false,
-                        workers: 2,
-                        asked: Vec::new(),
-                    },
-                );
-            }
+            Do::Launch { id, life, order } => self.launch(id, life, order),
             Do::Adopt { id, life, order } => match self.herds.get_mut(&id) {
                 Some(herd) => {
                     self.orders.insert(order.app.name.clone(), *order);
@@ -207,6 +166,43 @@ impl World {
                 assert!(!lives, "{name} is forgotten, and lives");
             }
         }
+    }
+
+    fn launch(&mut self, id: AppId, life: u64, order: Box<HerdOrder>) {
+        self.write(&order);
+        assert!(!self.herds.contains_key(&id), "two herds of {id}");
+        for needed in &order.app.depends_on {
+            let other = self.books.by_name(needed);
+            let other = other.and_then(|id| self.books.entry(id));
+            // One that was ready once is started again by itself, whatever became of others.
+            let is_again = self.books.entry(id).is_some_and(|entry| entry.proven);
+            assert!(
+                is_again || other.is_some_and(super::Entry::is_ready),
+                "{} was started before {needed} was ready",
+                order.app.name
+            );
+        }
+        if self.faults && self.dice.one_in(12) {
+            let gone = News::Gone {
+                end: End::NotStarted("no memory".to_owned()),
+                complaint: Vec::new(),
+            };
+            self.post(id, life, gone);
+            return;
+        }
+        let herd = Herd {
+            life,
+            serves: order.app.clone(),
+            order,
+            verdict: None,
+            connected: false,
+            greeted: false,
+            is_ready: false,
+            is_told_to_end: false,
+            workers: 2,
+            asked: Vec::new(),
+        };
+        self.herds.insert(id, herd);
     }
 
     fn write(&mut self, order: &HerdOrder) {

@@ -13,7 +13,7 @@ use herder_wire::control::ToMaster;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::settings::ProxySettings;
-use crate::control::{Channel, Inbox};
+use crate::control::{Channel, ControlFault, Inbox};
 use crate::gateway::{FAILED, Leave, Signals, fail};
 use desk::{Desk, Next};
 use voice::voice;
@@ -40,31 +40,43 @@ pub(crate) struct Beginning {
 /// Lives until the master says otherwise, and returns the exit status.
 pub(crate) async fn live(beginning: Beginning, signals: Signals) -> u8 {
     let app = beginning.app.clone();
+    match begin(beginning).await {
+        Ok((desk, inbox)) => go_on(&app, desk, inbox, signals).await,
+        Err(problem) => fail(&app, &problem),
+    }
+}
+
+/// Sets the desk up, with the first certificates where it needs some.
+async fn begin(beginning: Beginning) -> Result<(Desk, Inbox), String> {
     let Beginning {
+        app,
+        number,
         channel,
         mut inbox,
         listeners,
-        ..
+        settings,
     } = beginning;
-    let mut settings = match serde_json::from_slice::<ProxySettings>(&beginning.settings) {
-        Ok(settings) => settings,
-        Err(error) => return fail(&app, &format!("its settings make no sense: {error}")),
-    };
-    settings.number = beginning.number;
+    let mut settings: ProxySettings = serde_json::from_slice(&settings)
+        .map_err(|error| format!("its settings make no sense: {error}"))?;
+    settings.number = number;
     let first = match &settings.tls {
-        Some(tls) => certificates::first(&mut inbox, tls).await.map(Some),
-        None => Ok(None),
+        Some(tls) => Some(certificates::first(&mut inbox, tls).await.map_err(ended)?),
+        None => None,
     };
-    let first = match first {
-        Ok(first) => first,
-        Err(fault) => return fail(&app, &format!("it cannot go on with this master: {fault}")),
-    };
-    let mut desk = match Desk::new(&app, settings, first.as_ref(), listeners, voice(channel)) {
-        Ok(desk) => desk,
-        Err(error) => return fail(&app, &error),
-    };
+    let desk = Desk::new(&app, settings, first.as_ref(), listeners, voice(channel));
+    let desk = desk.map_err(|error| error.to_string())?;
+    Ok((desk, inbox))
+}
+
+/// Why it ends that the master directs it.
+fn ended(fault: ControlFault) -> String {
+    format!("it cannot go on with this master: {fault}")
+}
+
+/// Serves, as the master directs it.
+async fn go_on(app: &str, mut desk: Desk, mut inbox: Inbox, signals: Signals) -> u8 {
     let Some(mut news) = desk.news() else {
-        return fail(&app, &"somebody else reads the news of the workers");
+        return fail(app, &"somebody else reads the news of the workers");
     };
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -87,7 +99,7 @@ pub(crate) async fn live(beginning: Beginning, signals: Signals) -> u8 {
             }
             Some(served) = desk.next_door() => {
                 if let Err(error) = served {
-                    return fail(&app, &error);
+                    return fail(app, &error);
                 }
                 if desk.is_empty() {
                     desk.empty(&mut news);
@@ -113,7 +125,7 @@ pub(crate) async fn live(beginning: Beginning, signals: Signals) -> u8 {
             Ok(Next::Leave(within)) => desk.leave(within),
             Err(fault) => {
                 desk.farewell(FAREWELL).await;
-                return fail(&app, &format!("it cannot go on with this master: {fault}"));
+                return fail(app, &ended(fault));
             }
         }
     }

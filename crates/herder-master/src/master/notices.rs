@@ -42,6 +42,7 @@ impl Master {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: each notice has its event")]
     fn event_of(&mut self, part: Part, notice: Notice) -> Option<HerdEvent> {
         let member = |worker: WorkerId| MemberId { part, worker };
         Some(match notice {

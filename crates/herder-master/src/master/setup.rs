@@ -9,7 +9,7 @@ use herder_core::spec::{AppSpec, DispatchMode};
 use herder_core::supervisor::Supervisor;
 use herder_logs::{Desk, LogError, Writer};
 use herder_sys::epoll::{Epoll, Interest};
-use herder_sys::listener::{ListenError, Listener};
+use herder_sys::listener::ListenError;
 use herder_sys::signal::SignalFd;
 use herder_sys::{limits, random, title, user};
 use herder_wire::control::MAX_FRAME;
@@ -20,9 +20,9 @@ use super::berths::{self, BerthsError};
 use super::crew::{Crew, Crews};
 use super::delivery::Delivery;
 use super::environment::Variable;
-use super::gateway::{self, MessageError, Prepared};
+use super::gateway::{self, Doors, MessageError, Prepared};
 use super::legacy::{Book, Estate, LegacyError, Restored};
-use super::library::{self, Awaited, LibrariesError};
+use super::library::{self, Awaited, Libraries, LibrariesError};
 use super::listen::{self, AddressesError};
 use super::memory::MemoryWatch;
 use super::node;
@@ -36,6 +36,7 @@ use super::token::Source as Token;
 use super::{Heir, Master, Stopping, now};
 use crate::commission::Commission;
 use crate::config::{Config, NodeProgram, Program};
+use crate::dispatch::Berths;
 use crate::estate::Marks;
 use crate::event::HerdEvent;
 use crate::keeper;
@@ -70,6 +71,16 @@ struct Legacy {
     cut: Option<u64>,
     /// When this one began.
     since: Instant,
+}
+
+impl Legacy {
+    fn new(restored: Restored, cut: Option<u64>, since: Instant) -> Legacy {
+        Legacy {
+            restored,
+            cut,
+            since,
+        }
+    }
 }
 
 /// Why a master cannot run.
@@ -142,66 +153,112 @@ impl Setup {
     }
 }
 
-/// Opens everything. Signals first: threads inherit the mask, and none may be lost.
+/// What a herd is to be, and what of it is there: known before anything is opened.
+struct Ground {
+    signals: SignalFd,
+    estate: Estate,
+    config: Config,
+    /// Where the configuration is read again.
+    lectern: Option<Lectern>,
+    /// The gateway that it is to have, if it is to have one.
+    prepared: Option<Prepared>,
+}
+
+impl Ground {
+    /// Signals first: threads inherit the mask, and none may be lost.
+    fn survey(commission: Commission, charge: Charge) -> Result<Ground, SetupError> {
+        let signals = SignalFd::block(&operator::SIGNALS)?;
+        // The master holds for all of its workers. (They keep the limit that it was started with.)
+        limits::raise_open_files()?;
+        let estate = Estate::open(charge)?;
+        let accepted = commission.accept(estate.definition());
+        let (mut config, source) = accepted.map_err(SetupError::Source)?;
+        auto::resolve(&mut config, estate.mode());
+        estate.check(&config)?;
+        name_process(&config);
+        check(&config)?;
+        let prepared = gateway::prepare(&config)?;
+        if estate.restored.is_none() {
+            prepared.as_ref().map_or(Ok(()), Prepared::check)?;
+        }
+        Ok(Ground {
+            signals,
+            estate,
+            config,
+            lectern: source.map(Lectern::new),
+            prepared,
+        })
+    }
+}
+
+/// Where a herd can be reached, and what it shares.
+struct Premises {
+    doors: Doors,
+    /// Where each worker listens for itself.
+    berths: Option<Berths>,
+    runtime: Runtime,
+    socket: Option<HerdSocket>,
+    libraries: Libraries,
+}
+
+impl Premises {
+    fn open(estate: &mut Estate, config: &Config) -> Result<Premises, SetupError> {
+        let of_gateways = estate.berths_of_gateways(config)?;
+        let listeners = estate.listen(config, of_gateways.as_ref())?;
+        let mut runtime = estate.places(config, &listeners)?;
+        let socket = estate.socket(config, &listeners, &mut runtime)?;
+        let libraries = estate.libraries(config, &mut runtime)?;
+        let berths = estate.berths(config)?;
+        let doors = Doors {
+            listeners,
+            berths: of_gateways,
+        };
+        Ok(Premises {
+            doors,
+            berths,
+            runtime,
+            socket,
+            libraries,
+        })
+    }
+}
+
+/// Opens everything.
 pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, SetupError> {
     let since = Instant::now();
-    let signals = SignalFd::block(&operator::SIGNALS)?;
-    // The master holds for all of its workers. (They keep the limit that it was started with.)
-    limits::raise_open_files()?;
-    let mut estate = Estate::open(charge)?;
-    let accepted = commission.accept(estate.definition());
-    let (mut config, source) = accepted.map_err(SetupError::Source)?;
-    auto::resolve(&mut config, estate.mode());
-    estate.check(&config)?;
-    name_process(&config);
-    check(&config)?;
-    let prepared = gateway::prepare(&config)?;
-    if estate.restored.is_none() {
-        prepared.as_ref().map_or(Ok(()), Prepared::check)?;
-    }
-    let of_gateways = estate.berths_of_gateways(&config)?;
-    let listeners = estate.listen(&config, of_gateways.as_ref())?;
-    let mut runtime = estate.places(&config, &listeners)?;
-    let socket = estate.socket(&config, &listeners, &mut runtime)?;
-    let libraries = estate.libraries(&config, &mut runtime)?;
-    let berths = estate.berths(&config)?;
+    let ground = Ground::survey(commission, charge)?;
+    let (mut estate, mut config) = (ground.estate, ground.config);
+    let premises = Premises::open(&mut estate, &config)?;
     let spec = estate.spec(&config);
     let marks = estate.marks()?;
     let places = places(&mut config, &estate, &marks)?;
     let output = Output::start(&spec.name, config.format, config.observer.take(), places)?;
     if !marks.is_announced() {
-        let gateways = if of_gateways.is_some() {
-            Gateways::HaveTheirOwn
-        } else {
-            Gateways::Share
-        };
-        announce(&output, &listeners, &config, gateways);
+        announce(&output, &premises, &config);
     }
     if estate.restored.is_none() {
-        listen::prepare(&listeners, config.spec.dispatch.mode, &config.program)?;
+        let (mode, program) = (config.spec.dispatch.mode, &config.program);
+        listen::prepare(&premises.doors.listeners, mode, program)?;
     }
     let nursery = Nursery::new(&spec.name)?;
+    let libraries = premises.libraries;
     let origin = Origin {
-        lectern: source.map(Lectern::new),
+        lectern: ground.lectern,
         found_by: libraries.environment.clone(),
     };
     let (editions, reloads) = estate.generations(&config, origin)?;
-    let trade = node::trade(&config, berths.as_ref());
-    let watchdog = config.watchdog;
-    let version = config.version.clone();
-    let openings = listen::openings(&listeners, berths, &config)?;
+    let trade = node::trade(&config, premises.berths.as_ref());
+    let (watchdog, version) = (config.watchdog, config.version.clone());
+    let doors = premises.doors;
+    let openings = listen::openings(&doors.listeners, premises.berths, &config)?;
     let workers = workers(config, &spec, openings);
     let awaited = estate.awaited(&libraries.crews);
     let mut crews = libraries.crews;
     crews.push((Part::Workers, workers));
-    let (delivery, cut) = match prepared {
-        None => estate.dispatch(&spec, listeners, trade, &mut crews)?,
+    let (delivery, cut) = match ground.prepared {
+        None => estate.dispatch(&spec, doors.listeners, trade, &mut crews)?,
         Some(prepared) => {
             let left = estate.left_for_gateways();
-            let doors = gateway::Doors {
-                listeners,
-                berths: of_gateways,
-            };
             let (crew, reception) = prepared.found(&spec, doors, &output, left)?;
             crews.push((Part::Gateway, crew));
             estate.receive(reception, &mut crews)?
@@ -209,7 +266,7 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
     };
     let (book, restored) = estate.close(watchdog);
     let pieces = Pieces {
-        signals,
+        signals: ground.signals,
         output,
         delivery,
         crews,
@@ -218,19 +275,15 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
         nursery,
         editions,
         reloads,
-        runtime,
+        runtime: premises.runtime,
         found_by: libraries.environment,
         version,
         book,
         spec,
-        socket,
+        socket: premises.socket,
     };
     let master = pieces.assemble(restored.as_ref())?;
-    let legacy = restored.map(|restored| Legacy {
-        restored,
-        cut,
-        since,
-    });
+    let legacy = restored.map(|it| Legacy::new(it, cut, since));
     Ok(Setup { master, legacy })
 }
 
@@ -363,6 +416,13 @@ enum Gateways {
 }
 
 impl Gateways {
+    fn of(berths: Option<&Berths>) -> Gateways {
+        match berths {
+            Some(_) => Gateways::HaveTheirOwn,
+            None => Gateways::Share,
+        }
+    }
+
     /// The reason, and how clients come to so many.
     fn with(self, count: u16, reason: &str) -> String {
         match self {
@@ -378,7 +438,9 @@ impl Gateways {
     }
 }
 
-fn announce(output: &Output, listeners: &[Listener], config: &Config, gateways: Gateways) {
+fn announce(output: &Output, premises: &Premises, config: &Config) {
+    let listeners = premises.doors.listeners.as_slice();
+    let gateways = Gateways::of(premises.doors.berths.as_ref());
     let (mode, given) = (config.spec.dispatch.mode, config.dispatch_reason.as_str());
     let reason = match mode {
         DispatchMode::Message if given.is_empty() => EACH_MESSAGE,

@@ -80,6 +80,7 @@ pub(super) fn took_over(workers: usize, libraries: usize, cut: u64) -> String {
 
 /// One event of each kind, for the snapshots.
 #[cfg(test)]
+#[expect(clippy::too_many_lines, reason = "a list: a sample after the other")]
 pub(super) fn samples() -> Vec<crate::event::HerdEvent> {
     use herder_core::Exit;
 

@@ -19,6 +19,7 @@ pub(super) enum Level {
 }
 
 /// How much this event asks for the operator's eye.
+#[expect(clippy::too_many_lines, reason = "a table: an event a line")]
 pub(super) fn level(event: &HerdEvent) -> Level {
     match event {
         HerdEvent::Gateway(event) | HerdEvent::Library(_, event) => level(event),
@@ -101,6 +102,10 @@ pub(super) fn sentence(event: &HerdEvent) -> String {
     of(Part::Workers, event)
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table: each event has its sentence"
+)]
 fn of(part: Part, event: &HerdEvent) -> String {
     use HerdEvent as Is;
     let who = |worker: &WorkerInfo| {

@@ -80,6 +80,7 @@ fn life_and_death() -> Vec<HerdEvent> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a list: a sample after the other")]
 fn of_a_worker() -> Vec<HerdEvent> {
     let text = || "it said so".to_owned();
     vec![
@@ -152,6 +153,7 @@ fn of_a_worker() -> Vec<HerdEvent> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a list: a sample after the other")]
 fn of_the_herd() -> Vec<HerdEvent> {
     let text = || "it said so".to_owned();
     let (window, retry_in) = (Duration::from_secs(60), Duration::from_millis(1500));
@@ -366,6 +368,12 @@ fn why_a_library_did_not_become_ready_stands_below() {
     );
 }
 
+fn rendered(render: &dyn Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    render(&mut out);
+    out
+}
+
 #[test]
 fn a_line_looks_like_this_everywhere() {
     for (bytes, ending, file, terminal, bare, json_fields) in [
@@ -402,11 +410,6 @@ fn a_line_looks_like_this_everywhere() {
             stream: Stream::Stdout,
             bytes: bytes.into(),
             ending,
-        };
-        let rendered = |render: &dyn Fn(&mut Vec<u8>)| {
-            let mut out = Vec::new();
-            render(&mut out);
-            out
         };
         assert_eq!(
             rendered(&|out| text::line("web", &line, Terminal::No, out)),

@@ -14,7 +14,7 @@ async fn one_has_a_tick_until_it_is_done_or_its_claim_has_ended() {
     let ttl = Duration::from_secs(60);
     let (a, b) = (
         Claims::new(one.link, "test", ttl),
-        Claims::new(two.link.clone(), "test", ttl),
+        Claims::new(two.link, "test", ttl),
     );
     let (name, tick) = (JobName::new("nightly").unwrap(), Wall::from_millis(1000));
     assert_eq!(
@@ -59,23 +59,28 @@ async fn one_has_a_tick_until_it_is_done_or_its_claim_has_ended() {
         a.claim(&name, tick, None).await,
         ClaimAnswer::Ours { token: 4, ttl }
     );
+}
 
-    // A dead holder's claim ends by itself.
+#[tokio::test]
+async fn the_claim_of_a_dead_holder_ends_by_itself() {
+    let server = Server::start();
+    let (one, two) = (server.host("s").await, server.host("s").await);
+    let heir = Claims::new(one.link, "test", Duration::from_secs(60));
     let brief = Claims::new(two.link, "test", Duration::from_millis(20));
-    let tick = Wall::from_millis(3000);
+    let (name, tick) = (JobName::new("nightly").unwrap(), Wall::from_millis(3000));
     assert!(matches!(
         brief.claim(&name, tick, None).await,
-        ClaimAnswer::Ours { token: 5, .. }
+        ClaimAnswer::Ours { token: 1, .. }
     ));
     loop {
-        match a.claim(&name, tick, None).await {
-            ClaimAnswer::Ours { token, .. } => break assert_eq!(token, 6),
+        match heir.claim(&name, tick, None).await {
+            ClaimAnswer::Ours { token, .. } => break assert_eq!(token, 2),
             ClaimAnswer::Held { left } => tokio::time::sleep(left).await,
             other @ (ClaimAnswer::Done | ClaimAnswer::Unavailable) => panic!("{other:?}"),
         }
     }
     assert!(
-        !brief.settle(&name, tick, 5).await.unwrap(),
+        !brief.settle(&name, tick, 1).await.unwrap(),
         "the late holder is refused"
     );
 }

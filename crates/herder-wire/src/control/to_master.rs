@@ -231,9 +231,7 @@ impl Message for ToMaster {
             ToMaster::Beat | ToMaster::Empty | ToMaster::Ready | ToMaster::Spent => {}
             ToMaster::BootExtend { millis } => out.extend_from_slice(&millis.to_le_bytes()),
             ToMaster::Counters { open, served, busy } => {
-                out.extend_from_slice(&open.to_le_bytes());
-                out.extend_from_slice(&served.to_le_bytes());
-                out.extend_from_slice(&busy.to_le_bytes());
+                write_counters(*open, *served, *busy, out);
             }
             ToMaster::Hello {
                 version,
@@ -241,9 +239,7 @@ impl Message for ToMaster {
             } => {
                 write_greeting(*version, *capabilities, out);
             }
-            ToMaster::Retire { reason } => {
-                out.extend_from_slice(truncate(reason, MAX_REASON).as_bytes());
-            }
+            ToMaster::Retire { reason } => write_reason(reason, out),
             ToMaster::State {
                 version,
                 course,
@@ -253,17 +249,9 @@ impl Message for ToMaster {
             } => {
                 out.extend_from_slice(&version.to_le_bytes());
                 out.push(*course as u8);
-                out.extend_from_slice(&open.to_le_bytes());
-                out.extend_from_slice(&served.to_le_bytes());
-                out.extend_from_slice(&busy.to_le_bytes());
+                write_counters(*open, *served, *busy, out);
             }
-            ToMaster::Known { workers } => {
-                let kind = kind::KNOWN;
-                if workers.len() > MAX_KNOWN || !workers.is_sorted() {
-                    return Err(FrameError::BadBody { kind });
-                }
-                out.extend(workers.iter().flat_map(|worker| worker.to_le_bytes()));
-            }
+            ToMaster::Known { workers } => write_known(workers, out)?,
             ToMaster::User(payload) => out.extend_from_slice(payload),
             ToMaster::Dispatched { job, worker } => {
                 out.extend_from_slice(&job.to_le_bytes());
@@ -274,17 +262,9 @@ impl Message for ToMaster {
                 open,
                 served,
                 failed,
-            } => {
-                out.extend_from_slice(&worker.to_le_bytes());
-                out.extend_from_slice(&open.to_le_bytes());
-                out.extend_from_slice(&served.to_le_bytes());
-                out.extend_from_slice(&failed.to_le_bytes());
-            }
+            } => write_load(*worker, *open, *served, *failed, out),
             ToMaster::Certificates { set, fault } => {
-                out.extend_from_slice(&set.to_le_bytes());
-                out.push(u8::from(fault.is_some()));
-                let fault = fault.as_deref().unwrap_or_default();
-                out.extend_from_slice(truncate(fault, MAX_REASON).as_bytes());
+                write_certificates(*set, fault.as_deref(), out);
             }
             ToMaster::Ejected { worker, millis } => {
                 out.extend_from_slice(&worker.to_le_bytes());
@@ -301,7 +281,7 @@ impl Message for ToMaster {
             }
             ToMaster::Unusable { worker, reason } => {
                 out.extend_from_slice(&worker.to_le_bytes());
-                out.extend_from_slice(truncate(reason, MAX_REASON).as_bytes());
+                write_reason(reason, out);
             }
         }
         Ok(())
@@ -336,6 +316,37 @@ impl Message for ToMaster {
         };
         message.map(Some).ok_or(FrameError::BadBody { kind })
     }
+}
+
+fn write_counters(open: u32, served: u64, busy: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(&open.to_le_bytes());
+    out.extend_from_slice(&served.to_le_bytes());
+    out.extend_from_slice(&busy.to_le_bytes());
+}
+
+fn write_known(workers: &[u64], out: &mut Vec<u8>) -> Result<(), FrameError> {
+    if workers.len() > MAX_KNOWN || !workers.is_sorted() {
+        return Err(FrameError::BadBody { kind: kind::KNOWN });
+    }
+    out.extend(workers.iter().flat_map(|worker| worker.to_le_bytes()));
+    Ok(())
+}
+
+fn write_certificates(set: u32, fault: Option<&str>, out: &mut Vec<u8>) {
+    out.extend_from_slice(&set.to_le_bytes());
+    out.push(u8::from(fault.is_some()));
+    write_reason(fault.unwrap_or_default(), out);
+}
+
+fn write_load(worker: u64, open: u32, served: u64, failed: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&worker.to_le_bytes());
+    out.extend_from_slice(&open.to_le_bytes());
+    out.extend_from_slice(&served.to_le_bytes());
+    out.extend_from_slice(&failed.to_le_bytes());
+}
+
+fn write_reason(reason: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(truncate(reason, MAX_REASON).as_bytes());
 }
 
 fn read_boot_extend(body: &[u8]) -> Option<ToMaster> {

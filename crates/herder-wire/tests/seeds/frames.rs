@@ -15,6 +15,7 @@ const KNOWN: u16 = 0x000f;
 const DRAIN: u16 = 0x0102;
 const GRACE: u16 = 0x0204;
 
+#[expect(clippy::too_many_lines, reason = "a list: a sample after the other")]
 pub(super) fn control() -> Vec<Seed> {
     let target = "control_frames";
     let mut seeds = vec![
@@ -129,6 +130,7 @@ fn about_takeovers() -> Vec<Seed> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a list: a sample after the other")]
 fn bad_control() -> Vec<Seed> {
     let target = "control_frames";
     let drain = good(&drain());
@@ -209,6 +211,7 @@ fn bad_control() -> Vec<Seed> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a list: a sample after the other")]
 pub(super) fn keeper() -> Vec<Seed> {
     let target = "keeper_frames";
     let longest = vec![b'p'; keeper::MAX_FRAME - frame::HEADER_SIZE];

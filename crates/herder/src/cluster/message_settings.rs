@@ -341,6 +341,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table: a case a line")]
     fn a_wrong_setting_names_the_method_and_what_would_be_right() {
         let long = "x".repeat(MAX_TEXT + 1);
         let cases = [

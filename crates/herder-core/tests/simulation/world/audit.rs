@@ -109,6 +109,10 @@ impl Audit {
     }
 
     /// Before the supervisor is told.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table: what follows from each event"
+    )]
     pub(super) fn told(&mut self, event: &Event, now: Tick) {
         match *event {
             Event::Exited { worker, exit } => self.ended(worker, Some(exit), now),

@@ -194,23 +194,11 @@ impl Talk {
         let mut out = BytesMut::new();
         match exchange.answer(circumstances, &mut out).await {
             Ok(answer) if answer.status == 101 => {
-                out.extend_from_slice(&exchange.inbox);
-                let worker = exchange.worker;
-                errand.up.finish(&mut self.ahead);
-                Attempted::Done(Next::Tunnel(Tunnel {
-                    lease: link.lease,
-                    worker,
-                    answer: out.to_vec(),
-                }))
+                Attempted::Done(Next::Tunnel(switch(exchange, link.lease, out)))
             }
             Ok(answer) => {
                 let next = pass_on(exchange, link.lease, answer, out).await;
-                // Who wanted to go has nothing more to say that a close could meet.
-                let leaves = !errand.request.persists
-                    && errand.up.is_over()
-                    && self.ahead.is_empty()
-                    && self.client.plain_mut().is_some_and(Stream::is_silent);
-                let is_over = leaves && matches!(next, Next::Close);
+                let is_over = matches!(next, Next::Close) && self.leaves(errand);
                 Attempted::Done(if is_over { Next::Drop } else { next })
             }
             Err(Failed::ClientGone) => Attempted::Done(Next::Drop),
@@ -232,6 +220,14 @@ impl Talk {
                 self.failed(link.lease, (failure, &how), received, errand)
             }
         }
+    }
+
+    /// Whether the client wanted to go, and has nothing more to say that a close could meet.
+    fn leaves(&mut self, errand: &Errand) -> bool {
+        !errand.request.persists
+            && errand.up.is_over()
+            && self.ahead.is_empty()
+            && self.client.plain_mut().is_some_and(Stream::is_silent)
     }
 
     /// A kept connection ended before it gave an answer: as a rule it had been idle for too long. The
@@ -291,6 +287,17 @@ async fn connect(lease: Lease, from: Connections) -> Result<Link, (Lease, NotCon
             from: Connections::New,
         }),
         Err(error) => Err((lease, error)),
+    }
+}
+
+/// The connection is another protocol's from here on. `head` is the answer that says so.
+fn switch(exchange: Exchange<'_, Client>, lease: Lease, mut head: BytesMut) -> Tunnel {
+    head.extend_from_slice(&exchange.inbox);
+    exchange.up.finish(exchange.ahead);
+    Tunnel {
+        lease,
+        worker: exchange.worker,
+        answer: head.to_vec(),
     }
 }
 

@@ -98,6 +98,7 @@ mod tests {
     use crate::part::Part;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table: a case a line")]
     fn r38_a_reason_names_the_worker_and_what_it_did() {
         let worker = |pid| Process {
             part: Part::Workers,

@@ -34,6 +34,7 @@ fn counting(rig: &Rig) -> Rc<Cell<usize>> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: a case a line")]
 fn ambiguous_requests_are_refused() {
     let refused: &[(&str, &str)] = &[
         // Two lengths.

@@ -346,6 +346,7 @@ pub(super) fn chunks(list: &mut List) {
     list.chunks(format!("0\r\nT: {}\r\n\r\n", "u".repeat(9000)));
 }
 
+#[expect(clippy::too_many_lines, reason = "a list: a case after the other")]
 fn connections(list: &mut List) {
     list.idea("connections");
     for value in [
