@@ -266,7 +266,8 @@ fn is_variable(word: &str) -> bool {
     !name.is_empty() && name.chars().all(allowed)
 }
 
-pub(super) fn quoted(word: &str) -> String {
+/// As a shell takes it for one word.
+pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()

@@ -11,6 +11,8 @@ use std::path::Path;
 
 use clap::Command;
 
+pub(crate) use meant::quoted;
+
 use meant::Meant;
 use typed::{Place, Typed};
 

@@ -3,6 +3,7 @@
 mod args;
 mod assemble;
 mod config;
+mod cure;
 mod definition;
 mod description;
 mod entry;

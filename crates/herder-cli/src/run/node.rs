@@ -11,8 +11,8 @@ use herder_sys::user::Identity;
 
 use super::description::Description;
 use super::error::NodeError;
-use super::program;
-use super::words::{Setting, Words};
+use super::words::Setting;
+use super::{cure, program};
 
 /// Where Node puts its first inspector.
 const INSPECTOR: u16 = 9229;
@@ -172,11 +172,7 @@ pub(super) fn interpreter_of(
         .find_map(known)
         .ok_or_else(|| NodeError::UnknownScript {
             path: script.to_owned(),
-            interpreter: description.setting("interpreter"),
-            cure: match description.words {
-                Words::Fields => "make it a command",
-                Words::Options => "write -- before the program",
-            },
+            cure: cure::of(script, description),
         })
 }
 
@@ -269,6 +265,7 @@ fn inspector(own: &[String]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::words::Words;
 
     #[test]
     fn a_launcher_is_named_with_the_cure() {
@@ -344,6 +341,10 @@ mod tests {
             let found = interpreter_of(Path::new(name), &description);
             assert_eq!(found.ok(), expected, "{name}");
         }
+        let unknown = interpreter_of(Path::new("e.py"), &description);
+        let told = unknown.expect_err("it is Python's").to_string();
+        let none = "\"e.py\" is no script that herder knows how to run; if it listens on PORT";
+        assert!(told.starts_with(none), "{told}");
         let missing = interpreter_of(Path::new("f.js"), &description);
         assert!(matches!(missing, Err(NodeError::NoScript { .. })));
         std::fs::create_dir(scene.join("g.js")).expect("a directory");

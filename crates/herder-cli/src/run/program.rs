@@ -54,6 +54,16 @@ pub(crate) fn find(words: &[OsString], description: &Description) -> Result<Foun
     })
 }
 
+/// What runs a script of this name, if that says it. (What Node runs, [`node`](super::node) knows.)
+pub(super) fn runner_by_name(script: &Path) -> Option<&'static [&'static str]> {
+    match script.extension().and_then(OsStr::to_str) {
+        Some("py") => Some(&["python3"]),
+        Some("rb") => Some(&["ruby"]),
+        Some("jar") => Some(&["java", "-jar"]),
+        _ => None,
+    }
+}
+
 /// The herd's name when none is given: the program's, as far as it is one.
 pub(crate) fn default_name(found: &Found) -> AppName {
     let script = script(&found.argv);

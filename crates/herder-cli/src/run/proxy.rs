@@ -122,12 +122,7 @@ fn check(description: &Description) -> Result<(), ProxyError> {
 /// A script, with what runs it.
 fn script_command(description: &Description, script: &Path) -> Result<Found, RunError> {
     let app = &description.app;
-    let by_name = match script.extension().and_then(|it| it.to_str()) {
-        Some("py") => Some(&["python3"][..]),
-        Some("rb") => Some(&["ruby"][..]),
-        Some("jar") => Some(&["java", "-jar"][..]),
-        _ => None,
-    };
+    let by_name = program::runner_by_name(script);
     let runs: Vec<OsString> = match (&app.interpreter, by_name) {
         (Some(given), _) => vec![given.into()],
         (None, Some(known)) => known.iter().map(OsString::from).collect(),

@@ -10,14 +10,8 @@ use crate::run::words::Setting;
 pub(crate) enum NodeError {
     #[error("cannot read the script {path:?}: {problem}")]
     NoScript { path: PathBuf, problem: String },
-    #[error(
-        "{path:?} is no script that herder knows how to run; name its {interpreter}, or {cure}"
-    )]
-    UnknownScript {
-        path: PathBuf,
-        interpreter: Setting,
-        cure: &'static str,
-    },
+    #[error("{path:?} is no script that herder knows how to run; {cure}")]
+    UnknownScript { path: PathBuf, cure: String },
     #[error("{name} {problem}; {cure}")]
     Wrapper {
         name: String,
