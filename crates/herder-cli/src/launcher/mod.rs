@@ -10,6 +10,7 @@ mod typed;
 use std::path::Path;
 
 use clap::Command;
+use herder_master::find::look_up;
 
 pub(crate) use meant::quoted;
 
@@ -55,18 +56,23 @@ fn misplaced(typed: &mut Typed) -> Option<String> {
         }
         let cure = match meant::of(&typed.words, &typed.directory) {
             Some(meant) => meant.command(&typed.options),
-            None => {
-                let mut words = vec!["herder run".to_owned()];
-                words.extend(typed.options.iter().map(|word| meant::quoted(word)));
-                words.extend(["--".to_owned(), meant::quoted(&first)]);
-                words.join(" ")
-            }
+            None => behind_dashes(&typed.options, [&first]),
         };
         return Some(format!(
             "{first:?} is several words and no file; type: {cure}"
         ));
     }
-    if typed.beside == 0 || is_launched(&typed.words) {
+    if is_launched(&typed.words) {
+        return None;
+    }
+    if typed.words.len() > 1 && !is_file() && is_program(&first, &typed.directory) {
+        let words = typed.words.iter().filter(|word| *word != "--");
+        return Some(format!(
+            "{first:?} is a program, and goes behind -- with its arguments; type: {}",
+            behind_dashes(&typed.options, words)
+        ));
+    }
+    if typed.beside == 0 {
         return None;
     }
     let meant = Meant::script_with(&typed.words)?;
@@ -74,6 +80,21 @@ fn misplaced(typed: &mut Typed) -> Option<String> {
         "{first:?} is the script, and its arguments go behind --; type: {}",
         meant.command(&typed.options)
     ))
+}
+
+/// Whether PATH has it.
+fn is_program(name: &str, directory: &Path) -> bool {
+    !name.contains('/') && look_up(name.as_ref(), Some(directory)).is_ok()
+}
+
+/// What to type for a program, with these options of ours.
+fn behind_dashes<'a>(options: &[String], program: impl IntoIterator<Item = &'a String>) -> String {
+    let quoted = |word: &String| meant::quoted(word);
+    let mut words = vec!["herder run".to_owned()];
+    words.extend(options.iter().map(quoted));
+    words.push("--".to_owned());
+    words.extend(program.into_iter().map(quoted));
+    words.join(" ")
 }
 
 /// What is to be known of a program behind `--` that would better be a SCRIPT: it has no listener, and a

@@ -220,6 +220,25 @@ fn the_arguments_of_a_script_go_behind_the_dashes() {
 }
 
 #[test]
+fn a_program_goes_behind_the_dashes() {
+    assert_cure("sh run.sh", "herder run -- sh run.sh");
+    assert_cure(
+        "-i 2 sh -c true --json",
+        "herder run -i 2 --json -- sh -c true",
+    );
+    assert_cure("sh run.sh -- 1", "herder run -- sh run.sh 1");
+    let told = refusal_of("sh run.sh").expect("a program");
+    assert!(told.starts_with("\"sh\" is a program"), "{told}");
+    let package = Package::new("program", "");
+    std::fs::write(package.0.join("sh"), "").expect("a file");
+    let told = package.refusal("sh run.sh").expect("a script");
+    assert!(told.starts_with("\"sh\" is the script"), "{told}");
+    for text in ["sh", "no-such-program-here -x"] {
+        assert_eq!(refusal_of(text), None, "{text}");
+    }
+}
+
+#[test]
 fn what_follows_an_unknown_option_may_be_its_value() {
     for text in [
         "app.js -i 2 --latch 1s",
