@@ -15,7 +15,7 @@ use super::args::RunArgs;
 use super::config::config;
 use super::description::Description;
 use super::error::RunError;
-use super::node;
+use super::{node, program};
 
 /// Where a library that is this executable finds the definition that holds.
 const HELD: &str = "HERDER_DEFINITION";
@@ -263,7 +263,8 @@ fn defined(description: &Description, config: Config) -> Result<Config, RunError
     config.spec.name.as_str().clone_into(&mut app.name);
     if let Some(script) = &app.script {
         let script = super::entry::resolve(script, description.directory())?;
-        if app.interpreter.is_none() {
+        // Of another language, its name says it as long as it is called so.
+        if app.interpreter.is_none() && program::runner_by_name(&script).is_none() {
             let found = node::interpreter_of(&script, description)?;
             app.interpreter = Some(found.to_owned());
         }
@@ -294,5 +295,47 @@ fn identity(program: &Program) -> Option<&Identity> {
         Program::Command(Command { identity, .. }) => identity.as_ref(),
         Program::Node(NodeProgram { command, .. }) => command.identity.as_ref(),
         Program::Itself => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_script_of_another_language_may_stand_in_a_file() {
+        let scene = std::env::temp_dir().join(format!("herder-definition-{}", std::process::id()));
+        std::fs::create_dir(&scene).expect("a directory");
+        let write = |name: &str, text: &str| {
+            std::fs::write(scene.join(name), text).expect("a file");
+        };
+        write("server.py", "");
+        write("python3", "");
+        let can_run = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(scene.join("python3"), can_run).expect("ours");
+        let text = format!(
+            "[apps.shop]\nscript = \"server.py\"\ndispatch = \"proxy\"\nlisten = \"127.0.0.1:0\"\n\
+             env = {{ PATH = {scene:?} }}\n"
+        );
+        write("herder.toml", &text);
+        let mut origin = Origin::File(Box::new(Apps {
+            path: scene.join("herder.toml"),
+            options: Options::default(),
+            format: Format::Quiet,
+            verdict_file: None,
+        }));
+        let argv = |config: &Config| match &config.program {
+            Program::Command(command) => command.argv.clone(),
+            other @ (Program::Itself | Program::Node(_)) => panic!("{other:?}"),
+        };
+        let config = origin.read().expect("it is right");
+        let script = scene.join("server.py").into_os_string();
+        assert_eq!(argv(&config), ["python3".into(), script]);
+        // The next master makes the same of what was written down, whatever is there by then.
+        std::fs::remove_dir_all(&scene).expect("ours");
+        let again = origin.recall(&config.definition).expect("it is whole");
+        assert_eq!(argv(&again), argv(&config));
     }
 }
