@@ -75,7 +75,7 @@ impl Scene {
             scene.sockets.push(socket);
         }
         let turns: Vec<u32> = (0..count).collect();
-        scene.steering.set_turns(&turns).unwrap();
+        scene.steering.set_turns(&turns, &[]).unwrap();
         Some(scene)
     }
 
@@ -149,10 +149,52 @@ fn weights_are_repetitions() {
     let Some(mut scene) = Scene::at("127.0.0.1", 3) else {
         return;
     };
-    scene.steering.set_turns(&[0, 1, 0, 2, 0]).unwrap();
+    scene.steering.set_turns(&[0, 1, 0, 2, 0], &[]).unwrap();
     assert_eq!(scene.steering.turns().unwrap(), [0, 1, 0, 2, 0]);
     scene.connect(500);
     assert_eq!(scene.queues_of(500), [300, 100, 100]);
+    scene.serve_all();
+}
+
+#[test]
+fn a_turn_that_is_yielded_goes_to_who_comes_next() {
+    let Some(mut scene) = Scene::at("127.0.0.1", 3) else {
+        return;
+    };
+    let before = scene.counts().turns;
+    scene
+        .steering
+        .set_turns(&[0, 1, 2], &[(0, 10), (2, 1)])
+        .unwrap();
+    // Ten rounds without the first, one of them without the last: that leaves nineteen connections.
+    scene.connect(19);
+    assert_eq!(scene.queues_of(19), [0, 10, 9]);
+    let turns = scene.steering.taken([0, 1, 2]).unwrap();
+    assert_eq!(turns.yielded, [10, 0, 1]);
+    assert_eq!(turns.taken - before, 30);
+    scene.connect(30);
+    assert_eq!(scene.queues_of(49), [10, 20, 19]);
+    // What was yielded stays counted, and is no reason to yield again.
+    let sums = [(0, 10), (1, 2)];
+    scene.steering.set_turns(&[0, 1, 2], &sums).unwrap();
+    scene.connect(4);
+    assert_eq!(scene.queues_of(53), [12, 20, 21]);
+    assert_eq!(scene.steering.taken([2, 1]).unwrap().yielded, [1, 2]);
+    scene.serve_all();
+}
+
+#[test]
+fn somebody_takes_a_turn_that_all_were_to_yield() {
+    let Some(mut scene) = Scene::at("127.0.0.1", 2) else {
+        return;
+    };
+    let many = [(0, 1000), (1, 1000)];
+    scene.steering.set_turns(&[0, 1], &many).unwrap();
+    scene.connect(20);
+    assert_eq!(scene.queues_of(20).iter().sum::<u32>(), 20);
+    let counts = scene.counts();
+    assert_eq!((counts.exhausted, counts.misses), (0, 0));
+    assert_eq!(scene.steering.taken([9999]).unwrap().yielded, [0]);
     scene.serve_all();
 }
 
@@ -161,12 +203,12 @@ fn who_has_no_turn_gets_nothing() {
     let Some(mut scene) = Scene::at("127.0.0.1", 3) else {
         return;
     };
-    scene.steering.set_turns(&[0, 2]).unwrap();
+    scene.steering.set_turns(&[0, 2], &[]).unwrap();
     scene.connect(100);
     assert_eq!(scene.queues_of(100), [50, 0, 50]);
     scene.serve_all();
-    assert!(scene.steering.set_turns(&[]).is_err());
-    assert!(scene.steering.set_turns(&[1; 257]).is_err());
+    assert!(scene.steering.set_turns(&[], &[]).is_err());
+    assert!(scene.steering.set_turns(&[1; 257], &[]).is_err());
 }
 
 #[test]
@@ -181,7 +223,7 @@ fn closed_doors_refuse_who_comes_and_keep_who_waits() {
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     assert_eq!(scene.queues_of(20), [10; 2]);
     scene.serve_all();
-    scene.steering.set_turns(&[1]).unwrap();
+    scene.steering.set_turns(&[1], &[]).unwrap();
     scene.connect(5);
     assert_eq!(scene.queues_of(5), [0, 5]);
     scene.serve_all();
@@ -208,7 +250,7 @@ fn without_anybody_whose_turn_it_is_the_hash_decides() {
     let Some(mut scene) = Scene::at("127.0.0.1", 2) else {
         return;
     };
-    scene.steering.set_turns(&[300]).unwrap();
+    scene.steering.set_turns(&[300], &[]).unwrap();
     scene.connect(50);
     assert_eq!(scene.queues_of(50).iter().sum::<u32>(), 50);
     let counts = scene.counts();
@@ -237,7 +279,7 @@ fn r23_who_waits_at_a_socket_that_is_shut_down_goes_to_others() {
         };
         scene.connect(300);
         assert_eq!(scene.queues_of(300), [100; 3]);
-        scene.steering.set_turns(&[0, 1]).unwrap();
+        scene.steering.set_turns(&[0, 1], &[]).unwrap();
         scene.steering.leave(2).unwrap();
         shut_down(scene.sockets[2].as_fd()).unwrap();
         scene.sockets.pop();
@@ -302,7 +344,7 @@ fn two_groups_know_nothing_of_each_other() {
     // A socket of another address is never selected, whoever wrote it there.
     let stray = other.join();
     one.steering.enter(7, stray.as_fd()).unwrap();
-    one.steering.set_turns(&[7, 0]).unwrap();
+    one.steering.set_turns(&[7, 0], &[]).unwrap();
     one.connect(10);
     assert_eq!(one.queues_of(20), [15, 5]);
     one.serve_all();

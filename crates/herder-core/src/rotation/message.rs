@@ -89,6 +89,8 @@ pub struct Sample {
     pub turns: Option<u64>,
     /// How many connections wait at each socket. A socket that is missing is not known.
     pub queues: Vec<(SocketId, u32)>,
+    /// How many of its turns each slot has yielded so far. Empty without a program.
+    pub yielded: Vec<(Slot, u64)>,
 }
 
 /// A request to the shell.
@@ -100,6 +102,9 @@ pub enum Action {
     Enter { socket: SocketId },
     /// Write the rotation: slots in order of their turns, at least one.
     Rotate { turns: Vec<Slot> },
+    /// The slot's next turns, so many, go to whoever comes after it. That is instead of those that it was to yield
+    /// before, and counted from what the last look has shown.
+    Yield { slot: Slot, turns: u32 },
     /// Nothing is at the slot's index any more. It is in no rotation.
     Leave { slot: Slot },
     /// Shut the socket down and close it: who waits there goes to others.

@@ -2,6 +2,7 @@
 //! [`Rotation`].
 
 mod invariants;
+mod level;
 mod message;
 mod news;
 mod pace;

@@ -40,6 +40,10 @@ enum Verdict {
     Changed,
 }
 
+fn had(turns: &BTreeMap<Slot, u64>, slot: Slot) -> u64 {
+    turns.get(&slot).copied().unwrap_or(0)
+}
+
 /// What all are compared with.
 struct Field {
     /// How many have turns.
@@ -55,12 +59,14 @@ impl Rotation {
         let now = self.now;
         let taken = self.watch.taken(sample.turns);
         let shares = taken.map(|taken| shares(&self.turns, taken));
+        let yielded = self.levels.hear(&sample.yielded);
         let all = self.watch.passed(sample.turns);
+        let all = all.saturating_sub(yielded.values().sum());
         let mut has_changed = self.watch.saw_turns(sample.turns);
         for (id, waiting) in &sample.queues {
             if let Some(socket) = self.socket_mut(*id) {
                 let share = |shares: &BTreeMap<Slot, u64>| match socket.is_entered {
-                    true => shares.get(&id.slot).copied().unwrap_or(0),
+                    true => had(shares, id.slot).saturating_sub(had(&yielded, id.slot)),
                     false => 0,
                 };
                 let own = shares.as_ref().map(share);
@@ -79,6 +85,7 @@ impl Rotation {
             }
             self.drain(id);
         }
+        self.level();
         let sight = self.sight();
         self.watch.looked(has_changed, sight, now, &self.spec);
         if verdict == Verdict::Changed && self.spec.balance == Balance::LeastLoaded {
@@ -421,10 +428,23 @@ impl Rotation {
         if self.workers.iter().any(decides) || self.sockets.iter().any(decides_about) {
             return Sight::Decision;
         }
-        if self.sockets.iter().any(|socket| socket.waiting > 0) {
+        if self.is_crowded() {
+            Sight::Crowd
+        } else if self.sockets.iter().any(|socket| socket.waiting > 0) {
             Sight::Queues
         } else {
             Sight::Nothing
         }
+    }
+
+    fn is_crowded(&self) -> bool {
+        let is_asked = |worker: &Worker| {
+            let socket = self.socket(worker.socket);
+            socket.is_some_and(|socket| socket.waiting > 0)
+        };
+        let mut keeping = self.workers.iter().filter(|worker| worker.keeps_up());
+        self.spec.balance == Balance::RoundRobin
+            && keeping.clone().next().is_some()
+            && keeping.all(is_asked)
     }
 }

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::level::Levels;
 use super::message::{Action, Event, Load, Relief, SocketId, Weight};
 use super::spec::{RotationSpec, Steering};
 use super::watch::Watch;
@@ -31,6 +32,8 @@ pub struct Rotation {
     /// As they were written last.
     pub(super) turns: Vec<Slot>,
     pub(super) watch: Watch,
+    #[serde(default)]
+    pub(super) levels: Levels,
     pub(super) actions: VecDeque<Action>,
 }
 
@@ -56,6 +59,7 @@ impl Rotation {
             sockets: Vec::new(),
             turns: Vec::new(),
             watch: Watch::default(),
+            levels: Levels::default(),
             actions: VecDeque::new(),
         }
     }

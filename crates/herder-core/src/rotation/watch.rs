@@ -50,9 +50,14 @@ pub(super) enum Sight {
     Nothing,
     /// Somebody waits.
     Queues,
+    /// Somebody waits everywhere: nobody could have anybody's turns.
+    Crowd,
     /// A decision hangs on the next look.
     Decision,
 }
+
+/// Where all have more to do than they can, a look every so many ticks is enough.
+const CROWDED: u32 = 2;
 
 /// Where nothing moves, a look every so many ticks is enough.
 const SLOW: u32 = 10;
@@ -127,7 +132,8 @@ impl Watch {
                 self.state = State::Off;
                 return;
             }
-            (true, Sight::Queues) => spec.tick * SLOW,
+            (true, Sight::Queues | Sight::Crowd) => spec.tick * SLOW,
+            (false, Sight::Crowd) => spec.tick * CROWDED,
             (true, Sight::Decision) | (false, _) => spec.tick,
         };
         self.state = State::Looking {

@@ -118,6 +118,7 @@ impl Desk {
                     actions.push(action);
                 }
                 Action::Rotate { .. }
+                | Action::Yield { .. }
                 | Action::Bar { .. }
                 | Action::Unbar { .. }
                 | Action::Rescue { .. }
@@ -135,6 +136,7 @@ impl Desk {
         Sample {
             turns: Some(self.turns),
             queues: queues.collect(),
+            yielded: Vec::new(),
         }
     }
 

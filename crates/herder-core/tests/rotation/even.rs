@@ -78,6 +78,7 @@ impl World {
                     self.rotation.handle(event, Tick::from_micros(self.now));
                 }
                 Action::Excluded { worker, .. } => drop(self.left_out.insert(worker)),
+                Action::Yield { .. } => unreachable!("nobody has more than one who waits"),
                 Action::Make { .. }
                 | Action::Leave { .. }
                 | Action::Readmitted { .. }
@@ -105,6 +106,7 @@ impl World {
         Sample {
             turns: Some(self.taken + u64::from(self.comes_at <= later)),
             queues: queues.collect(),
+            yielded: self.turns.iter().map(|slot| (*slot, 0)).collect(),
         }
     }
 

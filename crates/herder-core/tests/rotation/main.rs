@@ -4,6 +4,7 @@ mod desk;
 mod even;
 mod helping;
 mod keeping_up;
+mod level;
 mod looking;
 mod places;
 mod restored;

@@ -96,10 +96,12 @@ impl World {
                     let sample = Sample {
                         turns: (self.steering == Steering::Program).then_some(self.taken),
                         queues: queues.collect(),
+                        yielded: Vec::new(),
                     };
                     self.rotation.handle(Event::Sampled { sample }, self.now());
                 }
                 Action::Retire { .. }
+                | Action::Yield { .. }
                 | Action::Bar { .. }
                 | Action::Unbar { .. }
                 | Action::Rescue { .. }

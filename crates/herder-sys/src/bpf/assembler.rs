@@ -97,6 +97,7 @@ const MOVE: u8 = 0xb0;
 const ALWAYS: u8 = 0x00;
 const IF_EQUAL: u8 = 0x10;
 const IF_GREATER: u8 = 0x20;
+const IF_AT_MOST: u8 = 0xb0;
 
 /// An atomic operation that gives back what was there before.
 const FETCH: i32 = 0x01;
@@ -221,6 +222,12 @@ impl Assembler {
     pub(super) fn jump_if_same(&mut self, one: Register, other: Register, to: Label) {
         self.jumps.push((self.instructions.len(), to));
         self.emit(JUMP_REGISTER | IF_EQUAL, (one, other), 0, 0);
+    }
+
+    /// Goes on at the label if the one register, unsigned, is not greater than the other.
+    pub(super) fn jump_if_at_most(&mut self, one: Register, other: Register, to: Label) {
+        self.jumps.push((self.instructions.len(), to));
+        self.emit(JUMP_REGISTER | IF_AT_MOST, (one, other), 0, 0);
     }
 
     /// Goes on at the label if the register, unsigned, is greater.

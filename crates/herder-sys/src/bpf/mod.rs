@@ -13,4 +13,4 @@ mod steering;
 
 pub use error::{BpfError, Refusal};
 pub use probe::probe;
-pub use steering::{Counts, MAX_SOCKETS, MAX_TURNS, Part, Steering};
+pub use steering::{Counts, MAX_SOCKETS, MAX_TURNS, Part, Steering, Turns};

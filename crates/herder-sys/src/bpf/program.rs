@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use super::assembler::{Assembler, Helper, Instruction, Label, Register, Width};
-use super::steering::MAX_TURNS;
+use super::steering::{MAX_SOCKETS, MAX_TURNS};
 
 /// The maps that it uses.
 pub(super) struct Maps<'a> {
@@ -27,6 +27,10 @@ pub(super) const EXHAUSTED: i16 = 24;
 /// Connections that waited at a socket that was closed or shut down, and went to another.
 pub(super) const MIGRATED: i16 = 32;
 
+/// Turns that each place has yielded, eight bytes for each: behind the line of the processor's cache in which all
+/// else is, which is written for each connection.
+pub(super) const YIELDED: i16 = 64;
+
 // Offsets into `struct sk_reuseport_md`.
 /// The socket that the connection is to leave; zero for a new connection.
 const MIGRATING_SOCKET: i16 = 48;
@@ -34,6 +38,10 @@ const MIGRATING_SOCKET: i16 = 48;
 // Offsets into the one value of the map of turns.
 const LENGTH: i16 = 0;
 const FIRST_TURN: i16 = 4;
+/// How many turns each place is to have yielded in all, eight bytes for each. There are turns of four bytes before
+/// them, and the length.
+#[expect(clippy::cast_possible_truncation, reason = "about a kilobyte")]
+pub(super) const TO_YIELD: i16 = (4 + 4 * MAX_TURNS as i16 + 7) / 8 * 8;
 
 // Offsets from the top of the stack.
 const ONLY_KEY: i16 = -4;
@@ -67,8 +75,10 @@ pub(super) fn assemble(maps: &Maps<'_>) -> Vec<Instruction> {
     asm.jump_if_same(COUNT, Register::First, refuse);
     // Nothing was written yet: dividing by zero would leave the counter as the index.
     asm.jump_if_equal(COUNT, 0, empty);
-    for _ in 0..TRIES {
-        attempt(&mut asm, maps, selected);
+    for left in (0..TRIES).rev() {
+        // Somebody has to take it in the end.
+        let may_yield = if left > 0 { Yields::Yes } else { Yields::No };
+        attempt(&mut asm, maps, may_yield, selected);
     }
     // Each turn named a place without a socket. The hash knows only sockets that listen.
     count(&mut asm, EXHAUSTED);
@@ -120,9 +130,16 @@ fn find_maps(asm: &mut Assembler, maps: &Maps<'_>, absent: Label) {
     }
 }
 
+/// Whether a place that has turns to yield yields this one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Yields {
+    Yes,
+    No,
+}
+
 /// Takes the next turn, and selects the socket whose turn it is.
-fn attempt(asm: &mut Assembler, maps: &Maps<'_>, selected: Label) {
-    let vain = asm.label();
+fn attempt(asm: &mut Assembler, maps: &Maps<'_>, yields: Yields, selected: Label) {
+    let (vain, next) = (asm.label(), asm.label());
     // One more turn is taken …
     asm.set(Register::First, 1);
     // … by this connection and no other, on all processors. A turn in vain is not given to the
@@ -143,6 +160,9 @@ fn attempt(asm: &mut Assembler, maps: &Maps<'_>, selected: Label) {
     asm.load(Width::Word, Register::First, Register::Second, FIRST_TURN);
     // A key is read from memory.
     asm.store(Width::Word, Register::Frame, PLACE, Register::First);
+    if yields == Yields::Yes {
+        yield_turn(asm, next);
+    }
     // Select for this connection …
     asm.copy(Register::First, CONTEXT);
     // … of these sockets …
@@ -160,6 +180,31 @@ fn attempt(asm: &mut Assembler, maps: &Maps<'_>, selected: Label) {
     asm.jump_if_equal(Register::Answer, 0, selected);
     asm.place(vain);
     count(asm, MISSES);
+    asm.place(next);
+}
+
+/// Whose turn it is, in `First`, yields it if it has not yielded as many as it is to: the turn after it is taken.
+fn yield_turn(asm: &mut Assembler, next: Label) {
+    let keep = asm.label();
+    let last = i32::try_from(MAX_SOCKETS - 1).expect("some hundred");
+    // Nothing is at such a place.
+    asm.jump_if_greater(Register::First, last, keep);
+    // Each count has eight bytes.
+    asm.shift_left(Register::First, 3);
+    // How many it is to have yielded …
+    asm.copy(Register::Second, ROTATION);
+    asm.add_register(Register::Second, Register::First);
+    asm.load(Width::Double, Register::Third, Register::Second, TO_YIELD);
+    // … and how many it has.
+    asm.copy(Register::Second, COUNTERS);
+    asm.add_register(Register::Second, Register::First);
+    asm.load(Width::Double, Register::Fourth, Register::Second, YIELDED);
+    // Another processor may see the same and yield one more: user space counts what was yielded.
+    asm.jump_if_at_most(Register::Third, Register::Fourth, keep);
+    asm.set(Register::First, 1);
+    asm.atomic_add(Register::Second, YIELDED, Register::First);
+    asm.jump(next);
+    asm.place(keep);
 }
 
 /// Adds one to a counter.

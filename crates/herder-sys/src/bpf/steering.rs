@@ -31,7 +31,7 @@ pub enum Part {
 /// What the program has counted since it was loaded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
-    /// Turns taken, those in vain included.
+    /// Turns taken, those in vain and those that were yielded included.
     pub turns: u64,
     /// Turns in vain: no socket was at the place.
     pub misses: u64,
@@ -62,11 +62,50 @@ const SOCKETS: MapShape = MapShape {
     value_size: 8,
     entries: MAX_SOCKETS,
 };
-const TURNS: MapShape = one_value(4 + 4 * MAX_TURNS);
+const TURNS: MapShape = one_value(size_of::<TurnsValue>());
 const COUNTERS: MapShape = one_value(8 * COUNTER_WORDS);
 
-/// With room: the value is as large as a line of the processor's cache, and alone in it.
-const COUNTER_WORDS: usize = 8;
+/// The words that each connection writes, with room: as much as a line of the processor's cache, and alone in it.
+/// Behind it the turns that each place has yielded.
+const COUNTER_WORDS: usize = YIELDED_WORD + MAX_SOCKETS as usize;
+const YIELDED_WORD: usize = program::YIELDED.unsigned_abs() as usize / 8;
+
+/// The one value of the map of turns.
+#[repr(C)]
+struct TurnsValue {
+    length: u32,
+    turns: [u32; MAX_TURNS],
+    padding: u32,
+    to_yield: [u64; MAX_SOCKETS as usize],
+}
+
+// SAFETY: integers, and the padding is one of them.
+unsafe impl call::Plain for TurnsValue {}
+
+const _: () = assert!(
+    std::mem::offset_of!(TurnsValue, to_yield) == program::TO_YIELD.unsigned_abs() as usize,
+    "the program reads it there"
+);
+
+impl TurnsValue {
+    const fn empty() -> TurnsValue {
+        TurnsValue {
+            length: 0,
+            turns: [0; MAX_TURNS],
+            padding: 0,
+            to_yield: [0; MAX_SOCKETS as usize],
+        }
+    }
+}
+
+/// How many turns were taken, and how many of them yielded.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Turns {
+    /// Turns taken, those in vain and those that were yielded included.
+    pub taken: u64,
+    /// Of them, those that each of the asked places has yielded.
+    pub yielded: Vec<u64>,
+}
 
 const fn one_value(size: usize) -> MapShape {
     #[expect(clippy::cast_possible_truncation, reason = "about a kilobyte")]
@@ -207,26 +246,31 @@ impl Steering {
 
     /// Writes whose turns there are, in order: places of sockets, as often as their weights say.
     ///
+    /// `to_yield`: how many turns a place is to have [yielded](Turns::yielded) in all. Until it has, each of its
+    /// turns is given up, and the next one taken; 0 for those that are not named.
+    ///
     /// Who is asked this moment may see a part of the old turns: they are all places. So write new
     /// turns first, and only then take a socket from a place that is no more among them.
     ///
     /// # Errors
     ///
     /// `InvalidInput` unless there are 1 to [`MAX_TURNS`].
-    pub fn set_turns(&self, places: &[u32]) -> io::Result<()> {
+    pub fn set_turns(&self, places: &[u32], to_yield: &[(u32, u64)]) -> io::Result<()> {
         if places.is_empty() || places.len() > MAX_TURNS {
             let problem = format!("{} turns: use 1 to {MAX_TURNS}", places.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
-        let mut value = [0_u32; 1 + MAX_TURNS];
-        value[0] = u32::try_from(places.len()).expect("at most some hundred");
-        value[1..=places.len()].copy_from_slice(places);
+        let mut value = TurnsValue::empty();
+        value.length = u32::try_from(places.len()).expect("at most some hundred");
         // A turn behind the end may be taken by who has read the old length: it is somebody's.
-        let behind = &mut value[1 + places.len()..];
-        behind
-            .iter_mut()
-            .zip(places.iter().cycle())
-            .for_each(|(to, from)| *to = *from);
+        let all = value.turns.iter_mut().zip(places.iter().cycle());
+        all.for_each(|(to, from)| *to = *from);
+        for (place, turns) in to_yield {
+            let place = usize::try_from(*place).unwrap_or(usize::MAX);
+            if let Some(to) = value.to_yield.get_mut(place) {
+                *to = *turns;
+            }
+        }
         call::update(self.turns.as_fd(), 0, &value)
     }
 
@@ -238,8 +282,8 @@ impl Steering {
     ///
     /// In practice none.
     pub fn close(&self) -> io::Result<()> {
-        let mut value = [0_u32; 1 + MAX_TURNS];
-        value[0] = program::CLOSED.cast_unsigned();
+        let mut value = TurnsValue::empty();
+        value.length = program::CLOSED.cast_unsigned();
         call::update(self.turns.as_fd(), 0, &value)
     }
 
@@ -249,13 +293,30 @@ impl Steering {
     ///
     /// In practice none.
     pub fn turns(&self) -> io::Result<Vec<u32>> {
-        let mut value = [0_u32; 1 + MAX_TURNS];
+        let mut value = TurnsValue::empty();
         call::look_up(self.turns.as_fd(), 0, &mut value)?;
-        let length = match value[0].cast_signed() {
+        let length = match value.length.cast_signed() {
             program::CLOSED => 0,
             length => usize::try_from(length).unwrap_or(MAX_TURNS),
         };
-        Ok(value[1..].iter().take(length).copied().collect())
+        Ok(value.turns.iter().take(length).copied().collect())
+    }
+
+    /// The turns so far, and what these places have yielded of them.
+    ///
+    /// # Errors
+    ///
+    /// In practice none.
+    pub fn taken(&self, places: impl IntoIterator<Item = u32>) -> io::Result<Turns> {
+        let words = self.words()?;
+        let yielded = |place: u32| {
+            let place = usize::try_from(place).unwrap_or(usize::MAX);
+            words[YIELDED_WORD..].get(place).copied().unwrap_or(0)
+        };
+        Ok(Turns {
+            taken: word(&words, program::TURNS),
+            yielded: places.into_iter().map(yielded).collect(),
+        })
     }
 
     /// What the program has counted.
@@ -264,17 +325,25 @@ impl Steering {
     ///
     /// In practice none.
     pub fn counts(&self) -> io::Result<Counts> {
-        let mut words = [0_u64; COUNTER_WORDS];
-        call::look_up(self.counters.as_fd(), 0, &mut words)?;
-        let word = |offset: i16| words[usize::from(offset.unsigned_abs() / 8)];
+        let words = self.words()?;
         Ok(Counts {
-            turns: word(program::TURNS),
-            misses: word(program::MISSES),
-            empty: word(program::EMPTY),
-            exhausted: word(program::EXHAUSTED),
-            migrated: word(program::MIGRATED),
+            turns: word(&words, program::TURNS),
+            misses: word(&words, program::MISSES),
+            empty: word(&words, program::EMPTY),
+            exhausted: word(&words, program::EXHAUSTED),
+            migrated: word(&words, program::MIGRATED),
         })
     }
+
+    fn words(&self) -> io::Result<[u64; COUNTER_WORDS]> {
+        let mut words = [0; COUNTER_WORDS];
+        call::look_up(self.counters.as_fd(), 0, &mut words)?;
+        Ok(words)
+    }
+}
+
+fn word(words: &[u64], offset: i16) -> u64 {
+    words[usize::from(offset.unsigned_abs() / 8)]
 }
 
 /// Not in libc; the number is the same on all architectures with the generic socket header.

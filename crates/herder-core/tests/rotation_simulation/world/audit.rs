@@ -83,6 +83,16 @@ impl World {
                 self.kernel.turns = turns;
                 self.looks.clear();
             }
+            Action::Yield { slot, turns } => {
+                if self.spec.steering == Steering::Hash || turns > 512 {
+                    return broken(
+                        "turns are yielded by those who have them, and not too many",
+                        slot,
+                    );
+                }
+                self.kernel.order(slot, turns);
+                self.looks.clear();
+            }
             Action::Leave { slot } => {
                 if self.kernel.turns.contains(&slot) {
                     return broken("a place is left when nobody has its turn there", slot);
@@ -136,6 +146,7 @@ impl World {
                 Steering::Hash => None,
             },
             queues: queues.collect(),
+            yielded: self.kernel.look_at_yielded(),
         };
         self.rotation.handle(Event::Sampled { sample }, self.now);
     }

@@ -21,6 +21,11 @@ pub(crate) struct Kernel {
     pub(crate) turns: Vec<Slot>,
     /// How many turns were taken.
     pub(crate) taken: u64,
+    /// How many of them each slot has yielded, and how many it is to have.
+    yielded: BTreeMap<Slot, u64>,
+    to_yield: BTreeMap<Slot, u64>,
+    /// As user space has seen it last.
+    seen: BTreeMap<Slot, u64>,
     pub(crate) arrived: u64,
     pub(crate) accepted: u64,
     pub(crate) refused: u64,
@@ -46,6 +51,9 @@ impl Kernel {
             barred: BTreeSet::new(),
             turns: Vec::new(),
             taken: 0,
+            yielded: BTreeMap::new(),
+            to_yield: BTreeMap::new(),
+            seen: BTreeMap::new(),
             arrived: 0,
             accepted: 0,
             refused: 0,
@@ -103,14 +111,42 @@ impl Kernel {
         self.queues.values().map(|queue| u64::from(*queue)).sum()
     }
 
+    pub(crate) fn look_at_yielded(&mut self) -> Vec<(Slot, u64)> {
+        let slots: BTreeSet<Slot> = self.queues.keys().map(|socket| socket.slot).collect();
+        for slot in slots {
+            let yielded = self.yielded.get(&slot).copied().unwrap_or(0);
+            self.seen.insert(slot, yielded);
+        }
+        self.seen
+            .iter()
+            .map(|(slot, count)| (*slot, *count))
+            .collect()
+    }
+
+    pub(crate) fn order(&mut self, slot: Slot, turns: u32) {
+        let seen = self.seen.get(&slot).copied().unwrap_or(0);
+        self.to_yield.insert(slot, seen + u64::from(turns));
+    }
+
+    fn has_yielded(&mut self, slot: Slot) -> bool {
+        let yielded = self.yielded.entry(slot).or_default();
+        let yields = *yielded < self.to_yield.get(&slot).copied().unwrap_or(0);
+        *yielded += u64::from(yields);
+        yields
+    }
+
     fn choose(&mut self, rng: &mut Rng) -> Option<SocketId> {
-        for _ in 0..4 {
+        for left in (0..4).rev() {
             if self.turns.is_empty() {
                 break;
             }
             let turn = usize::try_from(self.taken).unwrap_or(0) % self.turns.len();
             self.taken += 1;
-            if let Some(socket) = self.places.get(&self.turns[turn]) {
+            let slot = self.turns[turn];
+            if left > 0 && self.has_yielded(slot) {
+                continue;
+            }
+            if let Some(socket) = self.places.get(&slot) {
                 return Some(*socket);
             }
         }

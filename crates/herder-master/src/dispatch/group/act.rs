@@ -27,7 +27,11 @@ impl Group {
             match action {
                 Action::Make { socket } => made = made.and(self.make(socket)),
                 Action::Enter { socket } => self.enter(socket),
-                Action::Rotate { turns } => self.rotate(&turns),
+                Action::Rotate { turns } => {
+                    self.turns = turns;
+                    self.write_turns();
+                }
+                Action::Yield { slot, turns } => self.have_yield(slot, turns),
                 Action::Leave { slot } => self.leave(slot),
                 Action::Retire { socket } => self.retire(socket),
                 Action::Flush { socket } => self.flush(socket),
@@ -71,15 +75,24 @@ impl Group {
         }
     }
 
-    fn rotate(&mut self, turns: &[Slot]) {
+    fn have_yield(&mut self, slot: Slot, turns: u32) {
+        let yielded = self.yielded.iter().find(|(it, _)| *it == slot);
+        let yielded = yielded.map_or(0, |(_, count)| *count);
+        self.to_yield.insert(slot, yielded + u64::from(turns));
+        self.write_turns();
+    }
+
+    fn write_turns(&mut self) {
         let Some(steering) = &self.steering else {
             return;
         };
-        if self.doors == Doors::Closed {
+        if self.doors == Doors::Closed || self.turns.is_empty() {
             return;
         }
-        let places: Vec<u32> = turns.iter().map(|slot| slot.0.into()).collect();
-        if let Err(error) = steering.set_turns(&places) {
+        let turns: Vec<u32> = self.turns.iter().map(|slot| slot.0.into()).collect();
+        let to_yield = self.to_yield.iter();
+        let to_yield: Vec<_> = to_yield.map(|(slot, sum)| (slot.0.into(), *sum)).collect();
+        if let Err(error) = steering.set_turns(&turns, &to_yield) {
             self.fail("cannot change whose turn it is", &error);
         }
     }
@@ -151,10 +164,23 @@ impl Group {
         }
     }
 
+    fn count_turns(&mut self, sample: &mut Sample) {
+        let mut slots: Vec<Slot> = self.berths.keys().map(|socket| socket.slot).collect();
+        slots.dedup();
+        let places = slots.iter().map(|slot| u32::from(slot.0));
+        let turns = self.steering.as_ref().map(|it| it.taken(places));
+        if let Some(Ok(turns)) = turns {
+            sample.turns = Some(turns.taken);
+            sample.yielded = slots.into_iter().zip(turns.yielded).collect();
+            self.yielded.clone_from(&sample.yielded);
+        }
+    }
+
     fn sample(&mut self) -> Sample {
         let mut sample = Sample {
             turns: None,
             queues: Vec::with_capacity(self.berths.len()),
+            yielded: Vec::new(),
         };
         let mut silent = Vec::new();
         for (id, berth) in &self.berths {
@@ -167,7 +193,7 @@ impl Group {
         }
         // After the queues: whoever was seen there has taken a turn that is counted. The other way around, one that
         // came between would look like one who waits since the last look.
-        sample.turns = self.counts().map(|counts| counts.turns);
+        self.count_turns(&mut sample);
         for id in silent {
             // A worker has shut down what it shares with us. Who waited has been moved, or is lost.
             self.fail(

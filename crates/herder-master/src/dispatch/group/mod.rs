@@ -20,7 +20,7 @@ pub(crate) use deposit::Deposit;
 use herder_core::rotation::{
     Event, Relief, Rotation, RotationSpec, SocketId, Steering as Manner, Weight,
 };
-use herder_core::{Tick, WorkerId};
+use herder_core::{Slot, Tick, WorkerId};
 use herder_sys::bpf::{Counts, Steering};
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::Blocking;
@@ -93,6 +93,11 @@ pub(crate) struct Group {
     /// The program, in `kernel` mode.
     steering: Option<Steering>,
     rotation: Rotation,
+    /// Whose turns there are, as they were written last.
+    turns: Vec<Slot>,
+    /// How many turns each slot had yielded at the last look, and how many it is to have.
+    yielded: Vec<(Slot, u64)>,
+    to_yield: BTreeMap<Slot, u64>,
     berths: BTreeMap<SocketId, Berth>,
     epoll: Epoll,
     rescues: Rescues,
@@ -148,7 +153,10 @@ impl Group {
             local,
             anchor,
             steering,
+            turns: rotation.turns().to_vec(),
             rotation,
+            yielded: Vec::new(),
+            to_yield: BTreeMap::new(),
             berths: BTreeMap::new(),
             epoll,
             rescues,
@@ -210,6 +218,9 @@ impl Group {
         if events.iter().any(|event| event.token != RESCUED) {
             self.tell(Event::Waiting, now);
         }
+        if events.iter().any(|event| event.token == RESCUED) {
+            self.rescues.silence();
+        }
         for (worker, count) in self.rescues.finished(now) {
             self.tell(Event::Rescued { worker, count }, now);
         }
@@ -267,6 +278,7 @@ impl Group {
     }
 
     /// What the program has counted; `None` without one.
+    #[cfg(test)]
     pub(crate) fn counts(&self) -> Option<Counts> {
         self.steering.as_ref()?.counts().ok()
     }

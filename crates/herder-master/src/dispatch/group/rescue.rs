@@ -84,8 +84,12 @@ impl Rescues {
         std::mem::take(&mut self.rescued)
     }
 
-    fn hear(&mut self) {
+    /// The descriptor was readable. Before what it told of is asked for: it may tell of more.
+    pub(super) fn silence(&self) {
         self.bell.clear();
+    }
+
+    fn hear(&mut self) {
         while let Ok(Find(worker, found)) = self.finds.try_recv() {
             match found {
                 Some(connection) => {
