@@ -112,10 +112,6 @@ fn auto_leaves_the_kernel_out_where_it_cannot_be_for_rust_programs() {
             &["--listen", "unix:a.sock"],
             "pass (a Unix socket has one listener)",
         ),
-        (
-            &["--listen", "127.0.0.1:0", "--listen", "unix:b.sock"],
-            "pass (a Unix socket has one listener)",
-        ),
     ] {
         let herd = rust(embedded(&scene), options);
         assert_says(&herd, expected);

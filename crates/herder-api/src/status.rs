@@ -80,7 +80,7 @@ pub struct HerdStatus {
     pub version: String,
     /// The generation in service.
     pub generation: u64,
-    /// How connections reach the workers.
+    /// How connections reach the workers: a mode, or two (`kernel+pass`) where listeners differ in it.
     pub dispatch: String,
     /// Where it listens.
     pub listening: Vec<String>,

@@ -106,8 +106,8 @@ pub enum Choice {
     /// It was asked for, or nothing else can be.
     #[default]
     Said,
-    /// `kernel`, if the kernel takes a program from the first master of the herd, else what the spec says; the
-    /// reason is the master's then. Who follows keeps to it.
+    /// `kernel`, if the kernel takes a program from the first master of the herd, wherever each worker can have a
+    /// listener of its own; else what the spec says. The reason is the master's then. Who follows keeps to it.
     KernelFirst,
 }
 

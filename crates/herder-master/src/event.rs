@@ -44,7 +44,8 @@ pub enum HerdEvent {
         taken_back: u64,
         closed: u64,
     },
-    /// How connections reach the workers, and why so.
+    /// How connections reach the workers, and why so. `mode`: its name, or, where listeners differ in it, each with
+    /// its addresses (`kernel for 127.0.0.1:80, pass for unix:/run/it.sock`).
     DispatchChosen { mode: String, reason: String },
     /// A slot is done: its worker ended, and none is started again. `exit`: absent when it could not be
     /// started.

@@ -65,12 +65,12 @@ pub(super) fn choice(description: &Description) -> Result<(Choice, &'static str)
         return Ok((Choice::Said, by_itself));
     }
     for text in &app.listen {
-        // One path has one listener, and the herd one mode.
-        if let ListenAddress::Unix(_) = description.parsed("listen", text)? {
-            return Ok((Choice::Said, "a Unix socket has one listener"));
+        let address: ListenAddress = description.parsed("listen", text)?;
+        if !address.has_one_listener() {
+            return Ok((Choice::KernelFirst, by_itself));
         }
     }
-    Ok((Choice::KernelFirst, by_itself))
+    Ok((Choice::Said, "a Unix socket has one listener"))
 }
 
 /// Whether this policy means anything in this mode.
@@ -97,7 +97,8 @@ pub(super) fn check(
         return Err(OwnError::NothingOpened(setting, name).into());
     }
     for text in &app.listen {
-        if let ListenAddress::Unix(_) = description.parsed("listen", text)? {
+        let address: ListenAddress = description.parsed("listen", text)?;
+        if address.has_one_listener() {
             return Err(OwnError::Unix {
                 setting,
                 mode: name,
@@ -120,4 +121,31 @@ pub(super) fn check(
         return Err(OwnError::NoCount(description.setting("max_requests"), name).into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::words::Words;
+    use super::*;
+
+    fn choice_of(listen: &[&str], dispatch: Dispatch) -> Choice {
+        let mut description = Description::bare(Words::Options);
+        description.app.listen = listen.iter().map(ToString::to_string).collect();
+        description.app.dispatch = dispatch;
+        choice(&description).expect("addresses").0
+    }
+
+    #[test]
+    fn the_kernel_is_asked_where_each_worker_can_have_a_listener_of_its_own() {
+        for (listen, expected) in [
+            (&["8080"][..], Choice::KernelFirst),
+            (&["8080", "unix:/run/it"], Choice::KernelFirst),
+            (&["unix:/run/it", "8080"], Choice::KernelFirst),
+            (&["unix:/run/it", "unix:/run/other"], Choice::Said),
+            (&[], Choice::Said),
+        ] {
+            assert_eq!(choice_of(listen, Dispatch::Auto), expected, "{listen:?}");
+            assert_eq!(choice_of(listen, Dispatch::Shared), Choice::Said);
+        }
+    }
 }

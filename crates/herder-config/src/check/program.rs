@@ -291,9 +291,12 @@ fn of_own_listeners(found: &mut Found<'_>) {
         "dispatch",
         "each worker gets a listener of its own for what listen names; add it, or use \"shared\"",
     );
-    let is_unix = |text: &String| matches!(text.parse(), Ok(ListenAddress::Unix(_)));
+    let has_one = |text: &String| {
+        let address = text.parse::<ListenAddress>();
+        address.is_ok_and(|it| it.has_one_listener())
+    };
     found.say_if(
-        Wrong(app.listen.iter().any(is_unix)),
+        Wrong(app.listen.iter().any(has_one)),
         "dispatch",
         "a Unix socket has one listener, and not one for each worker; use \"shared\"",
     );

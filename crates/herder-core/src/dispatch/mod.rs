@@ -1,5 +1,7 @@
-//! Who gets a connection, in `pass` mode: see [`Dispatcher`].
+//! Who gets a connection, in `pass` mode: see [`Dispatcher`]. What two dispatchers of one herd say together: see
+//! [`Accord`].
 
+mod accord;
 mod assign;
 mod dispatcher;
 mod invariants;
@@ -11,5 +13,6 @@ mod settle;
 mod verdict;
 mod worker;
 
+pub use accord::{Accord, Engine};
 pub use dispatcher::Dispatcher;
 pub use message::{Action, Batch, CloseReason, Event, MAX_BATCH, ProbeState};

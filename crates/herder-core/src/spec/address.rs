@@ -31,6 +31,17 @@ pub struct AddressError {
     why: &'static str,
 }
 
+impl ListenAddress {
+    /// Whether there can only be one listener, and not one for each worker.
+    #[must_use]
+    pub fn has_one_listener(&self) -> bool {
+        match self {
+            ListenAddress::Tcp { .. } => false,
+            ListenAddress::Unix(_) => true,
+        }
+    }
+}
+
 impl FromStr for ListenAddress {
     type Err = AddressError;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ListenAddress;
 use crate::rotation::Weight;
 
 /// Who accepts a connection.
@@ -88,6 +89,10 @@ pub enum Recall {
 pub struct DispatchSpec {
     /// Who accepts.
     pub mode: DispatchMode,
+    /// Who accepts at [addresses that have one listener](ListenAddress::has_one_listener), where they cannot have
+    /// the mode; `None` = all have it.
+    #[serde(default)]
+    pub beside: Option<DispatchMode>,
     /// Who is picked, in `pass` mode.
     pub picker: PickerKind,
     /// How what was sent comes back.
@@ -118,6 +123,42 @@ pub struct DispatchSpec {
     /// has one turn in each round.
     #[serde(default)]
     pub weights: Vec<Weight>,
+}
+
+impl DispatchSpec {
+    /// The kernel dispatches wherever each worker can have a listener of its own. Elsewhere the mode stays what it
+    /// was.
+    pub fn by_kernel(&mut self, listen: &[ListenAddress]) {
+        let rest = std::mem::replace(&mut self.mode, DispatchMode::Kernel);
+        let has_rest = listen.iter().any(ListenAddress::has_one_listener);
+        self.beside = has_rest.then_some(rest);
+    }
+
+    /// Who accepts at this address.
+    #[must_use]
+    pub fn mode_at(&self, address: &ListenAddress) -> DispatchMode {
+        match self.beside {
+            Some(mode) if address.has_one_listener() => mode,
+            Some(_) | None => self.mode,
+        }
+    }
+
+    /// The modes of the herd's listeners.
+    pub fn modes(&self) -> impl Iterator<Item = DispatchMode> {
+        [self.mode].into_iter().chain(self.beside)
+    }
+
+    /// Whether any listener has this mode.
+    #[must_use]
+    pub fn has(&self, mode: DispatchMode) -> bool {
+        self.modes().any(|it| it == mode)
+    }
+
+    /// Whether several workers may accept from the same listener.
+    #[must_use]
+    pub fn shares_listeners(&self) -> bool {
+        self.modes().any(DispatchMode::shares_listeners)
+    }
 }
 
 impl PickerKind {
@@ -184,6 +225,7 @@ impl Default for DispatchSpec {
     fn default() -> DispatchSpec {
         DispatchSpec {
             mode: DispatchMode::Pass,
+            beside: None,
             picker: PickerKind::RoundRobin,
             recall: Recall::Channel,
             window: NonZeroU32::new(8).expect("8 is not zero"),
@@ -202,6 +244,48 @@ impl Default for DispatchSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn address(text: &str) -> ListenAddress {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn the_kernel_dispatches_where_it_can_and_else_whoever_was_to() {
+        for rest in [DispatchMode::Pass, DispatchMode::Shared] {
+            let mut spec = DispatchSpec {
+                mode: rest,
+                ..DispatchSpec::default()
+            };
+            let listen = [address("80"), address("unix:/x"), address("[::1]:81")];
+            spec.by_kernel(&listen);
+            let modes = listen.each_ref().map(|it| spec.mode_at(it));
+            assert_eq!(modes, [DispatchMode::Kernel, rest, DispatchMode::Kernel]);
+            assert_eq!(spec.modes().count(), 2);
+            assert!(spec.has(DispatchMode::Kernel) && spec.has(rest));
+            assert_eq!(spec.shares_listeners(), rest == DispatchMode::Shared);
+        }
+    }
+
+    #[test]
+    fn where_each_worker_can_have_a_listener_there_is_one_mode() {
+        for listen in [&[address("80"), address("*:81")][..], &[]] {
+            let mut spec = DispatchSpec::default();
+            spec.by_kernel(listen);
+            assert_eq!(spec.beside, None);
+            assert!(!spec.has(DispatchMode::Pass));
+        }
+    }
+
+    #[test]
+    fn a_mode_that_was_asked_for_holds_everywhere() {
+        let spec = DispatchSpec {
+            mode: DispatchMode::Shared,
+            ..DispatchSpec::default()
+        };
+        for text in ["80", "unix:/x"] {
+            assert_eq!(spec.mode_at(&address(text)), DispatchMode::Shared);
+        }
+    }
 
     #[test]
     fn a_policy_is_read_as_it_is_shown() {

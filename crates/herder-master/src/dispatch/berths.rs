@@ -116,20 +116,23 @@ impl Berths {
         harbour.groups.values().map(|it| it.group.local()).collect()
     }
 
-    /// The listeners of a worker that is about to be started: one of each group.
+    /// The listeners of a worker that is about to be started: one of each group, by the groups' numbers.
     ///
     /// # Errors
     /// When one cannot be made. Whoever does not live then is to be told of as gone.
-    pub(crate) fn start(&self, worker: WorkerId) -> io::Result<Vec<(SocketAddr, OwnedFd)>> {
+    pub(crate) fn start(
+        &self,
+        worker: WorkerId,
+    ) -> io::Result<BTreeMap<u64, (SocketAddr, OwnedFd)>> {
         let mut harbour = self.harbour();
         let (relief, now) = (harbour.relief, now());
         let weight = harbour.weight_of(worker);
         harbour.serving.insert(worker);
-        let mut listeners = Vec::with_capacity(harbour.groups.len());
-        for held in harbour.groups.values_mut() {
+        let mut listeners = BTreeMap::new();
+        for (number, held) in &mut harbour.groups {
             let local = held.group.local();
             let socket = held.group.start(worker, weight, relief, now)?;
-            listeners.push((local, fd::duplicate(socket)?));
+            listeners.insert(*number, (local, fd::duplicate(socket)?));
         }
         harbour.tidy();
         Ok(listeners)
@@ -145,7 +148,8 @@ impl Berths {
             // Nobody listens any more.
             (Event::Withdraw { .. }, 0) => harbour.news.push(News::Withdrawn(worker)),
             (Event::Withdraw { .. }, groups) => {
-                harbour.withdrawing.insert(worker, groups);
+                // If it is said again: a group that has answered does not do so once more.
+                harbour.withdrawing.entry(worker).or_insert(groups);
             }
             (Event::Gone { .. }, _) => {
                 harbour.withdrawing.remove(&worker);

@@ -1,4 +1,4 @@
-//! The thread that gives connections to workers: one per app.
+//! The thread that gives connections to workers: one per app, or two where its listeners differ in who accepts.
 //!
 //! The main thread tells it who may get connections ([`Command`]) and hears what came of it
 //! ([`News`]). Nothing else is shared but counters.
@@ -15,24 +15,26 @@ mod pass;
 #[cfg(test)]
 mod safe;
 mod shared;
+mod thread;
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use counters::Count;
 use herder_core::WorkerId;
+use herder_core::dispatch::{Accord, Engine};
 use herder_core::rotation::Load;
 use herder_core::spec::{DispatchMode, DispatchSpec};
 use herder_sys::wake::Wake;
 
 use crate::estate::Vault;
 use crate::event::HerdEvent;
+use thread::{Body, Desk, Ended, Mouth, Thread};
 
 pub(crate) use berths::Berths;
 pub(crate) use counters::Counters;
@@ -44,7 +46,7 @@ pub(crate) use node::{
     Way, Word,
 };
 
-/// From the main thread to the dispatch thread.
+/// From the main thread to a dispatch thread.
 pub(crate) enum Command {
     /// The worker may get connections (again).
     Admit(WorkerId),
@@ -74,7 +76,7 @@ pub(crate) enum Command {
     Withdraw(WorkerId),
 }
 
-/// From the dispatch thread to the main thread.
+/// From a dispatch thread to the main thread.
 pub(crate) enum News {
     /// Accepting pauses, for this reason.
     AcceptPaused(String),
@@ -98,35 +100,27 @@ pub(crate) enum News {
     Withdrawn(WorkerId),
 }
 
-/// The main thread's hold on a dispatch thread.
+/// The main thread's hold on who dispatches: one thread, or two where the listeners of a herd differ.
 pub(crate) struct Dispatch {
-    commands: Sender<Command>,
-    wake: Arc<Wake>,
-    news: Receiver<News>,
+    main: Thread,
+    /// Who deals with the listeners that cannot have the herd's mode.
+    beside: Option<Thread>,
+    accord: RefCell<Accord>,
+    news: Receiver<(Engine, News)>,
     news_wake: Arc<Wake>,
     counters: Counters,
-    thread: Option<JoinHandle<Option<Remains>>>,
     manner: Manner,
 }
 
-/// How a thread is started.
+/// How the threads are started.
 struct Manner {
     spec: DispatchSpec,
     trade: Trade,
     vault: Vault,
 }
 
-/// The dispatch thread's end of the two queues.
-struct Desk {
-    commands: Receiver<Command>,
-    wake: Arc<Wake>,
-    news: Sender<News>,
-    news_wake: Arc<Wake>,
-    counters: Counters,
-}
-
 impl Dispatch {
-    /// Starts the thread, which owns from now on what it inherits.
+    /// Starts the threads, which own from now on what they inherit.
     pub(crate) fn start(
         spec: &DispatchSpec,
         inheritance: Inheritance,
@@ -136,94 +130,89 @@ impl Dispatch {
     ) -> io::Result<Dispatch> {
         let manner = Manner {
             spec: spec.clone(),
-            trade: trade.clone(),
+            trade,
             vault: vault.clone(),
         };
-        let (commands, command_queue) = channel();
-        let (news_sender, news) = channel();
-        let witness = news_sender.clone();
-        let (wake, news_wake) = (Arc::new(Wake::new()?), Arc::new(Wake::new()?));
-        let desk = Desk {
-            commands: command_queue,
-            wake: Arc::clone(&wake),
-            news: news_sender,
-            news_wake: Arc::clone(&news_wake),
-            counters: counters.clone(),
+        let (sender, news) = channel();
+        let news_wake = Arc::new(Wake::new()?);
+        let start = |engine, mode, trade: &Trade, inheritance| {
+            let mouth = Mouth {
+                engine,
+                news: sender.clone(),
+                wake: Arc::clone(&news_wake),
+            };
+            let body = |desk| manner.body(mode, trade, inheritance, desk);
+            Thread::start(mouth, counters.clone(), body)
         };
-        let body: Box<dyn FnOnce() -> io::Result<Ended> + Send> = match (spec.mode, trade) {
-            (DispatchMode::Kernel | DispatchMode::Reuseport, Trade::Own(berths)) => {
-                let own = own::Own::new(desk, berths)?;
-                Box::new(move || own.run())
+        let (main, beside) = match (&manner.trade, spec.beside) {
+            (Trade::Both(berths, watch), Some(mode)) => {
+                let own = Trade::Own(berths.clone());
+                let main = start(Engine::Main, spec.mode, &own, Inheritance::default())?;
+                let sockets = Trade::Sockets(*watch);
+                let beside = start(Engine::Beside, mode, &sockets, inheritance)?;
+                (main, Some(beside))
             }
-            // A gateway has no such thread, and the rest is refused before it comes to this.
-            (DispatchMode::Message | DispatchMode::Proxy, _)
-            | (_, Trade::Own(_))
-            | (DispatchMode::Kernel | DispatchMode::Reuseport, Trade::Sockets(_)) => {
-                return Err(io::ErrorKind::InvalidInput.into());
-            }
-            (_, Trade::Node(trade)) => {
-                let board = node::Switchboard::new(spec, inheritance, trade, vault, desk)?;
-                Box::new(move || board.run())
-            }
-            (DispatchMode::Pass, Trade::Sockets(_)) => {
-                let pass = pass::Pass::new(spec, inheritance, desk)?;
-                Box::new(move || pass.run())
-            }
-            (DispatchMode::Shared, Trade::Sockets(watch)) => {
-                let shared = shared::Shared::new(inheritance, desk, watch)?;
-                Box::new(move || shared.run())
-            }
+            (trade, _) => (start(Engine::Main, spec.mode, trade, inheritance)?, None),
         };
-        let witness = Witness {
-            news: witness,
-            wake: Arc::clone(&news_wake),
-        };
-        let thread = std::thread::Builder::new()
-            .name("herder-dispatch".into())
-            .spawn(move || witness.watch(body))?;
+        let engines = beside.as_ref().map(|_| Engine::Beside);
+        let accord = Accord::new([Engine::Main].into_iter().chain(engines));
         Ok(Dispatch {
-            commands,
-            wake,
+            main,
+            beside,
+            accord: RefCell::new(accord),
             news,
             news_wake,
             counters,
-            thread: Some(thread),
             manner,
         })
     }
 
-    /// Goes on, in a new thread, with what the thread has [given back](Dispatch::surrender). Everybody
-    /// is to be admitted again.
+    /// Goes on, in new threads, with what they have [given back](Dispatch::surrender). Everybody is to be
+    /// admitted again.
     ///
     /// # Errors
     ///
-    /// When it cannot be started. What was given back is lost then.
+    /// When they cannot be started. What was given back is lost then.
     pub(crate) fn go_on(&self, remains: Remains) -> io::Result<Dispatch> {
         let Manner { spec, trade, vault } = &self.manner;
         let counters = self.counters.clone();
-        Dispatch::start(spec, remains, trade.clone(), vault, counters)
+        let next = Dispatch::start(spec, remains, trade.clone(), vault, counters)?;
+        // What one of them has said, it does not say again.
+        next.accord.swap(&self.accord);
+        Ok(next)
     }
 
-    /// Tells the thread something. Never blocks. (What is about a worker's own listeners is done at once:
+    /// Tells the threads something. Never blocks. (What is about a worker's own listeners is done at once:
     /// its successor may be started in the next moment.)
     pub(crate) fn tell(&self, command: Command) {
-        if let Trade::Own(berths) = &self.manner.trade
-            && berths.obey(&command)
-        {
-            return self.wake.wake();
+        if let Command::Withdraw(worker) = &command {
+            self.accord.borrow_mut().withdraw(*worker);
+        } else if let Command::Gone(worker) = &command {
+            self.accord.borrow_mut().gone(*worker);
         }
-        // A thread that has ended said so (`News::Failed`); nothing is left to tell it.
-        if self.commands.send(command).is_ok() {
-            self.wake.wake();
+        match &self.beside {
+            None => self.tell_main(command),
+            Some(beside) => {
+                if let Some(again) = command.again() {
+                    self.tell_main(again);
+                }
+                beside.tell(command);
+            }
+        }
+    }
+
+    /// As [`tell`](Dispatch::tell), but nothing of it concerns listeners that cannot have the herd's mode.
+    pub(crate) fn tell_main(&self, command: Command) {
+        match self.manner.trade.berths() {
+            Some(berths) if berths.obey(&command) => self.main.wake(),
+            Some(_) | None => self.main.tell(command),
         }
     }
 
     /// Where the workers listen that have listeners of their own.
     pub(crate) fn berths(&self) -> Vec<SocketAddr> {
-        match &self.manner.trade {
-            Trade::Own(berths) => berths.locals(),
-            Trade::Node(_) | Trade::Sockets(_) => Vec::new(),
-        }
+        let berths = self.manner.trade.berths();
+        berths.map(Berths::locals).unwrap_or_default()
     }
 
     /// Becomes readable when there is news.
@@ -234,7 +223,19 @@ impl Dispatch {
     /// The news so far.
     pub(crate) fn news(&self) -> Vec<News> {
         self.news_wake.clear();
-        self.news.try_iter().collect()
+        let mut accord = self.accord.borrow_mut();
+        let mut is_so = |engine: Engine, news: &News| {
+            if let News::Withdrawn(worker) = news {
+                accord.hear_withdrawn(engine, *worker)
+            } else if let News::ListenersClosed = news {
+                accord.hear_closed(engine)
+            } else {
+                true
+            }
+        };
+        let told = self.news.try_iter();
+        let told = told.filter(|(engine, news)| is_so(*engine, news));
+        told.map(|(_, news)| news).collect()
     }
 
     /// What it has done in all. (In `shared` mode the workers accept, and nothing is counted.)
@@ -247,68 +248,110 @@ impl Dispatch {
         }
     }
 
-    /// Ends the thread, which gives back what it has: either another process goes on with it, or another
-    /// thread here. What it told before is still to be [read](Dispatch::news); what was not handed to a
+    /// Ends the threads, which give back what they have: either another process goes on with it, or other
+    /// threads here. What they told before is still to be [read](Dispatch::news); what was not handed to a
     /// worker is in the [`Remains`].
     ///
     /// # Errors
     ///
-    /// The thread has ended before, and there is nothing to give back.
+    /// One has ended before, and there is nothing to give back.
     pub(crate) fn surrender(&mut self) -> io::Result<Remains> {
-        self.tell(Command::Surrender);
-        let ended = self.thread.take().and_then(|thread| thread.join().ok());
-        ended
-            .flatten()
-            .ok_or_else(|| io::Error::other("the dispatch thread has ended"))
+        let remains = self.main.surrender();
+        match &mut self.beside {
+            // Listeners of the workers' own lie in one place, and stay there.
+            Some(beside) => remains.and(beside.surrender()),
+            None => remains,
+        }
     }
 
-    /// Ends the thread.
+    /// Ends the threads.
     pub(crate) fn stop(&mut self) {
-        self.tell(Command::Stop);
-        if let Some(thread) = self.thread.take() {
-            // A panic there was already told on stderr, and the herd is ending anyway.
-            let _ended = thread.join();
+        self.main.stop();
+        if let Some(beside) = &mut self.beside {
+            beside.stop();
         }
     }
 }
 
-/// How a dispatch thread ended.
-enum Ended {
-    Stopped,
-    Surrendered(Box<Remains>),
-}
-
-/// Tells of a dispatch thread's end that nobody asked for: without the thread the herd serves nobody.
-struct Witness {
-    news: Sender<News>,
-    wake: Arc<Wake>,
-}
-
-impl Witness {
-    fn watch(self, body: impl FnOnce() -> io::Result<Ended>) -> Option<Remains> {
-        let text = match catch_unwind(AssertUnwindSafe(body)) {
-            Ok(Ok(Ended::Stopped)) => return None,
-            Ok(Ok(Ended::Surrendered(remains))) => return Some(*remains),
-            Ok(Err(error)) => format!("the dispatch thread failed: {error}"),
-            Err(_) => "the dispatch thread panicked".to_owned(),
-        };
-        // The main thread outlives this one; if it does not, nobody is left to hear.
-        if self.news.send(News::Ended(text)).is_ok() {
-            self.wake.wake();
-        }
-        None
+impl Manner {
+    /// What a thread of this mode does.
+    fn body(
+        &self,
+        mode: DispatchMode,
+        trade: &Trade,
+        inheritance: Inheritance,
+        desk: Desk,
+    ) -> io::Result<Body> {
+        Ok(match (mode, trade) {
+            (DispatchMode::Kernel | DispatchMode::Reuseport, Trade::Own(berths)) => {
+                let own = own::Own::new(desk, berths.clone())?;
+                Box::new(move || own.run())
+            }
+            // A gateway has no such thread, and the rest is refused before it comes to this.
+            (DispatchMode::Message | DispatchMode::Proxy, _)
+            | (_, Trade::Both(..) | Trade::Own(_))
+            | (DispatchMode::Kernel | DispatchMode::Reuseport, Trade::Sockets(_)) => {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            (_, Trade::Node(trade)) => {
+                let (spec, vault) = (&self.spec, &self.vault);
+                let board = node::Switchboard::new(spec, inheritance, trade.clone(), vault, desk)?;
+                Box::new(move || board.run())
+            }
+            (DispatchMode::Pass, Trade::Sockets(_)) => {
+                let pass = pass::Pass::new(&self.spec, inheritance, desk)?;
+                Box::new(move || pass.run())
+            }
+            (DispatchMode::Shared, Trade::Sockets(watch)) => {
+                let shared = shared::Shared::new(inheritance, desk, *watch)?;
+                Box::new(move || shared.run())
+            }
+        })
     }
 }
 
-/// What the thread deals in.
+impl Command {
+    /// The same for another thread; `None` for what only one can have.
+    fn again(&self) -> Option<Command> {
+        Some(match self {
+            Command::Admit(worker) => Command::Admit(*worker),
+            Command::CloseListeners(within) => Command::CloseListeners(*within),
+            #[cfg(test)]
+            Command::Die => Command::Die,
+            Command::Gone(worker) => Command::Gone(*worker),
+            Command::Guessed(worker) => Command::Guessed(*worker),
+            Command::Hold(worker) => Command::Hold(*worker),
+            Command::Load(worker, load) => Command::Load(*worker, *load),
+            Command::Stop => Command::Stop,
+            Command::Surrender => Command::Surrender,
+            Command::Withdraw(worker) => Command::Withdraw(*worker),
+            Command::Attach(..) | Command::Node(..) => return None,
+        })
+    }
+}
+
+/// What the threads deal in.
 #[derive(Clone)]
 pub(crate) enum Trade {
+    /// The care for listeners of which each slot has its own; and beside it, for listeners that cannot be had
+    /// like this, connections or the care for listeners that the workers share.
+    Both(Berths, Watch),
     /// What Node's `cluster` speaks of.
     Node(NodeTrade),
     /// The care for listeners of which each slot has its own.
     Own(Berths),
     /// Connections, or the care for listeners that the workers share.
     Sockets(Watch),
+}
+
+impl Trade {
+    /// The workers' own listeners.
+    fn berths(&self) -> Option<&Berths> {
+        match self {
+            Trade::Both(berths, _) | Trade::Own(berths) => Some(berths),
+            Trade::Node(_) | Trade::Sockets(_) => None,
+        }
+    }
 }
 
 /// Whether the waiting connections of a shared listener need the master's eye.
@@ -320,40 +363,11 @@ pub(crate) enum Watch {
     WorkersNudged,
 }
 
-impl Desk {
-    fn tell(&self, news: News) {
-        // The main thread outlives this one; if it does not, nobody is left to hear.
-        if self.news.send(news).is_ok() {
-            self.news_wake.wake();
-        }
-    }
-}
-
 #[cfg(test)]
 fn die() -> ! {
     std::panic::resume_unwind(Box::new("killed"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn news_of(body: impl FnOnce() -> io::Result<Ended>) -> Option<News> {
-        let (sender, news) = channel();
-        let wake = Arc::new(Wake::new().expect("an eventfd"));
-        let witness = Witness { news: sender, wake };
-        assert!(witness.watch(body).is_none());
-        news.try_recv().ok()
-    }
-
-    #[test]
-    fn an_end_that_nobody_asked_for_is_told() {
-        assert!(news_of(|| Ok(Ended::Stopped)).is_none());
-        assert!(matches!(
-            news_of(|| Err(io::ErrorKind::OutOfMemory.into())),
-            Some(News::Ended(_))
-        ));
-        let panic = || std::panic::resume_unwind(Box::new("without a word"));
-        assert!(matches!(news_of(panic), Some(News::Ended(_))));
-    }
-}
+#[path = "both_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! `auto`: the kernel dispatches where it may, and else whoever can.
 
-use herder_core::spec::DispatchMode;
+use herder_core::spec::{DispatchMode, ListenAddress};
 use herder_sys::bpf;
 
 use crate::config::{Choice, Config};
@@ -11,21 +11,34 @@ const SWITCH: &str = "HERDER_NO_KERNEL_DISPATCH";
 /// Why the kernel dispatches.
 const TAKEN: &str = "the kernel takes its program";
 
+/// As well, where it does not dispatch everywhere.
+const TAKEN_ELSEWHERE: &str = "the kernel takes its program; a Unix socket has one listener";
+
 /// Settles the mode where that is left to herder. `before`: what it was under an earlier master, whose herd keeps
 /// it.
 pub(super) fn resolve(config: &mut Config, before: Option<DispatchMode>) {
     if config.choice == Choice::Said {
         return;
     }
+    let dispatch = &mut config.spec.dispatch;
     match before {
-        Some(mode) => config.spec.dispatch.mode = mode,
+        Some(DispatchMode::Kernel) => dispatch.by_kernel(&config.listen),
+        Some(mode) => dispatch.mode = mode,
         None => match missing() {
             None => {
-                config.spec.dispatch.mode = DispatchMode::Kernel;
-                TAKEN.clone_into(&mut config.dispatch_reason);
+                dispatch.by_kernel(&config.listen);
+                config.dispatch_reason = taken(&config.listen).to_owned();
             }
             Some(why) => config.dispatch_reason = why,
         },
+    }
+}
+
+fn taken(listen: &[ListenAddress]) -> &'static str {
+    if listen.iter().any(ListenAddress::has_one_listener) {
+        TAKEN_ELSEWHERE
+    } else {
+        TAKEN
     }
 }
 

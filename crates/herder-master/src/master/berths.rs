@@ -61,7 +61,8 @@ pub(super) fn check(config: &Config) -> Result<(), BerthsError> {
         };
     }
     let mut addresses = config.listen.iter();
-    match addresses.find(|address| matches!(address, ListenAddress::Unix(_))) {
+    let own = |address: &ListenAddress| config.spec.dispatch.mode_at(address).has_own_listeners();
+    match addresses.find(|address| own(address) && address.has_one_listener()) {
         None => Ok(()),
         Some(address) => Err(BerthsError::Unix {
             mode,

@@ -229,7 +229,7 @@ impl Master {
             && id.part == Part::Workers
             && self.spec.dispatch.mode.has_own_listeners()
         {
-            dispatch.tell(command);
+            dispatch.tell_main(command);
         }
     }
 

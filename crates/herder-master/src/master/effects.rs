@@ -212,7 +212,7 @@ impl Master {
     }
 
     fn accepts_by_itself(&self, id: MemberId) -> bool {
-        id.part == Part::Workers && self.spec.dispatch.mode.shares_listeners()
+        id.part == Part::Workers && self.spec.dispatch.shares_listeners()
     }
 
     pub(super) fn withdraw(&mut self, id: MemberId) {
@@ -333,7 +333,7 @@ impl Master {
 
     /// Where workers share a listener, one's end may have swallowed the wake-up for a waiting connection.
     pub(super) fn nudge_others(&mut self, gone: WorkerId) {
-        if !self.spec.dispatch.mode.shares_listeners() {
+        if !self.spec.dispatch.shares_listeners() {
             return;
         }
         for id in self.crews.living(Part::Workers) {

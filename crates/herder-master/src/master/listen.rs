@@ -5,13 +5,13 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
-use herder_core::spec::{DispatchMode, ListenAddress};
+use herder_core::spec::{DispatchMode, DispatchSpec, ListenAddress};
 use herder_sys::fd;
 use herder_sys::listener::{Address, BoundAddress, ListenError, ListenOptions, Listener};
 use herder_wire::keeper::Key;
 
 use super::gateway;
-use super::nursery::Openings;
+use super::nursery::{Opening, Openings};
 use crate::config::{Config, Program};
 use crate::dispatch::Berths;
 use crate::estate::{Treasury, Vault};
@@ -74,13 +74,19 @@ pub(super) fn open(
     vault: &Vault,
     elsewhere: &BTreeSet<u64>,
 ) -> Result<Vec<Listener>, ListenError> {
-    if config.spec.dispatch.mode.has_own_listeners() {
+    let dispatch = &config.spec.dispatch;
+    if dispatch.modes().all(DispatchMode::has_own_listeners) {
         return Ok(Vec::new());
     }
     let mut heirlooms = Heirlooms::take(treasury);
     let (mut listeners, mut reused) = (Vec::new(), BTreeSet::new());
-    let places = (0..).zip(addresses(config));
-    for (place, address) in places.filter(|(place, _)| !elsewhere.contains(&u64::from(*place))) {
+    let is_elsewhere = |place: u32, address: &ListenAddress| {
+        elsewhere.contains(&u64::from(place)) || dispatch.mode_at(address).has_own_listeners()
+    };
+    for (place, address) in (0..).zip(addresses(config)) {
+        if is_elsewhere(place, address) {
+            continue;
+        }
         let key = Key::listener(place);
         let listener = match heirlooms.find(key, address) {
             Some((found, listener)) if found == key => listener,
@@ -163,30 +169,47 @@ fn bind(config: &Config, address: &ListenAddress) -> Result<Listener, ListenErro
 }
 
 /// Tells where the herd listens, and who gets what comes.
-pub(super) fn tell(output: &Output, listeners: &[Listener], mode: DispatchMode, reason: &str) {
+pub(super) fn tell(output: &Output, listeners: &[Listener], mode: &str, reason: &str) {
     for listener in listeners {
         output.tell(HerdEvent::Listening {
             address: listener.local().to_string(),
         });
     }
     if !listeners.is_empty() {
-        let (mode, reason) = (mode.to_string(), reason.to_owned());
+        let (mode, reason) = (mode.to_owned(), reason.to_owned());
         output.tell(HerdEvent::DispatchChosen { mode, reason });
     }
+}
+
+/// Who accepts, in words: one mode, or each with its addresses.
+pub(super) fn modes(
+    listeners: &[Listener],
+    berths: Option<&Berths>,
+    dispatch: &DispatchSpec,
+) -> String {
+    let Some(beside) = dispatch.beside else {
+        return dispatch.mode.to_string();
+    };
+    let own = berths.map(Berths::locals).unwrap_or_default();
+    let own: Vec<_> = own.iter().map(ToString::to_string).collect();
+    let rest = listeners.iter().map(|it| it.local().to_string());
+    let rest: Vec<_> = rest.collect();
+    let (own, rest) = (own.join(" and "), rest.join(" and "));
+    format!("{} for {own}, {beside} for {rest}", dispatch.mode)
 }
 
 /// A foreign program gets its listeners as from systemd: blocking. Only before there are workers: theirs is
 /// the same socket, and one that has made it non-blocking would wait in `accept` for ever.
 pub(super) fn prepare(
     listeners: &[Listener],
-    mode: DispatchMode,
+    dispatch: &DispatchSpec,
     program: &Program,
 ) -> io::Result<()> {
-    match (mode, program) {
-        (DispatchMode::Shared, Program::Command(_)) => listeners
+    match program {
+        Program::Command(_) if dispatch.has(DispatchMode::Shared) => listeners
             .iter()
             .try_for_each(|listener| fd::set_blocking(listener.as_fd(), fd::Blocking::Yes)),
-        _ => Ok(()),
+        Program::Command(_) | Program::Itself | Program::Node(_) => Ok(()),
     }
 }
 
@@ -196,30 +219,41 @@ pub(super) fn openings(
     berths: Option<Berths>,
     config: &Config,
 ) -> io::Result<Openings> {
-    if let Some(berths) = berths {
-        return Ok(Openings::Own(berths));
-    }
     if let Some(proxy) = &config.proxy {
         let (via, gateway) = (proxy.via, gateway::group());
         return Ok(Openings::Lodged { via, gateway });
     }
-    let (spec, program) = (&config.spec, &config.program);
-    match (spec.dispatch.mode, program) {
-        (DispatchMode::Shared, Program::Command(_) | Program::Itself) => {}
-        // By a channel.
-        _ => return Ok(Openings::None),
-    }
-    let name = |(place, listener): (usize, &Listener)| match program {
+    let shared = shared(listeners, config)?;
+    Ok(if berths.is_none() && shared.is_empty() {
+        Openings::None
+    } else {
+        Openings::Given {
+            own: berths,
+            shared,
+        }
+    })
+}
+
+/// What all of them accept from.
+fn shared(listeners: &[Listener], config: &Config) -> io::Result<Vec<Opening>> {
+    let (dispatch, program) = (&config.spec.dispatch, &config.program);
+    let is_shared = |address: &ListenAddress| dispatch.mode_at(address) == DispatchMode::Shared;
+    let name = |place: u64, listener: &Listener| match program {
         Program::Itself => listener.local().to_string(),
         Program::Command(_) | Program::Node(_) => format!("listener-{place}"),
     };
-    let shared = listeners
-        .iter()
-        .enumerate()
-        .map(|(place, listener)| {
-            let duplicate = fd::duplicate(listener.as_fd())?;
-            Ok((name((place, listener)), duplicate))
+    let addresses = match program {
+        Program::Command(_) | Program::Itself => addresses(config),
+        // By its channel.
+        Program::Node(_) => &[],
+    };
+    let places = (0..).zip(addresses).filter(|(_, it)| is_shared(it));
+    let opening = |((place, _), listener): ((u64, &ListenAddress), &Listener)| {
+        Ok(Opening {
+            place,
+            name: name(place, listener),
+            socket: fd::duplicate(listener.as_fd())?,
         })
-        .collect::<io::Result<_>>()?;
-    Ok(Openings::Shared(shared))
+    };
+    places.zip(listeners).map(opening).collect()
 }

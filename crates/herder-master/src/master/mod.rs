@@ -98,7 +98,7 @@ fn live(setup: Setup) -> u8 {
         master.book.vault.say(&ToKeeper::Leaving);
     }
     master.delivery.stop();
-    if master.spec.dispatch.mode == DispatchMode::Pass
+    if master.spec.dispatch.has(DispatchMode::Pass)
         && let Some(totals) = master.delivery.totals()
     {
         master.tell(totals);

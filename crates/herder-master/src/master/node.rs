@@ -123,12 +123,18 @@ impl NodeLife {
 
 /// What the dispatch thread deals in.
 pub(super) fn trade(config: &Config, berths: Option<&Berths>) -> Trade {
+    let watch = match &config.program {
+        Program::Itself => Watch::WorkersNudged,
+        Program::Command(_) | Program::Node(_) => Watch::NudgeByConnection,
+    };
     if let Some(berths) = berths {
-        return Trade::Own(berths.clone());
+        return match config.spec.dispatch.beside {
+            Some(_) => Trade::Both(berths.clone(), watch),
+            None => Trade::Own(berths.clone()),
+        };
     }
     match &config.program {
-        Program::Itself => Trade::Sockets(Watch::WorkersNudged),
-        Program::Command(_) => Trade::Sockets(Watch::NudgeByConnection),
+        Program::Command(_) | Program::Itself => Trade::Sockets(watch),
         Program::Node(program) => Trade::Node(NodeTrade {
             scheduling: match config.spec.dispatch.mode {
                 DispatchMode::Kernel | DispatchMode::Reuseport => Scheduling::Own,

@@ -237,8 +237,8 @@ pub(super) fn set_up(commission: Commission, charge: Charge) -> Result<Setup, Se
         announce(&output, &premises, &config);
     }
     if estate.restored.is_none() {
-        let (mode, program) = (config.spec.dispatch.mode, &config.program);
-        listen::prepare(&premises.doors.listeners, mode, program)?;
+        let (dispatch, program) = (&config.spec.dispatch, &config.program);
+        listen::prepare(&premises.doors.listeners, dispatch, program)?;
     }
     let nursery = Nursery::new(&spec.name)?;
     let libraries = premises.libraries;
@@ -441,6 +441,7 @@ impl Gateways {
 fn announce(output: &Output, premises: &Premises, config: &Config) {
     let listeners = premises.doors.listeners.as_slice();
     let gateways = Gateways::of(premises.doors.berths.as_ref());
+    let modes = listen::modes(listeners, premises.berths.as_ref(), &config.spec.dispatch);
     let (mode, given) = (config.spec.dispatch.mode, config.dispatch_reason.as_str());
     let reason = match mode {
         DispatchMode::Message if given.is_empty() => EACH_MESSAGE,
@@ -456,14 +457,14 @@ fn announce(output: &Output, premises: &Premises, config: &Config) {
         Some(proxy) if proxy.gateways > 1 => gateways.with(proxy.gateways, reason),
         Some(_) | None => reason.to_owned(),
     };
-    listen::tell(output, listeners, mode, reason);
+    listen::tell(output, listeners, &modes, reason);
     // They listen later, by asking, or with the first worker; what was told with the listeners is told
     // without.
     let listens_later = matches!(config.program, Program::Node(_))
         || mode.has_own_listeners()
         || gateways == Gateways::HaveTheirOwn;
     if listeners.is_empty() && listens_later {
-        let (mode, reason) = (mode.to_string(), reason.to_owned());
+        let (mode, reason) = (modes, reason.to_owned());
         output.tell(HerdEvent::DispatchChosen { mode, reason });
     }
     if let Program::Command(command) | Program::Node(NodeProgram { command, .. }) = &config.program

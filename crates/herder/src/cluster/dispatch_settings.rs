@@ -6,6 +6,16 @@ use herder_master::config::Choice;
 use crate::cluster::error::ClusterError;
 use crate::cluster::settings::{Dispatch, Policy, Settings, wrong};
 
+/// Where a herd listens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Listens {
+    Nowhere,
+    /// At some of its addresses each worker can have a listener of its own.
+    WhereEachCan,
+    /// Only where there is one listener.
+    WhereOneCan,
+}
+
 impl Settings {
     pub(super) fn mode(&self) -> (DispatchMode, &'static str) {
         #[cfg(feature = "message")]
@@ -17,7 +27,7 @@ impl Settings {
                 (DispatchMode::Kernel, "LeastLoaded is the kernel's")
             }
             // What the kernel might do is tried first, and says itself why it cannot.
-            Dispatch::Auto if self.listens_at_unix() => {
+            Dispatch::Auto if self.listens() == Listens::WhereOneCan => {
                 (DispatchMode::Pass, "a Unix socket has one listener")
             }
             Dispatch::Auto if self.policy != Policy::RoundRobin => {
@@ -36,9 +46,9 @@ impl Settings {
 
     /// Whether the kernel is to dispatch if it takes a program.
     pub(super) fn choice(&self, mode: DispatchMode) -> Choice {
-        let is_tcp = !self.listen.is_empty() && !self.listens_at_unix();
         let is_pass = mode == DispatchMode::Pass && self.dispatch == Dispatch::Auto;
-        if is_pass && is_tcp && self.policy == Policy::RoundRobin {
+        let is_possible = self.listens() == Listens::WhereEachCan;
+        if is_pass && is_possible && self.policy == Policy::RoundRobin {
             Choice::KernelFirst
         } else {
             Choice::Said
@@ -46,10 +56,16 @@ impl Settings {
     }
 
     /// A Unix socket has one listener, and not one for each worker.
-    fn listens_at_unix(&self) -> bool {
-        let is_unix =
-            |text: &String| matches!(text.parse::<ListenAddress>(), Ok(ListenAddress::Unix(_)));
-        self.listen.iter().any(is_unix)
+    fn listens(&self) -> Listens {
+        let has_one = |text: &String| {
+            let address = text.parse::<ListenAddress>();
+            address.is_ok_and(|it| it.has_one_listener())
+        };
+        match self.listen.iter().all(has_one) {
+            _ if self.listen.is_empty() => Listens::Nowhere,
+            true => Listens::WhereOneCan,
+            false => Listens::WhereEachCan,
+        }
     }
 
     pub(super) fn check_dispatch(&self) -> Result<(), ClusterError> {
@@ -77,10 +93,7 @@ impl Settings {
     /// A Unix socket has one listener.
     fn check_own_listeners(&self) -> Result<(), ClusterError> {
         let addresses = self.addresses()?;
-        match addresses
-            .iter()
-            .find(|it| matches!(it, ListenAddress::Unix(_)))
-        {
+        match addresses.iter().find(|it| it.has_one_listener()) {
             None => Ok(()),
             Some(address) => Err(wrong(
                 "dispatch",
@@ -89,6 +102,53 @@ impl Settings {
                      Dispatch::Pass or Dispatch::Shared"
                 ),
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(listen: &[&str]) -> Settings {
+        Settings {
+            listen: listen.iter().map(ToString::to_string).collect(),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn the_kernel_is_asked_where_each_worker_can_have_a_listener_of_its_own() {
+        for (listen, expected) in [
+            (&["8080"][..], Choice::KernelFirst),
+            (&["8080", "unix:/run/it"], Choice::KernelFirst),
+            (&["unix:/run/it", "8080"], Choice::KernelFirst),
+            (&["unix:/run/it", "unix:/run/other"], Choice::Said),
+            (&[], Choice::Said),
+        ] {
+            let settings = settings(listen);
+            let (mode, _) = settings.mode();
+            assert_eq!(mode, DispatchMode::Pass, "what is left if it says no");
+            assert_eq!(settings.choice(mode), expected, "{listen:?}");
+        }
+    }
+
+    #[test]
+    fn a_mode_that_was_asked_for_is_refused_where_it_cannot_be() {
+        let mut settings = settings(&["8080", "unix:/run/it"]);
+        for (dispatch, is_right) in [
+            (Dispatch::Auto, true),
+            (Dispatch::Kernel, false),
+            (Dispatch::Pass, true),
+            (Dispatch::Reuseport, false),
+            (Dispatch::Shared, true),
+        ] {
+            settings.dispatch = dispatch;
+            let checked = settings.check_dispatch();
+            assert_eq!(checked.is_ok(), is_right, "{dispatch:?}");
+            if let Err(error) = checked {
+                assert!(error.to_string().contains("unix:/run/it"), "{error}");
+            }
         }
     }
 }

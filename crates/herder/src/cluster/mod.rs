@@ -9,7 +9,7 @@
 //! | `services` | the same for bus, state and jobs (feature `services`) |
 //! | `reloading` | the same for reloads |
 //! | `error` | what can be wrong |
-//! | `run` | the roles: keeper and master, worker, all in one process |
+//! | `run`, `seating` | the roles: keeper and master, worker, all in one process |
 
 pub(crate) mod builder;
 mod dispatch_settings;
@@ -22,6 +22,7 @@ pub(crate) mod message_settings;
 mod messages;
 mod reloading;
 mod run;
+mod seating;
 #[cfg(feature = "services")]
 pub(crate) mod services;
 pub(crate) mod settings;

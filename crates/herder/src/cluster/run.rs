@@ -1,25 +1,20 @@
 //! What [`Cluster::run`] does in each role.
 
 use std::fmt::Display;
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use herder_master::config::{Config, Numbering, Observer, Program, Stdin};
-use herder_master::role::WorkerSeat;
-use herder_sys::process;
 use herder_sys::signal::SignalFd;
 
 use crate::cluster::builder::{Cluster, Hook};
 use crate::cluster::error::ClusterError;
+use crate::cluster::seating::sit_down;
 use crate::cluster::settings::{Checked, Place};
 use crate::in_process::{self, Body, Running};
 use crate::init::{self, Seat};
-use crate::worker::acceptor::Acceptor;
 use crate::worker::blocking::Worker;
 use crate::worker::finish;
-use crate::worker::link::{Identity, Link};
-use crate::worker::outlet::Outlet;
 
 impl Cluster {
     /// Runs the herd, with a function that is a worker.
@@ -221,30 +216,6 @@ impl Cluster {
             event_log: None,
         }
     }
-}
-
-/// The worker of a process that is one.
-fn sit_down(seat: WorkerSeat, signals: SignalFd, checked: Checked) -> io::Result<Worker> {
-    let (names, sockets): (Vec<_>, Vec<_>) = seat.listeners.into_iter().unzip();
-    let names = match seat.conns {
-        None => names,
-        // Connections name their listener by its place among those that were asked for.
-        Some(_) => checked.listen.iter().map(ToString::to_string).collect(),
-    };
-    let identity = Identity {
-        app: seat.app,
-        slot: seat.slot,
-        id: seat.incarnation,
-        master_pid: process::parent_pid(),
-        listeners: names,
-    };
-    let outlet = Outlet::channel(seat.control);
-    let link = Arc::new(Link::new(identity, checked.timing, outlet, Some(signals))?);
-    let acceptor = match seat.conns {
-        Some(conns) => Acceptor::passed(&link, conns)?,
-        None => Acceptor::listening(&link, sockets)?,
-    };
-    Ok(Worker::new(link, acceptor))
 }
 
 fn observer(mut hooks: Vec<Hook>) -> Option<Observer> {

@@ -24,8 +24,9 @@ const SHORTEST_HANG: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Dispatch {
-    /// [`Kernel`](Dispatch::Kernel) where the kernel permits it when the herd starts, connections go in turns
-    /// and all listeners are TCP; else [`Pass`](Dispatch::Pass). The line at the start says which, and why.
+    /// [`Kernel`](Dispatch::Kernel) for TCP listeners, where the kernel permits it when the herd starts and
+    /// connections go in turns; else, and for Unix listeners, [`Pass`](Dispatch::Pass). The line at the start
+    /// says which, and why.
     #[default]
     Auto,
     /// Each worker accepts from a listener of its own, and a program in the kernel gives every

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::Blocking;
 
-use crate::worker::conns::Conns;
 use crate::worker::link::Link;
-use crate::worker::listeners::Listeners;
+use crate::worker::sources::{CHANNEL, Places, Sources};
 
 /// How long a worker without descriptors leaves new connections to others.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -22,7 +21,6 @@ const EVENTS: usize = 4;
 const LEFTOVER: u32 = 64;
 
 const HOUSE: u64 = 0;
-const FIRST_SOURCE: u64 = 1;
 
 /// A connection that is ours.
 pub(crate) struct Arrival {
@@ -41,6 +39,17 @@ pub(crate) enum Look {
     Nothing,
 }
 
+impl Look {
+    /// The same, with another connection.
+    pub(crate) fn map(self, change: impl FnOnce(Arrival) -> Arrival) -> Look {
+        match self {
+            Look::Arrived(arrival) => Look::Arrived(change(arrival)),
+            Look::NoDescriptors => Look::NoDescriptors,
+            Look::Nothing => Look::Nothing,
+        }
+    }
+}
+
 /// What one look for a connection brought.
 pub(crate) enum Step {
     Arrived(Arrival),
@@ -52,9 +61,9 @@ pub(crate) enum Step {
 
 /// A worker's source of connections.
 pub(crate) struct Acceptor {
-    /// Watches the source and, unless a runtime does, the link.
+    /// Watches the sources and, unless a runtime does, the link.
     epoll: Arc<Epoll>,
-    source: Source,
+    sources: Sources,
     nudges_seen: u64,
     /// Set while the source is not watched for want of descriptors.
     pause_until: Option<Instant>,
@@ -62,33 +71,33 @@ pub(crate) struct Acceptor {
     leftover: Option<u32>,
 }
 
-enum Source {
-    /// In `pass` mode.
-    Channel(Conns),
-    /// In every other: that of all workers, or the slot's own.
-    Listeners(Listeners),
-}
-
 impl Acceptor {
     /// Connections passed over this channel.
     pub(crate) fn passed(link: &Link, channel: OwnedFd) -> io::Result<Acceptor> {
-        Acceptor::new(link, Source::Channel(Conns::new(channel)?))
+        Acceptor::new(link, Sources::passed(channel)?)
     }
 
     /// Connections accepted from these listeners.
     pub(crate) fn listening(link: &Link, sockets: Vec<OwnedFd>) -> io::Result<Acceptor> {
-        Acceptor::new(
-            link,
-            Source::Listeners(Listeners::new(sockets, FIRST_SOURCE)?),
-        )
+        Acceptor::new(link, Sources::accepted(sockets)?)
     }
 
-    fn new(link: &Link, source: Source) -> io::Result<Acceptor> {
+    /// Connections passed over this channel, and others accepted from these listeners.
+    pub(crate) fn both(
+        link: &Link,
+        channel: OwnedFd,
+        sockets: Vec<OwnedFd>,
+        places: Places,
+    ) -> io::Result<Acceptor> {
+        Acceptor::new(link, Sources::both(channel, sockets, places)?)
+    }
+
+    fn new(link: &Link, sources: Sources) -> io::Result<Acceptor> {
         let epoll = Arc::new(Epoll::new()?);
         epoll.add(link.house(), HOUSE, Interest::READABLE)?;
         let mut acceptor = Acceptor {
             epoll,
-            source,
+            sources,
             nudges_seen: 0,
             pause_until: None,
             leftover: None,
@@ -104,23 +113,23 @@ impl Acceptor {
         } else {
             Step::Nothing
         };
-        if matches!(nothing, Step::Exhausted) && !self.is_heir(link) {
+        let is_over = matches!(nothing, Step::Exhausted);
+        if is_over && !self.is_heir(link) {
             // Nothing more is received or accepted: the others get it.
-            return Ok(self.received().map_or(nothing, Step::Arrived));
+            return Ok(self.sources.received().map_or(nothing, Step::Arrived));
         }
         let nudges = link.nudges();
         let nudged = std::mem::replace(&mut self.nudges_seen, nudges) != nudges;
-        if self.is_pausing()? || self.is_resting(link)? {
+        if self.is_pausing()? || (!is_over && self.is_resting(link)?) {
             return Ok(Step::Nothing);
         }
-        let look = match &mut self.source {
-            Source::Channel(conns) => conns.next(&self.epoll)?,
-            Source::Listeners(listeners) => {
-                if nudged {
-                    listeners.promise_all();
-                }
-                listeners.next(&self.epoll)?
-            }
+        if nudged && let Some(listeners) = self.sources.listeners() {
+            listeners.promise_all();
+        }
+        let look = if is_over {
+            self.sources.next_passed(&self.epoll)?
+        } else {
+            self.sources.next(&self.epoll)?
         };
         match look {
             Look::Arrived(arrival) => Ok(Step::Arrived(arrival)),
@@ -139,7 +148,7 @@ impl Acceptor {
     /// Whether the worker leaves shared listeners to others, since the master said so. What the
     /// kernel has told this worker of, and perhaps nobody else, is accepted first.
     fn is_resting(&mut self, link: &Link) -> io::Result<bool> {
-        let Source::Listeners(listeners) = &mut self.source else {
+        let Some(listeners) = self.sources.listeners() else {
             return Ok(false);
         };
         match (link.is_paused(), &mut self.leftover) {
@@ -167,15 +176,12 @@ impl Acceptor {
     /// Whether nobody else would serve what lies in the channel: the master would take it back, but
     /// is gone.
     fn is_heir(&self, link: &Link) -> bool {
-        matches!(self.source, Source::Channel(_)) && link.ending().master_gone()
+        self.sources.conns().is_some() && link.ending().master_gone()
     }
 
     /// How many connections are the worker's own and were not taken yet.
     pub(crate) fn waiting(&self) -> usize {
-        match &self.source {
-            Source::Channel(conns) => conns.waiting(),
-            Source::Listeners(_) => 0,
-        }
+        self.sources.conns().map_or(0, |conns| conns.waiting())
     }
 
     /// How often the worker was told to look at shared listeners again, when it last did.
@@ -187,16 +193,10 @@ impl Acceptor {
     /// Whether nothing comes any more, though the worker's end has not begun yet.
     #[cfg(feature = "tokio")]
     pub(crate) fn is_withdrawn(&self) -> bool {
-        match &self.source {
-            Source::Channel(conns) => conns.is_withdrawn(),
-            Source::Listeners(_) => false,
-        }
-    }
-
-    fn received(&mut self) -> Option<Arrival> {
-        match &mut self.source {
-            Source::Channel(conns) => conns.received(),
-            Source::Listeners(_) => None,
+        match &self.sources {
+            Sources::Passed(conns) => conns.is_withdrawn(),
+            // Who waits at its listeners is still accepted.
+            Sources::Accepted(_) | Sources::Both(_) => false,
         }
     }
 
@@ -215,9 +215,9 @@ impl Acceptor {
     /// Returns whether another [`step`](Acceptor::step) is worth while.
     #[cfg(feature = "tokio")]
     pub(crate) fn refresh(&mut self, link: &Link) -> io::Result<bool> {
-        match &self.source {
-            Source::Channel(_) => Ok(false),
-            Source::Listeners(_) => self.look(link),
+        match &self.sources {
+            Sources::Passed(_) => Ok(false),
+            Sources::Accepted(_) | Sources::Both(_) => self.look(link),
         }
     }
 
@@ -228,7 +228,7 @@ impl Acceptor {
 
     /// Reading from connections is not to wait.
     pub(crate) fn accept_nonblocking(&mut self) {
-        if let Source::Listeners(listeners) = &mut self.source {
+        if let Some(listeners) = self.sources.listeners() {
             listeners.accept_nonblocking();
         }
     }
@@ -250,10 +250,10 @@ impl Acceptor {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed?,
         }
-        match &mut self.source {
-            Source::Channel(conns) => herder_sys::fd::duplicate(conns.channel()),
-            Source::Listeners(listeners) => {
-                listeners.accept_nonblocking();
+        self.accept_nonblocking();
+        match &self.sources {
+            Sources::Passed(conns) => herder_sys::fd::duplicate(conns.channel()),
+            Sources::Accepted(_) | Sources::Both(_) => {
                 herder_sys::fd::duplicate(std::os::fd::AsFd::as_fd(&self.epoll))
             }
         }
@@ -268,10 +268,7 @@ impl Acceptor {
     /// What waits at a watched source that cannot be taken would wake us without end.
     fn pause(&mut self) -> io::Result<()> {
         self.pause_until = Some(Instant::now() + PAUSE);
-        match &mut self.source {
-            Source::Channel(conns) => conns.unwatch(&self.epoll),
-            Source::Listeners(listeners) => listeners.unwatch(&self.epoll),
-        }
+        self.sources.unwatch(&self.epoll)
     }
 
     fn is_pausing(&mut self) -> io::Result<bool> {
@@ -279,7 +276,7 @@ impl Acceptor {
             None => Ok(false),
             Some(until) if Instant::now() < until => Ok(true),
             Some(_) => {
-                if let Source::Listeners(listeners) = &mut self.source
+                if let Some(listeners) = self.sources.listeners()
                     && !listeners.has_room()
                 {
                     // Who watches is woken, in the place of one who could accept.
@@ -290,7 +287,7 @@ impl Acceptor {
                 if self.leftover.is_none() {
                     self.watch()?;
                 }
-                if let Source::Listeners(listeners) = &mut self.source {
+                if let Some(listeners) = self.sources.listeners() {
                     listeners.promise_all();
                 }
                 Ok(false)
@@ -299,18 +296,19 @@ impl Acceptor {
     }
 
     fn watch(&mut self) -> io::Result<()> {
-        match &mut self.source {
-            Source::Channel(conns) => conns.watch(&self.epoll, FIRST_SOURCE),
-            Source::Listeners(listeners) => listeners.watch(&self.epoll),
-        }
+        self.sources.watch(&self.epoll)
     }
 
     fn sort(&mut self, events: &Events, link: &Link) {
         for event in events.iter() {
-            match (event.token, &mut self.source) {
-                (HOUSE, _) => link.read(),
-                (_, Source::Channel(_)) => {}
-                (token, Source::Listeners(listeners)) => listeners.promise(token),
+            match event.token {
+                HOUSE => link.read(),
+                CHANNEL => {}
+                token => {
+                    if let Some(listeners) = self.sources.listeners() {
+                        listeners.promise(token);
+                    }
+                }
             }
         }
     }

@@ -10,6 +10,7 @@
 //! | `counters` | connections open, connections or requests finished |
 //! | `acceptor` | where connections come from, in any mode, and the wait for the next |
 //! | `conns`, `listeners` | passed by the master (`pass`); accepted here (`shared`, `kernel`, `reuseport`) |
+//! | `sources` | one of them, or both, each for some of the herd's listeners |
 //! | `handle`, `blocking` | what the program sees |
 //! | `polling` | a program with an event loop of its own |
 //! | `finish` | the way out |
@@ -33,6 +34,7 @@ mod listeners;
 pub(crate) mod outlet;
 pub(crate) mod polling;
 pub(crate) mod schedule;
+pub(crate) mod sources;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

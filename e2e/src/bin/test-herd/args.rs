@@ -35,6 +35,9 @@ pub(crate) struct Args {
     max_restarts: u32,
     #[arg(long)]
     restart_window: Option<u64>,
+    /// How long a new version has to prove itself.
+    #[arg(long)]
+    soak: Option<u64>,
     /// The workers serve one connection at a time, in their main thread.
     #[arg(long)]
     blocking: bool,
@@ -118,6 +121,9 @@ impl Args {
         }
         if let Some(limit) = self.max_lifetime {
             cluster = cluster.max_lifetime(Duration::from_millis(limit));
+        }
+        if let Some(soak) = self.soak {
+            cluster = cluster.soak(Duration::from_millis(soak));
         }
         if let Some(window) = self.restart_window {
             cluster = cluster.restart_window(Duration::from_millis(window));

@@ -53,7 +53,7 @@ impl GatewayRecipe {
         let mut draft = Draft::new(plan);
         draft.give_control(id)?;
         if let Some(berths) = &self.berths {
-            let own = berths.start(id.worker)?.into_iter();
+            let own = berths.start(id.worker)?.into_values();
             let own: Vec<_> = own.map(|(local, fd)| (local.to_string(), fd)).collect();
             draft.give_listeners(&own)?;
         }

@@ -31,7 +31,7 @@ use crate::launch::{self, Launched, Launchpad, Stdio};
 pub(super) use draft::Draft;
 pub(super) use gateway::GatewayRecipe;
 pub(super) use library::LibraryRecipe;
-pub(super) use workers::{Openings, WorkerRecipe};
+pub(super) use workers::{Opening, Openings, WorkerRecipe};
 
 /// What the members of a part are made from.
 pub(super) enum Recipe {

@@ -1,14 +1,15 @@
 //! What a worker is made from.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use herder_core::WorkerId;
 use herder_core::spec::{AppSpec, DispatchMode};
-use herder_sys::limits;
+use herder_sys::{fd, limits};
 use herder_wire::plan::{
     DescriptorUse, Identity, LaunchPlan, Limit, LimitKind, ListenFds, Orphaned,
     Program as WireProgram, Role,
@@ -40,13 +41,23 @@ pub(in crate::master) struct WorkerRecipe {
 pub(in crate::master) enum Openings {
     /// Nothing: connections come by a channel.
     None,
-    /// Listeners of their own.
-    Own(Berths),
+    /// Listeners of their own, and those that they share.
+    Given {
+        own: Option<Berths>,
+        shared: Vec<Opening>,
+    },
     /// Listeners that they open by themselves, where they are told to. `gateway`: the group of who
     /// connects, if that is not the master's.
     Lodged { via: Via, gateway: Option<u32> },
-    /// These listeners, with their names.
-    Shared(Vec<(String, OwnedFd)>),
+}
+
+/// A listener that all workers share.
+pub(in crate::master) struct Opening {
+    /// The place of its address.
+    pub(in crate::master) place: u64,
+    /// How it is called.
+    pub(in crate::master) name: String,
+    pub(in crate::master) socket: OwnedFd,
 }
 
 impl WorkerRecipe {
@@ -133,19 +144,13 @@ impl WorkerRecipe {
     /// A worker that is this executable: a control channel, and connections or listeners.
     fn plan_native(&self, id: MemberId, draft: &mut Draft) -> io::Result<()> {
         draft.give_control(id)?;
-        match self.spec.dispatch.mode {
-            DispatchMode::Pass => {
-                let (link, theirs) = Link::new()?;
-                draft.give(DescriptorUse::Conns, theirs);
-                draft.link = Some(Line::Conns(link));
-                Ok(())
-            }
-            // What it works on comes by a link to the gateway, once it has said hello.
-            DispatchMode::Message | DispatchMode::Proxy => Ok(()),
-            DispatchMode::Kernel | DispatchMode::Reuseport | DispatchMode::Shared => {
-                self.give_openings(id.worker, draft, |_, local| local.to_string())
-            }
+        if self.spec.dispatch.has(DispatchMode::Pass) {
+            let (link, theirs) = Link::new()?;
+            draft.give(DescriptorUse::Conns, theirs);
+            draft.link = Some(Line::Conns(link));
         }
+        // What a job or a request is comes by a link to the gateway, once it has said hello.
+        self.give_openings(id.worker, draft, |_, local| local.to_string())
     }
 
     /// A program that knows nothing of us: what systemd would give it.
@@ -176,8 +181,7 @@ impl WorkerRecipe {
         self.give_openings(id, draft, |place, _| format!("listener-{place}"))?;
         let listen_fds = match &self.openings {
             Openings::None | Openings::Lodged { .. } => ListenFds::Absent,
-            Openings::Shared(listeners) if listeners.is_empty() => ListenFds::Absent,
-            Openings::Own(_) | Openings::Shared(_) => ListenFds::Announced,
+            Openings::Given { .. } => ListenFds::Announced,
         };
         become_program(&mut draft.plan, command, listen_fds);
         Ok(())
@@ -216,25 +220,31 @@ impl WorkerRecipe {
         Ok(())
     }
 
-    /// What it accepts from by itself. `name`: how a listener of its own is called.
+    /// What it accepts from by itself, in the order of the addresses. `name`: how a listener of its own is called.
     fn give_openings(
         &self,
         id: WorkerId,
         draft: &mut Draft,
-        name: fn(usize, SocketAddr) -> String,
+        name: fn(u64, SocketAddr) -> String,
     ) -> io::Result<()> {
-        match &self.openings {
-            Openings::None | Openings::Lodged { .. } => Ok(()),
-            Openings::Own(berths) => {
-                let listeners = berths.start(id)?.into_iter().enumerate();
-                for (place, (local, listener)) in listeners {
-                    let name = name(place, local);
-                    draft.give(DescriptorUse::Listener { name }, listener);
-                }
-                Ok(())
-            }
-            Openings::Shared(listeners) => draft.give_listeners(listeners),
+        let Openings::Given { own, shared } = &self.openings else {
+            return Ok(());
+        };
+        let own = own
+            .as_ref()
+            .map_or_else(|| Ok(BTreeMap::new()), |it| it.start(id))?;
+        let own = own.into_iter();
+        let mut given: BTreeMap<u64, (String, OwnedFd)> = own
+            .map(|(place, (local, listener))| (place, (name(place, local), listener)))
+            .collect();
+        for opening in shared {
+            let listener = fd::duplicate(opening.socket.as_fd())?;
+            given.insert(opening.place, (opening.name.clone(), listener));
         }
+        for (name, listener) in given.into_values() {
+            draft.give(DescriptorUse::Listener { name }, listener);
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! How the herd stands.
 
 use herder_api::status::{HerdStatus, SlotStatus, Verdict, WorkerStatus};
+use herder_core::spec::DispatchMode;
 use herder_core::supervisor::{Phase, Seat};
 use herder_core::{Incarnation, Slot, Tick, WorkerId};
 
@@ -24,7 +25,7 @@ impl Master {
             keeper,
             version: self.version.clone(),
             generation: self.generation().0.into(),
-            dispatch: self.spec.dispatch.mode.to_string(),
+            dispatch: self.modes(),
             listening: self.addresses(),
             busy: self.is_busy(),
             wanted: self.spec.workers.count(),
@@ -33,6 +34,12 @@ impl Master {
             connections: self.accepted(),
             verdict: self.reloads.last_verdict().map(said),
         }
+    }
+
+    /// Who accepts, of listeners of two modes both.
+    fn modes(&self) -> String {
+        let modes = self.spec.dispatch.modes().map(|it| it.to_string());
+        modes.collect::<Vec<_>>().join("+")
     }
 
     /// Whether a reload or an upgrade is under way. (A first start is neither.)
@@ -46,10 +53,11 @@ impl Master {
         own.chain(&self.announced).cloned().collect()
     }
 
-    /// How many connections this herd has accepted, where it is the master who does.
+    /// How many connections this herd has accepted, where it is the master who does: where others accept some,
+    /// too, nobody knows.
     pub(super) fn accepted(&self) -> Option<u64> {
         if let Some(HerdEvent::Dispatched { accepted, .. }) = self.delivery.totals()
-            && self.spec.dispatch.mode == herder_core::spec::DispatchMode::Pass
+            && self.spec.dispatch.mode == DispatchMode::Pass
         {
             Some(accepted)
         } else {

@@ -1,5 +1,6 @@
 //! Workers against a master that the test plays.
 
+mod both;
 mod control;
 mod leaving;
 mod pass;
