@@ -5,6 +5,7 @@ use herder_e2e::binary::Binary;
 use herder_e2e::client::Load;
 use herder_e2e::foreign::{BOOT, address, examples, pid_of_body, wait_for};
 use herder_e2e::herd::{Herd, NO_KERNEL_DISPATCH, Setup, Signal};
+use herder_e2e::manager::Manager;
 use herder_e2e::native::TEST_HERD;
 use herder_e2e::node::programs;
 use herder_e2e::scene::Scene;
@@ -83,6 +84,32 @@ fn kernel_auto_is_the_kernels_for_scripts_commands_and_rust_programs() {
         assert_both_serve(&herd);
         assert!(herd.end().success());
     }
+}
+
+/// What the service manager gives is one listener, and its address nobody else's.
+#[test]
+fn auto_leaves_the_kernel_out_where_the_service_manager_listens() {
+    let scene = Scene::new("auto_given");
+    let mut manager = Manager::new(&scene);
+    let options = ["run", "-i", "2", "--ready", "notify", "-l", "127.0.0.1:0"];
+    let arguments = [&options[..], &["--", "python3", "plain.py"]].concat();
+    let start = |manager: &Manager, switch: &str| {
+        let setup = manager.service(&scene, Binary::HERDER.path(), &arguments);
+        let setup = setup.directory(examples()).env(NO_KERNEL_DISPATCH, switch);
+        setup.start()
+    };
+    let first = start(&manager, "1");
+    manager.wait_for("FDNAME=herd.listener.0", BOOT, &first);
+    let before = address(&first);
+    first.signal(Signal::KILL);
+    let second = start(&manager, "");
+    assert_says(
+        &second,
+        &format!("dispatch: shared (the service manager listens at {before})"),
+    );
+    assert_eq!(address(&second), before);
+    assert_serves(&second);
+    assert!(second.end().success());
 }
 
 #[test]

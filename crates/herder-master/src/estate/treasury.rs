@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd;
+use herder_sys::listener::{self, BoundAddress};
 use herder_sys::pidfd::PidFd;
 use herder_sys::signal::Signal;
 use herder_sys::socket::{self, Wait};
@@ -115,6 +117,17 @@ impl Treasury {
     /// The keys of what was not taken yet.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
         self.treasures.keys()
+    }
+
+    /// Where the first of the listeners listens that are at a TCP address.
+    pub(crate) fn port(&self) -> Option<SocketAddr> {
+        let listeners = self.treasures.iter();
+        let listeners = listeners.filter(|(key, _)| key.as_listener().is_some());
+        let locals = listeners.map(|(_, fd)| listener::local_address(fd.as_fd()));
+        locals.flatten().find_map(|local| match local {
+            BoundAddress::Tcp(address) => Some(address),
+            BoundAddress::Unix(_) => None,
+        })
     }
 
     /// Kills the processes that nobody took: they were started in the moment in which a master died, and

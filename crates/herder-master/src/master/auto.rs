@@ -1,5 +1,7 @@
 //! `auto`: the kernel dispatches where it may, and else whoever can.
 
+use std::net::SocketAddr;
+
 use herder_core::spec::{DispatchMode, ListenAddress};
 use herder_sys::bpf;
 
@@ -15,8 +17,12 @@ const TAKEN: &str = "the kernel takes its program";
 const TAKEN_ELSEWHERE: &str = "the kernel takes its program; a Unix socket has one listener";
 
 /// Settles the mode where that is left to herder. `before`: what it was under an earlier master, whose herd keeps
-/// it.
-pub(super) fn resolve(config: &mut Config, before: Option<DispatchMode>) {
+/// it. `given`: where whoever started the herd listens for it already.
+pub(super) fn resolve(
+    config: &mut Config,
+    before: Option<DispatchMode>,
+    given: Option<SocketAddr>,
+) {
     if config.choice == Choice::Said {
         return;
     }
@@ -24,7 +30,7 @@ pub(super) fn resolve(config: &mut Config, before: Option<DispatchMode>) {
     match before {
         Some(DispatchMode::Kernel) => dispatch.by_kernel(&config.listen),
         Some(mode) => dispatch.mode = mode,
-        None => match missing() {
+        None => match given.map(has_one).or_else(missing) {
             None => {
                 dispatch.by_kernel(&config.listen);
                 config.dispatch_reason = taken(&config.listen).to_owned();
@@ -40,6 +46,11 @@ fn taken(listen: &[ListenAddress]) -> &'static str {
     } else {
         TAKEN
     }
+}
+
+/// What listens already is one listener, and nobody else can have its address.
+fn has_one(given: SocketAddr) -> String {
+    format!("the service manager listens at {given}")
 }
 
 /// Why the kernel cannot dispatch, in words that follow the mode that is taken instead; `None`: it can.

@@ -154,7 +154,7 @@ pub(crate) fn gateway_user() -> crate::GatewayUser {
 /// When not, for this reason.
 pub(crate) fn examine(testimony: &[u8], mut config: Config) -> Result<(), String> {
     let mode = legacy::mode_in(testimony).map_err(|error| error.to_string())?;
-    auto::resolve(&mut config, Some(mode));
+    auto::resolve(&mut config, Some(mode), None);
     let config = &config;
     setup::check(config).map_err(|error| error.to_string())?;
     legacy::examine(testimony, config).map_err(|error| error.to_string())

@@ -173,7 +173,7 @@ impl Ground {
         let estate = Estate::open(charge)?;
         let accepted = commission.accept(estate.definition());
         let (mut config, source) = accepted.map_err(SetupError::Source)?;
-        auto::resolve(&mut config, estate.mode());
+        auto::resolve(&mut config, estate.mode(), estate.given());
         estate.check(&config)?;
         name_process(&config);
         check(&config)?;

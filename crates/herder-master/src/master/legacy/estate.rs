@@ -1,6 +1,7 @@
 //! What a master begins with: nothing, or what another one has left.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +89,14 @@ impl Estate {
     /// Who accepts, in the herd that was left.
     pub(in crate::master) fn mode(&self) -> Option<DispatchMode> {
         self.restored.as_ref().map(|restored| restored.state.mode)
+    }
+
+    /// A TCP address at which somebody listens for the herd since before its first master.
+    pub(in crate::master) fn given(&self) -> Option<SocketAddr> {
+        match self.restored {
+            None => self.treasury.port(),
+            Some(_) => None,
+        }
     }
 
     /// Whether these settings are for the herd that was left.
