@@ -21,7 +21,7 @@ use herder_core::rotation::{
     Event, Relief, Rotation, RotationSpec, SocketId, Steering as Manner, Weight,
 };
 use herder_core::{Slot, Tick, WorkerId};
-use herder_sys::bpf::{Counts, Steering};
+use herder_sys::bpf::Steering;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::Blocking;
 use herder_sys::listener::{self, BoundAddress, Families};
@@ -279,7 +279,7 @@ impl Group {
 
     /// What the program has counted; `None` without one.
     #[cfg(test)]
-    pub(crate) fn counts(&self) -> Option<Counts> {
+    pub(crate) fn counts(&self) -> Option<herder_sys::bpf::Counts> {
         self.steering.as_ref()?.counts().ok()
     }
 
