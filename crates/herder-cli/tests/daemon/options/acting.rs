@@ -1,6 +1,7 @@
 //! What verbs that act do by their options.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use herder_api::status::AppPhase;
 
@@ -18,7 +19,16 @@ fn with(place: &Place, value: &str, line: &str) -> Ran {
 /// The value that the workers of an app have.
 fn mood(place: &Place, name: &str) -> Option<String> {
     let pid = pids(&place.app(name))[0];
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    // In the moment in which it executes its program it has none.
+    let path = format!("/proc/{pid}/environ");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let environment = loop {
+        let environment = fs::read(&path).unwrap();
+        if !environment.is_empty() || Instant::now() > deadline {
+            break environment;
+        }
+        std::thread::yield_now();
+    };
     let mut variables = environment.split(|byte| *byte == 0);
     let value = variables.find_map(|it| it.strip_prefix(b"MOOD="))?;
     Some(String::from_utf8_lossy(value).into_owned())

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::fd::AsFd;
 
 use herder_core::rotation::{Event, Relief, Steering, Weight};
-use herder_sys::fd;
+use herder_sys::{fd, listener};
 
 use super::super::{Group, Notice, Pieces};
 use super::in_both;
@@ -25,8 +25,8 @@ fn each_worker_has_its_turn_exactly() {
         stage.start_all(4);
         stage.connect(1000);
         stage.all_answered(1000);
-        // A worker that the machine did not let run for some moments is left out, and is told of.
-        let is_calm = stage.notices.is_empty();
+        // A worker that the machine did not let run for some moments is left out, and is told of, or yields turns.
+        let is_calm = stage.notices.is_empty() && stage.group.to_yield.is_empty();
         assert!(
             !is_calm || shares(&stage, 4) == [250; 4],
             "{:?}",
@@ -52,6 +52,28 @@ fn turns_are_exact_and_weights_are_kept() {
     stage.until("all wait", |stage| stage.waiting() == 400);
     let queues = [0, 1, 2].map(|slot| stage.waiting_at(worker(slot, 1)));
     assert_eq!(queues, [200, 100, 100]);
+}
+
+/// Stopped workers answer nobody; those whom one has not are accepted here in its stead.
+#[test]
+fn in_a_crowd_a_queue_that_is_longer_has_fewer_turns() {
+    let Some(mut stage) = Stage::with(2, &spec(Steering::Program)) else {
+        return;
+    };
+    let [crowded, other] = [worker(0, 1), worker(1, 2)];
+    stage.stop(crowded);
+    stage.stop(other);
+    stage.connect(40);
+    stage.until("all wait", |stage| stage.waiting() == 40);
+    let socket = stage.group.socket(other).expect("it has one");
+    let served: Vec<_> = (0..15).map(|_| listener::accept(socket)).collect();
+    assert!(served.iter().all(Result::is_ok));
+    stage.until("it yields", |stage| !stage.group.to_yield.is_empty());
+    stage.connect(16);
+    stage.until("all wait", |stage| stage.waiting() == 41);
+    // Strictly in turns it would be 28, and 13 at the other one.
+    assert!(stage.waiting_at(crowded) <= 26);
+    assert!(stage.notices.is_empty(), "{:?}", stage.notices);
 }
 
 #[test]
