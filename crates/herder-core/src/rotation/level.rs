@@ -154,6 +154,15 @@ impl Rotation {
         }
     }
 
+    /// From now on nobody is behind anybody.
+    pub(super) fn forget_levels(&mut self) {
+        for (slot, level) in std::mem::take(&mut self.levels.levels) {
+            if level.ordered > 0 {
+                self.actions.push_back(Action::Yield { slot, turns: 0 });
+            }
+        }
+    }
+
     /// Those who have turns, if there are several.
     fn members(&self) -> Vec<Member> {
         let mut members = Vec::new();

@@ -88,6 +88,10 @@ impl Rotation {
         self.level();
         let sight = self.sight();
         self.watch.looked(has_changed, sight, now, &self.spec);
+        if self.watch.is_over() {
+            // A crowd of long ago is not made up for in the quiet.
+            self.forget_levels();
+        }
         if verdict == Verdict::Changed && self.spec.balance == Balance::LeastLoaded {
             // As soon as the turns are written, who waits at the wrong one may go to another.
             self.watch.hurry(now);

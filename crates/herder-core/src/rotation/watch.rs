@@ -82,6 +82,11 @@ impl Watch {
         }
     }
 
+    /// Nobody came for so long that nobody looks any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.state == State::Off
+    }
+
     pub(super) fn next_look(&self) -> Option<Tick> {
         match self.state {
             State::Looking { next } => Some(next),

@@ -94,8 +94,15 @@ impl World {
                     let event = Event::Sampled { sample };
                     self.rotation.handle(event, Tick::from_micros(self.now));
                 }
-                Action::Make { .. } => {}
-                other => panic!("{other:?}"),
+                Action::Make { .. } | Action::Excluded { .. } | Action::Readmitted { .. } => {}
+                Action::Leave { .. }
+                | Action::Bar { .. }
+                | Action::Unbar { .. }
+                | Action::Retire { .. }
+                | Action::Flush { .. }
+                | Action::Rescue { .. }
+                | Action::Hung { .. }
+                | Action::Withdrawn { .. } => panic!("{action:?}"),
             }
         }
     }
@@ -224,6 +231,24 @@ fn turns_that_were_yielded_come_later() {
     }
     let [first, second] = [Slot(0), Slot(1)].map(|slot| world.yielded[&slot]);
     assert_eq!(first, second);
+}
+
+#[test]
+fn after_a_silence_nothing_is_made_up_for() {
+    let mut world = World::new(&[1, 1]);
+    world.crowd();
+    world.steps(8_000, Some(Slot(0)));
+    world.steps(40_000, None);
+    world.disperse();
+    world.steps(1_500_000, None);
+    let before = world.yielded.clone();
+    assert!(before[&Slot(0)] > before[&Slot(1)]);
+    for _ in 0..5_000 {
+        world.come();
+        world.step(None);
+        world.disperse();
+    }
+    assert_eq!(world.yielded, before);
 }
 
 #[test]
