@@ -11,6 +11,7 @@ use rustix::time::ClockId;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
+use std::thread;
 use std::time::Duration;
 
 /// What one variant did in one round. What a client waits for is a connection with its answer, an answer on a
@@ -100,6 +101,9 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, LeftOut>) -> Result<T,
 }
 
 fn measure_connections(server: &Server, part: Part, time: Duration, rate: u32) -> Sample {
+    if part == Part::Even {
+        thread::sleep(SILENCE);
+    }
     let clock = Clock::start(server);
     let running = part.load(server.address, time, rate).start();
     if part == Part::Stopped {
@@ -124,6 +128,10 @@ fn measure_connections(server: &Server, part: Part, time: Duration, rate: u32) -
         ..sample
     }
 }
+
+/// How long nobody comes before it is counted who gets how many: what one worker has missed of those who came to see
+/// whether all answer is made up for until then, or not at all.
+const SILENCE: Duration = Duration::from_millis(1_500);
 
 fn measure_messages(server: &Server, load: messages::Load, time: Duration) -> Sample {
     const WARM: Duration = Duration::from_millis(200);
