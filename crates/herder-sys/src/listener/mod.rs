@@ -22,5 +22,5 @@ pub use address::{Address, BoundAddress, local_address};
 pub use error::ListenError;
 pub use exact::{Families, Sharing, bind_tcp, bind_udp, bind_unix_name, bind_unix_path};
 pub use handle::{ListenOptions, Listener};
-pub use reuseport::{Bar, bar, bind_anchor, cookie, is_in_group, join, shut_down, unbar};
+pub use reuseport::{Bar, bar, bind_anchor, cookie, hand_on, is_in_group, join, shut_down, unbar};
 pub use tcp::bind_first;

@@ -7,6 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::net::{Shutdown, sockopt};
 
@@ -69,6 +70,27 @@ pub fn is_in_group(listener: BorrowedFd<'_>) -> io::Result<bool> {
 pub fn shut_down(listener: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::net::shutdown(listener, Shutdown::Read)?)
 }
+
+/// As [`shut_down`], for a queue that a program hands on to others, and without a reset for whoever ends a handshake
+/// in this very moment: the kernel makes the connection before it looks once more whether anybody listens, and if
+/// not, ends it. So the queue is declared full first, and whoever is on the way into it has arrived a moment later.
+/// The last packet of a handshake is not heard in that moment, and comes again.
+///
+/// Take care that no connection begins at the socket by then: its first packet would not be heard either, and comes
+/// again only after a second. An empty queue cannot be full, so that one may still enter it, and be reset.
+///
+/// # Errors
+///
+/// In practice none.
+pub fn hand_on(listener: BorrowedFd<'_>) -> io::Result<()> {
+    super::listen_again(listener, 0)?;
+    std::thread::sleep(LAST_STEP);
+    shut_down(listener)
+}
+
+/// What a handshake takes from the look whether there is room to its place in the queue, many times over: that is a
+/// few microseconds, in which nothing else runs on that processor.
+const LAST_STEP: Duration = Duration::from_micros(100);
 
 /// How well a socket is [barred](bar).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

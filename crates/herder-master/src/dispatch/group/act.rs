@@ -8,6 +8,7 @@ use herder_core::{Slot, Tick};
 use herder_sys::{fd, listener};
 
 use super::berth::Berth;
+use super::parting::Then;
 use super::{Doors, Group, Notice};
 
 impl Group {
@@ -33,8 +34,8 @@ impl Group {
                 }
                 Action::Yield { slot, turns } => self.have_yield(slot, turns),
                 Action::Leave { slot } => self.leave(slot),
-                Action::Retire { socket } => self.retire(socket),
-                Action::Flush { socket } => self.flush(socket),
+                Action::Retire { socket } => self.part(socket, Then::Close, now),
+                Action::Flush { socket } => self.part(socket, Then::ListenAgain, now),
                 Action::Bar { socket } => self.bar(socket),
                 Action::Unbar { socket } => self.unbar(socket),
                 Action::Arm => self.arm(),
@@ -55,6 +56,8 @@ impl Group {
     }
 
     fn make(&mut self, id: SocketId) -> io::Result<()> {
+        // A worker may listen once more before the end of its first socket has come.
+        self.part_now(id);
         let socket = listener::join(self.anchor.as_fd(), self.spec.backlog)?;
         fd::set_blocking(socket.as_fd(), self.spec.blocking)?;
         if let Some(steering) = &self.steering {
@@ -66,7 +69,9 @@ impl Group {
         Ok(())
     }
 
-    fn enter(&mut self, id: SocketId) {
+    pub(super) fn enter(&mut self, id: SocketId) {
+        // Somebody accepts there: whoever waits need not go.
+        self.partings.forget(id);
         let (Some(steering), Some(berth)) = (&self.steering, self.berths.get(&id)) else {
             return;
         };
@@ -106,24 +111,6 @@ impl Group {
         }
     }
 
-    fn retire(&mut self, id: SocketId) {
-        let Some(berth) = self.berths.remove(&id) else {
-            return;
-        };
-        // It may have been shut down by a worker on its way out: then it was over before.
-        let _silent = listener::shut_down(berth.as_fd());
-        berth.leave(&self.epoll);
-        self.edition += 1;
-    }
-
-    fn flush(&mut self, id: SocketId) {
-        let Some(berth) = self.berths.get(&id) else {
-            return;
-        };
-        let _silent = listener::shut_down(berth.as_fd());
-        self.revive(id);
-    }
-
     fn bar(&mut self, id: SocketId) {
         let Some(berth) = self.berths.get(&id) else {
             return;
@@ -144,7 +131,7 @@ impl Group {
     }
 
     /// Lets a socket listen again that was shut down; it is at no place then.
-    fn revive(&mut self, id: SocketId) {
+    pub(super) fn revive(&mut self, id: SocketId) {
         let Some(berth) = self.berths.get(&id) else {
             return;
         };
@@ -184,6 +171,10 @@ impl Group {
         };
         let mut silent = Vec::new();
         for (id, berth) in &self.berths {
+            if self.partings.include(*id) {
+                // Whoever waits there is on the way to others.
+                continue;
+            }
             match listener::waiting_at(berth.as_fd()) {
                 Ok(Some(waiting)) => sample.queues.push((*id, waiting)),
                 Ok(None) => silent.push(*id),

@@ -4,6 +4,7 @@
 mod act;
 mod berth;
 mod deposit;
+mod parting;
 mod pieces;
 mod rescue;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use herder_sys::bpf::Steering;
 use herder_sys::epoll::{Epoll, Events, Interest};
 use herder_sys::fd::Blocking;
 use herder_sys::listener::{self, BoundAddress, Families};
+use parting::Partings;
 use rescue::Rescues;
 
 /// A descriptor of a group, as it is called in the keeper's store (`Key::group`).
@@ -99,6 +101,7 @@ pub(crate) struct Group {
     yielded: Vec<(Slot, u64)>,
     to_yield: BTreeMap<Slot, u64>,
     berths: BTreeMap<SocketId, Berth>,
+    partings: Partings,
     epoll: Epoll,
     rescues: Rescues,
     notices: Vec<Notice>,
@@ -158,6 +161,7 @@ impl Group {
             yielded: Vec::new(),
             to_yield: BTreeMap::new(),
             berths: BTreeMap::new(),
+            partings: Partings::default(),
             epoll,
             rescues,
             notices: Vec::new(),
@@ -193,6 +197,10 @@ impl Group {
             self.tell(Event::Gone { worker }, now);
             return Err(error);
         }
+        if let Some(inherited) = self.rotation.socket_of(worker) {
+            // The worker shall not see its socket shut down.
+            self.part_now(inherited);
+        }
         self.socket(worker)
             .ok_or_else(|| io::Error::other("the worker has lost its socket"))
     }
@@ -221,6 +229,7 @@ impl Group {
         if events.iter().any(|event| event.token == RESCUED) {
             self.rescues.silence();
         }
+        self.finish_partings(now);
         for (worker, count) in self.rescues.finished(now) {
             self.tell(Event::Rescued { worker, count }, now);
         }
@@ -231,7 +240,11 @@ impl Group {
 
     /// When to call [`wake`](Group::wake) at the latest.
     pub(crate) fn next_timer(&self) -> Option<Tick> {
-        let timers = [self.rotation.poll_timeout(), self.rescues.next_timer()];
+        let timers = [
+            self.rotation.poll_timeout(),
+            self.rescues.next_timer(),
+            self.partings.next_timer(),
+        ];
         timers.into_iter().flatten().min()
     }
 

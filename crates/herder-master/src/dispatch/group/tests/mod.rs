@@ -3,6 +3,7 @@
 //! In `kernel` mode they need CAP_BPF: without it they find that the missing right is named.
 
 mod dying;
+mod handing_on;
 mod rights;
 mod stage;
 mod taking_turns;

@@ -36,7 +36,7 @@ pub(super) fn work(name: &[u8]) {
     }
 }
 
-fn say(connection: &OwnedFd, name: &[u8]) {
+pub(super) fn say(connection: &OwnedFd, name: &[u8]) {
     use std::io::Write as _;
     let copy = connection.try_clone().expect("a descriptor");
     // The client may have gone.
