@@ -1,6 +1,6 @@
 //! Connections on a Node worker's lane.
 
-use herder_wire::node::{Delivery, LANE_RECORD, Receipt, ReceiptDecoder, ReceiptError};
+use herder_wire::node::{Delivery, Duplicate, LANE_RECORD, Receipt, ReceiptDecoder, ReceiptError};
 
 #[test]
 fn a_delivery_is_what_the_preloaded_module_reads() {
@@ -10,12 +10,16 @@ fn a_delivery_is_what_the_preloaded_module_reads() {
     };
     let expected = [2, 1, 0, 0, 0, 3, 0, 0, 7, 6, 5, 4, 0, 0, 0, 1];
     assert_eq!(delivery.to_bytes(), expected);
+    let duplicate = Duplicate { key: 0x0405_0607 };
+    let expected = [0, 0, 0, 0, 0, 0, 0, 0, 7, 6, 5, 4, 0, 0, 0, 2];
+    assert_eq!(duplicate.to_bytes(), expected);
 }
 
 #[test]
 fn receipts_come_as_they_were_written_however_the_stream_is_cut() {
     let said = [
-        Receipt::Hello,
+        Receipt::Hello { duplicates: 0 },
+        Receipt::Hello { duplicates: 7 },
         Receipt::Taken { seq: 12, count: 4 },
         Receipt::Refused { seq: 13 },
         Receipt::Taken {
@@ -54,8 +58,13 @@ fn what_no_module_of_ours_writes_is_refused() {
         bad(taken, 0, 0),
         ReceiptError::BadNumber { kind: 2, seq: 0 }
     );
+    let hello = Receipt::Hello { duplicates: 7 };
     assert_eq!(
-        bad(Receipt::Hello, 0, 9),
+        bad(hello, 8, 65),
+        ReceiptError::BadCount { kind: 1, count: 65 }
+    );
+    assert_eq!(
+        bad(hello, 0, 9),
         ReceiptError::BadNumber { kind: 1, seq: 9 }
     );
     assert_eq!(

@@ -10,11 +10,14 @@
 //!       15  u8   1          so that who reads can tell a record from a buffer that was cleared
 //! ```
 //!
+//! or a [`Duplicate`], with one descriptor, too: the same with 0 for `seq` and a 2 at the end. It has no receipt.
+//!
 //! Worker to master, a [`Receipt`]:
 //!
 //! ```text
 //! offset 0  u64  seq        0 in a greeting
-//!        8  u32  count      how many are taken; 0 elsewhere
+//!        8  u32  count      how many are taken; in a greeting how many duplicates of each listener of its
+//!                           own are welcome; 0 elsewhere
 //!       12  u8   zero, three times
 //!       15  u8   kind       1 hello, 2 taken, 3 refused
 //! ```
@@ -29,7 +32,11 @@ pub const LANE_RECORD: usize = 16;
 /// Numbers above this one are not whole in JavaScript.
 const MAX_SEQ: u64 = (1 << 53) - 1;
 
+/// More than so many duplicates of a listener nobody asks for.
+const MAX_DUPLICATES: u32 = 64;
+
 const DELIVERED: u8 = 1;
+const DUPLICATE: u8 = 2;
 const HELLO: u8 = 1;
 const TAKEN: u8 = 2;
 const REFUSED: u8 = 3;
@@ -43,11 +50,22 @@ pub struct Delivery {
     pub key: u32,
 }
 
+/// A further descriptor of a listener that the worker has for itself. libuv accepts one connection in each turn of
+/// its event loop from each descriptor: with several it takes as many of those that wait.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Duplicate {
+    /// The listener.
+    pub key: u32,
+}
+
 /// What a worker says of its connections.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Receipt {
     /// It takes connections here.
-    Hello,
+    Hello {
+        /// How many [duplicates](Duplicate) of each listener of its own are welcome.
+        duplicates: u32,
+    },
     /// It has taken so many connections, and `seq` is the last of them. All numbers before it that
     /// were not refused are taken.
     Taken {
@@ -66,7 +84,7 @@ pub enum Receipt {
 /// Why bytes are not a receipt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ReceiptError {
-    /// The count does not belong to the kind: something is taken, or nothing is.
+    /// The count does not belong to the kind: something is taken, or nothing is, or too much is asked for.
     #[error("a receipt of kind {kind} counts {count}")]
     BadCount {
         /// Number of the kind.
@@ -98,12 +116,20 @@ impl Delivery {
     }
 }
 
+impl Duplicate {
+    /// This record on the wire.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; LANE_RECORD] {
+        record(0, self.key, DUPLICATE)
+    }
+}
+
 impl Receipt {
     /// This record on the wire.
     #[must_use]
     pub fn to_bytes(self) -> [u8; LANE_RECORD] {
         match self {
-            Receipt::Hello => record(0, 0, HELLO),
+            Receipt::Hello { duplicates } => record(0, duplicates, HELLO),
             Receipt::Taken { seq, count } => record(seq, count, TAKEN),
             Receipt::Refused { seq } => record(seq, 0, REFUSED),
         }
@@ -139,14 +165,19 @@ impl Receipt {
             let last = u32::from_le_bytes([z0, z1, z2, kind]);
             return Err(ReceiptError::UnknownKind { last });
         }
-        if (kind == TAKEN) != (count > 0) {
+        let is_counted = match kind {
+            HELLO => count <= MAX_DUPLICATES,
+            TAKEN => count > 0,
+            _ => count == 0,
+        };
+        if !is_counted {
             return Err(ReceiptError::BadCount { kind, count });
         }
         if (kind == HELLO) != (seq == 0) || seq > MAX_SEQ {
             return Err(ReceiptError::BadNumber { kind, seq });
         }
         Ok(match kind {
-            HELLO => Receipt::Hello,
+            HELLO => Receipt::Hello { duplicates: count },
             TAKEN => Receipt::Taken { seq, count },
             _ => Receipt::Refused { seq },
         })

@@ -30,7 +30,7 @@ pub use decoder::{Beginning, Decoder, LineError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use from_node::{Accepted, FromNode, HandleKind};
 pub use json::{Json, JsonError};
-pub use lane::{Delivery, LANE_RECORD, Receipt, ReceiptDecoder, ReceiptError};
+pub use lane::{Delivery, Duplicate, LANE_RECORD, Receipt, ReceiptDecoder, ReceiptError};
 pub use query::{AddressType, DEFAULT_BACKLOG, Identity, Query};
 pub use to_node::{Outcome, Reply, SharedKind, ToNode, UserHandle};
 pub use user::{UserError, UserValue};

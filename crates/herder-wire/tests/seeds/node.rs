@@ -156,7 +156,7 @@ fn line(name: &'static str, text: &str) -> Seed {
 
 pub(super) fn receipts() -> Vec<Seed> {
     let target = "lane_receipts";
-    let hello = Receipt::Hello.to_bytes();
+    let hello = Receipt::Hello { duplicates: 7 }.to_bytes();
     let taken = Receipt::Taken { seq: 7, count: 3 }.to_bytes();
     let refused = Receipt::Refused { seq: 8 }.to_bytes();
     let largest = Receipt::Taken {

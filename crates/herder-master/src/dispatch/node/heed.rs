@@ -243,6 +243,7 @@ impl Switchboard {
             outcome,
         };
         self.say(life, &ToNode::Reply(reply), parcel, now);
+        self.give_duplicates(life, key);
         self.admit_to(key, life, now);
     }
 

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use herder_core::{Incarnation, Tick};
 use herder_sys::socket::{self, Wait};
-use herder_wire::node::{Accepted as Verdict, Delivery, Receipt, ReceiptDecoder};
+use herder_wire::node::{
+    Accepted as Verdict, Delivery, Duplicate, LANE_RECORD, Receipt, ReceiptDecoder,
+};
 use serde::{Deserialize, Serialize};
 
 use super::channel::{Fault, Reading};
@@ -25,12 +27,17 @@ const MAX_FOREIGN: u32 = 64;
 /// A worker whose lane has ended for so long is not about to end itself.
 const OUTLIVES: Duration = Duration::from_millis(500);
 
+/// Of how many of its listeners a worker is given duplicates: descriptors are not without end.
+const MANY_LISTENERS: usize = 4;
+
 /// One worker's lane.
 pub(super) struct Lane {
     socket: OwnedFd,
     decoder: ReceiptDecoder,
     /// The worker has said that it reads here.
     is_open: bool,
+    /// How many duplicates of each listener of its own it has asked for.
+    duplicates: u32,
     /// What it was given here and has not decided about, oldest first.
     given: VecDeque<u64>,
     /// What the last master had given may lie in it, un-received. Who does not receive that gets nothing more.
@@ -43,6 +50,8 @@ pub(super) struct Lane {
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct LaneState {
     is_open: bool,
+    #[serde(default)]
+    duplicates: u32,
     /// When a living master gave it on: what was not decided about, and what has come of a receipt.
     given: Vec<u64>,
     unfinished: Vec<u8>,
@@ -64,6 +73,7 @@ impl Lane {
             socket,
             decoder,
             is_open: state.is_open,
+            duplicates: state.duplicates,
             given: state.given.into(),
             is_settling: true,
             ended: None,
@@ -74,6 +84,7 @@ impl Lane {
     pub(super) fn state(&self) -> LaneState {
         LaneState {
             is_open: self.is_open,
+            duplicates: self.duplicates,
             ..LaneState::default()
         }
     }
@@ -82,6 +93,7 @@ impl Lane {
     pub(super) fn whole_state(&self) -> LaneState {
         LaneState {
             is_open: self.is_open,
+            duplicates: self.duplicates,
             given: self.given.iter().copied().collect(),
             unfinished: self.decoder.unfinished().to_vec(),
         }
@@ -126,11 +138,15 @@ impl Lane {
         delivery: Delivery,
         connection: BorrowedFd<'_>,
     ) -> io::Result<()> {
-        let bytes = delivery.to_bytes();
-        // The kernel takes so little whole or not at all.
-        let length = socket::send(self.socket(), &bytes, &[connection])?;
-        debug_assert_eq!(length, bytes.len());
+        self.send(&delivery.to_bytes(), connection)?;
         self.given.push_back(delivery.seq);
+        Ok(())
+    }
+
+    fn send(&self, record: &[u8; LANE_RECORD], descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        // The kernel takes so little whole or not at all.
+        let length = socket::send(self.socket(), record, &[descriptor])?;
+        debug_assert_eq!(length, record.len());
         Ok(())
     }
 
@@ -215,8 +231,8 @@ impl Switchboard {
             return;
         };
         match receipt {
-            Receipt::Hello => {
-                lane.is_open = true;
+            Receipt::Hello { duplicates } => {
+                (lane.is_open, lane.duplicates) = (true, duplicates);
                 self.note_change();
             }
             Receipt::Taken { seq, count } => {
@@ -234,6 +250,28 @@ impl Switchboard {
             Receipt::Refused { seq } => {
                 lane.given.retain(|it| *it != seq);
                 self.decide(life, seq, Verdict::No, now);
+            }
+        }
+    }
+
+    /// Gives a worker further descriptors of the listener that it has just been given for itself, as many as it has
+    /// asked for. It does without those that there is no room for.
+    pub(super) fn give_duplicates(&mut self, life: Incarnation, key: u64) {
+        let is_one_of_many = self.exchange.keys_of(life).len() > MANY_LISTENERS;
+        let Some(peer) = self.peers.get(&life).filter(|_| !is_one_of_many) else {
+            return;
+        };
+        let Some(lane) = peer.lane.as_ref().filter(|lane| lane.is_open) else {
+            return;
+        };
+        let socket = self.exchange.quay(key).and_then(|it| it.berth_of(peer.id));
+        let (Some(socket), Ok(key)) = (socket, u32::try_from(key)) else {
+            return;
+        };
+        let record = Duplicate { key }.to_bytes();
+        for _ in 0..lane.duplicates {
+            if lane.send(&record, socket.as_fd()).is_err() {
+                return;
             }
         }
     }

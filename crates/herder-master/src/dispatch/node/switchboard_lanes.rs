@@ -35,7 +35,7 @@ impl Bench {
     /// The same, and it reads its lane.
     fn open(&mut self, id: u16) -> (Actor, SocketAddr) {
         let (mut actor, address) = self.laned(id);
-        actor.receipt(Receipt::Hello);
+        actor.receipt(Receipt::Hello { duplicates: 0 });
         (actor, address)
     }
 }
@@ -111,7 +111,7 @@ fn a_worker_that_does_not_read_its_lane_is_given_connections_by_its_channel() {
     let seq = one.wait_for_connection();
     one.answer(seq, "by its channel");
     assert_eq!(read(client), "by its channel");
-    one.receipt(Receipt::Hello);
+    one.receipt(Receipt::Hello { duplicates: 0 });
     one.serve_on_lane(connect(address), "by its lane");
 }
 

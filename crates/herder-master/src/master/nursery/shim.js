@@ -1,5 +1,5 @@
 'use strict';
-// Loaded by herder before the program, in each of its workers. It does four things.
+// Loaded by herder before the program, in each of its workers. It does five things.
 //
 // A worker that is told to leave closes its servers, and Node then cuts idle keep-alive connections at
 // once, also those on which a request is already under way. With this, requests go on being answered
@@ -176,6 +176,7 @@ delete process.env.HERDER_LANE;
 const IPC = 2;
 const RECORD = 16;
 const MARK = RECORD - 1;
+const DUPLICATE = 2;
 const HELLO = 1;
 const TAKEN = 2;
 const REFUSED = 3;
@@ -256,7 +257,14 @@ function openLane(place, Pipe) {
       if (came > 0) answer();
       return;
     }
+    const isDuplicate = record[MARK] === DUPLICATE;
     record[MARK] = 0;
+    if (isDuplicate) {
+      const duplicate = lane.pendingHandle;
+      lane.pendingHandle = null;
+      if (duplicate) addDuplicate(String(record.readUInt32LE(8)), duplicate);
+      return;
+    }
     seq = record.readUInt32LE(0) + record.readUInt32LE(4) * HIGH;
     const key = String(record.readUInt32LE(8));
     const connection = lane.pendingHandle;
@@ -284,8 +292,94 @@ function openLane(place, Pipe) {
   });
   lane.readStart();
   lane.unref();
-  say(HELLO, 0, 0);
+  say(HELLO, 0, DUPLICATES);
   answer();
+}
+
+// Where a worker has a listener for itself, it accepts from it by itself, and libuv accepts one connection in each
+// turn of its event loop (since 1.45; before, all that wait). So herder gives further descriptors of such a
+// listener by the lane. Each is polled for itself, so that a turn takes as many of those that wait. The program
+// has one listener, as ever: what comes by a duplicate comes to it, and they end with it and keep no loop alive.
+const [major, minor] = process.versions.uv.split('.').map(Number);
+const DUPLICATES = major > 1 || minor >= 45 ? 7 : 0;
+const listeners = new Map();
+// What has come before the listener.
+const early = new Map();
+
+function addDuplicate(key, duplicate) {
+  const listener = listeners.get(key);
+  if (listener) {
+    listener.add(duplicate);
+  } else {
+    early.set(key, [...early.get(key) || [], duplicate]);
+  }
+}
+
+function noteListener(key, handle) {
+  const { fstatSync } = require('fs');
+  const { listen, close } = handle;
+  const waiting = early.get(key) || [];
+  const duplicates = [];
+  let backlog;
+  let isOpen = true;
+  early.delete(key);
+
+  function isOfSameSocket(duplicate) {
+    try {
+      return fstatSync(duplicate.fd).ino === fstatSync(handle.fd).ino;
+    } catch {
+      return false;
+    }
+  }
+
+  function begin(duplicate) {
+    // The listener may have been closed and opened again meanwhile.
+    if (!isOfSameSocket(duplicate)) {
+      duplicate.close();
+      return;
+    }
+    duplicate.onconnection = (error, connection) => handle.onconnection(error, connection);
+    // As the program did: it is one socket.
+    if (duplicate.listen(backlog)) {
+      duplicate.close();
+      return;
+    }
+    duplicate.unref();
+    duplicates.push(duplicate);
+  }
+
+  listeners.set(key, {
+    add(duplicate) {
+      if (!isOpen) {
+        duplicate.close();
+      } else if (backlog === undefined) {
+        waiting.push(duplicate);
+      } else {
+        begin(duplicate);
+      }
+    },
+  });
+  handle.listen = function(length, ...rest) {
+    const error = listen.call(this, length, ...rest);
+    if (!error) {
+      backlog = length;
+      waiting.splice(0).forEach(begin);
+    }
+    return error;
+  };
+  handle.close = function(...args) {
+    isOpen = false;
+    for (const duplicate of [...waiting.splice(0), ...duplicates.splice(0)]) duplicate.close();
+    return close.apply(this, args);
+  };
+}
+
+// Before Node itself hears of it, which calls both.
+function noteListeners() {
+  process.prependListener('internalMessage', (message, handle) => {
+    if (!message || message.cmd !== 'NODE_CLUSTER' || message.ack === undefined || !message.key) return;
+    if (handle && typeof handle.listen === 'function') noteListener(message.key, handle);
+  });
 }
 
 const { worker } = require('cluster');
@@ -296,6 +390,7 @@ if (worker) {
     shortcut(channel);
     if (LANE) {
       try {
+        noteListeners();
         openLane(LANE, channel.constructor);
       } catch {
         // Then herder hears nothing of it, and goes on as ever.
