@@ -211,6 +211,48 @@ fn who_has_no_turn_gets_nothing() {
     assert!(scene.steering.set_turns(&[1; 257], &[]).is_err());
 }
 
+/// Sends a packet that belongs to no connection: an acknowledgement, as the last of one that was forgotten.
+fn stray_packet(to: SocketAddr) {
+    let SocketAddr::V4(to) = to else {
+        panic!("{to} is of another family");
+    };
+    let mut header = [0; 20];
+    header[0..2].copy_from_slice(&9u16.to_be_bytes());
+    header[2..4].copy_from_slice(&to.port().to_be_bytes());
+    header[12] = 5 << 4;
+    header[13] = 0x10;
+    // The sum covers both addresses, the protocol, and the length, too (RFC 9293, 3.1).
+    let pseudo = [to.ip().octets(), to.ip().octets(), [0, 6, 0, 20]].concat();
+    let words = pseudo.chunks(2).chain(header.chunks(2));
+    let sum: u32 = words
+        .map(|it| u32::from(u16::from_be_bytes([it[0], it[1]])))
+        .sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let folded = u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap();
+    header[16..18].copy_from_slice(&(!folded).to_be_bytes());
+    let (family, kind) = (
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::RAW,
+    );
+    let socket = rustix::net::socket(family, kind, Some(rustix::net::ipproto::TCP)).unwrap();
+    let flags = rustix::net::SendFlags::empty();
+    rustix::net::sendto(&socket, &header, flags, &SocketAddr::V4(to)).unwrap();
+}
+
+#[test]
+fn a_packet_of_no_connection_takes_no_turn() {
+    let Some(mut scene) = Scene::at("127.0.0.1", 2) else {
+        return;
+    };
+    for _ in 0..10 {
+        scene.connect(1);
+        stray_packet(scene.address);
+    }
+    assert_eq!(scene.queues_of(10), [5, 5]);
+    assert_eq!(scene.counts().turns, 10);
+    scene.serve_all();
+}
+
 #[test]
 fn closed_doors_refuse_who_comes_and_keep_who_waits() {
     let Some(mut scene) = Scene::at("127.0.0.1", 2) else {

@@ -58,6 +58,8 @@ pub(super) enum Helper {
 pub(super) enum Width {
     /// 32 bits.
     Word = 0x00,
+    /// 8 bits.
+    Byte = 0x10,
     /// 64 bits.
     Double = 0x18,
 }
@@ -91,6 +93,7 @@ const EXIT: u8 = 0x95;
 
 // Operations.
 const ADD: u8 = 0x00;
+const AND: u8 = 0x50;
 const SHIFT_LEFT: u8 = 0x60;
 const MODULO: u8 = 0x90;
 const MOVE: u8 = 0xb0;
@@ -151,6 +154,11 @@ impl Assembler {
     /// `to %= by`, unsigned; unchanged if that is zero.
     pub(super) fn modulo(&mut self, to: Register, by: Register) {
         self.emit(ALU64_REGISTER | MODULO, (to, by), 0, 0);
+    }
+
+    /// `to &= mask`
+    pub(super) fn and(&mut self, to: Register, mask: i32) {
+        self.emit(ALU64_IMMEDIATE | AND, (to, Register::Answer), 0, mask);
     }
 
     /// `to <<= bits`
@@ -228,6 +236,12 @@ impl Assembler {
     pub(super) fn jump_if_at_most(&mut self, one: Register, other: Register, to: Label) {
         self.jumps.push((self.instructions.len(), to));
         self.emit(JUMP_REGISTER | IF_AT_MOST, (one, other), 0, 0);
+    }
+
+    /// Goes on at the label if the one register, unsigned, is greater than the other.
+    pub(super) fn jump_if_beyond(&mut self, one: Register, other: Register, to: Label) {
+        self.jumps.push((self.instructions.len(), to));
+        self.emit(JUMP_REGISTER | IF_GREATER, (one, other), 0, 0);
     }
 
     /// Goes on at the label if the register, unsigned, is greater.

@@ -32,8 +32,18 @@ pub(super) const MIGRATED: i16 = 32;
 pub(super) const YIELDED: i16 = 64;
 
 // Offsets into `struct sk_reuseport_md`.
+/// Where the packet's TCP header begins.
+const DATA: i16 = 0;
+/// Where the part of the packet that can be read ends.
+const DATA_END: i16 = 8;
 /// The socket that the connection is to leave; zero for a new connection.
 const MIGRATING_SOCKET: i16 = 48;
+
+// A TCP header.
+/// The byte that says what a packet is.
+const FLAGS: i16 = 13;
+const SYN: i32 = 0x02;
+const ACK: i32 = 0x10;
 
 // Offsets into the one value of the map of turns.
 const LENGTH: i16 = 0;
@@ -46,6 +56,7 @@ pub(super) const TO_YIELD: i16 = (4 + 4 * MAX_TURNS as i16 + 7) / 8 * 8;
 // Offsets from the top of the stack.
 const ONLY_KEY: i16 = -4;
 const PLACE: i16 = -8;
+const STEP: i16 = -16;
 
 /// A length that no rotation has: new connections are refused.
 pub(super) const CLOSED: i32 = -1;
@@ -66,6 +77,7 @@ pub(super) fn assemble(maps: &Maps<'_>) -> Vec<Instruction> {
     let (empty, selected, pass) = (asm.label(), asm.label(), asm.label());
     let refuse = asm.label();
     find_maps(&mut asm, maps, pass);
+    set_step(&mut asm);
     // How many turns there are.
     asm.load(Width::Word, COUNT, ROTATION, LENGTH);
     // A comparison is of 64 bits, and what is loaded has no sign.
@@ -130,6 +142,34 @@ fn find_maps(asm: &mut Assembler, maps: &Maps<'_>, absent: Label) {
     }
 }
 
+/// Says how many turns the packet takes: one if a connection begins by it, or goes from one socket to another. The
+/// kernel asks for each packet that belongs to no connection: a scanner's, one that came twice, the last one of a
+/// connection that was forgotten, and the answer to a SYN cookie, whose connection has had its turn. They are given
+/// to whoever would be next, and it stays its turn.
+fn set_step(asm: &mut Assembler) {
+    let (new, known) = (asm.label(), asm.label());
+    asm.store_value(Width::Double, Register::Frame, STEP, 1);
+    // Whoever moves needs a place, whatever the packet, if there is one at all.
+    asm.load(Width::Double, Register::First, CONTEXT, MIGRATING_SOCKET);
+    asm.jump_if_equal(Register::First, 0, new);
+    asm.jump(known);
+    asm.place(new);
+    // The packet is from here …
+    asm.load(Width::Double, Register::First, CONTEXT, DATA);
+    // … to there.
+    asm.load(Width::Double, Register::Second, CONTEXT, DATA_END);
+    asm.copy(Register::Third, Register::First);
+    asm.add(Register::Third, i32::from(FLAGS) + 1);
+    // The verifier wants to see that we look.
+    asm.jump_if_beyond(Register::Third, Register::Second, known);
+    asm.load(Width::Byte, Register::First, Register::First, FLAGS);
+    asm.and(Register::First, SYN | ACK);
+    // The first packet of a connection.
+    asm.jump_if_equal(Register::First, SYN, known);
+    asm.store_value(Width::Double, Register::Frame, STEP, 0);
+    asm.place(known);
+}
+
 /// Whether a place that has turns to yield yields this one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Yields {
@@ -140,8 +180,8 @@ enum Yields {
 /// Takes the next turn, and selects the socket whose turn it is.
 fn attempt(asm: &mut Assembler, maps: &Maps<'_>, yields: Yields, selected: Label) {
     let (vain, next) = (asm.label(), asm.label());
-    // One more turn is taken …
-    asm.set(Register::First, 1);
+    // One more turn is taken, or none …
+    asm.load(Width::Double, Register::First, Register::Frame, STEP);
     // … by this connection and no other, on all processors. A turn in vain is not given to the
     // neighbour: a new one is taken, so that those who are there stay even.
     asm.atomic_fetch_add(COUNTERS, TURNS, Register::First);
@@ -201,7 +241,7 @@ fn yield_turn(asm: &mut Assembler, next: Label) {
     asm.load(Width::Double, Register::Fourth, Register::Second, YIELDED);
     // Another processor may see the same and yield one more: user space counts what was yielded.
     asm.jump_if_at_most(Register::Third, Register::Fourth, keep);
-    asm.set(Register::First, 1);
+    asm.load(Width::Double, Register::First, Register::Frame, STEP);
     asm.atomic_add(Register::Second, YIELDED, Register::First);
     asm.jump(next);
     asm.place(keep);
