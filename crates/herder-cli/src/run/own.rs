@@ -5,7 +5,7 @@ use std::time::Duration;
 use herder_api::App;
 use herder_api::app::Dispatch;
 use herder_core::rotation::Weight;
-use herder_core::spec::{DispatchMode, ListenAddress, PickerKind};
+use herder_core::spec::{DispatchMode, ListenAddress, Listens, PickerKind};
 use herder_master::config::Choice;
 
 use super::description::Description;
@@ -61,16 +61,17 @@ pub(super) fn is_in_turns(description: &Description) -> bool {
 pub(super) fn choice(description: &Description) -> Result<(Choice, &'static str), RunError> {
     let app = &description.app;
     let by_itself = "a foreign program accepts for itself";
-    if app.dispatch != Dispatch::Auto || app.listen.is_empty() {
+    if app.dispatch != Dispatch::Auto {
         return Ok((Choice::Said, by_itself));
     }
-    for text in &app.listen {
-        let address: ListenAddress = description.parsed("listen", text)?;
-        if !address.has_one_listener() {
-            return Ok((Choice::KernelFirst, by_itself));
-        }
-    }
-    Ok((Choice::Said, "a Unix socket has one listener"))
+    let addresses = app.listen.iter();
+    let addresses = addresses.map(|text| description.parsed("listen", text));
+    let addresses: Result<Vec<ListenAddress>, RunError> = addresses.collect();
+    Ok(match Listens::at(&addresses?) {
+        Listens::Nowhere => (Choice::Said, by_itself),
+        Listens::WhereEachCan => (Choice::KernelFirst, by_itself),
+        Listens::WhereOneCan => (Choice::Said, "a Unix socket has one listener"),
+    })
 }
 
 /// Whether this policy means anything in this mode.
@@ -138,10 +139,8 @@ mod tests {
     #[test]
     fn the_kernel_is_asked_where_each_worker_can_have_a_listener_of_its_own() {
         for (listen, expected) in [
-            (&["8080"][..], Choice::KernelFirst),
-            (&["8080", "unix:/run/it"], Choice::KernelFirst),
-            (&["unix:/run/it", "8080"], Choice::KernelFirst),
-            (&["unix:/run/it", "unix:/run/other"], Choice::Said),
+            (&["unix:/run/it", "8080"][..], Choice::KernelFirst),
+            (&["unix:/run/it"], Choice::Said),
             (&[], Choice::Said),
         ] {
             assert_eq!(choice_of(listen, Dispatch::Auto), expected, "{listen:?}");

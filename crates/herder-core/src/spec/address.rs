@@ -42,6 +42,29 @@ impl ListenAddress {
     }
 }
 
+/// What the addresses of a herd allow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listens {
+    /// There are none.
+    Nowhere,
+    /// At some of them each worker can have a listener of its own.
+    WhereEachCan,
+    /// At each of them there is [one listener](ListenAddress::has_one_listener).
+    WhereOneCan,
+}
+
+impl Listens {
+    /// What these allow.
+    #[must_use]
+    pub fn at(addresses: &[ListenAddress]) -> Listens {
+        match addresses.iter().all(ListenAddress::has_one_listener) {
+            _ if addresses.is_empty() => Listens::Nowhere,
+            true => Listens::WhereOneCan,
+            false => Listens::WhereEachCan,
+        }
+    }
+}
+
 impl FromStr for ListenAddress {
     type Err = AddressError;
 
@@ -131,6 +154,29 @@ mod tests {
             ("unix:rel.sock", ListenAddress::Unix("rel.sock".into())),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn one_address_is_enough_for_listeners_of_their_own() {
+        let unix = |path: &str| ListenAddress::Unix(path.into());
+        for (addresses, expected) in [
+            (vec![tcp(None, 8080)], Listens::WhereEachCan),
+            (
+                vec![tcp(None, 8080), unix("/run/it")],
+                Listens::WhereEachCan,
+            ),
+            (
+                vec![unix("/run/it"), tcp(None, 8080)],
+                Listens::WhereEachCan,
+            ),
+            (
+                vec![unix("/run/it"), unix("/run/other")],
+                Listens::WhereOneCan,
+            ),
+            (vec![], Listens::Nowhere),
+        ] {
+            assert_eq!(Listens::at(&addresses), expected, "{addresses:?}");
         }
     }
 

@@ -7,7 +7,7 @@ mod name;
 mod policy;
 mod signal;
 
-pub use address::{AddressError, ListenAddress};
+pub use address::{AddressError, ListenAddress, Listens};
 pub use dispatch::{DispatchMode, DispatchSpec, PickerKind, Recall};
 pub use library::{LibraryName, LibraryNameError};
 pub use name::{AppName, NameError};

@@ -1,20 +1,10 @@
 //! Who accepts: what was set, and what follows from it.
 
-use herder_core::spec::{DispatchMode, ListenAddress};
+use herder_core::spec::{DispatchMode, Listens};
 use herder_master::config::Choice;
 
 use crate::cluster::error::ClusterError;
 use crate::cluster::settings::{Dispatch, Policy, Settings, wrong};
-
-/// Where a herd listens.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Listens {
-    Nowhere,
-    /// At some of its addresses each worker can have a listener of its own.
-    WhereEachCan,
-    /// Only where there is one listener.
-    WhereOneCan,
-}
 
 impl Settings {
     pub(super) fn mode(&self) -> (DispatchMode, &'static str) {
@@ -55,17 +45,9 @@ impl Settings {
         }
     }
 
-    /// A Unix socket has one listener, and not one for each worker.
+    /// (An address that is none is refused elsewhere.)
     fn listens(&self) -> Listens {
-        let has_one = |text: &String| {
-            let address = text.parse::<ListenAddress>();
-            address.is_ok_and(|it| it.has_one_listener())
-        };
-        match self.listen.iter().all(has_one) {
-            _ if self.listen.is_empty() => Listens::Nowhere,
-            true => Listens::WhereOneCan,
-            false => Listens::WhereEachCan,
-        }
+        Listens::at(&self.addresses().unwrap_or_default())
     }
 
     pub(super) fn check_dispatch(&self) -> Result<(), ClusterError> {
@@ -120,10 +102,8 @@ mod tests {
     #[test]
     fn the_kernel_is_asked_where_each_worker_can_have_a_listener_of_its_own() {
         for (listen, expected) in [
-            (&["8080"][..], Choice::KernelFirst),
-            (&["8080", "unix:/run/it"], Choice::KernelFirst),
-            (&["unix:/run/it", "8080"], Choice::KernelFirst),
-            (&["unix:/run/it", "unix:/run/other"], Choice::Said),
+            (&["unix:/run/it", "8080"][..], Choice::KernelFirst),
+            (&["unix:/run/it"], Choice::Said),
             (&[], Choice::Said),
         ] {
             let settings = settings(listen);
