@@ -276,6 +276,8 @@ impl Group {
     /// Nobody new from now on; who waits can still be accepted. In `kernel` mode clients are refused,
     /// as if nobody listened. Without a program there is no such thing, and nothing changes.
     pub(crate) fn close_doors(&mut self) {
+        // As long as the program gives them to anybody.
+        self.finish_all_partings();
         self.doors = Doors::Closed;
         if let Some(Err(error)) = self.steering.as_ref().map(Steering::close) {
             self.fail("cannot refuse new connections", &error);

@@ -8,11 +8,12 @@ use herder_core::Tick;
 use herder_core::rotation::SocketId;
 use herder_sys::listener;
 
-use super::Group;
+use super::{Doors, Group};
 
-/// How long whoever had the socket's turn just before it was written to others has for shaking hands. (On the way
-/// through a network that may not be enough: then the handshake ends at another socket.)
-const HANDSHAKE: Duration = Duration::from_millis(1);
+/// How long whoever had the socket's turn just before it was written to others has for shaking hands: many times what
+/// it takes within a machine. (On the way through a network that may not be enough: then the handshake ends at another
+/// socket.) Whoever waits there waits for as long.
+const HANDSHAKE: Duration = Duration::from_micros(250);
 
 /// What becomes of a socket whose queue was handed on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,8 +49,11 @@ impl Partings {
 
 impl Group {
     /// Who waits at the socket goes to others as soon as nobody can be shaking hands there; at once where the kernel
-    /// hands nobody on.
+    /// hands nobody on. Behind closed doors nobody would get them, so they stay as long as the socket is there.
     pub(super) fn part(&mut self, id: SocketId, then: Then, now: Tick) {
+        if self.doors == Doors::Closed && then == Then::ListenAgain {
+            return;
+        }
         if self.steering.is_none() {
             return self.end(id, then);
         }
@@ -62,6 +66,13 @@ impl Group {
     pub(super) fn part_now(&mut self, id: SocketId) {
         if let Some((then, _)) = self.partings.0.remove(&id) {
             self.end(id, then);
+        }
+    }
+
+    /// Does what was to be done soon.
+    pub(super) fn finish_all_partings(&mut self) {
+        for id in self.partings.0.keys().copied().collect::<Vec<_>>() {
+            self.part_now(id);
         }
     }
 

@@ -27,11 +27,7 @@ fn r23_who_comes_while_a_queue_is_handed_on_is_served() {
     if bpf::probe().is_err() {
         return;
     }
-    let spec = GroupSpec {
-        blocking: Blocking::No,
-        ..spec(Steering::Program)
-    };
-    let mut group = Group::bind(&spec, SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+    let mut group = open();
     let workers = [worker(0, 1), worker(1, 2)];
     let sockets = workers.map(|worker| start(&mut group, worker));
     let (local, is_over, is_closed) = (group.local(), Flag::default(), Flag::default());
@@ -53,6 +49,45 @@ fn r23_who_comes_while_a_queue_is_handed_on_is_served() {
     });
     let served = served.map(|count| count.expect("a client").expect("an answer"));
     assert!(served.iter().all(|count| *count > 0), "{served:?}");
+}
+
+#[test]
+fn behind_closed_doors_who_waits_stays() {
+    if bpf::probe().is_err() {
+        return;
+    }
+    let mut group = open();
+    let workers = [worker(0, 1), worker(1, 2)];
+    let sockets = workers.map(|worker| start(&mut group, worker));
+    let clients = [(); 4].map(|()| TcpStream::connect(group.local()).expect("it listens"));
+    let waiting = || {
+        sockets
+            .each_ref()
+            .map(|it| listener::waiting_at(it.as_fd()))
+    };
+    let waiting = || waiting().map(|it| it.expect("TCP").expect("it listens"));
+    let deadline = Instant::now() + PATIENCE;
+    while waiting() != [2, 2] {
+        assert!(Instant::now() < deadline, "{:?}", waiting());
+        thread::yield_now();
+    }
+    let first = group.rotation.socket_of(workers[0]).expect("it has one");
+    // What was decided before is done before.
+    group.part(first, Then::ListenAgain, now());
+    group.close_doors();
+    assert_eq!(waiting(), [0, 4]);
+    let second = group.rotation.socket_of(workers[1]).expect("it has one");
+    group.part(second, Then::ListenAgain, now());
+    assert!(!group.partings.include(second));
+    drop(clients);
+}
+
+fn open() -> Group {
+    let spec = GroupSpec {
+        blocking: Blocking::No,
+        ..spec(Steering::Program)
+    };
+    Group::bind(&spec, SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port")
 }
 
 fn start(group: &mut Group, worker: WorkerId) -> OwnedFd {
