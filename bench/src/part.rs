@@ -150,7 +150,7 @@ impl Part {
     pub fn lasting(self, time: Duration) -> Duration {
         match self {
             Part::Stopped => time.min(Duration::from_secs(1)) * 3,
-            Part::Skewed => time * 6,
+            Part::Skewed => time * 10,
             Part::Even
             | Part::Half
             | Part::KeepAlive
