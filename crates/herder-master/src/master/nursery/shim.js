@@ -305,6 +305,9 @@ const DUPLICATES = major > 1 || minor >= 45 ? 7 : 0;
 const listeners = new Map();
 // What has come before the listener.
 const early = new Map();
+// What comes when it is closed already, and is on its way no longer than this.
+const CLOSED = { add: (duplicate) => duplicate.close() };
+const LATEST = 10_000;
 
 function addDuplicate(key, duplicate) {
   const listener = listeners.get(key);
@@ -321,7 +324,6 @@ function noteListener(key, handle) {
   const waiting = early.get(key) || [];
   const duplicates = [];
   let backlog;
-  let isOpen = true;
   early.delete(key);
 
   function isOfSameSocket(duplicate) {
@@ -350,9 +352,7 @@ function noteListener(key, handle) {
 
   listeners.set(key, {
     add(duplicate) {
-      if (!isOpen) {
-        duplicate.close();
-      } else if (backlog === undefined) {
+      if (backlog === undefined) {
         waiting.push(duplicate);
       } else {
         begin(duplicate);
@@ -368,7 +368,10 @@ function noteListener(key, handle) {
     return error;
   };
   handle.close = function(...args) {
-    isOpen = false;
+    listeners.set(key, CLOSED);
+    setTimeout(() => {
+      if (listeners.get(key) === CLOSED) listeners.delete(key);
+    }, LATEST).unref();
     for (const duplicate of [...waiting.splice(0), ...duplicates.splice(0)]) duplicate.close();
     return close.apply(this, args);
   };
