@@ -7,6 +7,9 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "support/stray.rs"]
+mod stray;
+
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,6 +21,7 @@ use herder_sys::listener::{
     listen_again, local_address, shut_down,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+use stray::stray_packet;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -209,34 +213,6 @@ fn who_has_no_turn_gets_nothing() {
     scene.serve_all();
     assert!(scene.steering.set_turns(&[], &[]).is_err());
     assert!(scene.steering.set_turns(&[1; 257], &[]).is_err());
-}
-
-/// Sends a packet that belongs to no connection: an acknowledgement, as the last of one that was forgotten.
-fn stray_packet(to: SocketAddr) {
-    let SocketAddr::V4(to) = to else {
-        panic!("{to} is of another family");
-    };
-    let mut header = [0; 20];
-    header[0..2].copy_from_slice(&9u16.to_be_bytes());
-    header[2..4].copy_from_slice(&to.port().to_be_bytes());
-    header[12] = 5 << 4;
-    header[13] = 0x10;
-    // The sum covers both addresses, the protocol, and the length, too (RFC 9293, 3.1).
-    let pseudo = [to.ip().octets(), to.ip().octets(), [0, 6, 0, 20]].concat();
-    let words = pseudo.chunks(2).chain(header.chunks(2));
-    let sum: u32 = words
-        .map(|it| u32::from(u16::from_be_bytes([it[0], it[1]])))
-        .sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let folded = u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap();
-    header[16..18].copy_from_slice(&(!folded).to_be_bytes());
-    let (family, kind) = (
-        rustix::net::AddressFamily::INET,
-        rustix::net::SocketType::RAW,
-    );
-    let socket = rustix::net::socket(family, kind, Some(rustix::net::ipproto::TCP)).unwrap();
-    let flags = rustix::net::SendFlags::empty();
-    rustix::net::sendto(&socket, &header, flags, &SocketAddr::V4(to)).unwrap();
 }
 
 #[test]
