@@ -107,10 +107,12 @@ pub enum Action {
     Yield { slot: Slot, turns: u32 },
     /// Nothing is at the slot's index any more. It is in no rotation.
     Leave { slot: Slot },
-    /// Shut the socket down and close it: who waits there goes to others.
+    /// Shut the socket down and close it: who waits there goes to others. Best a moment later, when nobody
+    /// shakes hands there any more whose turn it was before.
     Retire { socket: SocketId },
     /// Shut the socket down and let it listen again, at no index: who waits there goes to others, and
-    /// the slot's next worker inherits it.
+    /// the slot's next worker inherits it. Best a moment later, as [`Action::Retire`], and not at all if it is
+    /// entered again before that.
     Flush { socket: SocketId },
     /// No new connection begins at the socket any more: its client asks again a moment later, and then
     /// perhaps elsewhere. Who is shaking hands or waits there is not touched. (Without a program.)
