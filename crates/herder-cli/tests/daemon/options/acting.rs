@@ -1,7 +1,6 @@
 //! What verbs that act do by their options.
 
 use std::fs;
-use std::time::{Duration, Instant};
 
 use herder_api::status::AppPhase;
 
@@ -20,15 +19,8 @@ fn with(place: &Place, value: &str, line: &str) -> Ran {
 fn mood(place: &Place, name: &str) -> Option<String> {
     let pid = pids(&place.app(name))[0];
     // In the moment in which it executes its program it has none.
-    let path = format!("/proc/{pid}/environ");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let environment = loop {
-        let environment = fs::read(&path).unwrap();
-        if !environment.is_empty() || Instant::now() > deadline {
-            break environment;
-        }
-        std::thread::yield_now();
-    };
+    let read = || fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let environment = attempt(|| Some(read()).filter(|it| !it.is_empty())).unwrap_or_default();
     let mut variables = environment.split(|byte| *byte == 0);
     let value = variables.find_map(|it| it.strip_prefix(b"MOOD="))?;
     Some(String::from_utf8_lossy(value).into_owned())
