@@ -9,13 +9,16 @@ use herder_bench::answer::{Answers, Then};
 use herder_bench::bare;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
-use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use std::env;
 use std::error::Error;
 use std::io;
+use std::mem;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     herder::init();
@@ -45,6 +48,7 @@ const WORKER: u64 = u64::MAX;
 fn serve(worker: Worker) -> io::Result<()> {
     let mut clients = Clients {
         set: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+        events: Vec::with_capacity(64),
         answers: Answers::own(),
         waiting: Vec::new(),
     };
@@ -54,37 +58,60 @@ fn serve(worker: Worker) -> io::Result<()> {
         EventData::new_u64(WORKER),
         EventFlags::IN,
     )?;
-    let mut events = Vec::with_capacity(64);
-    loop {
-        let within = loop {
-            match worker.try_accept()? {
-                Attempt::Connection(client) => clients.take(client)?,
-                Attempt::Nothing { within } => break within,
-                // Whoever still waits then is not owed anything.
-                Attempt::Ended => return Ok(()),
-            }
-        };
-        let within = within.and_then(|within| Timespec::try_from(within).ok());
-        match epoll::wait(&clients.set, spare_capacity(&mut events), within.as_ref()) {
-            // A process that was stopped and goes on is interrupted.
-            Err(Errno::INTR) => continue,
-            other => other?,
-        };
-        for event in events.drain(..) {
-            clients.go_on(event.data.u64());
-        }
+    // Whoever still waits in the end is not owed anything.
+    while let Continue(within) = clients.take_all(&worker)? {
+        let due = within.map(|within| Instant::now() + within);
+        while !clients.wait(due)? {}
     }
+    Ok(())
 }
 
 /// Who waits for an answer.
 struct Clients {
     set: OwnedFd,
+    events: Vec<Event>,
     answers: Answers,
     /// By their descriptors.
     waiting: Vec<Option<Connection>>,
 }
 
 impl Clients {
+    /// Serves who is new. Goes on with in how long to come again, unless the worker comes to its end.
+    fn take_all(&mut self, worker: &Worker) -> io::Result<ControlFlow<(), Option<Duration>>> {
+        loop {
+            match worker.try_accept()? {
+                Attempt::Connection(client) => self.take(client)?,
+                Attempt::Nothing { within } => return Ok(Continue(within)),
+                Attempt::Ended => return Ok(Break(())),
+            }
+        }
+    }
+
+    /// Waits once, and serves whose request has come. Returns whether the worker is to be asked.
+    fn wait(&mut self, due: Option<Instant>) -> io::Result<bool> {
+        let within = due.map(|due| due.saturating_duration_since(Instant::now()));
+        let timeout = within.and_then(|within| Timespec::try_from(within).ok());
+        match epoll::wait(
+            &self.set,
+            spare_capacity(&mut self.events),
+            timeout.as_ref(),
+        ) {
+            // A process that was stopped and goes on is interrupted.
+            Err(Errno::INTR) => return Ok(true),
+            other => other?,
+        };
+        let mut is_asked = self.events.is_empty() || within == Some(Duration::ZERO);
+        let mut events = mem::take(&mut self.events);
+        for event in events.drain(..) {
+            match event.data.u64() {
+                WORKER => is_asked = true,
+                client => self.go_on(client),
+            }
+        }
+        self.events = events;
+        Ok(is_asked)
+    }
+
     fn take(&mut self, client: Connection) -> io::Result<()> {
         if bare::answer(&client, &self.answers) == Then::Close {
             return Ok(());
@@ -104,7 +131,7 @@ impl Clients {
         Ok(())
     }
 
-    /// Serves the client with this token, if it is one.
+    /// Serves the client with this token.
     fn go_on(&mut self, token: u64) {
         let place = usize::try_from(token).unwrap_or(usize::MAX);
         if let Some(client) = self.waiting.get_mut(place)

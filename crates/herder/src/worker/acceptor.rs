@@ -233,6 +233,15 @@ impl Acceptor {
         }
     }
 
+    /// Has the next [`step`](Acceptor::step) try the listener, if there is one and nothing else. Returns whether
+    /// it does.
+    pub(crate) fn expect(&mut self) -> bool {
+        match &mut self.sources {
+            Sources::Accepted(listeners) => listeners.promise_only(),
+            Sources::Passed(_) | Sources::Both(_) => false,
+        }
+    }
+
     /// Sees what the kernel has to tell, and takes care of the link. Returns whether there was anything.
     pub(crate) fn look(&mut self, link: &Link) -> io::Result<bool> {
         let mut events = Events::with_capacity(EVENTS);

@@ -19,8 +19,8 @@ use crate::worker::acceptor::{Arrival, Look};
 const TURN: u32 = 16;
 
 /// How often, and after how long each, a listener is looked at that does not listen any more.
-const LOOKS: u32 = 10;
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const LOOKS: u32 = 100;
+const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
 pub(crate) struct Listeners {
     all: Vec<Door>,
@@ -125,7 +125,17 @@ impl Listeners {
 
     /// Something may wait at each of them.
     pub(crate) fn promise_all(&mut self) {
-        self.promising = (0..self.all.len()).collect();
+        self.promising.clear();
+        self.promising.extend(0..self.all.len());
+    }
+
+    /// Something may wait at the only one. Returns whether there is only one.
+    pub(crate) fn promise_only(&mut self) -> bool {
+        let is_only = self.all.len() == 1;
+        if is_only {
+            self.promise_all();
+        }
+        is_only
     }
 
     /// Whether the process has a descriptor to spare.

@@ -38,8 +38,8 @@ pub(crate) struct Polling {
     mark: Option<(Instant, Duration)>,
 }
 
-/// Whether the kernel was asked since there was nothing last. What comes later makes the descriptor readable
-/// again.
+/// Whether the kernel was asked, or had a connection unasked, since there was nothing last. What comes later makes
+/// the descriptor readable again.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Seen {
     #[default]
@@ -78,10 +78,15 @@ impl Polling {
         }
     }
 
-    /// Asks the kernel once for each time that the loop comes, and not for each connection.
+    /// Asks the kernel once for each time that the loop comes, and not for each connection. It comes because
+    /// somebody waits, mostly: where that can only be at one listener, asking who does is saved.
     fn step(&mut self, link: &Link, acceptor: &mut Acceptor) -> io::Result<Step> {
+        let expects = self.seen == Seen::Before && acceptor.expect();
         let step = acceptor.step(link)?;
         if !matches!(step, Step::Nothing) {
+            if expects {
+                self.seen = Seen::Since;
+            }
             return Ok(step);
         }
         let seen = std::mem::replace(&mut self.seen, Seen::Before);
