@@ -211,11 +211,7 @@ impl Settings {
             spec,
             choice: self.choice(mode),
             listen: self.addresses()?,
-            timing: Timing {
-                #[cfg(feature = "tokio")]
-                close_rate: self.close_rate,
-                ..Timing::of(&self.life, self.close_timeout)
-            },
+            timing: self.timing(),
             dispatch_reason: reason.to_owned(),
             #[cfg(feature = "tokio")]
             threads: match self.threads {
@@ -228,6 +224,28 @@ impl Settings {
             #[cfg(feature = "message")]
             messages: self.checked_messages()?,
         })
+    }
+
+    /// Each report wakes the master, and takes the processor from those who serve; so where none of its decisions
+    /// hangs on the counters, they are told less often.
+    fn timing(&self) -> Timing {
+        const FOR_PEOPLE: Duration = Duration::from_millis(50);
+        let timing = Timing {
+            #[cfg(feature = "tokio")]
+            close_rate: self.close_rate,
+            ..Timing::of(&self.life, self.close_timeout)
+        };
+        match self.policy {
+            Policy::IpHash | Policy::RoundRobin if self.max_requests == 0 => Timing {
+                report: FOR_PEOPLE,
+                ..timing
+            },
+            Policy::IpHash
+            | Policy::LeastConnections
+            | Policy::LeastLoaded
+            | Policy::RoundRobin
+            | Policy::TwoChoices => timing,
+        }
     }
 
     fn check_times(&self) -> Result<(), ClusterError> {
@@ -361,6 +379,20 @@ mod tests {
         assert_eq!(checked.spec.dispatch.mode, DispatchMode::Pass);
         assert_eq!(checked.timing.beat, Some(Duration::from_secs(1)));
         assert!(checked.spec.recycle.max_requests.is_none());
+    }
+
+    #[test]
+    fn counters_are_told_in_time_for_who_decides_by_them() {
+        let report = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings.timing().report
+        };
+        let (soon, later) = (Duration::from_millis(10), Duration::from_millis(50));
+        assert_eq!(report(|_| ()), later);
+        assert_eq!(report(|it| it.policy = Policy::LeastLoaded), soon);
+        assert_eq!(report(|it| it.policy = Policy::LeastConnections), soon);
+        assert_eq!(report(|it| it.max_requests = 1000), soon);
     }
 
     #[test]

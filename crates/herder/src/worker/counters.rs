@@ -38,9 +38,9 @@ impl Tally {
     }
 }
 
-/// The counters of a worker. The master uses them for `least-connections` and for
-/// [`Cluster::max_requests`](crate::Cluster::max_requests); they reach it on change, at most every
-/// 10 ms.
+/// The counters of a worker. The master uses them for policies that go by load, and for
+/// [`Cluster::max_requests`](crate::Cluster::max_requests); they reach it on change, then at most every
+/// 10 ms, else every 50 ms.
 ///
 /// Without a word from the program, what is served are connections, or jobs where a worker gets
 /// those. A program whose connections carry many requests says so with

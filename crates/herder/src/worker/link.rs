@@ -31,7 +31,8 @@ use crate::worker::outlet::{Outlet, Sent};
 use crate::worker::schedule::Schedule;
 use crate::worker::{deadline_in, finish, lock};
 
-/// How often the counters may be sent, and the master's word be looked for under full load.
+/// How often the master's word is looked for under full load, and the counters may be sent to one who decides by
+/// them.
 const PACE: Duration = Duration::from_millis(10);
 
 /// Who a worker is.
@@ -50,6 +51,8 @@ pub(crate) struct Identity {
 pub(crate) struct Timing {
     /// How often it shows that it lives; `None` = nobody asks.
     pub(crate) beat: Option<Duration>,
+    /// How often, at most, it tells its counters.
+    pub(crate) report: Duration,
     /// How long it may drain when there is no master to say so.
     pub(crate) grace: Duration,
     /// How long open connections may go on after a panic or a failure.
@@ -67,6 +70,7 @@ impl Timing {
         const LONGEST: Duration = Duration::from_secs(1);
         Timing {
             beat: life.hang.map(|hang| (hang / BEATS).min(LONGEST)),
+            report: PACE,
             grace: life.grace,
             close_timeout,
             #[cfg(feature = "tokio")]
@@ -344,7 +348,7 @@ impl Link {
     pub(crate) fn counters_changed(&self) {
         let now = Instant::now();
         let mut schedule = lock(&self.schedule);
-        if now.duration_since(schedule.last_report) >= PACE {
+        if now.duration_since(schedule.last_report) >= self.timing.report {
             self.report(&mut schedule, now);
         } else if !schedule.asked {
             schedule.asked = true;
@@ -381,10 +385,11 @@ impl Link {
         let due = {
             let mut schedule = lock(&self.schedule);
             self.beat_when_due(&mut schedule, now);
-            if schedule.asked && now.duration_since(schedule.last_report) >= PACE {
+            let every = self.timing.report;
+            if schedule.asked && now.duration_since(schedule.last_report) >= every {
                 self.report(&mut schedule, now);
             }
-            let report = schedule.asked.then(|| schedule.last_report + PACE);
+            let report = schedule.asked.then(|| schedule.last_report + every);
             schedule.next_beat.into_iter().chain(report).min()
         };
         let due = due.map(|due| due.saturating_duration_since(now));

@@ -25,6 +25,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// No heartbeat, so that what a worker sends is what the test made it send.
 pub(crate) const CALM: Timing = Timing {
     beat: None,
+    report: Duration::from_millis(10),
     grace: PATIENCE,
     close_timeout: Duration::from_millis(300),
     #[cfg(feature = "tokio")]
