@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll as sys;
-use rustix::event::{Timespec, epoll::EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll::EventFlags, poll};
 use rustix::io::Errno;
 
 /// An epoll instance. A descriptor must be removed before it is closed when a duplicate of it
@@ -73,15 +73,26 @@ impl Epoll {
     /// In practice none.
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.0.clear();
-        // Longer than the kernel's 32 bits of milliseconds just wakes once in 24 days.
-        let timeout = timeout
-            .map(|timeout| timeout.min(LONGEST))
-            .map(|timeout| Timespec {
-                tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: timeout.subsec_nanos().into(),
-            });
+        let timeout = timeout.map(timespec);
         match sys::wait(&self.0, spare_capacity(&mut events.0), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// As [`wait`](Epoll::wait), but not rounded up, for one more system call when something happens. Whoever is
+    /// not in time for a moment within this millisecond would come in the next.
+    ///
+    /// # Errors
+    ///
+    /// In practice none.
+    pub fn wait_precisely(&self, events: &mut Events, timeout: Duration) -> io::Result<()> {
+        events.0.clear();
+        // `epoll_pwait2` could do it at once, but older kernels and sandboxes do not know it.
+        let mut all = [PollFd::new(&self.0, PollFlags::IN)];
+        match poll(&mut all, Some(&timespec(timeout))) {
+            Ok(0) | Err(Errno::INTR) => Ok(()),
+            Ok(_) => self.wait(events, Some(Duration::ZERO)),
             Err(error) => Err(error.into()),
         }
     }
@@ -168,6 +179,15 @@ pub struct Event {
 
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
+/// Longer than the kernel's 32 bits of milliseconds just wakes once in 24 days.
+fn timespec(timeout: Duration) -> Timespec {
+    let timeout = timeout.min(LONGEST);
+    Timespec {
+        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +209,26 @@ mod tests {
             assert!(start.elapsed() >= timeout);
             assert!(events.is_empty());
         }
+    }
+
+    #[test]
+    fn a_precise_timeout_is_not_early_and_not_rounded_to_milliseconds() {
+        let (epoll, mut events) = (Epoll::new().unwrap(), Events::with_capacity(1));
+        let timeout = Duration::from_micros(200);
+        let wait = |events: &mut Events| {
+            let start = Instant::now();
+            epoll.wait_precisely(events, timeout).unwrap();
+            assert!(start.elapsed() >= timeout && events.is_empty());
+            start.elapsed()
+        };
+        // A machine that has other things to do is late now and then, not always.
+        let shortest = (0..100).map(|_| wait(&mut events)).min().unwrap();
+        assert!(shortest < Duration::from_millis(1), "{shortest:?}");
+        let wake = Wake::new().unwrap();
+        epoll.add(wake.as_fd(), 3, Interest::READABLE).unwrap();
+        wake.wake();
+        epoll.wait_precisely(&mut events, Duration::MAX).unwrap();
+        assert_eq!(events.iter().next().unwrap().token, 3);
     }
 
     #[test]
