@@ -442,13 +442,16 @@ impl Rotation {
     }
 
     fn is_crowded(&self) -> bool {
+        // By load, whoever gets idle is to have those who wait at others: it has a voice to say so, or it is looked for.
+        let is_heard = |worker: &Worker| match self.spec.balance {
+            Balance::RoundRobin => true,
+            Balance::LeastLoaded => worker.relief == Relief::Move,
+        };
         let is_asked = |worker: &Worker| {
             let socket = self.socket(worker.socket);
-            socket.is_some_and(|socket| socket.waiting > 0)
+            socket.is_some_and(|socket| socket.waiting > 0) && is_heard(worker)
         };
         let mut keeping = self.workers.iter().filter(|worker| worker.keeps_up());
-        self.spec.balance == Balance::RoundRobin
-            && keeping.clone().next().is_some()
-            && keeping.all(is_asked)
+        keeping.clone().next().is_some() && keeping.all(is_asked)
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::level::Levels;
 use super::message::{Action, Event, Load, Relief, SocketId, Weight};
-use super::spec::{RotationSpec, Steering};
+use super::spec::{Balance, RotationSpec, Steering};
 use super::watch::Watch;
 use super::worker::{Pace, Socket, Standing, Worker};
 use crate::{Slot, Tick, WorkerId};
@@ -179,6 +179,7 @@ impl Rotation {
         };
         let has_served = load.served > worker.load.served;
         worker.load = load;
+        let socket = worker.socket;
         // It said so itself: it accepts.
         if has_served && matches!(worker.pace, Pace::Silent { .. }) {
             worker.pace = Pace::Keeping;
@@ -188,7 +189,16 @@ impl Rotation {
             self.actions.push_back(Action::Readmitted { worker });
             // Others may have somebody for it.
             self.watch.hurry(now);
+        } else if has_served && self.may_get_more(socket) {
+            self.watch.hurry(now);
         }
+    }
+
+    /// By load, whoever has served somebody may have nothing more to do, while others wait elsewhere.
+    fn may_get_more(&self, socket: SocketId) -> bool {
+        let is_other = |it: &&Socket| it.id != socket;
+        let mut others = self.sockets.iter().filter(is_other);
+        self.spec.balance == Balance::LeastLoaded && others.any(|it| it.waiting > 0)
     }
 
     pub(super) fn worker(&self, id: WorkerId) -> Option<&Worker> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::message::Action;
-use super::spec::RotationSpec;
+use super::spec::{Balance, RotationSpec};
 use super::state::Rotation;
 use crate::Tick;
 
@@ -20,6 +20,9 @@ pub(super) struct Watch {
     since: Since,
     /// When something was different from the look before.
     changed_at: Tick,
+    /// When there was a reason to look at once.
+    #[serde(default)]
+    hurried_at: Tick,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -50,7 +53,7 @@ pub(super) enum Sight {
     Nothing,
     /// Somebody waits.
     Queues,
-    /// Somebody waits everywhere: nobody could have anybody's turns.
+    /// Somebody waits everywhere: nobody could have anybody's turns. (By load, where all have a voice alone.)
     Crowd,
     /// A decision hangs on the next look.
     Decision,
@@ -58,6 +61,14 @@ pub(super) enum Sight {
 
 /// Where all have more to do than they can, a look every so many ticks is enough.
 const CROWDED: u32 = 2;
+
+/// By load, where all are busy and would say so if they were not any more, a look every so many ticks is enough, but for
+/// as many ticks after one has said so: it may have somebody left.
+const VOICED: u32 = 5;
+
+/// By load, where nobody waits, a look every so many ticks is enough: in most moments that is so, and each look is paid
+/// for by those who work.
+const CALM: u32 = 2;
 
 /// Where nothing moves, a look every so many ticks is enough.
 const SLOW: u32 = 10;
@@ -77,6 +88,7 @@ impl Watch {
     /// There is a reason to look at once.
     pub(super) fn hurry(&mut self, now: Tick) {
         self.begin(now);
+        self.hurried_at = now;
         if let State::Looking { next } = &mut self.state {
             *next = now;
         }
@@ -138,12 +150,23 @@ impl Watch {
                 return;
             }
             (true, Sight::Queues | Sight::Crowd) => spec.tick * SLOW,
-            (false, Sight::Crowd) => spec.tick * CROWDED,
+            (false, Sight::Crowd) => self.in_a_crowd(now, spec),
+            (false, Sight::Nothing) if spec.balance == Balance::LeastLoaded => spec.tick * CALM,
             (true, Sight::Decision) | (false, _) => spec.tick,
         };
         self.state = State::Looking {
             next: now.after(delay.max(Duration::from_micros(1))),
         };
+    }
+}
+
+impl Watch {
+    fn in_a_crowd(&self, now: Tick, spec: &RotationSpec) -> Duration {
+        match spec.balance {
+            Balance::RoundRobin => spec.tick * CROWDED,
+            Balance::LeastLoaded if now.since(self.hurried_at) < spec.tick * VOICED => spec.tick,
+            Balance::LeastLoaded => spec.tick * VOICED,
+        }
     }
 }
 

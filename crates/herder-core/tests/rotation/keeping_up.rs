@@ -134,7 +134,8 @@ fn least_loaded_leaves_out_at_once_or_at_the_second_look() {
     desk.pass(ms(20));
     desk.queue(socket(1, 2), 1);
     let nobody = |_: &mut Desk| {};
-    assert_eq!(desk.pass_with(ms(1), nobody), []);
+    // As long as nobody waits, each second tick is enough.
+    assert_eq!(desk.pass_with(ms(2), nobody), []);
     let actions = desk.pass_with(ms(1), nobody);
     assert_eq!(actions, [excluded(1, 1), rotate(&[0])]);
     desk.queue(socket(1, 2), 0);
@@ -142,7 +143,7 @@ fn least_loaded_leaves_out_at_once_or_at_the_second_look() {
     assert_eq!(desk.pass_with(ms(1), nobody), back);
     desk.pass(ms(20));
     desk.queue(socket(1, 2), 2);
-    let actions = desk.pass_with(ms(1), nobody);
+    let actions = desk.pass_with(ms(2), nobody);
     assert_eq!(actions, [excluded(1, 2), rotate(&[0])]);
     desk.queue(socket(1, 2), 0);
     assert_eq!(desk.pass(ms(1)), [readmitted(1), rotate(&[0, 1])]);
@@ -166,6 +167,30 @@ fn least_loaded_moves_who_waits_at_once_and_believes_who_is_back() {
     };
     let back = desk.tell(Event::Load { worker, load });
     assert_eq!(back, [readmitted(1), enter(1, 2), rotate(&[0, 1])]);
+}
+
+#[test]
+fn least_loaded_gives_who_has_finished_those_who_wait_elsewhere_at_once() {
+    let mut desk = Desk::with(&by_load(), 2, Relief::Move);
+    desk.pass(ms(20));
+    for (slot, number) in [(0, 1), (1, 2)] {
+        desk.queue(socket(slot, number), 1);
+    }
+    assert_eq!(desk.pass(ms(20)), [], "both are busy");
+    desk.queue(socket(0, 1), 0);
+    let load = Load {
+        served: 1,
+        ..Load::default()
+    };
+    let waiting = desk.queues[&socket(1, 2)];
+    let flush = Action::Flush {
+        socket: socket(1, 2),
+    };
+    let actions = desk.tell(Event::Load {
+        worker: worker(0, 1),
+        load,
+    });
+    assert_eq!(actions, [excluded(1, waiting), rotate(&[0]), flush]);
 }
 
 #[test]
