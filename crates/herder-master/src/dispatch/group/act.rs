@@ -70,8 +70,7 @@ impl Group {
     }
 
     pub(super) fn enter(&mut self, id: SocketId) {
-        // Somebody accepts there: whoever waits need not go.
-        self.partings.forget(id);
+        self.stay(id);
         let (Some(steering), Some(berth)) = (&self.steering, self.berths.get(&id)) else {
             return;
         };
@@ -172,7 +171,7 @@ impl Group {
         let mut silent = Vec::new();
         for (id, berth) in &self.berths {
             if self.partings.include(*id) {
-                // Whoever waits there is on the way to others.
+                // Whoever waits there is on the way to others, or has gone.
                 continue;
             }
             match listener::waiting_at(berth.as_fd()) {

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use herder_core::Tick;
-use herder_core::rotation::SocketId;
+use herder_core::rotation::{Balance, SocketId};
 use herder_sys::listener;
 
 use super::{Doors, Group};
@@ -15,26 +15,28 @@ use super::{Doors, Group};
 /// socket.) Whoever waits there waits for as long.
 const HANDSHAKE: Duration = Duration::from_micros(250);
 
-/// What becomes of a socket whose queue was handed on.
+/// How long whoever gets a queue by load has the processor for itself, before its old socket listens again. The kernel
+/// compares that with every connection of the port (0.4 ms for some 10,000), and meanwhile nobody else runs there.
+const SERVING: Duration = Duration::from_millis(1);
+
+/// What becomes of a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Then {
+    /// Its queue is handed on, and it is closed.
     Close,
+    /// Its queue is handed on, and it listens again.
     ListenAgain,
+    /// Its queue was handed on: it listens again.
+    Listen,
 }
 
-/// The sockets whose queues are about to be handed on to others, and when.
+/// The sockets whose queues are about to be handed on to others, or were, and when the next step is due.
 #[derive(Default)]
 pub(super) struct Partings(BTreeMap<SocketId, (Then, Tick)>);
 
 impl Partings {
     pub(super) fn include(&self, id: SocketId) -> bool {
         self.0.contains_key(&id)
-    }
-
-    /// Not if the socket is about to be closed: whoever could want it back knows only another one.
-    pub(super) fn forget(&mut self, id: SocketId) {
-        self.0
-            .retain(|it, (then, _)| *it != id || *then == Then::Close);
     }
 
     pub(super) fn next_timer(&self) -> Option<Tick> {
@@ -55,17 +57,30 @@ impl Group {
             return;
         }
         if self.steering.is_none() {
-            return self.end(id, then);
+            return self.end(id, then, now);
         }
-        let at = self.partings.0.get(&id).map(|(_, at)| *at);
-        let at = at.unwrap_or(now.after(HANDSHAKE));
+        let known = self.partings.0.get(&id).copied();
+        if then == Then::ListenAgain && known.is_some_and(|(it, _)| it == Then::Listen) {
+            return;
+        }
+        let at = known.map_or(now.after(HANDSHAKE), |(_, at)| at);
         self.partings.0.insert(id, (then, at));
     }
 
-    /// Does it for this socket if it was to be done.
+    /// Somebody accepts at the socket again: whoever waits there need not go. Not if it is about to be closed: whoever
+    /// could want it back knows only another one.
+    pub(super) fn stay(&mut self, id: SocketId) {
+        match self.partings.0.get(&id).map(|(then, _)| *then) {
+            Some(Then::ListenAgain) => drop(self.partings.0.remove(&id)),
+            Some(Then::Listen) => self.part_now(id),
+            Some(Then::Close) | None => {}
+        }
+    }
+
+    /// Does all of it for this socket if anything was to be done.
     pub(super) fn part_now(&mut self, id: SocketId) {
-        if let Some((then, _)) = self.partings.0.remove(&id) {
-            self.end(id, then);
+        while let Some((then, at)) = self.partings.0.remove(&id) {
+            self.end(id, then, at);
         }
     }
 
@@ -79,11 +94,16 @@ impl Group {
     /// Does what is due.
     pub(super) fn finish_partings(&mut self, now: Tick) {
         for id in self.partings.due(now) {
-            self.part_now(id);
+            if let Some((then, _)) = self.partings.0.remove(&id) {
+                self.end(id, then, now);
+            }
         }
     }
 
-    fn end(&mut self, id: SocketId, then: Then) {
+    fn end(&mut self, id: SocketId, then: Then, now: Tick) {
+        if then == Then::Listen {
+            return self.revive(id);
+        }
         let Some(berth) = self.berths.get(&id) else {
             return;
         };
@@ -94,7 +114,13 @@ impl Group {
         // It may have been shut down by a worker on its way out: then it was over before.
         let _silent = end(berth.as_fd());
         match then {
-            Then::ListenAgain => self.revive(id),
+            Then::ListenAgain | Then::Listen => match self.spec.rotation.balance {
+                Balance::LeastLoaded => {
+                    let at = now.after(SERVING);
+                    self.partings.0.insert(id, (Then::Listen, at));
+                }
+                Balance::RoundRobin => self.revive(id),
+            },
             Then::Close => {
                 if let Some(berth) = self.berths.remove(&id) {
                     berth.leave(&self.epoll);

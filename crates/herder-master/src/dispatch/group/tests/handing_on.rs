@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use herder_core::WorkerId;
-use herder_core::rotation::{Event, Relief, Steering, Weight};
+use herder_core::rotation::{Balance, Event, Relief, RotationSpec, Steering, Weight};
 use herder_sys::fd::{self, Blocking};
 use herder_sys::{bpf, listener};
 
@@ -82,10 +82,52 @@ fn behind_closed_doors_who_waits_stays() {
     drop(clients);
 }
 
+/// The one who gets a queue serves it first; then the other's socket listens again, or when it is wanted back.
+#[test]
+fn by_load_a_socket_listens_again_when_its_queue_is_served_or_it_is_wanted() {
+    if bpf::probe().is_err() {
+        return;
+    }
+    let mut group = open_by(Balance::LeastLoaded);
+    let workers = [worker(0, 1), worker(1, 2)];
+    let sockets = workers.map(|worker| start(&mut group, worker));
+    let id = group.rotation.socket_of(workers[0]).expect("it has one");
+    let listens = || listener::is_listening(sockets[0].as_fd());
+    for is_wanted in [false, true] {
+        assert!(listens());
+        group.part(id, Then::ListenAgain, now());
+        let deadline = Instant::now() + PATIENCE;
+        while listens() {
+            assert!(Instant::now() < deadline, "its queue is never handed on");
+            group.finish_partings(now());
+        }
+        // Nobody takes it for a socket that its worker has shut down.
+        assert!(group.partings.include(id));
+        if is_wanted {
+            group.enter(id);
+        }
+        while group.partings.include(id) {
+            assert!(!is_wanted && Instant::now() < deadline);
+            group.finish_partings(now());
+        }
+    }
+    assert!(listens());
+    assert_eq!(group.notices(), []);
+}
+
 fn open() -> Group {
+    open_by(Balance::RoundRobin)
+}
+
+fn open_by(balance: Balance) -> Group {
+    let usual = spec(Steering::Program);
     let spec = GroupSpec {
         blocking: Blocking::No,
-        ..spec(Steering::Program)
+        rotation: RotationSpec {
+            balance,
+            ..usual.rotation.clone()
+        },
+        ..usual
     };
     Group::bind(&spec, SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port")
 }
