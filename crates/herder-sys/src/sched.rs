@@ -58,8 +58,8 @@ fn attributes_of_this_thread() -> io::Result<libc::sched_attr> {
     done(answer).map(|()| attributes)
 }
 
-/// The normal policy again (`SCHED_OTHER`), with slices as long as anybody's. Children inherit the policy of the thread that
-/// starts them.
+/// The normal policy again (`SCHED_OTHER`), with slices as long as anybody's. Children inherit the policy of the thread
+/// that starts them.
 ///
 /// # Errors
 /// `EPERM` where a container forbids it.

@@ -101,9 +101,29 @@ impl Group {
     }
 
     fn end(&mut self, id: SocketId, then: Then, now: Tick) {
-        if then == Then::Listen {
-            return self.revive(id);
+        match then {
+            Then::Close => {
+                self.hand_on(id);
+                if let Some(berth) = self.berths.remove(&id) {
+                    berth.leave(&self.epoll);
+                    self.edition += 1;
+                }
+            }
+            Then::ListenAgain => {
+                self.hand_on(id);
+                match self.spec.rotation.balance {
+                    Balance::LeastLoaded => {
+                        let at = now.after(SERVING);
+                        self.partings.0.insert(id, (Then::Listen, at));
+                    }
+                    Balance::RoundRobin => self.revive(id),
+                }
+            }
+            Then::Listen => self.revive(id),
         }
+    }
+
+    fn hand_on(&self, id: SocketId) {
         let Some(berth) = self.berths.get(&id) else {
             return;
         };
@@ -113,20 +133,5 @@ impl Group {
         };
         // It may have been shut down by a worker on its way out: then it was over before.
         let _silent = end(berth.as_fd());
-        match then {
-            Then::ListenAgain | Then::Listen => match self.spec.rotation.balance {
-                Balance::LeastLoaded => {
-                    let at = now.after(SERVING);
-                    self.partings.0.insert(id, (Then::Listen, at));
-                }
-                Balance::RoundRobin => self.revive(id),
-            },
-            Then::Close => {
-                if let Some(berth) = self.berths.remove(&id) {
-                    berth.leave(&self.epoll);
-                }
-                self.edition += 1;
-            }
-        }
     }
 }
